@@ -1,0 +1,54 @@
+# Every target sets up what it needs in a virtual environment of its own, once.
+
+PYTHON ?= python3
+# Installed first, so that a machine chooses its build of torch: make test TORCH=torch==2.13.0+cpu
+TORCH ?= torch==2.13.0
+VENV ?= .venv
+
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime-is-installed
+DEV := $(VENV)/.dev-is-installed
+BENCHES := $(sort $(wildcard experiments/bench_*.py))
+
+.PHONY: help demo test lint types bench clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' Makefile
+
+demo: $(RUNTIME)  ## set up, then sample eight point clouds with the shipped weights
+	$(BIN)/pcdiff sample --count 8 --output demo/
+	@echo "The point clouds and their pictures (.png) are in demo/"
+
+test: lint types  ## set up, then check style, types and all tests
+	$(BIN)/python -m pytest
+
+lint: $(DEV)  ## set up, then check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(DEV)  ## set up, then check types
+	$(BIN)/mypy
+
+bench: $(DEV)  ## set up, then measure each figure beside its reference
+	@for file in $(BENCHES); do \
+		module=$$(basename $$file .py); \
+		echo "$(BIN)/python -m experiments.$$module"; \
+		$(BIN)/python -m experiments.$$module || exit; \
+	done
+
+clean:  ## remove caches, builds and demo/; the environment (.venv/) and runs/ stay
+	rm -rf build demo dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An environment without pip is one whose making was cut short: make it again.
+$(RUNTIME): pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("pcdiff-grasp needs Python 3.11 or newer, but $(PYTHON) is %d.%d: name another with make PYTHON=python3.11" % v[:2])'
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(DEV): $(RUNTIME)
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	@touch $@

@@ -1,0 +1,110 @@
+"""One training step of the reference network, ours beside a plain float32 eager step.
+
+    python -m experiments.bench_training
+
+Both steps train the same network at its full widths (ε_θ 128-256-512-256-128, latent 256) on 32
+clouds of 2048 points with Adam. They take turns, so that a drift of the machine's speed falls on
+both; the figures are medians, and the ratio is the median over the pairs. FLOPs are those of the
+matrix products of one step, counted by torch on the plain one; the peak is that of a square matrix
+product, measured between the steps.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from experiments import record
+from pcdiff.generator import GeneratorConfig, PointCloudGenerator
+from pcdiff.randomness import seeded, uniform
+
+CLOUDS, POINTS, ROUNDS, SEED = 32, 2048, 7, 0
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    clouds = 2 * uniform((CLOUDS, POINTS, 3), seeded(SEED)) - 1
+    steps = {
+        "plain float32, eager": step(clouds, bfloat16=False, compiled=False),
+        "bfloat16, eager": step(clouds, bfloat16=True, compiled=False),
+        "bfloat16, compiled": step(clouds, bfloat16=True, compiled=True),
+    }
+    names = list(steps)
+    with FlopCounterMode(display=False) as counter:
+        steps[names[0]]()
+    flops = counter.get_total_flops()
+    for run in steps.values():  # warm up: memory, threads, the compiler
+        run()
+        run()
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    peaks: dict[str, list[float]] = {"float32": [], "bfloat16": []}
+    for _ in range(ROUNDS):
+        for name, run in steps.items():
+            seconds[name].append(elapsed(run))
+        for kind, rates in peaks.items():
+            rates.append(gemm_rate(getattr(torch, kind)))
+    peak = {kind: statistics.median(rates) for kind, rates in peaks.items()}
+    plain = seconds[names[0]]
+    results = {
+        "gflop_of_a_step": flops / 1e9,
+        "gemm_peak_gflops": peak,
+        "steps": {
+            name: {
+                "seconds": statistics.median(taken),
+                "gflops": flops / 1e9 / statistics.median(taken),
+                "speedup": statistics.median(a / b for a, b in zip(plain, taken, strict=True)),
+            }
+            for name, taken in seconds.items()
+        },
+    }
+    lines = [
+        f"One step: {CLOUDS} clouds x {POINTS} points, {flops / 1e9:.0f} GFLOP in matrix products. "
+        f"GEMM peak: {peak['float32']:.0f} GFLOP/s float32, {peak['bfloat16']:.0f} bfloat16.",
+        "",
+        "| step | seconds | GFLOP/s | times as fast |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {name} | {row['seconds']:.2f} | {row['gflops']:.0f} | {row['speedup']:.2f} |"
+        for name, row in results["steps"].items()
+    ]
+    record.write("bench_training", SEED, results, "\n".join(lines))
+
+
+def step(clouds: torch.Tensor, bfloat16: bool, compiled: bool) -> Callable[[], None]:
+    """One optimizer step of a fresh model."""
+    model = PointCloudGenerator.initialized(GeneratorConfig(), SEED)
+    if compiled:
+        for network in model.children():
+            network.compile()
+    optimizer = torch.optim.Adam(model.parameters())
+
+    def run() -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            loss = model.loss(clouds, seeded(SEED))["loss"]
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    return run
+
+
+def gemm_rate(dtype: torch.dtype, size: int = 2048) -> float:
+    """GFLOP/s of one square matrix product."""
+    a, b = (uniform((size, size), seeded(SEED, i)).to(dtype) for i in range(2))
+    return 2 * size**3 / 1e9 / elapsed(lambda: a @ b)
+
+
+def elapsed(run: Callable[[], object]) -> float:
+    """Seconds of wall time."""
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""How an experiment keeps its result: `results/NAME.json`, and the table of it, `NAME.md`."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def write(name: str, seed: int, results: dict[str, Any], table: str) -> None:
+    """Print the table, and keep it beside what is needed to reproduce it.
+
+    Args:
+        name: of the experiment, the stem of both files.
+        seed: the seed it ran with.
+        results: the figures.
+        table: the same for a person, in Markdown.
+    """
+    record = {
+        "command": " ".join(["python -m", f"experiments.{name}", *sys.argv[1:]]),
+        "commit": _commit(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "machine": _machine(),
+        "seed": seed,
+        "results": results,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n")
+    stamp = ", ".join(f"{key} {record[key]}" for key in ("commit", "date", "machine", "seed"))
+    (RESULTS / f"{name}.md").write_text(f"`{record['command']}` ({stamp})\n\n{table}\n")
+    print(table)
+
+
+def _commit() -> str:
+    """The commit that ran, with a + if the checkout differed from it."""
+    here = Path(__file__).parent
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--exclude=*", "--dirty=+"],
+        cwd=here, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return commit.stdout.strip() or "unknown"
+
+
+def _machine() -> str:
+    import torch
+
+    processor = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        processor = names[0].split(":", 1)[1].strip() if names else processor
+    return f"{processor}, {os.cpu_count()} cores, torch {torch.__version__}"

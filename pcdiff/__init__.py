@@ -1,0 +1,29 @@
+"""Diffusion for 3D: the shared core and the point-cloud head.
+
+    import pcdiff
+    clouds = pcdiff.PointCloudGenerator.from_pretrained("chair").sample(16, generator=g)
+
+`import pcdiff` is lazy: torch is imported with the first name that needs it.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pcdiff.errors import InputError
+    from pcdiff.generator import GeneratorConfig, PointCloudGenerator
+
+__all__ = ["GeneratorConfig", "InputError", "PointCloudGenerator"]
+
+_HOMES = {
+    "GeneratorConfig": "pcdiff.generator",
+    "InputError": "pcdiff.errors",
+    "PointCloudGenerator": "pcdiff.generator",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        import importlib
+
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'pcdiff' has no attribute {name!r}")

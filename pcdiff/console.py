@@ -1,0 +1,160 @@
+"""What every command of the project shares: options, errors, progress bars, the JSON record."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from pcdiff.errors import InputError
+
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, …")]
+Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0 lets torch choose.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+
+
+def application(summary: str) -> typer.Typer:
+    """An empty command line program; `summary` is the first line of its `--help`."""
+    return typer.Typer(
+        help=summary,
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+
+
+def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a program and exit: 0 when done, 2 with one sentence on standard error for bad input.
+
+    Args:
+        app: the program.
+        arguments: its command line; by default the process's own.
+    """
+    try:
+        code = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except InputError as error:
+        code = _complain(str(error))
+    except typer.Abort:
+        code = 130
+    except Exception as error:
+        # The message of click's UsageError; typer may carry its own copy of click.
+        message = getattr(error, "format_message", None)
+        if message is None:
+            raise
+        code = _complain(message())
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(sentence: str) -> int:
+    typer.echo(f"error: {' '.join(sentence.split())}", err=True)
+    return 2
+
+
+class Session:
+    """One run of a command: its clocks, its device, and the record that it prints.
+
+    Args:
+        command: the command's name, e.g. "pcdiff sample".
+        seed: the seed it runs with.
+        device: the device asked for.
+        threads: CPU threads for torch, 0 to let it choose.
+        as_json: print the record, not the text.
+
+    Raises:
+        InputError: if there is no such device.
+    """
+
+    def __init__(
+        self, command: str, seed: int, device: str = "cpu", threads: int = 0, as_json: bool = False
+    ) -> None:
+        self.command, self.seed, self.device, self.as_json = command, seed, device, as_json
+        self._wall, self._cpu = time.monotonic(), _cpu_seconds()
+        if threads:
+            import torch
+
+            torch.set_num_threads(threads)
+        if device != "cpu":
+            _check_device(device)
+
+    def finish(self, results: dict[str, Any], text: str) -> None:
+        """Print the results: as one JSON object, or as text for a person.
+
+        Args:
+            results: what the command found or made.
+            text: the same for a person.
+        """
+        if not self.as_json:
+            typer.echo(text)
+            return
+        record = {
+            "command": self.command,
+            "version": version(),
+            "seed": self.seed,
+            "device": self.device,
+            "seconds": round(time.monotonic() - self._wall, 3),
+            "cpu_seconds": round(_cpu_seconds() - self._cpu, 3),
+            "results": results,
+        }
+        typer.echo(json.dumps(record, indent=2))
+
+
+def version() -> str:
+    """The version of the installed distribution."""
+    try:
+        return importlib.metadata.version("pcdiff-grasp")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+@contextlib.contextmanager
+def progress(description: str, total: int) -> Iterator[Callable[..., None]]:
+    """A progress bar on standard error, if that is a terminal.
+
+    Yields a function that advances it: `advance()` by one, `advance(n)` by n, and
+    `advance(n, "loss 0.12")` also shows a note.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Remaining(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(description, total=total, note="")
+
+        def advance(steps: int = 1, note: str | None = None) -> None:
+            bar.advance(task, steps)
+            if note is not None:
+                bar.update(task, note=note)
+
+        yield advance
+
+
+def _cpu_seconds() -> float:
+    """Processor seconds of this process and its finished children."""
+    return sum(os.times()[:4])
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device {device!r} cannot be used here: {reason}") from error

@@ -1,0 +1,1 @@
+"""The diffusion core, once for all manifolds: schedules, process, losses, samplers, bound."""

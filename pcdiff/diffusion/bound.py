@@ -1,0 +1,122 @@
+"""The variational bound on −log p(x₀), term by term, on flat space."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pcdiff.diffusion.losses import Model
+from pcdiff.diffusion.parametrization import denoised_from_noise
+from pcdiff.diffusion.process import perturb, posterior
+from pcdiff.diffusion.schedules import Level
+from pcdiff.manifolds.euclidean import Euclidean
+from pcdiff.randomness import Generator
+
+
+@dataclass(frozen=True)
+class Bound:
+    """An upper bound on −log p(x₀) of each sample and its terms, in nats.
+
+    x₀ is continuous, so p is a density in the units of its coordinates: the bound can be negative.
+
+    Attributes:
+        dimensions: number of coordinates of one sample.
+        prior_matching: KL(q(x_T | x₀) ‖ p(x_T)).
+        denoising_matching: KL(q(x_s | x_t, x₀) ‖ p(x_s | x_t)) of each step, noisiest first.
+        reconstruction: −log p(x₀ | x₁).
+        latent: KL(q(z | x₀) ‖ p(z)); zero for a model without latent.
+    """
+
+    dimensions: int
+    prior_matching: Float[Tensor, " batch"]
+    denoising_matching: Float[Tensor, "steps batch"]
+    reconstruction: Float[Tensor, " batch"]
+    latent: Float[Tensor, " batch"]
+
+    @property
+    def total(self) -> Float[Tensor, " batch"]:
+        """The bound in nats: the sum of all terms."""
+        denoising = self.denoising_matching.sum(dim=0)
+        return self.prior_matching + denoising + self.reconstruction + self.latent
+
+    @property
+    def bits_per_dimension(self) -> Float[Tensor, " batch"]:
+        """The bound in bits, divided by the number of coordinates."""
+        return self.total / (self.dimensions * math.log(2))
+
+
+def variational_bound(
+    model: Model,
+    manifold: Euclidean,
+    x0: Tensor,
+    levels: Level,
+    generator: Generator,
+    condition: Any = None,
+    latent: Float[Tensor, " batch"] | None = None,
+    prior_deviation: float = 1.0,
+) -> Bound:
+    """Ho et al. 2020, equation 5, for the generative chain over `levels`, one draw of x_t a step.
+
+    The chain is p(x_T) = N(0, prior_deviation² I), p(x_s | x_t) = q(x_s | x_t, x̂₀(x_t)), and the
+    decoder of the last step is p(x₀ | x₁) = N(x̂₀(x₁), (σ₁/α₁)² I). Both KL terms and the decoder
+    are closed forms, evaluated in float64.
+
+    Args:
+        model: the noise predictor.
+        manifold: flat space.
+        x0: clean points, `(batch, *point)`.
+        levels: the chain, noisiest first, ending in the clean level (1, 0).
+        generator: one generator, or one a sample.
+        condition: handed to the model as it is.
+        latent: KL of the latent that the condition was drawn from, `(batch,)`.
+        prior_deviation: standard deviation of p(x_T): 1 if the schedule preserves variance.
+    """
+    first, *_, clean = chain = list(levels.each())
+    if clean.sigma != 0:
+        raise ValueError(f"the chain must end clean, at sigma = 0, got {float(clean.sigma):.3g}")
+    terms = list(_steps(model, manifold, x0, chain, generator, condition))
+    signal, noise = first.alpha / prior_deviation, first.sigma / prior_deviation
+    prior_matching = 0.5 * _sum(signal**2 * x0.double() ** 2 + noise**2 - 1 - 2 * torch.log(noise))
+    zeros = torch.zeros_like(prior_matching)
+    return Bound(
+        dimensions=x0[0].numel(),
+        prior_matching=prior_matching,
+        denoising_matching=torch.stack(terms[:-1]) if len(terms) > 1 else zeros[None][:0],
+        reconstruction=terms[-1],
+        latent=zeros if latent is None else latent.double(),
+    )
+
+
+def _steps(
+    model: Model,
+    manifold: Euclidean,
+    x0: Tensor,
+    chain: list[Level],
+    generator: Generator,
+    condition: Any,
+) -> Iterator[Tensor]:
+    """The term of each step: matching of the posterior, and for the last one the decoder's."""
+    for level, earlier in pairwise(chain):
+        over_batch = level.over_batch(x0, manifold.point_ndim)
+        x = perturb(manifold, x0, over_batch, generator)
+        noise = model(x, over_batch, condition).double()
+        denoised = denoised_from_noise(manifold, x.double(), noise, level)
+        if earlier.sigma > 0:
+            ours, deviation = posterior(manifold, x.double(), denoised, level, earlier)
+            true, _ = posterior(manifold, x.double(), x0.double(), level, earlier)
+            yield 0.5 * _sum(((true - ours) / deviation) ** 2)
+        else:
+            deviation = level.sigma / level.alpha
+            error = (x0.double() - denoised) / deviation
+            yield 0.5 * _sum(error**2 + 2 * torch.log(deviation) + math.log(2 * math.pi))
+
+
+def _sum(terms: Tensor) -> Tensor:
+    return terms.flatten(1).sum(dim=1)

@@ -1,0 +1,70 @@
+"""The forward process, one for all manifolds, and its posterior, which only flat space has."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pcdiff.diffusion.schedules import Level
+from pcdiff.manifolds.base import Manifold
+from pcdiff.manifolds.euclidean import Euclidean
+from pcdiff.randomness import Generator
+
+
+def perturb(manifold: Manifold, x0: Tensor, level: Level, generator: Generator) -> Tensor:
+    """x_t = α_t x₀ ⊕ σ_t S^{1/2} ε with ε standard normal: a draw of q(x_t | x₀).
+
+    Args:
+        manifold: where the points live.
+        x0: clean points, `(batch…, *point)`.
+        level: α and σ, `(batch…)`.
+        generator: one generator, or one a sample.
+    """
+    level = Level(*(value.to(x0) for value in level))
+    noise = manifold.over_tangent(level.sigma) * manifold.tangent_noise(x0, generator)
+    return manifold.retract(manifold.contract(level.alpha, x0), noise)
+
+
+def transition(level: Level, earlier: Level) -> tuple[Tensor, Tensor]:
+    """α_{t|s} = α_t/α_s and σ²_{t|s} = σ_t² − α²_{t|s} σ_s² of q(x_t | x_s), for s before t.
+
+    Args:
+        level: the level at t.
+        earlier: the level at s < t.
+    """
+    alpha = level.alpha / earlier.alpha
+    return alpha, level.sigma**2 - alpha**2 * earlier.sigma**2
+
+
+def posterior_deviation(level: Level, earlier: Level) -> Tensor:
+    """σ_q of q(x_s | x_t, x₀), with σ_q² = σ²_{t|s} σ_s² / σ_t²."""
+    _, variance = transition(level, earlier)
+    return torch.sqrt(variance.clamp(min=0)) * earlier.sigma / level.sigma
+
+
+def posterior(
+    manifold: Manifold, x: Tensor, x0: Tensor, level: Level, earlier: Level
+) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of q(x_s | x_t, x₀) for any s < t.
+
+    μ_q = (α_{t|s} σ_s² x_t + α_s σ²_{t|s} x₀)/σ_t²: equations 6 and 7 of Ho et al. 2020 for
+    adjacent steps; in this form Kingma et al. 2021, appendix A.2, equations 31 and 32.
+
+    Args:
+        manifold: must be flat.
+        x: x_t, `(batch…, *point)`.
+        x0: the clean points, or the model's estimate of them, of the same shape.
+        level: the level at t, without axes.
+        earlier: the level at s < t, without axes.
+
+    Raises:
+        ValueError: on a curved manifold, which has no such posterior.
+    """
+    if not isinstance(manifold, Euclidean):
+        raise ValueError(
+            f"the posterior q(x_s | x_t, x0) exists on flat space only, got {manifold}: "
+            "use a deterministic or Langevin sampler there"
+        )
+    alpha, variance = transition(level, earlier)
+    mean = (alpha * earlier.sigma**2 * x + earlier.alpha * variance * x0) / level.sigma**2
+    return mean, posterior_deviation(level, earlier)

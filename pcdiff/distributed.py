@@ -1,0 +1,31 @@
+"""Several processes on one batch, started by `torchrun`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from torch import distributed
+
+
+@contextlib.contextmanager
+def processes(device: str) -> Iterator[None]:
+    """Join the process group that `torchrun` describes in the environment, if it started us.
+
+    Args:
+        device: "cpu" talks through gloo, anything else through NCCL.
+    """
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        yield
+        return
+    distributed.init_process_group("gloo" if device == "cpu" else "nccl")
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes."""
+    return not distributed.is_initialized() or distributed.get_rank() == 0

@@ -1,0 +1,9 @@
+"""The spaces that diffusion runs on: move by `retract`, compare by `local`."""
+
+from pcdiff.manifolds import se3, so3
+from pcdiff.manifolds.base import Manifold
+from pcdiff.manifolds.euclidean import Euclidean
+from pcdiff.manifolds.se3 import SE3
+from pcdiff.manifolds.so3 import SO3
+
+__all__ = ["SE3", "SO3", "Euclidean", "Manifold", "se3", "so3"]

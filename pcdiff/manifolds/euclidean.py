@@ -1,0 +1,59 @@
+"""ℝ^{N×3}, the space of point clouds, and ℝ^d in general."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pcdiff.manifolds.base import Manifold
+from pcdiff.randomness import Generator, normal
+
+
+@dataclass(frozen=True)
+class Euclidean(Manifold):
+    """Flat space: `retract` adds, `local` subtracts, and the metric is the identity.
+
+    Args:
+        point_ndim: number of axes of one point: 2 for clouds `(points, 3)`, 1 for vectors.
+    """
+
+    point_ndim: int = 2
+
+    @property
+    def tangent_ndim(self) -> int:  # type: ignore[override]
+        """Tangent vectors have the axes of points."""
+        return self.point_ndim
+
+    def retract(self, x: Tensor, v: Tensor) -> Tensor:
+        """x + v."""
+        return x + v
+
+    def local(self, x: Tensor, y: Tensor) -> Tensor:
+        """y − x."""
+        return y - x
+
+    def tangent_noise(self, x: Tensor, generator: Generator | None) -> Tensor:
+        """Standard normal numbers of the shape of `x`."""
+        return normal(x.shape, generator, x.dtype, x.device)
+
+    def random(
+        self,
+        shape: tuple[int, ...],
+        noise_level: float,
+        generator: Generator,
+        centre: Tensor | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Tensor:
+        """N(centre, σ² I), as `Manifold.random`."""
+        noise = noise_level * normal(shape, generator, dtype)
+        return noise if centre is None else centre + noise
+
+    def kernel_score(self, mean: Tensor, x: Tensor, noise_level: Tensor) -> Tensor:
+        """−(x − mean)/σ²."""
+        return -(x - mean) / self.over_tangent(noise_level) ** 2
+
+    def contract(self, alpha: Tensor, x: Tensor) -> Tensor:
+        """α x."""
+        return self.over_tangent(alpha) * x

@@ -1,0 +1,26 @@
+"""How a network sees a noise level."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def sinusoidal_embedding(
+    value: Float[Tensor, " batch"], width: int, shortest_period: float, longest_period: float
+) -> Float[Tensor, "batch width"]:
+    """Cosines and sines with periods spaced geometrically (Vaswani et al. 2017, section 3.5).
+
+    Args:
+        value: the scalars to embed.
+        width: even number of features.
+        shortest_period: period of the first pair, in units of `value`.
+        longest_period: period of the last pair.
+    """
+    ends = torch.tensor([shortest_period, longest_period], device=value.device).log()
+    periods = torch.lerp(ends[0], ends[1], torch.linspace(0, 1, width // 2, device=value.device))
+    phase = 2 * math.pi * value[:, None] / periods.exp()
+    return torch.cat([phase.cos(), phase.sin()], dim=1)

@@ -1,0 +1,45 @@
+"""From a cloud to the law of its shape latent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class PointNetEncoder(nn.Module):
+    """PointNet (Qi et al. 2017): one network for every point, a maximum over points, two heads.
+
+    Invariant to the order of the points and defined for any number of them. There is no batch
+    normalisation, so that a cloud's code does not depend on the batch it comes in.
+
+    Args:
+        latent: size of the shape latent.
+        widths: widths of the layers applied to each point.
+        head: width of the hidden layer of each head.
+    """
+
+    def __init__(
+        self, latent: int, widths: Sequence[int] = (128, 128, 256, 512), head: int = 128
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise([3, *widths]):
+            layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+        self.points = nn.Sequential(*layers[:-1])
+        self.norm = nn.LayerNorm(widths[-1])
+        self.mean = _head(widths[-1], head, latent)
+        self.log_variance = _head(widths[-1], head, latent)
+
+    def forward(
+        self, clouds: Float[Tensor, "batch points 3"]
+    ) -> tuple[Float[Tensor, "batch latent"], Float[Tensor, "batch latent"]]:
+        """Mean and log variance of q(z | cloud), both in float32."""
+        features = self.norm(self.points(clouds).amax(dim=1).float())
+        return self.mean(features).float(), self.log_variance(features).float()
+
+
+def _head(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, outputs))

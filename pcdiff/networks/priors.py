@@ -1,0 +1,119 @@
+"""Laws of the shape latent that can be drawn from and evaluated: p(z)."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pcdiff.randomness import Generator, normal
+
+
+class LatentPrior(nn.Module):
+    """A density p(z) on ℝ^latent, with z = f(w) for a standard normal w.
+
+    Args:
+        latent: size of z.
+    """
+
+    def __init__(self, latent: int) -> None:
+        super().__init__()
+        self.latent = latent
+
+    @abstractmethod
+    def to_base(
+        self, z: Float[Tensor, "batch latent"]
+    ) -> tuple[Float[Tensor, "batch latent"], Float[Tensor, " batch"]]:
+        """w = f⁻¹(z) and log|det ∂w/∂z|."""
+
+    @abstractmethod
+    def from_base(self, w: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch latent"]:
+        """z = f(w)."""
+
+    def log_prob(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, " batch"]:
+        """log p(z) in nats, by the change of variables."""
+        w, log_determinant = self.to_base(z)
+        return log_determinant - 0.5 * (w.square() + math.log(2 * math.pi)).sum(dim=1)
+
+    def sample(
+        self, count: int, generator: Generator, temperature: float = 1.0
+    ) -> Float[Tensor, "count latent"]:
+        """Latents z = f(temperature · w), on the device of the parameters.
+
+        Args:
+            count: how many.
+            generator: one generator, or one a sample.
+            temperature: standard deviation of w; below 1 gives more typical shapes, fewer kinds.
+        """
+        device = next((p.device for p in self.parameters()), torch.device("cpu"))
+        return self.from_base(temperature * normal((count, self.latent), generator, device=device))
+
+
+class GaussianPrior(LatentPrior):
+    """p(z) = N(0, I), the prior of a plain variational auto-encoder."""
+
+    def to_base(
+        self, z: Float[Tensor, "batch latent"]
+    ) -> tuple[Float[Tensor, "batch latent"], Float[Tensor, " batch"]]:
+        """The identity."""
+        return z, z.new_zeros(len(z))
+
+    def from_base(self, w: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch latent"]:
+        """The identity."""
+        return w
+
+
+class FlowPrior(LatentPrior):
+    """A normalizing flow of affine coupling layers (RealNVP, Dinh et al. 2017), as Luo & Hu use it.
+
+    Each layer scales and shifts one half of the coordinates as a function of the other half; halves
+    take turns. It begins as the identity.
+
+    Args:
+        latent: size of z, even.
+        layers: number of coupling layers.
+        hidden: width of the two hidden layers of each coupling network.
+    """
+
+    def __init__(self, latent: int, layers: int = 14, hidden: int = 256) -> None:
+        super().__init__(latent)
+        if latent % 2:
+            raise ValueError(f"a coupling flow halves its latent: expected even, got {latent}")
+        self.couplings = nn.ModuleList(_coupling_network(latent, hidden) for _ in range(layers))
+
+    def to_base(
+        self, z: Float[Tensor, "batch latent"]
+    ) -> tuple[Float[Tensor, "batch latent"], Float[Tensor, " batch"]]:
+        """All layers, from z to w."""
+        kept, moved = z.chunk(2, dim=1)
+        log_determinant = z.new_zeros(len(z))
+        for network in self.couplings:
+            log_scale, shift = _scale_and_shift(network, kept)
+            kept, moved = moved * log_scale.exp() + shift, kept
+            log_determinant = log_determinant + log_scale.sum(dim=1)
+        return torch.cat([kept, moved], dim=1), log_determinant
+
+    def from_base(self, w: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch latent"]:
+        """All layers backwards, from w to z."""
+        kept, moved = w.chunk(2, dim=1)
+        for network in reversed(self.couplings):
+            log_scale, shift = _scale_and_shift(network, moved)
+            kept, moved = moved, (kept - shift) * (-log_scale).exp()
+        return torch.cat([kept, moved], dim=1)
+
+
+def _coupling_network(latent: int, hidden: int) -> nn.Sequential:
+    last = nn.Linear(hidden, latent)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(
+        nn.Linear(latent // 2, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), last
+    )
+
+
+def _scale_and_shift(network: nn.Module, half: Tensor) -> tuple[Tensor, Tensor]:
+    log_scale, shift = network(half).float().chunk(2, dim=1)
+    return torch.tanh(log_scale), shift  # bounded, so that no layer can explode

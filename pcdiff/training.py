@@ -1,0 +1,331 @@
+"""The training loop, one for both heads.
+
+A head brings an `Objective`: a model, data it can index, a loss, a validation loss. Everything
+random in a step is a function of (seed, step, place in the batch), so that there is no random state
+to save: a resumed run continues bit-exactly on the same machine and thread count, and a batch split
+over processes sees the numbers that one process would have seen.
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import json
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+
+from pcdiff import checkpoint
+from pcdiff.errors import InputError
+from pcdiff.files import atomic_write
+from pcdiff.randomness import seeded
+
+STATE_KIND = "training-state"
+LAST, BEST, LOG = "last.safetensors", "best.safetensors", "metrics.csv"
+
+_ORDER, _NOISE, _VALIDATION = 0, 1, 2  # which stream of random numbers a seed belongs to
+
+
+class Objective(Protocol):
+    """What a head brings to the loop.
+
+    Attributes:
+        kind: the kind under which the model's weights are saved.
+        model: the module to train.
+        size: number of training items.
+        description: the model's configuration and the data's fingerprint, as JSON can hold it.
+    """
+
+    kind: str
+    size: int
+    description: dict[str, Any]
+
+    @property
+    def model(self) -> nn.Module:
+        """The module to train."""
+
+    def loss(
+        self, model: nn.Module, items: list[int], generators: list[torch.Generator]
+    ) -> dict[str, Tensor]:
+        """The parts of the loss as means over `items`; `loss` is what is minimised."""
+
+    def validation_loss(self, model: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
+        """The same on the validation items; the caller's generator makes it repeatable."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How to train.
+
+    Attributes:
+        steps: optimizer steps.
+        batch_size: items a step, over all processes.
+        learning_rate: Adam's, at its height.
+        warmup_steps: steps of linear rise.
+        final_learning_rate: fraction of the height that the cosine ends in.
+        gradient_clip: largest norm of the gradient.
+        ema_decay: decay of the exponential moving average of the weights, in steps.
+        bfloat16: run the networks in bfloat16 (the weights stay float32).
+        compile: compile the networks with `torch.compile`; needs a C++ compiler on the CPU.
+        validate_every: steps between validations; each also writes a checkpoint.
+        seed: of everything random.
+    """
+
+    steps: int = 20_000
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    warmup_steps: int = 200
+    final_learning_rate: float = 0.01
+    gradient_clip: float = 1.0
+    ema_decay: float = 0.999
+    bfloat16: bool = True
+    compile: bool = False
+    validate_every: int = 500
+    seed: int = 0
+
+    def learning_rate_at(self, step: int) -> float:
+        """Linear warm-up, then a cosine to `final_learning_rate`."""
+        if step < self.warmup_steps:
+            return self.learning_rate * (step + 1) / self.warmup_steps
+        done = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
+        low = self.final_learning_rate
+        return self.learning_rate * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands after a step.
+
+    Attributes:
+        step: steps done.
+        steps: steps in all.
+        row: the row just added to the log, or `None`.
+    """
+
+    step: int
+    steps: int
+    row: dict[str, float] | None = None
+
+
+class _State:
+    """Everything that a run needs to go on, and its form on disk."""
+
+    def __init__(self, objective: Objective, config: TrainingConfig, device: torch.device) -> None:
+        self.model = objective.model.to(device)
+        self.average = copy.deepcopy(self.model).requires_grad_(False)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.learning_rate)
+        self.description = {**objective.description, "training": asdict(config)}
+        self.step = 0
+        self.best = math.inf
+        self.seconds = 0.0
+
+    def update_average(self, decay: float) -> None:
+        # Early on the average would remember the random start; (1 + n)/(10 + n) lets it forget.
+        decay = min(decay, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for ours, theirs in zip(
+                self.average.parameters(), self.model.parameters(), strict=True
+            ):
+                ours.lerp_(theirs, 1 - decay)
+
+    def save(self, path: Path) -> None:
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{k}": v for k, v in moments.items()}
+        progress = {"step": self.step, "best": repr(self.best), "seconds": self.seconds}
+        header = {"description": self.description, "progress": progress}
+        checkpoint.save(path, STATE_KIND, header, tensors)
+
+    def load(self, path: Path) -> None:
+        header, tensors = checkpoint.load(path, STATE_KIND)
+        _refuse_other(path, json.loads(json.dumps(self.description)), header["description"])
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}}
+        for name, tensor in tensors.items():
+            part, rest = name.split(".", 1)
+            parts[part][rest] = tensor
+        checkpoint.load_state(self.model, parts["model"], path)
+        checkpoint.load_state(self.average, parts["average"], path)
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in parts["optimizer"].items():
+            index, key = name.split(".", 1)
+            moments.setdefault(int(index), {})[key] = tensor
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        progress = header["progress"]
+        self.step, self.best = progress["step"], float(progress["best"])
+        self.seconds = progress["seconds"]
+
+
+def train(
+    objective: Objective,
+    config: TrainingConfig,
+    output: str | os.PathLike[str],
+    device: torch.device | str = "cpu",
+    resume: bool = False,
+) -> Iterator[Progress]:
+    """Train; yields after every step, so that the progress bar belongs to the caller.
+
+    Writes into `output`: `last.safetensors` (everything a resumption needs), `best.safetensors`
+    (the averaged weights with the lowest validation loss so far, ready for use) and `metrics.csv`.
+    Under `torchrun` the batch is split over the processes, gradients are averaged, and the first
+    process writes.
+
+    Args:
+        objective: what to train.
+        config: how.
+        output: folder of the run.
+        device: where.
+        resume: continue from `last.safetensors`, or begin if there is none yet.
+
+    Raises:
+        InputError: if `output` holds a run and `resume` is false, if that run has another model,
+            data or configuration, if the loss is not finite, or if a file cannot be written.
+    """
+    folder = Path(output)
+    _check(config, objective.size)
+    state = _State(objective, config, torch.device(device))
+    if (folder / LAST).exists():
+        if not resume:
+            raise InputError(f"{folder} already holds a run: resume it or choose another folder")
+        state.load(folder / LAST)
+    joined = dist.is_initialized()
+    rank, world = (dist.get_rank(), dist.get_world_size()) if joined else (0, 1)
+    if config.batch_size % world:
+        raise InputError(f"batch size {config.batch_size} does not divide over {world} processes")
+    writes = rank == 0
+    rows = _read_log(folder / LOG, state.step) if writes else []
+    step_module = _Step(objective, state.model)
+    if config.compile:
+        for network in state.model.children():
+            network.compile()
+    wrapped = nn.parallel.DistributedDataParallel(step_module) if world > 1 else step_module
+
+    began = time.monotonic() - state.seconds
+    running: dict[str, float] = {}
+    while state.step < config.steps:
+        items = _batch(objective.size, config, state.step)
+        places = range(rank, config.batch_size, world)
+        generators = [seeded(config.seed, _NOISE, state.step, place) for place in places]
+        rate = config.learning_rate_at(state.step)
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate
+        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=config.bfloat16):
+            parts = wrapped([items[place] for place in places], generators)
+        state.optimizer.zero_grad(set_to_none=True)
+        parts["loss"].backward()
+        norm = nn.utils.clip_grad_norm_(state.model.parameters(), config.gradient_clip)
+        if not torch.isfinite(norm):
+            raise InputError(
+                f"training diverged at step {state.step}: the gradient is {float(norm)}; the last "
+                f"checkpoint is intact, try a lower learning rate than {config.learning_rate}"
+            )
+        state.optimizer.step()
+        state.step += 1
+        state.update_average(config.ema_decay)
+        for name, value in {**parts, "gradient_norm": norm}.items():
+            running[name] = running.get(name, 0.0) + float(value.detach())
+
+        row = None
+        if state.step % config.validate_every == 0 or state.step == config.steps:
+            state.seconds = time.monotonic() - began
+            row = {"step": float(state.step), "seconds": state.seconds, "learning_rate": rate}
+            since = (state.step - 1) % config.validate_every + 1
+            row |= {f"train_{name}": total / since for name, total in running.items()}
+            running = {}
+            row |= _validate(objective, state, config)
+            if writes:
+                rows.append(row)
+                _save(folder, objective, state, rows, row)
+        yield Progress(state.step, config.steps, row)
+
+
+class _Step(nn.Module):
+    """The loss as a module, the form in which data-parallel training wants it."""
+
+    def __init__(self, objective: Objective, model: nn.Module) -> None:
+        super().__init__()
+        self.objective = objective
+        self.model = model
+
+    def forward(self, items: list[int], generators: list[torch.Generator]) -> dict[str, Tensor]:
+        return self.objective.loss(self.model, items, generators)
+
+
+def _batch(size: int, config: TrainingConfig, step: int) -> list[int]:
+    """The items of a step: epochs, each a permutation of its own, laid end to end."""
+    first = step * config.batch_size
+    places = range(first, first + config.batch_size)
+    orders = {
+        epoch: torch.randperm(size, generator=seeded(config.seed, _ORDER, epoch)).tolist()
+        for epoch in range(places[0] // size, places[-1] // size + 1)
+    }
+    return [orders[place // size][place % size] for place in places]
+
+
+@torch.no_grad()
+def _validate(objective: Objective, state: _State, config: TrainingConfig) -> dict[str, float]:
+    generator = seeded(config.seed, _VALIDATION)
+    parts = objective.validation_loss(state.average.eval(), generator)
+    return {f"validation_{name}": float(value) for name, value in parts.items()}
+
+
+def _save(
+    folder: Path,
+    objective: Objective,
+    state: _State,
+    rows: list[dict[str, float]],
+    row: Mapping[str, float],
+) -> None:
+    """The best weights if these are, then the log, then the state: a kill between loses nothing."""
+    if row["validation_loss"] < state.best:
+        state.best = row["validation_loss"]
+        record = {**state.description["training"], **state.description["data"]}
+        record |= {"step": state.step, "seconds": state.seconds}
+        record |= {name: value for name, value in row.items() if name.startswith("validation")}
+        header = {"model": state.description["model"], "training": record}
+        checkpoint.save(folder / BEST, objective.kind, header, state.average.state_dict())
+    with atomic_write(folder / LOG) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(row))
+        writer.writeheader()
+        writer.writerows(rows)
+    state.save(folder / LAST)
+
+
+def _read_log(path: Path, step: int) -> list[dict[str, float]]:
+    """The rows up to `step`; a run that was killed may have logged a later one."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    return [row for row in rows if row["step"] <= step]
+
+
+def _refuse_other(path: Path, ours: Any, theirs: Any, where: str = "") -> None:
+    """One sentence on the first difference between two descriptions."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for key in sorted(ours.keys() | theirs.keys()):
+            name = f"{where}.{key}" if where else key
+            _refuse_other(path, ours.get(key), theirs.get(key), name)
+    elif ours != theirs:
+        raise InputError(
+            f"{path} cannot be resumed: its {where} is {theirs!r}, this run's is {ours!r}"
+        )
+
+
+def _check(config: TrainingConfig, size: int) -> None:
+    for name in ("steps", "batch_size", "validate_every"):
+        if getattr(config, name) < 1:
+            raise InputError(f"{name}: expected at least 1, got {getattr(config, name)}")
+    if size < 1:
+        raise InputError("the training set is empty")
+    if not config.learning_rate > 0:
+        raise InputError(f"learning_rate: expected above 0, got {config.learning_rate}")

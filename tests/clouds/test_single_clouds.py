@@ -1,0 +1,159 @@
+"""One cloud a file: exact round trips, and what other programs write."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+
+from pcdiff.clouds import load_cloud, save_cloud
+from pcdiff.errors import InputError
+
+# Numbers that a careless text format loses: long fractions, subnormal, tiny, huge, minus zero.
+NASTY = torch.tensor(
+    [[1 / 3, -2 / 7, 1e-42], [1.1754944e-38, 3.4e38, -1e30], [16777215.0, 0.1, -0.0]]
+)
+
+
+def refusal(call, *arguments) -> str:
+    with pytest.raises(InputError) as caught:
+        call(*arguments)
+    message = str(caught.value)
+    assert "\n" not in message and ". " not in message
+    return message
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".xyz", ".npy", ".PLY"])
+def test_round_trips_are_exact(tmp_path, suffix):
+    path = tmp_path / f"cloud{suffix}"
+    save_cloud(path, NASTY)
+    read = load_cloud(path)
+    assert read.dtype == torch.float32
+    assert np.array_equal(read.numpy().view(np.int32), NASTY.numpy().view(np.int32))
+    read += 1  # the caller's own memory, not the file's
+    assert torch.equal(load_cloud(path), NASTY)
+
+
+def test_other_programs_read_what_is_saved(tmp_path):
+    for suffix in (".ply", ".xyz", ".npy"):
+        save_cloud(tmp_path / f"a{suffix}", NASTY)
+    assert np.array_equal(trimesh.load(tmp_path / "a.ply").vertices, NASTY.double())
+    assert np.array_equal(np.loadtxt(tmp_path / "a.xyz", dtype=np.float32), NASTY)
+    assert np.array_equal(np.load(tmp_path / "a.npy", allow_pickle=False), NASTY)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "binary_little_endian"])
+def test_ply_of_another_program_with_colours(tmp_path, encoding):
+    points = np.array([[0.5, 1, 2], [3, -4.25, 5], [6, 7, 8]])
+    colours = np.full((3, 4), 200, np.uint8)
+    path = tmp_path / "a.ply"
+    path.write_bytes(
+        trimesh.PointCloud(points, colors=colours).export(file_type="ply", encoding=encoding)
+    )
+    assert load_cloud(path).tolist() == points.tolist()
+
+
+def test_ply_with_double_coordinates_and_other_properties(tmp_path):
+    path = tmp_path / "a.ply"
+    path.write_text(
+        "ply\nformat ascii 1.0\ncomment x\nelement vertex 2\nproperty double x\nproperty double y\n"
+        "property double z\nproperty float nx\nelement face 0\n"
+        "property list uchar int vertex_indices\nend_header\n1 2 3 9\n4 5 6 9\n"
+    )
+    assert load_cloud(path).tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
+def test_xyz_with_comments_colours_and_blank_lines(tmp_path):
+    path = tmp_path / "a.xyz"
+    path.write_text("# x y z r g b\n1 2 3 255 0 0\n\n4 5 6 0 255 0\n")
+    assert load_cloud(path).tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
+@pytest.mark.parametrize(
+    "array", [np.arange(12).reshape(4, 3), np.asfortranarray(np.arange(12.0).reshape(4, 3))]
+)
+def test_npy_of_other_types_and_orders(tmp_path, array):
+    np.save(tmp_path / "a.npy", array)
+    assert load_cloud(tmp_path / "a.npy").tolist() == array.tolist()
+
+
+def test_a_mesh_is_refused_with_advice(tmp_path):
+    path = tmp_path / "a.ply"
+    trimesh.creation.box().export(path)
+    assert refusal(load_cloud, path) == (
+        f"{path} is a mesh, expected a point cloud: sample points on its surface first"
+    )
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (np.ones((1, 3)), "has 1 points, expected at least 2"),
+        (np.ones((0, 3)), "has 0 points, expected at least 2"),
+        (np.ones((4, 2)), "has shape (4, 2), expected (points, 3)"),
+        (np.ones((2, 4, 3)), "has shape (2, 4, 3), expected (points, 3)"),
+        (np.array([[0, 0, 0], [1, np.nan, 0]]), "not finite in point 1"),
+        (np.array([[0, 0, 1e300], [1, 1, 0]]), "not finite in point 0"),
+        (np.array([["a", "b", "c"]] * 2), "expected real numbers"),
+        (np.array([[{}, {}, {}]] * 2, dtype=object), "Python objects"),
+    ],
+)
+def test_bad_arrays(tmp_path, array, reason):
+    path = tmp_path / "a.npy"
+    np.save(path, array, allow_pickle=True)
+    message = refusal(load_cloud, path)
+    assert str(path) in message and reason in message
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.xyz", ""),
+        ("a.xyz", "1 2 3\n"),
+        ("a.xyz", "1 2\n3 4\n"),
+        ("a.xyz", "2\nwater\nO 0 0 0\nH 1 0 0\n"),
+        ("a.xyz", "1 2 3\n4 5 nan\n"),
+        ("a.xyz", "1 2 3\n4 5\n"),
+        ("a.npy", "hello"),
+        ("a.npy", ""),
+        ("a.ply", "hello"),
+        ("a.ply", ""),
+        ("a.pcd", "1 2 3\n4 5 6\n"),
+        ("cloud", "1 2 3\n4 5 6\n"),
+    ],
+)
+def test_bad_files(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_text(content)
+    assert str(path) in refusal(load_cloud, path)
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".npy"])
+def test_truncated_files(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    save_cloud(path, NASTY)
+    content = path.read_bytes()
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        assert str(path) in refusal(load_cloud, path)
+
+
+def test_missing_files_and_folders(tmp_path):
+    assert refusal(load_cloud, tmp_path / "a.ply") == f"{tmp_path / 'a.ply'} does not exist"
+    (tmp_path / "b.npy").mkdir()
+    assert str(tmp_path / "b.npy") in refusal(load_cloud, tmp_path / "b.npy")
+
+
+@pytest.mark.parametrize(
+    ("name", "cloud"),
+    [
+        ("a.obj", NASTY),
+        ("a.ply", NASTY[:1]),
+        ("a.ply", torch.full((2, 3), torch.nan)),
+        ("a.npy", NASTY.double() * 10),
+    ],
+)
+def test_nothing_is_saved_of_what_could_not_be_loaded(tmp_path, name, cloud):
+    assert str(tmp_path / name) in refusal(save_cloud, tmp_path / name, cloud)
+    assert list(tmp_path.iterdir()) == []

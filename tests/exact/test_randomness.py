@@ -1,0 +1,114 @@
+"""Draws depend on their generator and on nothing else, and have the law they name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import combinations
+
+import pytest
+import torch
+from scipy import stats
+from torch import Tensor
+
+from pcdiff.randomness import normal, seeded, spawn, uniform
+
+Draw = Callable[..., Tensor]
+over_draws = pytest.mark.parametrize("draw", [normal, uniform])
+
+
+def fresh(seed: int = 1) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def correlations(streams: list[torch.Generator], count: int = 4000) -> list[float]:
+    """Of the draws of each pair of streams; of independent ones normal, with deviation 1/√count."""
+    draws = torch.stack([normal((count,), stream) for stream in streams])
+    matrix = torch.corrcoef(draws)
+    return [float(matrix[i, j]) for i, j in combinations(range(len(streams)), 2)]
+
+
+class TestLaws:
+    def test_normal(self, generator: torch.Generator) -> None:
+        numbers = normal((50, 200), generator, torch.float64)
+        assert stats.kstest(numbers.flatten().numpy(), "norm").pvalue > 1e-3
+
+    def test_uniform(self, generator: torch.Generator) -> None:
+        numbers = uniform((50, 200), generator, torch.float64)
+        assert stats.kstest(numbers.flatten().numpy(), "uniform").pvalue > 1e-3
+
+    def test_normal_of_many_generators(self, generator: torch.Generator) -> None:
+        numbers = normal((2000, 3), spawn(generator, 2000), torch.float64)
+        assert stats.kstest(numbers.flatten().numpy(), "norm").pvalue > 1e-3
+
+
+@over_draws
+class TestGenerators:
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+    def test_same_generator_same_numbers(self, draw: Draw, dtype: torch.dtype) -> None:
+        first = draw((3, 2), fresh(), dtype)
+        assert first.dtype == dtype
+        assert first.equal(draw([3, 2], fresh(), dtype))
+        assert not first.equal(draw((3, 2), fresh(2), dtype))
+
+    def test_one_generator_goes_on(self, draw: Draw) -> None:
+        """Two draws are not one repeated."""
+        generator = fresh()
+        assert not draw((4,), generator).equal(draw((4,), generator))
+
+    def test_a_sample_depends_on_its_own_generator_only(self, draw: Draw) -> None:
+        whole = draw((5, 2, 3), [fresh(seed) for seed in range(5)])
+        for i in range(5):
+            assert draw((1, 2, 3), [fresh(i)])[0].equal(whole[i])
+        backwards = draw((5, 2, 3), [fresh(seed) for seed in reversed(range(5))])
+        assert backwards.equal(whole.flip(0))
+
+    def test_a_batch_without_further_axes(self, draw: Draw) -> None:
+        assert draw((3,), [fresh(seed) for seed in range(3)]).shape == (3,)
+
+    def test_a_generator_a_sample(self, draw: Draw) -> None:
+        with pytest.raises(ValueError, match="expected 4 generators, one a sample, got 3"):
+            draw((4, 2), [fresh(), fresh(), fresh()])
+
+    def test_no_generator(self, draw: Draw) -> None:
+        with pytest.raises(ValueError, match="expected generator=, got None"):
+            draw((4, 2), None)
+
+
+class TestSpawn:
+    def test_the_first_streams_do_not_depend_on_how_many_follow(self) -> None:
+        few, many = spawn(fresh(), 3), spawn(fresh(), 8)
+        for one, other in zip(few, many[:3], strict=True):
+            assert one.initial_seed() == other.initial_seed()
+        assert len({stream.initial_seed() for stream in many}) == 8
+
+    def test_another_generation_is_another(self) -> None:
+        generator = fresh()
+        seeds = [stream.initial_seed() for _ in range(2) for stream in spawn(generator, 4)]
+        assert len(set(seeds)) == 8
+
+    def test_streams_are_independent_of_each_other_and_of_their_parent(self) -> None:
+        parent = fresh()
+        found = correlations([parent, *spawn(parent, 6)])
+        assert max(map(abs, found)) < 4.5 / math.sqrt(4000)
+
+
+class TestSeeded:
+    def test_is_a_function_of_all_words_in_order(self) -> None:
+        words = [(0,), (1,), (0, 1), (1, 1), (1, 2), (2, 1), (2**40, 3), (3, 2**40)]
+        streams = [normal((8,), seeded(*each)) for each in words]
+        for each, numbers in zip(words, streams, strict=True):
+            assert normal((8,), seeded(*each)).equal(numbers)
+        for one, other in combinations(streams, 2):
+            assert not one.equal(other)
+
+    def test_neighbouring_words_give_unrelated_streams(self) -> None:
+        found = correlations([seeded(7, step) for step in range(8)])
+        assert max(map(abs, found)) < 4.5 / math.sqrt(4000)
+
+
+def test_nothing_touches_the_global_generator() -> None:
+    before = torch.get_rng_state()
+    normal((3,), fresh())
+    uniform((3,), spawn(seeded(1, 2), 3))
+    assert torch.get_rng_state().equal(before)

@@ -1,0 +1,532 @@
+"""Samplers against recursions of moments, exact flows, theoretical orders and stationary laws."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.integrate import solve_ivp
+from scipy.spatial.transform import Rotation, Slerp
+from torch import Tensor
+
+from pcdiff.diffusion.samplers import (
+    DDIM,
+    Ancestral,
+    AnnealedLangevin,
+    Multistep,
+    Sampler,
+    State,
+    sample,
+)
+from pcdiff.diffusion.schedules import (
+    GeometricVarianceExploding,
+    Level,
+    Linear,
+    Schedule,
+    karras_levels,
+    uniform_levels,
+)
+from pcdiff.manifolds import SE3, SO3, Euclidean, Manifold, se3, so3
+from pcdiff.randomness import normal, spawn
+
+PRESERVING, EXPLODING = Linear(200, 5e-4, 0.1), GeometricVarianceExploding(0.01, 50.0)
+LINE = Euclidean(1)
+STOCHASTIC = [
+    Ancestral("posterior"),
+    Ancestral("beta"),
+    DDIM(0.5),
+    DDIM(1.0),
+    AnnealedLangevin(6, 0.8),
+    AnnealedLangevin(2, 0.6, DDIM()),
+]
+DETERMINISTIC = [DDIM(), Multistep()]
+
+Move = tuple[float, float, float]
+"""x ← a x + b + c ε, as (a, b, c)."""
+
+
+def seeded(seed: int = 5) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def at(*steps: int) -> Level:
+    return PRESERVING(torch.tensor(steps, dtype=torch.float64) / PRESERVING.steps)
+
+
+def last_state(sampler: Sampler, model: Any, manifold: Manifold, *args: Any) -> State:
+    *_, state = sample(sampler, model, manifold, *args)
+    return state
+
+
+def moves_of(sampler: Sampler, data: Any, level: Level, target: Level) -> list[Move]:
+    """What a step does to Gaussian data, from the papers' formulas in ᾱ; noise only where c > 0."""
+    (alpha, sigma), (alpha_, sigma_) = (map(float, each) for each in (level, target))
+    bar, bar_ = alpha**2, alpha_**2
+    beta = 1 - bar / bar_  # of the one step that stands for all steps between the two levels
+    slope = sigma / (bar * data.deviation**2 + 1 - bar)  # ε̂ = slope (x − α mean)
+
+    def of_noise(along: float, noise: float, deviation: float) -> Move:
+        """x ← along·x + noise·ε̂ + deviation·ε."""
+        return along + noise * slope, -noise * slope * alpha * data.mean, deviation
+
+    if isinstance(sampler, Ancestral):  # Ho et al. 2020, Algorithm 2
+        variance = beta if sampler.variance == "beta" else (1 - bar_) / (1 - bar) * beta
+        deviation = math.sqrt(variance) if sigma_ > 0 else 0.0
+        along = 1 / math.sqrt(1 - beta)
+        return [of_noise(along, -along * beta / math.sqrt(1 - bar), deviation)]
+    if isinstance(sampler, DDIM):  # Song et al. 2021, equations 12 and 16
+        deviation = sampler.eta * math.sqrt((1 - bar_) / (1 - bar) * beta)
+        along = math.sqrt(bar_ / bar)
+        kept = math.sqrt(1 - bar_ - deviation**2)
+        return [of_noise(along, kept - along * math.sqrt(1 - bar), deviation)]
+    assert isinstance(sampler, AnnealedLangevin)
+    if sampler.predictor is None:
+        first = [(alpha_ / alpha, 0.0, 0.0)]
+    else:
+        first = moves_of(sampler.predictor, data, level, target)
+    step = sampler.step_ratio * sigma_
+    pull = 0.5 * step**2 / (bar_ * data.deviation**2 + 1 - bar_)
+    langevin = (1 - pull, pull * alpha_ * data.mean, step)
+    return first + (sigma_ > 0) * sampler.moves * [langevin]
+
+
+def moments(
+    sampler: Sampler, data: Any, levels: Level, mean: float, variance: float
+) -> Iterator[tuple[Level, float, float]]:
+    """Mean and variance at each level after the first, by the recursion over all moves."""
+    for level, target in pairwise(levels.each()):
+        for along, shift, deviation in moves_of(sampler, data, level, target):
+            mean, variance = along * mean + shift, along**2 * variance + deviation**2
+        yield target, mean, variance
+
+
+class TestGaussianData:
+    """With the exact denoiser of Gaussian data every step is affine in x and in the noise."""
+
+    @pytest.mark.parametrize("steps", [(80, 79), (200, 120), (60, 10), (1, 0), (90, 0)], ids=str)
+    @pytest.mark.parametrize("sampler", [*STOCHASTIC, DDIM()], ids=str)
+    def test_a_step_is_the_papers_formula(
+        self, sampler: Sampler, steps: tuple[int, int], gaussian: Any
+    ) -> None:
+        level, target = at(*steps).each()
+        x = torch.linspace(-3, 3, 7, dtype=torch.float64)[:, None]
+        found = sampler.step(LINE, gaussian.noise, State(x, level), target, seeded())
+        expected, generator = x, seeded()
+        for along, shift, deviation in moves_of(sampler, gaussian, level, target):
+            expected = along * expected + shift
+            if deviation > 0:
+                expected = expected + deviation * normal(x.shape, generator, x.dtype)
+        torch.testing.assert_close(found.x, expected, rtol=1e-10, atol=1e-10)
+        assert found.level is target
+
+    @pytest.mark.parametrize("sampler", [*STOCHASTIC, DDIM()], ids=str)
+    def test_moments_follow_the_recursion(
+        self, sampler: Sampler, gaussian: Any, generator: torch.Generator
+    ) -> None:
+        """Few steps, so that each sampler has its own law, far from that of the data."""
+        count, levels = 20_000, at(200, 160, 130, 100, 60, 20, 0)
+        *_, (_, mean, variance) = moments(sampler, gaussian, levels, 0.0, 1.0)
+        start = LINE.random((count, 1), 1.0, generator, dtype=torch.float64)
+        x = last_state(sampler, gaussian.noise, LINE, start, levels, None, generator).x
+        assert abs(float(x.mean()) - mean) < 4 * math.sqrt(variance / count)
+        assert abs(float(x.var()) / variance - 1) < 4 * math.sqrt(2 / count)
+
+    @pytest.mark.parametrize("sampler", [*STOCHASTIC, DDIM()], ids=str)
+    def test_many_steps_draw_from_the_data(self, sampler: Sampler, gaussian: Any) -> None:
+        """The same recursion over 2000 steps ends in the mean and variance of the data."""
+        levels = uniform_levels(Linear(2000, 1e-5, 0.015), 2000)
+        *_, (_, mean, variance) = moments(sampler, gaussian, levels, 0.0, 1.0)
+        assert mean == pytest.approx(gaussian.mean, rel=0.01)
+        assert variance == pytest.approx(gaussian.deviation**2, rel=0.04)
+
+    @pytest.mark.parametrize("steps", [(80, 79, 78, 77), (200, 120, 119, 30, 1, 0)], ids=str)
+    def test_ddim_with_eta_one_is_ancestral(self, steps: tuple[int, ...]) -> None:
+        """For any model, the same noise gives the same path, with the posterior variance."""
+
+        def model(x: Tensor, level: Level, condition: Any) -> Tensor:
+            return torch.sin(3 * x) * level.alpha[:, None, None] + 0.3 * x.mean(1, keepdim=True)
+
+        x = torch.randn(3, 5, 3, dtype=torch.float64, generator=seeded())
+        paths = [
+            [
+                state.x
+                for state in sample(sampler, model, Euclidean(), x, at(*steps), None, seeded())
+            ]
+            for sampler in (DDIM(1.0), Ancestral("posterior"))
+        ]
+        for ddim, ancestral in zip(*paths, strict=True):
+            torch.testing.assert_close(ddim, ancestral, rtol=1e-12, atol=1e-12)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """The density Σₖ wₖ exp(−|S^{-1/2} Log(α mₖ, x)|²/2v), v = α²·deviation² + σ², on any space.
+
+    On ℝⁿ it is the law of x_t for a mixture of Gaussians. On a curved space it is not that of any
+    data, but its score, which is exact because the gradient of half a squared distance is the
+    negative logarithm, defines an ODE without symmetries all the same.
+    """
+
+    manifold: Manifold
+    means: Tensor
+    weights: Tensor
+    deviation: float
+
+    def noise(self, x: Tensor, level: Level, condition: Any = None) -> Tensor:
+        variance = (level.alpha**2 * self.deviation**2 + level.sigma**2)[:, None]
+        means = self.manifold.contract(level.alpha[:, None], self.means[None])
+        x = x[:, None].expand(-1, len(self.weights), *x.shape[1:])
+        offset = -self.manifold.to_unit(self.manifold.local(x, means.expand(x.shape)))
+        logits = self.weights.log() - offset.square().sum(-1) / (2 * variance)
+        blend = torch.einsum("bk,bkd->bd", logits.softmax(-1), offset)
+        return level.sigma[:, None] * blend / variance
+
+
+def exact_flow(
+    mixture: Mixture, x: Tensor, schedule: Schedule, ends: tuple[float, float]
+) -> Tensor:
+    """The probability-flow ODE dy/dr = S^{1/2} ε̂ in y = x/α and r = σ/α, by an adaptive solver.
+
+    A tangent vector of a matrix group is a velocity of its matrices in the ambient space.
+    """
+    manifold = mixture.manifold
+
+    def velocity(ratio: float, flat: np.ndarray) -> np.ndarray:
+        y = torch.from_numpy(flat).reshape(x.shape)
+        ratios = torch.full((len(x),), ratio, dtype=torch.float64)
+        level = schedule.at_noise_to_signal(ratios)
+        v = manifold.from_unit(mixture.noise(manifold.contract(level.alpha, y), level))
+        if isinstance(manifold, SO3):
+            v = y @ so3.hat(v)
+        if isinstance(manifold, SE3):
+            twist = torch.cat([so3.hat(v[:, 3:]), v[:, :3, None]], dim=-1)
+            v = y @ torch.nn.functional.pad(twist, (0, 0, 0, 1))
+        return v.flatten().numpy()
+
+    first, last = schedule.at_noise_to_signal(torch.tensor(ends, dtype=torch.float64)).each()
+    start = manifold.contract(1 / first.alpha, x).flatten().numpy()
+    solution = solve_ivp(velocity, ends, start, method="DOP853", rtol=1e-8, atol=1e-9)
+    end = torch.from_numpy(solution.y[:, -1]).reshape(x.shape)
+    return manifold.contract(last.alpha, end)
+
+
+def uniform_in_lambda(schedule: Schedule, steps: int, ends: tuple[float, float]) -> Level:
+    first, last = map(math.log, ends)
+    ratios = torch.linspace(first, last, steps + 1, dtype=torch.float64).exp()
+    return schedule.at_noise_to_signal(ratios)
+
+
+def uniform_in_root(schedule: Schedule, steps: int, ends: tuple[float, float]) -> Level:
+    """Karras spacing without the clean level: steps in λ of all sizes."""
+    levels = karras_levels(schedule, steps + 1, *ends)
+    return Level(*(value[:-1] for value in levels))
+
+
+def line_mixture() -> tuple[Mixture, Tensor]:
+    means = torch.tensor([[-1.0], [0.8]], dtype=torch.float64)
+    weights = torch.tensor([0.3, 0.7], dtype=torch.float64)
+    return Mixture(LINE, means, weights, 0.4), torch.linspace(-2, 2, 6, dtype=torch.float64)[
+        :, None
+    ]
+
+
+def rotation_mixture() -> tuple[Mixture, Tensor]:
+    vectors = [[0.3, -0.2, 0.5], [1.0, 0.4, -0.6]]
+    means = torch.from_numpy(Rotation.from_rotvec(vectors).as_matrix())
+    starts = [[0.9, 0.3, 0.4], [-0.5, 1.1, 0.2], [0.2, -0.9, -1.0]]
+    x = torch.from_numpy(Rotation.from_rotvec(starts).as_matrix())
+    return Mixture(SO3(), means, torch.tensor([0.6, 0.4], dtype=torch.float64), 0.4), x
+
+
+def pose_mixture() -> tuple[Mixture, Tensor]:
+    rotations, x = rotation_mixture()
+    translations = torch.tensor([[0.1, 0.0, 0.3], [-0.1, 0.2, 0.2]], dtype=torch.float64)
+    means = se3.pose(rotations.means, translations)
+    starts = torch.tensor([[0.4, 0.1, 0.0], [0.0, -0.1, 0.5], [-0.2, 0.3, 0.1]])
+    mixture = Mixture(SE3(0.25), means, rotations.weights, rotations.deviation)
+    return mixture, se3.pose(x, starts.double())
+
+
+@pytest.mark.parametrize("spacing", [uniform_in_lambda, uniform_in_root])
+@pytest.mark.parametrize(("sampler", "order"), [(DDIM(), 1), (Multistep(), 2)], ids=str)
+class TestOrder:
+    """Twice the steps divide the error by 2^order.
+
+    The levels end in noise, because a step to σ = 0 is infinitely long in λ. The first step of a
+    multistep method is of first order, but it is one, so its error is of second order.
+    """
+
+    def errors_fall(self, error: Callable[[int], Tensor], order: int) -> None:
+        errors = [float(error(steps).abs().max()) for steps in (20, 40, 80)]
+        for coarse, fine in pairwise(errors):
+            assert math.log2(coarse / fine) == pytest.approx(order, abs=0.2)
+        assert errors[-1] < (0.03 if order == 1 else 1e-3)  # it is the solution that they approach
+
+    @pytest.mark.parametrize("schedule", [PRESERVING, EXPLODING], ids=lambda s: s.name)
+    def test_gaussian_data(
+        self, sampler: Sampler, order: int, spacing: Any, schedule: Schedule, gaussian: Any
+    ) -> None:
+        scale = schedule.at_noise_to_signal(torch.tensor(10.0)).sigma
+        x = scale * torch.linspace(-2, 2, 5, dtype=torch.float64)[:, None]
+
+        def error(steps: int) -> Tensor:
+            levels = spacing(schedule, steps, (10.0, 0.05))
+            first, *_, last = levels.each()
+            state = last_state(sampler, gaussian.noise, LINE, x, levels)
+            return state.x - gaussian.flow(x, first, last)
+
+        self.errors_fall(error, order)
+
+    @pytest.mark.parametrize(
+        ("mixture", "schedule", "ends"),
+        [
+            (line_mixture, PRESERVING, (3.0, 0.1)),
+            (rotation_mixture, EXPLODING, (1.0, 0.05)),
+            (pose_mixture, EXPLODING, (1.0, 0.05)),
+        ],
+    )
+    def test_mixture_on_each_space(
+        self,
+        sampler: Sampler,
+        order: int,
+        spacing: Any,
+        mixture: Callable[[], tuple[Mixture, Tensor]],
+        schedule: Schedule,
+        ends: tuple[float, float],
+    ) -> None:
+        model, x = mixture()
+        exact = exact_flow(model, x, schedule, ends)
+
+        def error(steps: int) -> Tensor:
+            levels = spacing(schedule, steps, ends)
+            state = last_state(sampler, model.noise, model.manifold, x, levels)
+            return model.manifold.local(exact, state.x)
+
+        self.errors_fall(error, order)
+
+
+def test_multistep_is_algorithm_2(gaussian: Any) -> None:
+    """Lu et al. 2022: x_i = (σ_i/σ_{i−1}) x_{i−1} − α_i (e^{−h_i} − 1) D, with unequal steps h."""
+    levels = at(200, 150, 140, 60)
+    x = torch.tensor([[0.4], [-1.1]], dtype=torch.float64)
+    states = list(sample(Multistep(), gaussian.noise, LINE, x, levels))
+    lam = (levels.alpha / levels.sigma).log()
+    estimates: list[Tensor] = []
+    for i in range(1, 4):
+        level = Level(levels.alpha[i - 1], levels.sigma[i - 1])
+        estimates.append((x - level.sigma * gaussian.noise(x, level)) / level.alpha)
+        step, data = lam[i] - lam[i - 1], estimates[-1]
+        if i > 1:
+            ratio = (lam[i - 1] - lam[i - 2]) / step
+            data = (1 + 1 / (2 * ratio)) * estimates[-1] - estimates[-2] / (2 * ratio)
+        x = levels.sigma[i] / level.sigma * x - levels.alpha[i] * torch.expm1(-step) * data
+        torch.testing.assert_close(states[i].x, x, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("sampler", DETERMINISTIC, ids=str)
+class TestPointMass:
+    """Where the denoised point is known, a deterministic step of any length is a geodesic."""
+
+    def test_on_flat_space(self, sampler: Sampler) -> None:
+        point = torch.tensor([0.3, -2.0], dtype=torch.float64)
+
+        def model(x: Tensor, level: Level, condition: Any) -> Tensor:
+            return (x - level.alpha[:, None] * point) / level.sigma[:, None]
+
+        x, levels = torch.tensor([[5.0, 1.0]], dtype=torch.float64), at(200, 120, 110, 0)
+        direction = (x - levels.alpha[0] * point) / levels.sigma[0]
+        for state, level in zip(
+            sample(sampler, model, LINE, x, levels), levels.each(), strict=True
+        ):
+            expected = level.alpha * point + level.sigma * direction
+            torch.testing.assert_close(state.x, expected, rtol=0, atol=1e-10)
+
+    def test_on_poses(self, sampler: Sampler) -> None:
+        """Slerp of the rotation and a straight line of the translation, in proportion to σ."""
+        space, mixture = SE3(0.25), pose_mixture()[0]
+        denoised, x = mixture.means[:1], mixture.means[1:]
+
+        def model(x: Tensor, level: Level, condition: Any) -> Tensor:
+            return -space.to_unit(space.local(x, denoised)) / level.sigma[:, None]
+
+        ratios = torch.tensor([2.0, 0.9, 0.5, 0.1, 0.0], dtype=torch.float64)
+        path = sample(sampler, model, space, x, EXPLODING.at_noise_to_signal(ratios))
+        ends = torch.cat([denoised, x])[:, :3, :3].numpy()
+        slerp = Slerp([0, 2], Rotation.from_matrix(ends))
+        for state, sigma in zip(path, ratios.tolist(), strict=True):
+            translation = torch.lerp(denoised[:, :3, 3], x[:, :3, 3], sigma / 2)
+            rotation = torch.from_numpy(slerp([sigma]).as_matrix())
+            expected = se3.pose(rotation, translation)
+            torch.testing.assert_close(state.x, expected, rtol=0, atol=1e-13)
+
+    def test_on_rotations(self, sampler: Sampler) -> None:
+        """As far from its end as rotations can be, all but a little."""
+        space, axis = SO3(), torch.tensor([[0.6, 0.0, -0.8]], dtype=torch.float64)
+        point = rotation_mixture()[0].means[:1]
+        x = point @ so3.exp(3.1 * axis)
+
+        def model(x: Tensor, level: Level, condition: Any) -> Tensor:
+            return -space.local(x, point) / level.sigma[:, None]
+
+        ratios = torch.tensor([1.5, 1.2, 0.3, 0.0], dtype=torch.float64)
+        path = sample(sampler, model, space, x, EXPLODING.at_noise_to_signal(ratios))
+        for state, sigma in zip(path, ratios, strict=True):
+            expected = point @ so3.exp(sigma / 1.5 * 3.1 * axis)
+            torch.testing.assert_close(state.x, expected, rtol=0, atol=1e-13)
+
+
+class TestAnnealedLangevin:
+    def test_corrector_keeps_the_law_that_the_predictor_brings(self, gaussian: Any) -> None:
+        """On the exact marginal the recursion stays on it, up to the step's known inflation.
+
+        Unadjusted Langevin of a Gaussian of variance v is stationary at v/(1 − η²/4v), so each
+        level's variance lies between the marginal's and that.
+        """
+        sampler = AnnealedLangevin(2, 0.3, DDIM())
+        levels = uniform_levels(Linear(), 500)
+        start = float(gaussian.variance(levels)[0])
+        for target, _, variance in moments(sampler, gaussian, levels, 0.0, start):
+            exact, step = float(gaussian.variance(target)), 0.3 * float(target.sigma)
+            inflated = exact / (1 - step**2 / (4 * exact))
+            assert 0.998 * exact < variance < 1.003 * inflated
+
+    @pytest.mark.parametrize("predictor", [DDIM(), Multistep()], ids=str)
+    def test_without_moves_it_is_its_predictor(self, predictor: Sampler) -> None:
+        """Whose memory of the last estimate it keeps."""
+        mixture, x, levels = problem(SO3())
+        alone, corrected = (
+            last_state(sampler, mixture.noise, mixture.manifold, x, levels).x
+            for sampler in (predictor, AnnealedLangevin(0, 0.3, predictor))
+        )
+        assert corrected.equal(alone)
+
+    def test_stationary_law_on_poses(self, generator: torch.Generator) -> None:
+        """p ∝ exp(−(|t−t₀|²/ℓ² + θ²)/2v) at v = s² + σ², with t and θ taken from a mean pose ≠ I.
+
+        E[θ²] = ∫θ²w/∫w with w = e^{−θ²/2v}(1 − cos θ). Here it is 10 % below the 3v of flat space.
+        """
+        space, chains, spread, ratio = SE3(0.25), 4000, 0.6, 0.4
+        mean = pose_mixture()[0].means[1]
+        model = Mixture(space, mean[None], torch.ones(1, dtype=torch.float64), spread)
+        levels = EXPLODING.at_noise_to_signal(torch.tensor([0.8, 0.6, 0.5], dtype=torch.float64))
+        start = mean.expand(chains, 4, 4)
+        sampler = AnnealedLangevin(moves=60, step_ratio=ratio)
+        x = last_state(sampler, model.noise, space, start, levels, None, generator).x
+
+        variance = spread**2 + 0.5**2
+        inflated = variance / (1 - (ratio * 0.5) ** 2 / (4 * variance))
+        offset = (x[:, :3, 3] - mean[:3, 3]) / space.length
+        assert (offset.mean(0).abs() < 4 * math.sqrt(inflated / chains)).all()
+        assert ((offset.var(0) / inflated - 1).abs() < 4 * math.sqrt(2 / chains)).all()
+        angle = torch.linspace(0, math.pi, 20_001, dtype=torch.float64)
+        weight = torch.exp(-(angle**2) / (2 * inflated)) * (1 - torch.cos(angle))
+        expected = torch.trapezoid(angle**2 * weight, angle) / torch.trapezoid(weight, angle)
+        assert expected < 0.93 * 3 * inflated
+        squared = SO3().local(mean[:3, :3], x[:, :3, :3]).square().sum(-1)
+        assert (squared.mean() - expected).abs() < 4 * squared.std() / math.sqrt(chains)
+
+
+def problem(manifold: Manifold) -> tuple[Mixture, Tensor, Level]:
+    """A model, five points to start from, and levels down to the clean one, in float32."""
+    kinds: dict[type[Manifold], Any] = {Euclidean: line_mixture, SO3: rotation_mixture}
+    mixture, x = kinds.get(type(manifold), pose_mixture)()
+    ratios = torch.tensor([2.0, 1.0, 0.4, 0.1, 0.0], dtype=torch.float64)
+    schedule = PRESERVING if isinstance(manifold, Euclidean) else EXPLODING
+    model = Mixture(mixture.manifold, mixture.means.float(), mixture.weights.float(), 0.4)
+    return model, x[torch.tensor([0, 1, 2, 1, 0])].float(), schedule.at_noise_to_signal(ratios)
+
+
+@pytest.mark.parametrize(
+    ("manifold", "sampler"),
+    [
+        (manifold, sampler)
+        for manifold in (LINE, SO3(), SE3(0.25))
+        for sampler in STOCHASTIC + DETERMINISTIC
+        if manifold is LINE or not isinstance(sampler, Ancestral)
+    ],
+    ids=str,
+)
+class TestLoop:
+    def test_yields_a_state_a_level_with_the_estimate_that_led_there(
+        self, manifold: Manifold, sampler: Sampler
+    ) -> None:
+        mixture, x, levels = problem(manifold)
+        seen: list[tuple[Tensor, Level]] = []
+
+        def model(x: Tensor, level: Level, condition: Any) -> Tensor:
+            assert condition == "a mug"
+            assert level.alpha.shape == level.sigma.shape == (5,)
+            assert level.alpha.dtype == level.sigma.dtype == torch.float32
+            seen.append((x, level))
+            return mixture.noise(x, level)
+
+        states = list(sample(sampler, model, mixture.manifold, x, levels, "a mug", seeded()))
+        assert [tuple(state.level) for state in states] == [tuple(each) for each in levels.each()]
+        assert all(state.x.dtype == torch.float32 for state in states)
+        assert states[0].x is x
+        assert states[0].denoised is None
+        if isinstance(sampler, AnnealedLangevin):
+            return
+        assert len(seen) == len(states) - 1  # one evaluation a step
+        for before, state, (evaluated, _) in zip(states[:-1], states[1:], seen, strict=True):
+            assert evaluated is before.x
+            assert state.previous is before.level
+            noise = mixture.noise(before.x, before.level.over_batch(x, mixture.manifold.point_ndim))
+            step = -before.level.sigma.float() * mixture.manifold.from_unit(noise)
+            denoised = mixture.manifold.retract(before.x, step)
+            denoised = mixture.manifold.contract(1 / before.level.alpha, denoised)
+            assert state.denoised is not None
+            torch.testing.assert_close(state.denoised, denoised)
+        assert states[-1].denoised is not None
+        torch.testing.assert_close(
+            states[-1].x, states[-1].denoised
+        )  # the clean level keeps no noise
+
+    def test_a_sample_does_not_depend_on_its_batch(
+        self, manifold: Manifold, sampler: Sampler
+    ) -> None:
+        mixture, x, levels = problem(manifold)
+        common = mixture.noise, mixture.manifold
+        whole = last_state(sampler, *common, x, levels, None, spawn(seeded(), 5)).x
+        for i in (0, 3):
+            own = [spawn(seeded(), 5)[i]]
+            alone = last_state(sampler, *common, x[i : i + 1], levels, None, own).x
+            torch.testing.assert_close(alone[0], whole[i], rtol=1e-6, atol=1e-6)
+
+    def test_needs_a_generator_only_if_it_is_random(
+        self, manifold: Manifold, sampler: Sampler
+    ) -> None:
+        mixture, x, levels = problem(manifold)
+        run = sample(sampler, mixture.noise, mixture.manifold, x, levels)
+        if sampler in DETERMINISTIC:
+            assert len(list(run)) == 5
+        else:
+            with pytest.raises(ValueError, match="expected generator="):
+                list(run)
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("manifold", [SO3(), SE3(0.25)], ids=str)
+    def test_ancestral_sampling_needs_flat_space(self, manifold: Manifold) -> None:
+        mixture, x, levels = problem(manifold)
+        with pytest.raises(ValueError, match="flat space only"):
+            list(sample(Ancestral(), mixture.noise, mixture.manifold, x, levels, None, seeded()))
+
+    @pytest.mark.parametrize("manifold", [SO3(), SE3(0.25)], ids=str)
+    def test_curved_spaces_need_a_variance_exploding_schedule(self, manifold: Manifold) -> None:
+        mixture, x, _ = problem(manifold)
+        with pytest.raises(ValueError, match="alpha must be 1"):
+            list(sample(DDIM(), mixture.noise, mixture.manifold, x, at(100, 0)))
+
+    def test_unknown_options(self) -> None:
+        with pytest.raises(ValueError, match="'posterior' or 'beta', got 'both'"):
+            Ancestral("both")
+        for eta in (-0.1, 1.1):
+            with pytest.raises(ValueError, match="between 0 and 1"):
+                DDIM(eta)

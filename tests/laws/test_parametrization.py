@@ -1,0 +1,250 @@
+"""Conversions between ε, x₀, score and v, and the loss they enter, over all manifolds."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from pcdiff.diffusion.losses import denoising_loss
+from pcdiff.diffusion.parametrization import (
+    denoised_from_noise,
+    noise_from_denoised,
+    noise_from_score,
+    noise_from_velocity,
+    score_from_noise,
+    velocity_from_noise,
+)
+from pcdiff.diffusion.process import perturb
+from pcdiff.diffusion.schedules import Cosine, GeometricVarianceExploding, Level, Linear
+from pcdiff.manifolds import SE3, SO3, Euclidean, Manifold, so3
+from pcdiff.randomness import normal, spawn
+
+MANIFOLDS = [Euclidean(2), Euclidean(1), SO3(), SE3(0.1), SE3(1.0)]
+LEVELS = {
+    "clean": (0.999, math.sqrt(1 - 0.999**2)),
+    "middle": (0.6, 0.8),
+    "noise": (0.01, math.sqrt(1 - 0.01**2)),
+    "exploding": (1.0, 0.4),
+}
+CURVED = (SO3, SE3)
+
+over_manifolds = pytest.mark.parametrize("manifold", MANIFOLDS, ids=str)
+over_cases = pytest.mark.parametrize(
+    ("manifold", "name"),
+    [(m, n) for m in MANIFOLDS for n in LEVELS if n == "exploding" or not isinstance(m, CURVED)],
+    ids=str,
+)
+
+
+def draw(manifold: Manifold, generator: torch.Generator, count: int = 5) -> Tensor:
+    """Points far from the origin."""
+    point = {Euclidean(2): (4, 3), Euclidean(1): (3,), SO3(): (3, 3)}.get(manifold, (4, 4))
+    centre = torch.tensor([0.5, -0.3, 1.0]) if isinstance(manifold, SE3) else None
+    return manifold.random((count, *point), 1.0, generator, centre, torch.float64)
+
+
+def unit_noise(manifold: Manifold, x: Tensor, generator: torch.Generator) -> Tensor:
+    """Normal up to a bound that keeps σε below half a turn, where Log is one-to-one."""
+    noise = manifold.to_unit(manifold.tangent_noise(x, generator))
+    return noise.clamp(-3, 3)
+
+
+def level_of(name: str, count: int = 5) -> Level:
+    """A level a sample, none of them equal if the family of levels allows it."""
+    alpha, sigma = LEVELS[name]
+    scale = torch.linspace(0.9, 1.0, count, dtype=torch.float64)
+    return Level(torch.full_like(scale, alpha), sigma * scale)
+
+
+@over_cases
+class TestConversions:
+    def test_noise_and_denoised_invert_each_other(
+        self, manifold: Manifold, name: str, generator: torch.Generator
+    ) -> None:
+        x, level = draw(manifold, generator), level_of(name)
+        noise = unit_noise(manifold, x, generator)
+        denoised = denoised_from_noise(manifold, x, noise, level)
+        back = noise_from_denoised(manifold, x, denoised, level)
+        torch.testing.assert_close(back, noise, rtol=1e-11, atol=1e-11)
+        again = denoised_from_noise(manifold, x, back, level)
+        torch.testing.assert_close(again, denoised, rtol=1e-11, atol=1e-11)
+
+    def test_noise_and_score_invert_each_other(
+        self, manifold: Manifold, name: str, generator: torch.Generator
+    ) -> None:
+        x, level = draw(manifold, generator), level_of(name)
+        noise = unit_noise(manifold, x, generator)
+        score = score_from_noise(manifold, noise, level)
+        torch.testing.assert_close(noise_from_score(manifold, score, level), noise)
+
+    def test_score_and_denoised_obey_tweedie(
+        self, manifold: Manifold, name: str, generator: torch.Generator
+    ) -> None:
+        """x̂₀ = (x_t ⊕ σ² S ∇log p)/α, with S taken from the metric's definition."""
+        x, level = draw(manifold, generator), level_of(name)
+        score = manifold.kernel_score(draw(manifold, generator), x, level.sigma)
+        length = manifold.length if isinstance(manifold, SE3) else 1.0
+        metric = torch.ones(score.shape[-1], dtype=torch.float64)
+        metric[:3] = length**2
+        step = manifold.over_tangent(level.sigma) ** 2 * metric * score
+        expected = manifold.contract(1 / level.alpha, manifold.retract(x, step))
+        found = denoised_from_noise(manifold, x, noise_from_score(manifold, score, level), level)
+        torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-11)
+
+    def test_the_forward_process_is_undone_by_its_own_noise(
+        self, manifold: Manifold, name: str, generator: torch.Generator
+    ) -> None:
+        """The noise lies in the tangent space at x_t: turned into its frame, but equally long."""
+        x0, level = draw(manifold, generator), level_of(name)
+        x = perturb(manifold, x0, level, torch.Generator().manual_seed(8))
+        drawn = manifold.to_unit(manifold.tangent_noise(x0, torch.Generator().manual_seed(8)))
+        noise = noise_from_denoised(manifold, x, x0, level)
+        if isinstance(manifold, SE3):
+            turn = so3.exp(level.sigma[:, None] * drawn[:, 3:])
+            position = torch.einsum("bij,bi->bj", turn, drawn[:, :3])
+            drawn = torch.cat([position, drawn[:, 3:]], dim=-1)
+        torch.testing.assert_close(noise, drawn, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(
+            denoised_from_noise(manifold, x, noise, level), x0, rtol=1e-9, atol=1e-9
+        )
+
+
+class TestVelocity:
+    @pytest.mark.parametrize("name", ["clean", "middle", "noise"])
+    def test_velocity_and_noise_invert_each_other(
+        self, name: str, generator: torch.Generator
+    ) -> None:
+        x, noise = torch.randn(2, 5, 4, 3, dtype=torch.float64, generator=generator)
+        level = Level(*(torch.full((5,), v, dtype=torch.float64) for v in LEVELS[name]))
+        velocity = velocity_from_noise(Euclidean(), x, noise, level)
+        back = noise_from_velocity(Euclidean(), x, velocity, level)
+        torch.testing.assert_close(back, noise, rtol=1e-11, atol=1e-11)
+
+    def test_velocity_is_the_derivative_by_the_angle(self, generator: torch.Generator) -> None:
+        """v = dx/dφ for α = cos φ and σ = sin φ (Salimans & Ho 2022, appendix D)."""
+        x0, noise = torch.randn(2, 5, 4, 3, dtype=torch.float64, generator=generator)
+        angle = torch.linspace(0.1, 1.4, 5, dtype=torch.float64)
+
+        def path(angle: Tensor) -> Tensor:
+            return angle.cos()[:, None, None] * x0 + angle.sin()[:, None, None] * noise
+
+        _, expected = torch.autograd.functional.jvp(path, angle, torch.ones_like(angle))
+        found = velocity_from_noise(
+            Euclidean(), path(angle), noise, Level(angle.cos(), angle.sin())
+        )
+        torch.testing.assert_close(found, expected)
+
+
+class TestLoss:
+    def test_on_flat_space_it_is_algorithm_1(self, generator: torch.Generator) -> None:
+        """‖ε_θ(√ᾱ x₀ + √(1−ᾱ) ε, k) − ε‖² with k uniform, k and ε drawn from the same generator."""
+        x0, schedule = draw(Euclidean(2), generator, 6), Linear()
+
+        def model(x: Tensor, level: Level, condition: Any) -> Tensor:
+            return condition * torch.sin(x) * level.sigma[:, None, None]
+
+        loss, level = denoising_loss(
+            model, Euclidean(2), schedule, x0, torch.Generator().manual_seed(3), 0.7
+        )
+        stream = torch.Generator().manual_seed(3)
+        expected_level = schedule(schedule.random_times(6, stream))
+        noise = normal(x0.shape, stream, torch.float64)
+        assert level.alpha.equal(expected_level.alpha)
+        assert level.sigma.equal(expected_level.sigma)
+        for i in range(6):
+            x = level.alpha[i] * x0[i] + level.sigma[i] * noise[i]
+            squares = (0.7 * torch.sin(x) * level.sigma[i] - noise[i]) ** 2
+            assert float(loss[i]) == pytest.approx(float(squares.sum() / 12), rel=1e-10)
+
+    @pytest.mark.parametrize("manifold", [SO3(), SE3(0.1), SE3(1.0)], ids=str)
+    def test_target_on_curved_spaces(self, manifold: Manifold, generator: torch.Generator) -> None:
+        """The loss of the model ε̂ = 0 is the mean square of −σ S^{1/2} ∇log q(x_t | x₀).
+
+        That target is Rᵀ(t−t₀)/(σℓ) and, while wrapping is negligible,
+        ω/σ + σ (sin θ/(1−cos θ) − 2/θ) ω/θ.
+        """
+        schedule, x0 = GeometricVarianceExploding(0.05, 0.45), draw(manifold, generator, 50)
+        size = 3 if isinstance(manifold, SO3) else 6
+
+        def zero(x: Tensor, level: Level, condition: Any) -> Tensor:
+            return x.new_zeros(len(x), size)
+
+        loss, level = denoising_loss(zero, manifold, schedule, x0, torch.Generator().manual_seed(3))
+        stream = torch.Generator().manual_seed(3)
+        schedule.random_times(50, stream)
+        x, sigma = perturb(manifold, x0, level, stream), level.sigma[:, None]
+        omega = so3.log(x0[:, :3, :3].mT @ x[:, :3, :3])
+        angle = omega.norm(dim=-1, keepdim=True)
+        volume = (torch.sin(angle) / (1 - torch.cos(angle)) - 2 / angle) / angle
+        parts = [omega / sigma + sigma * volume * omega]
+        if isinstance(manifold, SE3):
+            parts.append((x - x0)[:, :3, 3] / (sigma * manifold.length))
+        expected = torch.cat(parts, dim=-1).square().mean(-1)
+        torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-9)
+
+    def test_exact_denoiser_leaves_the_conditional_variance(
+        self, generator: torch.Generator
+    ) -> None:
+        """For x₀ ~ N(μ, s²), Var(ε | x_t) = α²s²/(α²s² + σ²), and no model has a smaller loss."""
+        mean, deviation, count, size = 0.7, 0.5, 20_000, 4
+        x0 = mean + deviation * normal((count, size), generator, torch.float64)
+
+        def exact(x: Tensor, level: Level, condition: Any) -> Tensor:
+            alpha, sigma = (value[:, None] for value in level)
+            return sigma * (x - alpha * mean) / (alpha**2 * deviation**2 + sigma**2)
+
+        def loss_of(scale: float) -> tuple[Tensor, Tensor]:
+            loss, level = denoising_loss(
+                lambda *inputs: scale * exact(*inputs),
+                Euclidean(1),
+                Cosine(),
+                x0,
+                torch.Generator().manual_seed(3),
+            )
+            signal = level.alpha**2 * deviation**2
+            return loss, signal / (signal + level.sigma**2)
+
+        loss, expected = loss_of(1.0)
+        relative = loss / expected  # a mean of `size` squares of standard normal numbers
+        assert abs(float(relative.mean()) - 1) < 4 * math.sqrt(2 / (count * size))
+        assert float(relative.var()) == pytest.approx(2 / size, rel=0.1)
+        assert all(loss_of(scale)[0].mean() > loss.mean() for scale in (0.9, 1.1))
+
+    @over_manifolds
+    def test_a_sample_does_not_depend_on_its_batch(
+        self, manifold: Manifold, generator: torch.Generator
+    ) -> None:
+        schedule = GeometricVarianceExploding(0.05, 1.0)
+        x0 = draw(manifold, generator)
+
+        def constant(x: Tensor, level: Level, condition: Any) -> Tensor:
+            return 0.3 * torch.ones_like(manifold.local(x, x))
+
+        def generators() -> list[torch.Generator]:
+            return spawn(torch.Generator().manual_seed(2), 5)
+
+        whole, level = denoising_loss(constant, manifold, schedule, x0, generators())
+        alone, own = denoising_loss(constant, manifold, schedule, x0[3:4], generators()[3:4])
+        torch.testing.assert_close(alone[0], whole[3])
+        assert own.sigma[0] == level.sigma[3]
+
+    def test_of_a_half_precision_model_is_single_precision(
+        self, generator: torch.Generator
+    ) -> None:
+        """Autocast networks answer in bfloat16; squares summed in it would lose most digits."""
+        x0 = draw(Euclidean(2), generator).float()
+
+        def loss_in(kind: torch.dtype) -> Tensor:
+            def half(x: Tensor, level: Level, condition: Any) -> Tensor:
+                return torch.full_like(x, 0.5, dtype=kind)
+
+            stream = torch.Generator().manual_seed(3)
+            return denoising_loss(half, Euclidean(2), Linear(), x0, stream)[0]
+
+        loss = loss_in(torch.bfloat16)
+        assert loss.dtype == torch.float32
+        assert loss.equal(loss_in(torch.float32))
