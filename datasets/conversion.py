@@ -1,16 +1,17 @@
-"""From a list of shapes, each a file, to one canonical HDF5 file."""
+"""From a list of shapes, each a file, to one canonical HDF5 file; what the converters share."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import itertools
 import multiprocessing
 import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -21,8 +22,16 @@ from pcdiff.clouds import SPLITS, cloud_writer, describe_category
 from pcdiff.console import Session
 from pcdiff.errors import InputError
 
+Output = Annotated[Path, typer.Option(help="The canonical HDF5 file to write.")]
+Categories = Annotated[
+    str | None,
+    typer.Option(help="Names or synset ids with commas: chair,02691156. Default: all."),
+]
+Workers = Annotated[int, typer.Option(min=1, help="Processes; any number writes the same clouds.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at a shape that cannot be read.")]
 
-@dataclass(frozen=True)
+
+@dataclasses.dataclass(frozen=True)
 class Conversion:
     """What became of the shapes.
 
@@ -34,9 +43,10 @@ class Conversion:
     shapes: dict[str, dict[str, int]]
     skipped: list[str]
 
-    def results(self, output: str | os.PathLike[str]) -> dict[str, Any]:
-        """As part of the object that `--json` prints; `output` is the file that was written."""
-        return {"output": str(output), "shapes": self.shapes, "skipped": self.skipped}
+
+def separate(categories: str | None) -> list[str] | None:
+    """The values of `--categories`, which stand between commas; None, for all, stays None."""
+    return None if categories is None else [name.strip() for name in categories.split(",")]
 
 
 def convert(
@@ -95,21 +105,31 @@ def convert(
     return Conversion(counts, skipped)
 
 
-def report(session: Session, results: dict[str, Any]) -> None:
+def report(
+    session: Session,
+    done: Conversion,
+    output: str | os.PathLike[str],
+    points: int,
+    details: Mapping[str, Any],
+) -> None:
     """Print what a conversion did: the skipped shapes on standard error, the rest on output.
 
     Args:
         session: the run of the command.
-        results: from `Conversion.results`, with whatever else the record should hold.
+        done: what `convert` returned.
+        output: the file that was written.
+        points: points a shape.
+        details: what else the record that `--json` prints should hold.
     """
-    for reason in results["skipped"]:
+    for reason in done.skipped:
         typer.echo(f"skipped: {reason}", err=True)
-    if results["skipped"]:
-        typer.echo(f"skipped {len(results['skipped'])} shapes in all", err=True)
-    lines = [f"wrote {results['output']}, {results['points']} points a shape:"]
-    for category, splits in results["shapes"].items():
+    if done.skipped:
+        typer.echo(f"skipped {len(done.skipped)} shapes in all", err=True)
+    lines = [f"wrote {output}, {points} points a shape:"]
+    for category, splits in done.shapes.items():
         counts = ", ".join(f"{split} {count}" for split, count in splits.items())
         lines.append(f"  {describe_category(category)}: {counts}")
+    results = {"output": str(output), "points": points, **details, **dataclasses.asdict(done)}
     session.finish(results, "\n".join(lines))
 
 

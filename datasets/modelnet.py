@@ -23,13 +23,21 @@ import functools
 from collections.abc import Collection
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from datasets.conversion import convert, report
+from datasets.conversion import (
+    Categories,
+    Output,
+    Strict,
+    Workers,
+    convert,
+    report,
+    separate,
+)
 from datasets.shapes import Shape, points_on_mesh
 from pcdiff.clouds import synset_id
 from pcdiff.console import Json, Seed, Session, application, progress, run
@@ -114,10 +122,8 @@ def points_on_model(shape: Shape, points: int, seed: int, up: Up) -> NDArray[np.
 @app.command()
 def modelnet(
     folder: Annotated[Path, typer.Argument(help="ModelNet10 or ModelNet40 as distributed.")],
-    output: Annotated[Path, typer.Option(help="The canonical HDF5 file to write.")],
-    categories: Annotated[
-        str | None, typer.Option(help="Class names with commas: chair,toilet. Default: all.")
-    ] = None,
+    output: Output,
+    categories: Categories = None,
     points: Annotated[int, typer.Option(min=2, help="Points a shape.")] = 2048,
     up: Annotated[
         Up,
@@ -133,12 +139,8 @@ def modelnet(
         int | None, typer.Option(min=0, help="So many of each class instead of a fraction.")
     ] = None,
     seed: Seed = 0,
-    workers: Annotated[
-        int, typer.Option(min=1, help="Processes; any number writes the same clouds.")
-    ] = 1,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Stop at a shape that cannot be read.")
-    ] = False,
+    workers: Workers = 1,
+    strict: Strict = False,
     as_json: Json = False,
 ) -> None:
     """Convert ModelNet10 or ModelNet40 (OFF meshes) to a canonical HDF5 file.
@@ -147,8 +149,9 @@ def modelnet(
     file's own unit. A shape that cannot be read is reported and skipped.
     """
     session = Session("datasets.modelnet", seed, as_json=as_json)
-    chosen = None if categories is None else [name.strip() for name in categories.split(",")]
-    shapes = modelnet_shapes(folder, chosen, validation_fraction, validation_count, seed)
+    shapes = modelnet_shapes(
+        folder, separate(categories), validation_fraction, validation_count, seed
+    )
     attributes: dict[str, str | int | float] = {
         "source": f"{folder.resolve().name}: ModelNet meshes, official train and test splits, "
         "validation shapes taken from train, points uniform by area",
@@ -161,14 +164,8 @@ def modelnet(
     with progress("shapes", len(shapes)) as advance:
         reader = functools.partial(points_on_model, points=points, seed=seed, up=up)
         done = convert(shapes, reader, output, attributes, workers, strict, advance)
-    results = {"points": points, "up": up.value, **done.results(output)}
-    report(session, results)
-
-
-def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the program; `arguments` default to the process's own."""
-    run(app, arguments)
+    report(session, done, output, points, {"up": up.value})
 
 
 if __name__ == "__main__":
-    main()
+    run(app)

@@ -18,14 +18,22 @@ import functools
 import re
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-from datasets.conversion import convert, report
+from datasets.conversion import (
+    Categories,
+    Output,
+    Strict,
+    Workers,
+    convert,
+    report,
+    separate,
+)
 from datasets.shapes import Shape, points_of_cloud, points_on_mesh
 from pcdiff.clouds import SPLITS, describe_category, synset_id
-from pcdiff.console import Json, Session, application, progress, run
+from pcdiff.console import Json, Seed, Session, application, progress, run
 from pcdiff.errors import InputError
 
 POINTS_OF_MESH = 2048
@@ -166,11 +174,8 @@ def _read_splits(table: Path) -> dict[str, dict[str, str]]:
 @app.command()
 def shapenet(
     folder: Annotated[Path, typer.Argument(help="Folder of meshes, or ShapeNetCore.v2.PC15k.")],
-    output: Annotated[Path, typer.Option(help="The canonical HDF5 file to write.")],
-    categories: Annotated[
-        str | None,
-        typer.Option(help="Names or synset ids with commas: chair,02691156. Default: all."),
-    ] = None,
+    output: Output,
+    categories: Categories = None,
     splits: Annotated[
         Path | None, typer.Option(help="Meshes: the official split. Default: FOLDER/all.csv.")
     ] = None,
@@ -181,13 +186,9 @@ def shapenet(
             help=f"Points a shape. Default: {POINTS_OF_MESH} from meshes, all of PC15k.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the points' choice.")] = 0,
-    workers: Annotated[
-        int, typer.Option(min=1, help="Processes; any number writes the same clouds.")
-    ] = 1,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Stop at a shape that cannot be read.")
-    ] = False,
+    seed: Seed = 0,
+    workers: Workers = 1,
+    strict: Strict = False,
     as_json: Json = False,
 ) -> None:
     """Convert ShapeNetCore v2 (meshes with all.csv, or PC15k clouds) to a canonical HDF5 file.
@@ -196,7 +197,7 @@ def shapenet(
     A shape that cannot be read is reported and skipped.
     """
     session = Session("datasets.shapenet", seed, as_json=as_json)
-    chosen = None if categories is None else [name.strip() for name in categories.split(",")]
+    chosen = separate(categories)
     meshes = has_meshes(folder)
     if not meshes and splits is not None:
         raise InputError(f"--splits is for meshes, but {folder} holds clouds that are split")
@@ -218,21 +219,11 @@ def shapenet(
     with progress("shapes", len(shapes)) as advance:
         reader = functools.partial(read, points=count, seed=seed)
         done = convert(shapes, reader, output, attributes, workers, strict, advance)
-    results = {
-        "layout": "meshes" if meshes else "PC15k",
-        "points": count,
-        "without_split": without_split,
-        **done.results(output),
-    }
     if without_split:
         typer.echo(f"left out {without_split} models that are in no split of the table", err=True)
-    report(session, results)
-
-
-def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the program; `arguments` default to the process's own."""
-    run(app, arguments)
+    details = {"layout": "meshes" if meshes else "PC15k", "without_split": without_split}
+    report(session, done, output, count, details)
 
 
 if __name__ == "__main__":
-    main()
+    run(app)

@@ -14,7 +14,9 @@ from pcdiff.errors import InputError
 if TYPE_CHECKING:
     import trimesh
 
-# What trimesh's readers raise for damaged files; its authors promise no narrower set.
+# What trimesh's readers raise for damaged files, and the last for an extension that it does not
+# know; its authors promise no narrower set. Not the list of `pcdiff.clouds`, which fixes the format
+# and adds what NumPy's readers raise.
 _DAMAGED = (
     OSError,
     ValueError,

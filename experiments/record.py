@@ -24,7 +24,7 @@ def write(name: str, seed: int, results: dict[str, Any], table: str) -> None:
         table: the same for a person, in Markdown.
     """
     record = {
-        "command": " ".join(["python -m", f"experiments.{name}", *sys.argv[1:]]),
+        "command": " ".join(["python -m", f"experiments.{name}", *map(_outside, sys.argv[1:])]),
         "commit": _commit(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": _machine(),
@@ -36,6 +36,11 @@ def write(name: str, seed: int, results: dict[str, Any], table: str) -> None:
     stamp = ", ".join(f"{key} {record[key]}" for key in ("commit", "date", "machine", "seed"))
     (RESULTS / f"{name}.md").write_text(f"`{record['command']}` ({stamp})\n\n{table}\n")
     print(table)
+
+
+def _outside(argument: str) -> str:
+    """An argument without the folders of this machine."""
+    return Path(argument).name if Path(argument).is_absolute() else argument
 
 
 def _commit() -> str:

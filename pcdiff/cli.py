@@ -11,6 +11,7 @@ import typer
 from pcdiff import console
 from pcdiff.console import Device, Json, Seed, Session, Threads
 from pcdiff.errors import InputError
+from pcdiff.files import prepare_folder
 
 if TYPE_CHECKING:
     import torch
@@ -22,12 +23,15 @@ app = console.application(
     "Generate 3D point clouds by diffusion, and train and judge the generator."
 )
 
+SHOWN = 32
+"""Clouds on a sheet, at most."""
+
 CloudFile = Annotated[Path, typer.Argument(help="A cloud: .ply, .xyz or .npy.")]
 CloudsFile = Annotated[Path, typer.Argument(help="Canonical HDF5: /{synset id}/{split}.")]
 Category = Annotated[str, typer.Option(help="A name such as chair, or a synset id.")]
 Weights = Annotated[str, typer.Option(help="Shipped weights by name, or a .safetensors file.")]
 Output = Annotated[Path, typer.Option(help="Folder for the results; made if missing.")]
-Points = Annotated[int, typer.Option(min=1, help="Points of each cloud.")]
+Points = Annotated[int, typer.Option(min=2, help="Points of each cloud.")]
 Temperature = Annotated[
     float, typer.Option(min=0, help="Spread of the shape latent; below 1: typical shapes.")
 ]
@@ -46,7 +50,6 @@ def main() -> None:
 
 @app.callback(invoke_without_command=True)
 def _version(
-    ctx: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
@@ -71,11 +74,12 @@ def sample(
 ) -> None:
     """Generate clouds.
 
-    Writes a file a cloud and a sheet of their pictures, sheet.png. Coordinates are box-normalised:
+    Writes a file a cloud and sheet.png, pictures of the first 32. Coordinates are box-normalised:
     the box of each shape is centred at 0 and its longest side is 2.
     """
     session = Session("pcdiff sample", seed, device, threads, as_json)
     generator = _load(weights, device)
+    prepare_folder(output)
     generators = _generators(seed, count)
     clouds: list[Tensor] = []
     with console.progress("sampling", count) as advance:
@@ -89,7 +93,7 @@ def sample(
     sheet = _write_sheet(output / "sheet.png", clouds)
     session.finish(
         {"weights": weights, "files": files, "picture": sheet},
-        f"{count} clouds of {points} points and their picture {sheet} are in {output}",
+        f"{count} clouds of {points} points are in {output}, drawn in {sheet}",
     )
 
 
@@ -118,6 +122,7 @@ def reconstruct(
     original = load_cloud(cloud)[None]
     normalised, box = normalize_to_box(original)
     generator = _load(weights, device)
+    prepare_folder(output)
     rebuilt = generator.reconstruct(
         normalised.to(device), points, _generators(seed, 1), steps, _sampler(sampler)
     ).cpu()
@@ -157,6 +162,7 @@ def interpolate(
     session = Session("pcdiff interpolate", seed, device, threads, as_json)
     ends = [normalize_to_box(load_cloud(file)[None])[0][0].to(device) for file in (first, second)]
     generator = _load(weights, device)
+    prepare_folder(output)
     (random,) = _generators(seed, 1)
     clouds = generator.interpolate(
         ends[0], ends[1], count, points, random, steps, _sampler(sampler)
@@ -165,7 +171,7 @@ def interpolate(
     sheet = _write_sheet(output / "sheet.png", clouds)
     session.finish(
         {"weights": weights, "files": files, "picture": sheet},
-        f"{count} clouds from {first} to {second} and their picture {sheet} are in {output}",
+        f"{count} clouds from {first} to {second} are in {output}, drawn in {sheet}",
     )
 
 
@@ -176,7 +182,7 @@ def evaluate(
     weights: Weights = "chair",
     split: Annotated[str, typer.Option(help="The split to compare with.")] = "test",
     sets: Annotated[int, typer.Option(min=1, help="Generated sets, seeds seed, seed+1, …")] = 10,
-    floor_draws: Annotated[int, typer.Option(min=0, help="Random training sets.")] = 10,
+    floor_draws: Annotated[int, typer.Option(min=0, help="Random training sets.")] = 5,
     points: Points = 1024,
     emd: Annotated[bool, typer.Option(help="Also the earth mover's distance (slow).")] = True,
     steps: Steps = 20,
@@ -231,7 +237,8 @@ def evaluate(
             workers=torch.get_num_threads(),
             progress=show,
         )
-    session.finish({"weights": weights, **report.as_dict()}, report.table())
+    table = report.table()
+    session.finish({"weights": weights, **report.as_dict(), "table": table}, table)
 
 
 @app.command()
@@ -240,10 +247,15 @@ def train(
     output: Annotated[Path, typer.Option(help="Folder of the run.")],
     category: Category = "chair",
     prior: Annotated[
-        Literal["flow", "gaussian", "none"], typer.Option(help="Of the latent; none: auto-encoder.")
-    ] = "flow",
-    kl_weight: Annotated[float, typer.Option(min=0, help="Weight of the latent's KL.")] = 1e-4,
-    schedule: Annotated[Literal["linear", "cosine"], typer.Option(help="Noise.")] = "cosine",
+        Literal["flow", "gaussian", "none"] | None,
+        typer.Option(help="Of the latent; none: auto-encoder.", show_default="flow"),
+    ] = None,
+    kl_weight: Annotated[
+        float | None, typer.Option(min=0, help="Weight of the latent's KL.", show_default="1e-4")
+    ] = None,
+    schedule: Annotated[
+        Literal["linear", "cosine"] | None, typer.Option(help="Noise.", show_default="cosine")
+    ] = None,
     points: Annotated[int, typer.Option(min=2, help="Points of each cloud in a step.")] = 512,
     levels_per_cloud: Annotated[int, typer.Option(min=1, help="Noise levels a cloud.")] = 4,
     mirror: Annotated[
@@ -287,18 +299,29 @@ def train(
     training, validation = (
         normalize_to_box(read_clouds(clouds, category, split))[0] for split in ("train", "val")
     )
+    chosen = {"prior": prior, "kl_weight": kl_weight, "schedule": schedule}
+    given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     if initialize_from is None:
-        config = GeneratorConfig(
-            prior=prior,
-            kl_weight=kl_weight,
-            schedule=SCHEDULES[schedule](),
-            standardization=Standardization.of(training),
-        )
+        if prior == "none" and kl_weight is not None:
+            raise InputError("--kl-weight: an auto-encoder (--prior none) has no KL to weigh")
+        if schedule is not None:
+            given["schedule"] = SCHEDULES[schedule]()
+        config = GeneratorConfig(standardization=Standardization.of(training), **given)
         model = PointCloudGenerator.initialized(config, seed)
     else:
+        for name in given:
+            option = "--" + name.replace("_", "-")
+            raise InputError(f"{option}: the weights of --initialize-from decide this")
         model = PointCloudGenerator.from_pretrained(initialize_from).train().requires_grad_(True)
     objective = CloudObjective(
-        model, training, validation, points, levels_per_cloud, mirror, f"{clouds.name}/{category}"
+        model,
+        training,
+        validation,
+        points,
+        levels_per_cloud,
+        mirror,
+        source=f"{clouds.name}/{category}",
+        initialized_from=initialize_from,
     )
     settings = TrainingConfig(
         steps=steps,
@@ -310,8 +333,11 @@ def train(
         compile=compile_networks,
         seed=seed,
     )
-    row: dict[str, float] = {}
-    with distributed.processes(device), console.progress("training", steps) as advance:
+    row: dict[str, float] | None = None
+    with (
+        distributed.processes(device),
+        console.progress("training", steps, distributed.is_first()) as advance,
+    ):
         done = 0
         for progress in run(objective, settings, output, device, resume):
             if progress.row is not None:
@@ -322,10 +348,12 @@ def train(
     if not first:
         return
     _draw_log(output)
+    summary = "there was no step left to do"
+    if row is not None:
+        summary = "last " + ", ".join(f"{name} {value:.4g}" for name, value in row.items())
     session.finish(
         {"weights": str(output / BEST), "last": row},
-        f"{output / BEST}: the weights with the lowest validation loss; last step: "
-        + ", ".join(f"{name} {value:.4g}" for name, value in row.items()),
+        f"{output / BEST}: the weights with the lowest validation loss; {summary}",
     )
 
 
@@ -363,7 +391,7 @@ def _write_clouds(folder: Path, stem: str, clouds: Any, form: str) -> list[str]:
 def _write_sheet(path: Path, clouds: Any, labels: list[str] | None = None) -> str:
     from pcdiff.pictures import draw_clouds, save_png
 
-    shown = [cloud.numpy() for cloud in clouds[:32]]
+    shown = [cloud.numpy() for cloud in clouds[:SHOWN]]
     save_png(path, draw_clouds(shown, labels=labels))
     return str(path)
 

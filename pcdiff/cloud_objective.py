@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import torch
 from jaxtyping import Float
@@ -30,6 +30,7 @@ class CloudObjective:
         levels_per_cloud: noise levels drawn a cloud and step.
         mirror: the axis to reflect along, normal to the category's plane of symmetry.
         source: the file the data came from, for the record.
+        initialized_from: the weights that training began from, for the record.
     """
 
     kind = KIND
@@ -38,14 +39,18 @@ class CloudObjective:
         self,
         model: PointCloudGenerator,
         train: Float[Tensor, "shapes points 3"],
-        validation: Float[Tensor, "others points 3"],
+        validation: Float[Tensor, "others available 3"],
         points: int = 512,
         levels_per_cloud: int = 4,
         mirror: Mirror = "none",
         source: str = "",
+        initialized_from: str | None = None,
     ) -> None:
-        if not 2 <= points <= train.shape[1]:
-            raise InputError(f"points a cloud: expected 2 to {train.shape[1]}, got {points}")
+        if mirror not in get_args(Mirror):
+            raise InputError(f"mirror: expected one of {get_args(Mirror)}, got {mirror!r}")
+        available = min(train.shape[1], validation.shape[1])
+        if not 2 <= points <= available:
+            raise InputError(f"points a cloud: expected 2 to {available}, got {points}")
         if levels_per_cloud < 1 or points % levels_per_cloud:
             raise InputError(
                 f"levels_per_cloud: expected a divisor of {points} points, got {levels_per_cloud}"
@@ -58,13 +63,13 @@ class CloudObjective:
         self.description: dict[str, Any] = {
             "model": model.config.as_dict(),
             "data": {
-                "source": source,
                 "sha256": digest,
                 "shapes": len(train),
                 "points": points,
                 "levels_per_cloud": levels_per_cloud,
                 "mirror": mirror,
             },
+            "origin": {"source": source, "initialized_from": initialized_from},
         }
 
     def loss(

@@ -406,7 +406,8 @@ def save_cloud(path: str | os.PathLike[str], cloud: Float[Tensor, "points 3"]) -
             np.save(file, points, allow_pickle=False)
 
 
-# What trimesh's and NumPy's readers raise for damaged files; their authors promise no narrower set.
+# What trimesh's and NumPy's readers raise for damaged files, the last two NumPy's only; their
+# authors promise no narrower set.
 _DAMAGED = (
     OSError,
     ValueError,

@@ -15,7 +15,7 @@ import typer
 
 from pcdiff.errors import InputError
 
-Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, …")]
 Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0 lets torch choose.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
@@ -26,7 +26,6 @@ def application(summary: str) -> typer.Typer:
     return typer.Typer(
         help=summary,
         add_completion=False,
-        no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
@@ -39,8 +38,9 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
         app: the program.
         arguments: its command line; by default the process's own.
     """
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+        code = app(args=given or ["--help"], standalone_mode=False)
     except InputError as error:
         code = _complain(str(error))
     except typer.Abort:
@@ -116,8 +116,8 @@ def version() -> str:
 
 
 @contextlib.contextmanager
-def progress(description: str, total: int) -> Iterator[Callable[..., None]]:
-    """A progress bar on standard error, if that is a terminal.
+def progress(description: str, total: int, shown: bool = True) -> Iterator[Callable[..., None]]:
+    """A progress bar on standard error, if it is to be shown and that is a terminal.
 
     Yields a function that advances it: `advance()` by one, `advance(n)` by n, and
     `advance(n, "loss 0.12")` also shows a note.
@@ -134,7 +134,7 @@ def progress(description: str, total: int) -> Iterator[Callable[..., None]]:
         Remaining(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as bar:
         task = bar.add_task(description, total=total, note="")
 
         def advance(steps: int = 1, note: str | None = None) -> None:

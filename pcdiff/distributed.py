@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from torch import distributed
+from torch import cuda, distributed
 
 
 @contextlib.contextmanager
@@ -14,11 +14,14 @@ def processes(device: str) -> Iterator[None]:
     """Join the process group that `torchrun` describes in the environment, if it started us.
 
     Args:
-        device: "cpu" talks through gloo, anything else through NCCL.
+        device: "cpu" talks through gloo, anything else through NCCL; with "cuda" each process gets
+            a GPU of its own.
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         yield
         return
+    if device == "cuda":
+        cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("gloo" if device == "cpu" else "nccl")
     try:
         yield

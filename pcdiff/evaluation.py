@@ -5,10 +5,8 @@ It stands outside `pcdiff.metrics` because it also normalises and subsamples, by
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -32,10 +30,8 @@ from pcdiff.metrics.generation import (
 )
 from pcdiff.randomness import seeded
 
-NORMALIZATION = "each cloud centred on its box and divided by half the box's longest side"
-
-# Second words of the seeds, so that no two draws share a stream. Not 0: `seeded(s, 0)` is the
-# stream of `seeded(s)`, which a generator may use.
+# Third words of the seeds `(seed, 0, word)`. `sample_set` usually draws shape i of its set from
+# `seeded(seed, i)`; with a 0 before it, no word above 0 makes one of those streams.
 _TEST, _TRAIN, _FLOOR, _GENERATED = range(1, 5)
 
 
@@ -46,30 +42,52 @@ class Stamp:
     Attributes:
         category: what the shapes are.
         split: the split of the file that the generated sets are compared with.
-        normalization: what was done to each cloud.
         points: random points a cloud, drawn before it is normalised.
         emd_points: of these, how many the earth mover's distance uses; None if it was not asked.
-        generated_shapes: shapes in each generated set.
         reference_shapes: shapes in the reference set.
         train_shapes: shapes in the training set.
-        sets: number of generated sets.
-        seeds: the seed of each set.
+        seeds: the seed of each generated set.
         floor_draws: number of random training subsets behind the floor.
-        seed: the seed of everything else: subsampling and the floor's draws.
     """
 
     category: str
     split: str
-    normalization: str
     points: int
     emd_points: int | None
-    generated_shapes: int
     reference_shapes: int
     train_shapes: int
-    sets: int
     seeds: tuple[int, ...]
     floor_draws: int
-    seed: int
+
+    @property
+    def normalization(self) -> str:
+        """What was done to each cloud: always the same."""
+        return "each cloud centred on its box and divided by half the box's longest side"
+
+    @property
+    def generated_shapes(self) -> int:
+        """Shapes in each generated set: as many as in the reference set."""
+        return self.reference_shapes
+
+    @property
+    def sets(self) -> int:
+        """Number of generated sets."""
+        return len(self.seeds)
+
+    @property
+    def seed(self) -> int:
+        """The seed of everything else, subsampling and the floor's draws: that of the first set."""
+        return self.seeds[0]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All the conditions, with those that follow from others."""
+        return {
+            **dataclasses.asdict(self),
+            "normalization": self.normalization,
+            "generated_shapes": self.generated_shapes,
+            "sets": self.sets,
+            "seed": self.seed,
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +121,7 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """The report as nested dictionaries that JSON can hold."""
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "stamp": self.stamp.as_dict()}
 
     def table(self) -> str:
         """The report as Markdown: the table, the memorisation figures, the conditions."""
@@ -153,14 +171,15 @@ def evaluate(
     points: int = 1024,
     emd_points: int = 512,
     distances: Sequence[Distance] = ("cd", "emd"),
-    floor_draws: int = 10,
+    floor_draws: int = 5,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> Report:
     """Compare a generator with the test shapes, beside the real training shapes.
 
     Every cloud, real or generated, is subsampled to `points` random points and then normalised to
-    its box, so its unit and its frame's origin do not matter.
+    its box, so its unit and its frame's origin do not matter. What does not depend on the generated
+    sets is checked before the first is asked for.
 
     Args:
         sample_set: called with each set's seed, returns as many generated clouds as there are test
@@ -174,7 +193,8 @@ def evaluate(
         points: points a cloud.
         emd_points: of these, how many the earth mover's distance uses.
         distances: which distances to compare by.
-        floor_draws: random training subsets to compare likewise; 0 for none.
+        floor_draws: random training subsets to compare likewise, each as large as the test set; 0
+            for none.
         workers: processes for the earth mover's distance.
         progress: called now and then with the fraction that is done.
 
@@ -184,18 +204,38 @@ def evaluate(
     """
     check_clouds("the training set", train)
     check_clouds("the test set", test, least=2)
-    if sets < 1 or floor_draws < 0 or seed < 0 or workers < 1:
+    if min(sets, points, emd_points, workers) < 1 or min(floor_draws, seed) < 0:
         raise InputError(
-            "an evaluation needs at least 1 set, 0 floor draws, 1 worker and seed 0, got "
-            f"{sets} sets, {floor_draws} draws, {workers} workers and seed {seed}"
+            "an evaluation needs at least 1 set, 1 point, 1 EMD point, 1 worker, 0 floor draws and "
+            f"seed 0, got {sets} sets, {points} points, {emd_points} EMD points, "
+            f"{workers} workers, {floor_draws} draws and seed {seed}"
+        )
+    for name, clouds in (("the training set", train), ("the test set", test)):
+        if points > clouds.shape[1]:
+            raise InputError(
+                f"{name} must have at least as many points a shape as the evaluation draws, "
+                f"{points}, got {clouds.shape[1]}"
+            )
+    if "emd" in distances and emd_points > points:
+        raise InputError(
+            f"the earth mover's distance cannot use {emd_points} of the {points} points a shape: "
+            "choose fewer EMD points, or go without it (--no-emd)"
+        )
+    if floor_draws and len(train) < len(test):
+        raise InputError(
+            "the floor needs at least as many training as test shapes, "
+            f"{len(test)}, got {len(train)}: with 0 floor draws there is none"
         )
     seeds = tuple(range(seed, seed + sets))
+    draws = [seeded(each, 0, _GENERATED) for each in seeds]  # now: the last seed may be too large
     steps = 2 + sets + floor_draws
-    test = _prepared(test, points, seeded(seed, _TEST))
-    train = _prepared(train.to(test.device), points, seeded(seed, _TRAIN))
+    test = _prepared(test, points, seeded(seed, 0, _TEST))
+    train = _prepared(train.to(test.device), points, seeded(seed, 0, _TRAIN))
 
-    with _workers(workers if "emd" in distances else 1) as pool:
-        reference = prepare_reference(test, distances, emd_points, pool, part(progress, 0, steps))
+    with earth_mover_workers(workers if "emd" in distances else 1) as executor:
+        reference = prepare_reference(
+            test, distances, emd_points, executor, part(progress, 0, steps)
+        )
         generated, results = [], []
         for i, set_seed in enumerate(seeds):
             clouds = sample_set(set_seed)
@@ -205,15 +245,14 @@ def evaluate(
                     f"the set generated with seed {set_seed} must have as many shapes as the test "
                     f"set, {len(test)}, got {len(clouds)}"
                 )
-            clouds = clouds.to(test.device)
-            generated.append(_prepared(clouds, points, seeded(set_seed, _GENERATED)))
+            generated.append(_prepared(clouds.to(test.device), points, draws[i]))
             results.append(
-                generation_metrics(generated[i], reference, pool, part(progress, 1 + i, steps))
+                generation_metrics(generated[i], reference, executor, part(progress, 1 + i, steps))
             )
         real: dict[str, Summary] = {}
         if floor_draws:
             span = part(progress, 1 + sets, steps, span=floor_draws)
-            real = floor(train, reference, floor_draws, seeded(seed, _FLOOR), pool, span)
+            real = floor(train, reference, floor_draws, seeded(seed, 0, _FLOOR), executor, span)
     generated_distance, test_distance = (
         nearest_training_distance(each, train, part(progress, 2 * steps - 2 + i, 2 * steps))
         for i, each in enumerate((generated[0], test))
@@ -225,32 +264,18 @@ def evaluate(
         Stamp(
             category=category,
             split=split,
-            normalization=NORMALIZATION,
             points=points,
             emd_points=emd_points if "emd" in distances else None,
-            generated_shapes=len(test),
             reference_shapes=len(test),
             train_shapes=len(train),
-            sets=sets,
             seeds=seeds,
             floor_draws=floor_draws,
-            seed=seed,
         ),
     )
 
 
 def _prepared(clouds: Tensor, points: int, generator: torch.Generator) -> Tensor:
     return normalize_to_box(subsample(clouds, points, generator))[0]
-
-
-@contextlib.contextmanager
-def _workers(count: int) -> Iterator[int | Executor]:
-    """One pool for all the sets, since processes take seconds to start; none for one worker."""
-    if count == 1:
-        yield 1
-    else:
-        with earth_mover_workers(count) as pool:
-            yield pool
 
 
 def _presentation(key: str) -> tuple[str, float, int]:

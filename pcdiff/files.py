@@ -10,6 +10,8 @@ from pathlib import Path
 
 from pcdiff.errors import InputError
 
+_PARTIAL = ".partial-"
+
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -35,7 +37,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     if target.exists() and not target.is_file():
         raise InputError(f"cannot write {path}: it is there and is not a regular file")
     # The name does not depend on the target's, which may already be as long as a name may be.
-    temporary = target.parent / f".partial-{secrets.token_hex(8)}{target.suffix}"
+    temporary = target.parent / f"{_PARTIAL}{secrets.token_hex(8)}{target.suffix}"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -52,6 +54,29 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     # but the certainty that the new name survives a power cut in the next seconds.
     with contextlib.suppress(OSError):
         _flush(target.parent)
+
+
+def prepare_folder(path: str | os.PathLike[str]) -> Path:
+    """Make a folder that can be written to, if it is not there, before hours of work for it.
+
+    What a killed `atomic_write` left behind in it is removed, so one process at a time may own it.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        InputError: it cannot be made, or nothing can be written into it; the sentence names it.
+    """
+    folder = Path(path)
+    probe = folder / f"{_PARTIAL}{secrets.token_hex(8)}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        for leftover in folder.glob(f"{_PARTIAL}*"):
+            leftover.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write into {path}: {error.strerror or error}") from error
+    return folder
 
 
 def _flush(path: Path) -> None:

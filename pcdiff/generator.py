@@ -1,8 +1,9 @@
 """Head 1: a variational auto-encoder of shapes whose decoder is a diffusion of points.
 
-Luo & Hu, "Diffusion Probabilistic Models for 3D Point Cloud Generation", CVPR 2021. A PointNet
-encodes a cloud to a latent z; given z, every point is denoised on its own; a prior over z generates
-new shapes. With `prior="none"` it is an auto-encoder.
+After Luo & Hu, "Diffusion Probabilistic Models for 3D Point Cloud Generation", CVPR 2021. A
+PointNet encodes a cloud to a latent z; given z, every point is denoised on its own; a prior over z
+generates new shapes. With `prior="none"` it is an auto-encoder. Unlike theirs, the network predicts
+v, its encoder has no batch normalisation, and the noise schedule ends in noise.
 
 Units: clouds are *box-normalised* (centred on their bounding box, divided by half its longest
 side) at the surface of this module; inside, they are standardised by the record `Standardization`.
@@ -27,12 +28,13 @@ from pcdiff.diffusion.losses import denoising_loss
 from pcdiff.diffusion.parametrization import noise_from_velocity
 from pcdiff.diffusion.samplers import Multistep, Sampler, State, sample
 from pcdiff.diffusion.schedules import (
+    Cosine,
+    DiscreteSchedule,
     Level,
-    Linear,
     Schedule,
+    geometric_levels,
     karras_levels,
     schedule_from_dict,
-    uniform_levels,
 )
 from pcdiff.errors import InputError
 from pcdiff.manifolds.euclidean import Euclidean
@@ -66,6 +68,14 @@ class Standardization:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     deviation: float = 1.0
 
+    def __post_init__(self) -> None:
+        numbers = [*self.mean, self.deviation]
+        if len(numbers) != 4 or not all(map(math.isfinite, numbers)) or self.deviation <= 0:
+            raise InputError(
+                "standardization: expected three finite numbers and a deviation above 0, "
+                f"got {self.mean} and {self.deviation}"
+            )
+
     @classmethod
     def of(cls, clouds: Float[Tensor, "shapes points 3"]) -> Standardization:
         """The record of these box-normalised clouds."""
@@ -95,7 +105,7 @@ class GeneratorConfig:
         flow_layers: coupling layers of the flow.
         flow_hidden: hidden width of the flow.
         kl_weight: weight of KL(q(z|x) ‖ p(z)), in nats a shape, beside the mean squared error of ε.
-        schedule: the diffusion's schedule.
+        schedule: the diffusion's schedule, variance preserving.
         standardization: see there.
     """
 
@@ -105,9 +115,16 @@ class GeneratorConfig:
     prior: Literal["flow", "gaussian", "none"] = "flow"
     flow_layers: int = 8
     flow_hidden: int = 128
-    kl_weight: float = 1e-3
-    schedule: Schedule = field(default_factory=Linear)
+    kl_weight: float = 1e-4
+    schedule: Schedule = field(default_factory=Cosine)
     standardization: Standardization = field(default_factory=Standardization)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.schedule, DiscreteSchedule):
+            raise InputError(
+                f"schedule {self.schedule.name!r}: the network predicts v, which needs one that "
+                "preserves variance"
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """The description that `from_dict` reads back."""
@@ -174,8 +191,10 @@ class PointCloudGenerator(nn.Module):
         configuration, tensors = checkpoint.load(path, KIND)
         try:
             model = cls(GeneratorConfig.from_dict(configuration["model"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"weights {path}: the configuration lacks {error}") from error
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"weights {path}: no generator can be built from their configuration ({error!r})"
+            ) from error
         checkpoint.load_state(model, {name: t.float() for name, t in tensors.items()}, path)
         return model.eval().requires_grad_(False)
 
@@ -282,8 +301,11 @@ class PointCloudGenerator(nn.Module):
         Returns:
             Box-normalised clouds (see the module), up to how well the model learnt that.
         """
+        if count < 1:
+            raise InputError(f"shapes to sample: expected at least 1, got {count}")
         generators = self._generators(generator, count)
-        latents = self._require_prior().sample(count, generators, temperature)
+        device = next(self.parameters()).device
+        latents = self._require_prior().sample(count, generators, temperature, device)
         return self.decode(latents, points, generators, steps, sampler)
 
     def encode(self, clouds: Float[Tensor, "batch points 3"]) -> Float[Tensor, "batch latent"]:
@@ -385,11 +407,14 @@ class PointCloudGenerator(nn.Module):
         Args:
             clouds: box-normalised clouds.
             generator: one generator, or one a cloud.
-            steps: steps of the generative chain, each one evaluation of the network.
+            steps: steps of the generative chain, each one evaluation of the network. The bound
+                tightens with their number; they are even in the log of σ/α.
         """
         x0 = self.config.standardization.apply(clouds)
         latent, kl = self._draw_latent(x0, generator)
-        levels = uniform_levels(self.config.schedule, steps)
+        levels = geometric_levels(
+            self.config.schedule, steps, *sampled_ratios(self.config.schedule)
+        )
         bound = variational_bound(self.predict_noise, SPACE, x0, levels, generator, latent, kl)
         units = bound.dimensions * math.log(self.config.standardization.deviation)
         return replace(bound, reconstruction=bound.reconstruction + units)
@@ -407,13 +432,20 @@ class PointCloudGenerator(nn.Module):
         if isinstance(generator, torch.Generator):
             return randomness.spawn(generator, count)
         if generator is None or len(generator) != count:
-            raise ValueError(f"expected one generator or {count}, one a shape, got {generator}")
+            came = generator if generator is None else len(generator)
+            raise InputError(f"expected one generator or {count}, one a shape, got {came}")
         return list(generator)
 
 
 def sampling_levels(schedule: Schedule, steps: int) -> Level:
-    """The levels that sampling visits: Karras spacing over the ratios that matter."""
-    return karras_levels(schedule, steps, LARGEST_RATIO, SMALLEST_RATIO)
+    """The levels that sampling visits, by Karras spacing."""
+    return karras_levels(schedule, steps, *sampled_ratios(schedule))
+
+
+def sampled_ratios(schedule: Schedule) -> tuple[float, float]:
+    """The σ/α that sampling begins with and ends at: those that matter, if they were trained."""
+    largest, smallest = schedule.trained_ratios()
+    return min(LARGEST_RATIO, largest), max(SMALLEST_RATIO, smallest)
 
 
 def pretrained_names() -> list[str]:
@@ -432,4 +464,4 @@ def _prior(config: GeneratorConfig) -> LatentPrior | None:
         return GaussianPrior(config.latent)
     if config.prior == "none":
         return None
-    raise ValueError(f"prior is 'flow', 'gaussian' or 'none', got {config.prior!r}")
+    raise InputError(f"prior is 'flow', 'gaussian' or 'none', got {config.prior!r}")

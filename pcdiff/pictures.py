@@ -637,7 +637,7 @@ class Panel(NamedTuple):
     scale: Literal["log", "linear"] | None = None
 
 
-LOSS_AND_RATE = (Panel(("train_loss", "val_loss")), Panel(("learning_rate",), "linear"))
+LOSS_AND_RATE = (Panel(("train_loss", "validation_loss")), Panel(("learning_rate",), "linear"))
 """The panels of a training run."""
 
 

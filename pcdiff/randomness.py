@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from pcdiff.errors import InputError
+
 Generator = torch.Generator | Sequence[torch.Generator]
 
 
@@ -20,11 +22,19 @@ def seeded(*words: int) -> torch.Generator:
     """A CPU generator whose stream is a function of the given integers, e.g. `(seed, step)`.
 
     The words are mixed by NumPy's `SeedSequence`, so neighbouring words give unrelated streams.
+    Of up to four words, zeros at the end do not count: `seeded(s, 0)` is the stream of `seeded(s)`.
 
     Args:
-        words: one or more integers, at least 0 each.
+        words: one or more integers from 0 to 2³² − 1.
+
+    Raises:
+        InputError: if a word is outside that range; a longer one would be read as two.
     """
     import numpy as np
+
+    for word in words:
+        if not 0 <= word < 2**32:
+            raise InputError(f"seed: expected 0 to {2**32 - 1}, got {word}")
 
     state = np.random.SeedSequence(words).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state) & (2**63 - 1))
@@ -57,7 +67,7 @@ def normal(
         device: device of the result.
 
     Raises:
-        ValueError: if there is no generator, or not one for each entry.
+        InputError: if there is no generator, or not one for each entry.
     """
     return _draw(torch.randn, shape, generator, dtype).to(device)
 
@@ -79,10 +89,10 @@ def _draw(
     dtype: torch.dtype,
 ) -> Tensor:
     if generator is None:
-        raise ValueError("this draw is random: expected generator=, got None")
+        raise InputError("this draw is random: expected generator=, got None")
     if isinstance(generator, torch.Generator):
         return draw(tuple(shape), generator=generator, dtype=dtype, device=generator.device)
     if len(generator) != shape[0]:
-        raise ValueError(f"expected {shape[0]} generators, one a sample, got {len(generator)}")
+        raise InputError(f"expected {shape[0]} generators, one a sample, got {len(generator)}")
     each = [draw(tuple(shape[1:]), generator=g, dtype=dtype, device=g.device) for g in generator]
     return torch.stack(each)

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ from torch import distributed as dist
 
 from pcdiff import checkpoint
 from pcdiff.errors import InputError
-from pcdiff.files import atomic_write
+from pcdiff.files import atomic_write, prepare_folder
 from pcdiff.randomness import seeded
 
 STATE_KIND = "training-state"
@@ -34,6 +34,7 @@ LAST, BEST, LOG = "last.safetensors", "best.safetensors", "metrics.csv"
 _ORDER, _NOISE, _VALIDATION = 0, 1, 2  # which stream of random numbers a seed belongs to
 
 
+@runtime_checkable
 class Objective(Protocol):
     """What a head brings to the loop.
 
@@ -41,7 +42,9 @@ class Objective(Protocol):
         kind: the kind under which the model's weights are saved.
         model: the module to train.
         size: number of training items.
-        description: the model's configuration and the data's fingerprint, as JSON can hold it.
+        description: as JSON can hold it, `model`, the model's configuration, `data`, what
+            identifies the data and its use, and `origin`, whatever else the weights should record;
+            a resumption compares the first two.
     """
 
     kind: str
@@ -135,6 +138,8 @@ class _State:
                 self.average.parameters(), self.model.parameters(), strict=True
             ):
                 ours.lerp_(theirs, 1 - decay)
+            for kept, latest in zip(self.average.buffers(), self.model.buffers(), strict=True):
+                kept.copy_(latest)
 
     def save(self, path: Path) -> None:
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
@@ -147,7 +152,9 @@ class _State:
 
     def load(self, path: Path) -> None:
         header, tensors = checkpoint.load(path, STATE_KIND)
-        _refuse_other(path, json.loads(json.dumps(self.description)), header["description"])
+        ours, theirs = json.loads(json.dumps(self.description)), header["description"]
+        for part in ("model", "data", "training"):
+            _refuse_other(path, ours[part], theirs[part], part)
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}}
         for name, tensor in tensors.items():
             part, rest = name.split(".", 1)
@@ -188,26 +195,31 @@ def train(
 
     Raises:
         InputError: if `output` holds a run and `resume` is false, if that run has another model,
-            data or configuration, if the loss is not finite, or if a file cannot be written.
+            data or configuration, if the gradient is not finite, or if a file cannot be written.
     """
-    folder = Path(output)
     _check(config, objective.size)
-    state = _State(objective, config, torch.device(device))
-    if (folder / LAST).exists():
-        if not resume:
-            raise InputError(f"{folder} already holds a run: resume it or choose another folder")
-        state.load(folder / LAST)
     joined = dist.is_initialized()
     rank, world = (dist.get_rank(), dist.get_world_size()) if joined else (0, 1)
     if config.batch_size % world:
         raise InputError(f"batch size {config.batch_size} does not divide over {world} processes")
     writes = rank == 0
+    folder = prepare_folder(output) if writes else Path(output)
+    state = _State(objective, config, torch.device(device))
+    if (folder / LAST).exists():
+        if not resume:
+            raise InputError(f"{folder} already holds a run: resume it or choose another folder")
+        state.load(folder / LAST)
     rows = _read_log(folder / LOG, state.step) if writes else []
     step_module = _Step(objective, state.model)
     if config.compile:
         for network in state.model.children():
             network.compile()
-    wrapped = nn.parallel.DistributedDataParallel(step_module) if world > 1 else step_module
+    # The same parameters get no gradient in every step, e.g. those of an unused head.
+    wrapped = (
+        nn.parallel.DistributedDataParallel(step_module, static_graph=True)
+        if world > 1
+        else step_module
+    )
 
     began = time.monotonic() - state.seconds
     running: dict[str, float] = {}
@@ -239,7 +251,8 @@ def train(
             state.seconds = time.monotonic() - began
             row = {"step": float(state.step), "seconds": state.seconds, "learning_rate": rate}
             since = (state.step - 1) % config.validate_every + 1
-            row |= {f"train_{name}": total / since for name, total in running.items()}
+            means = _mean_over_processes({k: total / since for k, total in running.items()}, device)
+            row |= {f"train_{name}": mean for name, mean in means.items()}
             running = {}
             row |= _validate(objective, state, config)
             if writes:
@@ -271,6 +284,16 @@ def _batch(size: int, config: TrainingConfig, step: int) -> list[int]:
     return [orders[place // size][place % size] for place in places]
 
 
+def _mean_over_processes(
+    values: Mapping[str, float], device: torch.device | str
+) -> dict[str, float]:
+    if not dist.is_initialized():
+        return dict(values)
+    mean = torch.tensor(list(values.values()), dtype=torch.float64, device=device)
+    dist.all_reduce(mean)
+    return dict(zip(values, (mean / dist.get_world_size()).tolist(), strict=True))
+
+
 @torch.no_grad()
 def _validate(objective: Objective, state: _State, config: TrainingConfig) -> dict[str, float]:
     generator = seeded(config.seed, _VALIDATION)
@@ -288,7 +311,8 @@ def _save(
     """The best weights if these are, then the log, then the state: a kill between loses nothing."""
     if row["validation_loss"] < state.best:
         state.best = row["validation_loss"]
-        record = {**state.description["training"], **state.description["data"]}
+        described = state.description
+        record = {**described["origin"], **described["data"], **described["training"]}
         record |= {"step": state.step, "seconds": state.seconds}
         record |= {name: value for name, value in row.items() if name.startswith("validation")}
         header = {"model": state.description["model"], "training": record}
@@ -304,21 +328,35 @@ def _read_log(path: Path, step: int) -> list[dict[str, float]]:
     """The rows up to `step`; a run that was killed may have logged a later one."""
     if not path.exists():
         return []
-    with path.open(newline="") as file:
-        rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
-    return [row for row in rows if row["step"] <= step]
+    try:
+        with path.open(newline="") as file:
+            table = csv.DictReader(file)
+            rows = [{name: float(cell) for name, cell in row.items()} for row in table]
+        return [row for row in rows if row["step"] <= step]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path} is not the log of a run ({error}): mend it, or move it away to begin a new one"
+        ) from error
 
 
-def _refuse_other(path: Path, ours: Any, theirs: Any, where: str = "") -> None:
+def _refuse_other(path: Path, ours: Any, theirs: Any, where: str) -> None:
     """One sentence on the first difference between two descriptions."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for key in sorted(ours.keys() | theirs.keys()):
-            name = f"{where}.{key}" if where else key
-            _refuse_other(path, ours.get(key), theirs.get(key), name)
-    elif ours != theirs:
+            _refuse_other(path, ours.get(key), theirs.get(key), f"{where}.{key}")
+    elif not _equal(ours, theirs):
         raise InputError(
             f"{path} cannot be resumed: its {where} is {theirs!r}, this run's is {ours!r}"
         )
+
+
+def _equal(ours: Any, theirs: Any) -> bool:
+    """Up to the last bits, in which statistics of the data depend on the thread count."""
+    if isinstance(ours, list) and isinstance(theirs, list):
+        return len(ours) == len(theirs) and all(map(_equal, ours, theirs))
+    if isinstance(ours, float) and isinstance(theirs, float):
+        return math.isclose(ours, theirs, rel_tol=1e-6, abs_tol=1e-8)
+    return bool(ours == theirs)
 
 
 def _check(config: TrainingConfig, size: int) -> None:
@@ -327,5 +365,8 @@ def _check(config: TrainingConfig, size: int) -> None:
             raise InputError(f"{name}: expected at least 1, got {getattr(config, name)}")
     if size < 1:
         raise InputError("the training set is empty")
-    if not config.learning_rate > 0:
-        raise InputError(f"learning_rate: expected above 0, got {config.learning_rate}")
+    for name in ("learning_rate", "gradient_clip"):
+        if not getattr(config, name) > 0:
+            raise InputError(f"{name}: expected above 0, got {getattr(config, name)}")
+    if not 0 <= config.ema_decay <= 1:
+        raise InputError(f"ema_decay: expected 0 to 1, got {config.ema_decay}")

@@ -16,6 +16,7 @@ from pcdiff.diffusion.losses import Model
 from pcdiff.diffusion.parametrization import denoised_from_noise
 from pcdiff.diffusion.process import perturb, posterior
 from pcdiff.diffusion.schedules import Level
+from pcdiff.errors import InputError
 from pcdiff.manifolds.euclidean import Euclidean
 from pcdiff.randomness import Generator
 
@@ -77,10 +78,15 @@ def variational_bound(
         condition: handed to the model as it is.
         latent: KL of the latent that the condition was drawn from, `(batch,)`.
         prior_deviation: standard deviation of p(x_T): 1 if the schedule preserves variance.
+
+    Raises:
+        InputError: if the manifold is curved or the chain does not end clean.
     """
+    if not isinstance(manifold, Euclidean):
+        raise InputError(f"the variational bound exists on flat space only, got {manifold}")
     first, *_, clean = chain = list(levels.each())
     if clean.sigma != 0:
-        raise ValueError(f"the chain must end clean, at sigma = 0, got {float(clean.sigma):.3g}")
+        raise InputError(f"the chain must end clean, at sigma = 0, got {float(clean.sigma):.3g}")
     terms = list(_steps(model, manifold, x0, chain, generator, condition))
     signal, noise = first.alpha / prior_deviation, first.sigma / prior_deviation
     prior_matching = 0.5 * _sum(signal**2 * x0.double() ** 2 + noise**2 - 1 - 2 * torch.log(noise))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from pcdiff.diffusion.schedules import Level
+from pcdiff.errors import InputError
 from pcdiff.manifolds.base import Manifold
 from pcdiff.manifolds.euclidean import Euclidean
 from pcdiff.randomness import Generator
@@ -58,10 +59,10 @@ def posterior(
         earlier: the level at s < t, without axes.
 
     Raises:
-        ValueError: on a curved manifold, which has no such posterior.
+        InputError: on a curved manifold, which has no such posterior.
     """
     if not isinstance(manifold, Euclidean):
-        raise ValueError(
+        raise InputError(
             f"the posterior q(x_s | x_t, x0) exists on flat space only, got {manifold}: "
             "use a deterministic or Langevin sampler there"
         )

@@ -21,6 +21,7 @@ from pcdiff.diffusion.losses import Model
 from pcdiff.diffusion.parametrization import denoised_from_noise, score_from_noise
 from pcdiff.diffusion.process import posterior, posterior_deviation, transition
 from pcdiff.diffusion.schedules import Level
+from pcdiff.errors import InputError
 from pcdiff.manifolds.base import Manifold
 from pcdiff.randomness import Generator
 
@@ -139,7 +140,7 @@ class Ancestral(Sampler):
 
     def __post_init__(self) -> None:
         if self.variance not in ("posterior", "beta"):
-            raise ValueError(f"variance is 'posterior' or 'beta', got {self.variance!r}")
+            raise InputError(f"variance is 'posterior' or 'beta', got {self.variance!r}")
 
     def step(
         self,
@@ -174,7 +175,7 @@ class DDIM(Sampler):
 
     def __post_init__(self) -> None:
         if not 0 <= self.eta <= 1:
-            raise ValueError(f"eta lies between 0 and 1, got {self.eta}")
+            raise InputError(f"eta lies between 0 and 1, got {self.eta}")
 
     def step(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from pcdiff.errors import InputError
 from pcdiff.randomness import Generator, uniform
 
 LARGEST_FINAL_ALPHA_BAR = 1e-3
@@ -56,6 +57,17 @@ class Schedule(ABC):
     @abstractmethod
     def random_times(self, count: int, generator: Generator) -> Float64[Tensor, " count"]:
         """Times to train at."""
+
+    @property
+    @abstractmethod
+    def trained_times(self) -> tuple[float, float]:
+        """The latest and the earliest time that `random_times` draws."""
+
+    def trained_ratios(self) -> tuple[float, float]:
+        """The largest and the smallest noise-to-signal ratio σ/α that training sees."""
+        alpha, sigma = self(torch.tensor(self.trained_times, dtype=torch.float64))
+        largest, smallest = (sigma / alpha).tolist()
+        return largest, smallest
 
     def as_dict(self) -> dict[str, Any]:
         """The description that `schedule_from_dict` reads back."""
@@ -99,6 +111,11 @@ class DiscreteSchedule(Schedule):
         """k/T with k uniform on 1 … T (Ho et al. 2020, Algorithm 1)."""
         step = (uniform((count,), generator, torch.float64) * self.steps).floor() + 1
         return step / self.steps
+
+    @property
+    def trained_times(self) -> tuple[float, float]:
+        """1 and 1/T."""
+        return 1.0, 1 / self.steps
 
     def _warn_unless_noise(self) -> None:
         final = math.exp(self.log_alpha_bar[-1])
@@ -200,6 +217,11 @@ class GeometricVarianceExploding(Schedule):
         """Uniform on [0, 1): σ log-uniform."""
         return uniform((count,), generator, torch.float64)
 
+    @property
+    def trained_times(self) -> tuple[float, float]:
+        """1 and 0."""
+        return 1.0, 0.0
+
 
 SCHEDULES: dict[str, type[Schedule]] = {
     kind.name: kind for kind in (Linear, LuoHuReleasedCode, Cosine, GeometricVarianceExploding)
@@ -210,7 +232,7 @@ def schedule_from_dict(description: dict[str, Any]) -> Schedule:
     """The schedule that `Schedule.as_dict` described.
 
     Raises:
-        ValueError: if the name is not one of `SCHEDULES`.
+        InputError: if the name is not one of `SCHEDULES`.
     """
     fields = dict(description)
     name = fields.pop("name")
@@ -222,6 +244,21 @@ def uniform_levels(schedule: Schedule, steps: int) -> Level:
     """`steps + 1` levels at equally spaced times from t = 1 down to t = 0, noisiest first."""
     _require(steps >= 1, f"sampling needs at least 1 step, got {steps}")
     return schedule(torch.linspace(1, 0, steps + 1, dtype=torch.float64))
+
+
+def geometric_levels(schedule: Schedule, steps: int, largest: float, smallest: float) -> Level:
+    """`steps` levels with log(σ/α) equally spaced, then the clean level (α, σ) = (1, 0).
+
+    Every step multiplies the signal-to-noise ratio by one factor, so that a chain of many steps is
+    a fine one everywhere, which the last steps of `uniform_levels` are not, however many they are.
+
+    Args:
+        schedule: the family that turns a ratio into a level.
+        steps: number of steps, at least 2.
+        largest: σ/α to begin with.
+        smallest: σ/α of the last noisy level.
+    """
+    return _spaced_levels(schedule, steps, largest, smallest, torch.log, torch.exp)
 
 
 def karras_levels(
@@ -239,13 +276,27 @@ def karras_levels(
         smallest: σ/α of the last noisy level.
         rho: ρ; larger values spend more steps at small noise.
     """
-    _require(steps >= 2, f"Karras spacing needs at least 2 steps, got {steps}")
+    return _spaced_levels(
+        schedule, steps, largest, smallest, lambda r: r ** (1 / rho), lambda w: w**rho
+    )
+
+
+def _spaced_levels(
+    schedule: Schedule,
+    steps: int,
+    largest: float,
+    smallest: float,
+    warp: Callable[[Tensor], Tensor],
+    unwarp: Callable[[Tensor], Tensor],
+) -> Level:
+    """Levels whose warped ratios are equally spaced, then the clean level."""
+    _require(steps >= 2, f"sampling with spaced levels needs at least 2 steps, got {steps}")
     _require(0 < smallest < largest, f"expected 0 < smallest < largest, got {smallest}, {largest}")
-    ends = torch.tensor([largest, smallest], dtype=torch.float64) ** (1 / rho)
-    ratio = torch.lerp(ends[0], ends[1], torch.linspace(0, 1, steps, dtype=torch.float64)) ** rho
+    ends = warp(torch.tensor([largest, smallest], dtype=torch.float64))
+    ratio = unwarp(torch.lerp(ends[0], ends[1], torch.linspace(0, 1, steps, dtype=torch.float64)))
     return schedule.at_noise_to_signal(torch.cat([ratio, ratio.new_zeros(1)]))
 
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
-        raise ValueError(message)
+        raise InputError(message)

@@ -52,7 +52,7 @@ class Manifold(ABC):
             shape: the whole shape `(batch…, *point)`.
             noise_level: the final σ.
             generator: one generator, or one for each entry of the first axis.
-            centre: where the law is centred; the origin if not given.
+            centre: where the law is centred, for spaces that have a choice.
             dtype: type of the result.
         """
 

@@ -54,7 +54,7 @@ def earth_mover_distance(a: Float[Tensor, "points 3"], b: Float[Tensor, "points 
 def pairwise_earth_mover(
     a: Float[Tensor, "shapes1 points 3"],
     b: Float[Tensor, "shapes2 points 3"] | None = None,
-    workers: int | Executor = 1,
+    executor: Executor | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Float[Tensor, "shapes1 columns"]:
     """The exact earth mover's distance between every cloud of one set and every one of another.
@@ -62,8 +62,8 @@ def pairwise_earth_mover(
     Args:
         a: the first set.
         b: the second set; None for the first again, of which only half is then computed.
-        workers: how many processes to use (1: none but this one; threads would not help, SciPy's
-            solver holds the interpreter's lock), or the executor of `earth_mover_workers`.
+        executor: computes rows in parallel, as that of `earth_mover_workers` does; None for this
+            process alone. Threads would not help: SciPy's solver holds the interpreter's lock.
         progress: called now and then with the fraction that is done.
 
     Returns:
@@ -71,8 +71,8 @@ def pairwise_earth_mover(
         of 0.
 
     Raises:
-        InputError: a set is empty, of another shape or not finite, the sets' clouds have unequal
-            sizes, or `workers` is less than 1.
+        InputError: a set is empty, of another shape or not finite, or the sets' clouds have unequal
+            sizes.
     """
     others = a if b is None else b
     _check_pair(a, others)
@@ -82,24 +82,25 @@ def pairwise_earth_mover(
         for i, cloud in enumerate(a)
     ]
     result = np.zeros((len(a), len(columns)))
-    with _executor(workers) as executor:
-        solve: Any = map if executor is None else executor.map
-        total, done = sum(len(task[1]) for task in tasks), 0
-        for i, row in enumerate(solve(_solve, tasks)):
-            if len(row):
-                result[i, -len(row) :] = row
-            done += len(row)
-            if progress is not None:
-                progress(done / max(total, 1))
+    solve: Any = map if executor is None else executor.map
+    total, done = sum(len(task[1]) for task in tasks), 0
+    for i, row in enumerate(solve(_solve, tasks)):
+        if len(row):
+            result[i, -len(row) :] = row
+        done += len(row)
+        if progress is not None:
+            progress(done / max(total, 1))
     return torch.from_numpy(result if b is not None else result + result.T)
 
 
 @contextlib.contextmanager
-def earth_mover_workers(count: int) -> Iterator[Executor]:
+def earth_mover_workers(count: int) -> Iterator[Executor | None]:
     """Processes for several calls of `pairwise_earth_mover`, started once and ended on leaving.
 
     They are spawned, because forking a process whose libraries run threads can deadlock; a script
     that opens them therefore needs the usual `if __name__ == "__main__":`.
+
+    Yields the executor that those calls take; for one worker None, since this process is one.
 
     Args:
         count: the number of processes, at least 1.
@@ -109,6 +110,9 @@ def earth_mover_workers(count: int) -> Iterator[Executor]:
     """
     if count < 1:
         raise InputError(f"the number of workers must be at least 1, got {count}")
+    if count == 1:
+        yield None
+        return
     with ProcessPoolExecutor(
         count, mp_context=get_context("spawn"), initializer=partial(torch.set_num_threads, 1)
     ) as executor:
@@ -210,15 +214,3 @@ def _check_pair(a: Tensor, b: Tensor) -> None:
             "the earth mover's distance needs clouds of equal size, got "
             f"{a.shape[1]} and {b.shape[1]} points"
         )
-
-
-@contextlib.contextmanager
-def _executor(workers: int | Executor) -> Iterator[Executor | None]:
-    """The given executor, left open; or a new one, closed at the end; or None for this process."""
-    if isinstance(workers, Executor):
-        yield workers
-    elif workers == 1:
-        yield None
-    else:
-        with earth_mover_workers(workers) as executor:
-            yield executor

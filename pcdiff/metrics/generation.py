@@ -220,7 +220,7 @@ def prepare_reference(
     clouds: Float[Tensor, "shapes points 3"],
     distances: Sequence[Distance] = ("cd", "emd"),
     emd_points: int = 512,
-    workers: int | Executor = 1,
+    executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Reference:
     """Compute what `generation_metrics` needs of the reference set alone.
@@ -229,7 +229,7 @@ def prepare_reference(
         clouds: the reference shapes in [−1, 1]³, each one's points in random order.
         distances: which distances to compare by: "cd" (squared Chamfer), "emd" (earth mover's).
         emd_points: how many points of each cloud, the first ones, the earth mover's distance uses.
-        workers: as in `pairwise_earth_mover`.
+        executor: as in `pairwise_earth_mover`.
         progress: called now and then with the fraction that is done.
 
     Raises:
@@ -246,7 +246,7 @@ def prepare_reference(
             f"{clouds.shape[1]}"
         )
     within = {
-        name: _pairwise(name, clouds, None, emd_points, workers, part(progress, i, len(distances)))
+        name: _pairwise(name, clouds, None, emd_points, executor, part(progress, i, len(distances)))
         for i, name in enumerate(distances)
     }
     return Reference(clouds, within, emd_points)
@@ -255,7 +255,7 @@ def prepare_reference(
 def generation_metrics(
     generated: Float[Tensor, "shapes points 3"],
     reference: Reference,
-    workers: int | Executor = 1,
+    executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> dict[str, float]:
     """Compare one generated set with a reference set.
@@ -264,7 +264,7 @@ def generation_metrics(
         generated: as many shapes with as many points as the reference has, in [−1, 1]³, each one's
             points in random order.
         reference: from `prepare_reference`, which also says by which distances to compare.
-        workers: as in `pairwise_earth_mover`.
+        executor: as in `pairwise_earth_mover`.
         progress: called now and then with the fraction that is done.
 
     Returns:
@@ -286,7 +286,7 @@ def generation_metrics(
     for i, (name, reference_reference) in enumerate(reference.within.items()):
         within, across = (
             _pairwise(
-                name, generated, other, reference.emd_points, workers, part(progress, step, steps)
+                name, generated, other, reference.emd_points, executor, part(progress, step, steps)
             )
             for step, other in ((2 * i, None), (2 * i + 1, reference.clouds))
         )
@@ -303,7 +303,7 @@ def floor(
     reference: Reference,
     draws: int,
     generator: torch.Generator,
-    workers: int | Executor = 1,
+    executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Summary]:
     """The metrics of real shapes: what a perfect generator would score, and how much that varies.
@@ -316,7 +316,7 @@ def floor(
         reference: the reference set.
         draws: how many random subsets, at least 1.
         generator: draws the subsets.
-        workers: as in `pairwise_earth_mover`.
+        executor: as in `pairwise_earth_mover`.
         progress: called now and then with the fraction that is done.
 
     Returns:
@@ -339,7 +339,7 @@ def floor(
     for draw in range(draws):
         order = torch.randperm(len(train), generator=generator, device=generator.device)
         subset = train[order[:count].to(train.device)]
-        results.append(generation_metrics(subset, reference, workers, part(progress, draw, draws)))
+        results.append(generation_metrics(subset, reference, executor, part(progress, draw, draws)))
     return summarize(results)
 
 
@@ -355,10 +355,10 @@ def _pairwise(
     a: Tensor,
     b: Tensor | None,
     emd_points: int,
-    workers: int | Executor,
+    executor: Executor | None,
     progress: Progress | None,
 ) -> Tensor:
     if name == "cd":
         return pairwise_chamfer(a, b, progress)
     few = None if b is None else b[:, :emd_points]
-    return pairwise_earth_mover(a[:, :emd_points], few, workers, progress).to(a.device)
+    return pairwise_earth_mover(a[:, :emd_points], few, executor, progress).to(a.device)

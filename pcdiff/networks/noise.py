@@ -1,4 +1,4 @@
-"""ε_θ for point clouds: one network for every point, gated by the shape and the noise level."""
+"""The network of the cloud's diffusion: every point on its own, gated by shape and noise level."""
 
 from __future__ import annotations
 
@@ -44,10 +44,11 @@ class GatedLinear(nn.Module):
 
 
 class GatedPointNetwork(nn.Module):
-    """The ε_θ of Luo & Hu (CVPR 2021): `GatedLinear` layers over each point on its own.
+    """`GatedLinear` layers over each point on its own, after Luo & Hu (CVPR 2021).
 
-    Equivariant to the order of the points. The context is the shape latent beside an embedding of
-    the noise level, mixed by one hidden layer.
+    Equivariant to the order of the points. Two things differ from theirs: the noise level enters
+    as sines of its log signal-to-noise ratio, not as β, sin β and cos β, and latent and level are
+    mixed by one hidden layer before they gate. What the vectors mean (ε, v) is the caller's.
 
     Args:
         latent: size of the shape latent.

@@ -39,16 +39,20 @@ class LatentPrior(nn.Module):
         return log_determinant - 0.5 * (w.square() + math.log(2 * math.pi)).sum(dim=1)
 
     def sample(
-        self, count: int, generator: Generator, temperature: float = 1.0
+        self,
+        count: int,
+        generator: Generator,
+        temperature: float = 1.0,
+        device: torch.device | str = "cpu",
     ) -> Float[Tensor, "count latent"]:
-        """Latents z = f(temperature · w), on the device of the parameters.
+        """Latents z = f(temperature · w).
 
         Args:
             count: how many.
             generator: one generator, or one a sample.
             temperature: standard deviation of w; below 1 gives more typical shapes, fewer kinds.
+            device: where the parameters are.
         """
-        device = next((p.device for p in self.parameters()), torch.device("cpu"))
         return self.from_base(temperature * normal((count, self.latent), generator, device=device))
 
 
@@ -78,7 +82,7 @@ class FlowPrior(LatentPrior):
         hidden: width of the two hidden layers of each coupling network.
     """
 
-    def __init__(self, latent: int, layers: int = 14, hidden: int = 256) -> None:
+    def __init__(self, latent: int, layers: int, hidden: int) -> None:
         super().__init__(latent)
         if latent % 2:
             raise ValueError(f"a coupling flow halves its latent: expected even, got {latent}")

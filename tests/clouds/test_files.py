@@ -8,7 +8,7 @@ import stat
 import pytest
 
 from pcdiff.errors import InputError
-from pcdiff.files import atomic_write
+from pcdiff.files import atomic_write, prepare_folder
 
 
 def test_new_content_takes_the_place_of_the_old_one_in_one_step(tmp_path):
@@ -79,3 +79,19 @@ def test_a_place_that_cannot_hold_a_file_is_refused(tmp_path, place):
     with pytest.raises(InputError, match=r"\Acannot write [^\n]+\Z"), atomic_write(places[place]):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+class TestPrepareFolder:
+    def test_makes_the_folder_and_leaves_it_empty(self, tmp_path):
+        assert list(prepare_folder(tmp_path / "a" / "b").iterdir()) == []
+
+    def test_removes_what_a_kill_left_behind_and_nothing_else(self, tmp_path):
+        (tmp_path / ".partial-0123.safetensors").write_text("half")
+        (tmp_path / "last.safetensors").write_text("whole")
+        prepare_folder(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["last.safetensors"]
+
+    def test_a_file_in_its_place(self, tmp_path):
+        (tmp_path / "out").write_text("")
+        with pytest.raises(InputError, match=r"cannot write into .*out"):
+            prepare_folder(tmp_path / "out")

@@ -16,11 +16,12 @@ import trimesh
 
 from datasets import modelnet
 from pcdiff.clouds import categories, read_clouds
+from pcdiff.console import run
 
 
 def program(*arguments) -> int:
     with pytest.raises(SystemExit) as caught:
-        modelnet.main([str(argument) for argument in arguments])
+        run(modelnet.app, [str(argument) for argument in arguments])
     return caught.value.code
 
 

@@ -14,6 +14,7 @@ import trimesh
 
 from datasets import shapenet
 from pcdiff.clouds import categories, read_clouds
+from pcdiff.console import run
 
 CHAIR, PLANE = "03001627", "02691156"
 
@@ -29,7 +30,7 @@ MODELS = [
 
 def program(*arguments) -> int:
     with pytest.raises(SystemExit) as caught:
-        shapenet.main([str(argument) for argument in arguments])
+        run(shapenet.app, [str(argument) for argument in arguments])
     return caught.value.code
 
 
@@ -248,6 +249,12 @@ def test_folders_of_another_layout(meshes, pc15k, tmp_path, capsys):
     assert "holds both meshes" in refused(capsys, meshes, *output)
 
 
+def test_categories_stand_between_commas(meshes, tmp_path):
+    options = ("--points", 9, "--categories", "chair, 02691156")
+    assert program(meshes, "--output", tmp_path / "a", *options) == 0
+    assert categories(tmp_path / "a").keys() == {CHAIR, PLANE}
+
+
 def test_a_category_that_is_not_there(meshes, pc15k, tmp_path, capsys):
     for folder in (meshes, pc15k):
         message = refused(capsys, folder, "--output", tmp_path / "a", "--categories", "chair,mug")
@@ -275,6 +282,16 @@ def test_bad_tables(meshes, tmp_path, capsys, table, reason):
         (meshes / "all.csv").write_bytes(table if isinstance(table, bytes) else table.encode())
     assert reason in refused(capsys, meshes, "--output", tmp_path / "a")
     assert not (tmp_path / "a").exists()
+
+
+def test_a_seed_beyond_what_the_file_can_hold(pc15k, tmp_path, capsys):
+    largest = 2**32 - 1
+    for seed in (largest + 1, 2**70):
+        message = refused(capsys, pc15k, "--output", tmp_path / "a", "--seed", seed)
+        assert "'--seed'" in message and str(largest) in message
+    assert not (tmp_path / "a").exists()
+    assert program(pc15k, "--output", tmp_path / "a", "--seed", largest) == 0
+    assert contents(tmp_path / "a")[1]["seed"] == largest
 
 
 def test_a_table_for_clouds_that_are_split_already(pc15k, tmp_path, capsys):

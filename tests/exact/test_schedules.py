@@ -17,6 +17,7 @@ from pcdiff.diffusion.schedules import (
     Linear,
     LuoHuReleasedCode,
     Schedule,
+    geometric_levels,
     karras_levels,
     schedule_from_dict,
     uniform_levels,
@@ -162,6 +163,13 @@ class TestLevels:
         np.testing.assert_allclose(levels.sigma / levels.alpha, [*expected, 0], rtol=1e-10)
         assert levels.alpha[-1] == 1
 
+    @pytest.mark.parametrize("schedule", [Linear(), GEOMETRIC], ids=lambda s: s.name)
+    def test_geometric_levels_multiply_the_signal_by_one_factor(self, schedule: Schedule) -> None:
+        levels = geometric_levels(schedule, 5, largest=100.0, smallest=0.01)
+        ratio = levels.sigma / levels.alpha
+        np.testing.assert_allclose(ratio, [100, 10, 1, 0.1, 0.01, 0], rtol=1e-10)
+        assert levels.alpha[-1] == 1
+
     @pytest.mark.parametrize("schedule", [Linear(), Cosine(), GEOMETRIC], ids=lambda s: s.name)
     def test_noise_to_signal_finds_the_level_of_the_family(self, schedule: Schedule) -> None:
         levels = schedule(torch.linspace(0.01, 1, 50, dtype=torch.float64))
@@ -182,6 +190,10 @@ class TestLevels:
             karras_levels(Linear(), 1, 80.0, 0.002)
         with pytest.raises(ValueError, match="smallest < largest"):
             karras_levels(Linear(), 5, 0.002, 80.0)
+        with pytest.raises(ValueError, match="at least 2 steps, got 1"):
+            geometric_levels(Linear(), 1, 80.0, 0.002)
+        with pytest.raises(ValueError, match="smallest < largest"):
+            geometric_levels(Linear(), 5, 0.002, 80.0)
 
 
 class TestDescription:

@@ -11,7 +11,14 @@ from torch import Tensor
 
 from pcdiff import checkpoint, generator
 from pcdiff.diffusion.samplers import DDIM
-from pcdiff.diffusion.schedules import Cosine, Level, uniform_levels
+from pcdiff.diffusion.schedules import (
+    Cosine,
+    GeometricVarianceExploding,
+    Level,
+    Linear,
+    LuoHuReleasedCode,
+    geometric_levels,
+)
 from pcdiff.errors import InputError
 from pcdiff.generator import (
     KIND,
@@ -154,11 +161,26 @@ class TestSampling:
         spread = standard.std(dim=(0, 1))
         assert (spread / deviation - 1).abs().max() < 4 / math.sqrt(40_000) + 0.01
 
-    def test_levels_run_from_noise_to_clean(self):
-        levels = sampling_levels(Cosine(), 20)
+    @pytest.mark.filterwarnings("ignore:schedule 'luo-hu-released-code' ends at")
+    @pytest.mark.parametrize("kind", [Cosine, Linear, LuoHuReleasedCode])
+    def test_levels_run_from_noise_to_clean_and_stay_where_it_was_trained(self, kind):
+        schedule = kind()
+        levels = sampling_levels(schedule, 20)
         ratio = levels.sigma / levels.alpha
+        first, last = (float(sigma / alpha) for alpha, sigma in schedule(
+            torch.tensor([1, 1 / schedule.steps]).double()
+        ).each())  # fmt: skip
+        ends = torch.tensor([min(80, first), max(0.005, last), 0]).double()
         assert len(ratio) == 21
-        torch.testing.assert_close(ratio[[0, -2, -1]], torch.tensor([80, 0.005, 0]).double())
+        torch.testing.assert_close(ratio[[0, -2, -1]], ends)
+
+    def test_a_schedule_that_explodes_is_refused(self):
+        with pytest.raises(InputError, match="preserves variance"):
+            replace(TINY, schedule=GeometricVarianceExploding(0.01, 80.0))
+
+    def test_no_shapes_are_refused(self):
+        with pytest.raises(InputError, match="at least 1, got 0"):
+            tiny().sample(0, 10, seeded(0))
 
     def test_an_auto_encoder_has_nothing_to_sample(self):
         with pytest.raises(InputError, match="auto-encoder"):
@@ -223,7 +245,9 @@ class TestBound:
         )
         x0 = torch.randn((64, 50, 3), generator=seeded(0))
         bound = model.variational_bound(x0, seeded(1), steps=100)
-        alpha, sigma = uniform_levels(TINY.schedule, 100)
+        alpha, sigma = geometric_levels(
+            TINY.schedule, 100, *generator.sampled_ratios(TINY.schedule)
+        )
         snr = (alpha / sigma) ** 2
         exact = -torch.log(sigma[0])
         exact += 0.5 * ((snr[1:-1] - snr[:-2]) * sigma[:-2] ** 2).sum()

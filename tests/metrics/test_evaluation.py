@@ -45,7 +45,7 @@ def test_evaluation_is_its_parts():
     for key, summary in expected.items():
         assert report.generated[key].mean == pytest.approx(summary.mean, rel=1e-5)
         assert report.generated[key].std == pytest.approx(summary.std, rel=1e-3, abs=1e-7)
-    for key, summary in floor(train, reference, 3, seeded(6, 3)).items():
+    for key, summary in floor(train, reference, 3, seeded(6, 0, 3)).items():
         assert report.floor[key].mean == pytest.approx(summary.mean, rel=1e-5)
     assert report.memorization.generated_median == pytest.approx(
         float(nearest_training_distance(sets[0], train).median()), rel=1e-5
@@ -84,6 +84,22 @@ def test_evaluation_repeats_itself_and_subsamples_by_its_seed():
     assert first == run(0)
     assert first.generated != run(1).generated
     assert first.generated["mmd-emd"].std > 0  # the same shapes, other points of them
+
+
+def test_evaluation_draws_from_streams_of_its_own(monkeypatch):
+    used: list[int] = []
+
+    def recorded(*words):
+        generator = seeded(*words)
+        used.append(generator.initial_seed())
+        return generator
+
+    monkeypatch.setattr("pcdiff.evaluation.seeded", recorded)
+    evaluate(lambda seed: boxes(3, seed), boxes(5, 1), boxes(3, 2), seed=2, **OPTIONS)
+    # As `pcdiff evaluate` draws shape i of a set: from the stream of the set's seed and i.
+    shapes = {seeded(seed, i).initial_seed() for seed in (2, 3) for i in range(100)}
+    assert len(used) == len(set(used)) == 5  # test, train, floor and two generated sets
+    assert shapes.isdisjoint(used)
 
 
 def test_report_says_under_which_conditions_it_holds():
@@ -127,21 +143,41 @@ def test_report_without_floor_and_with_one_set():
     assert "±" not in cells[2]
 
 
-def test_evaluation_refuses_what_does_not_fit():
-    train, test = boxes(5, 1), boxes(3, 2)
+@pytest.mark.parametrize(
+    ("sample_set", "words"),
+    [
+        (lambda seed: boxes(4, seed), "as many shapes as the test set, 3, got 4"),
+        (lambda seed: boxes(3, seed) * torch.nan, "seed 0 must be finite"),
+        (lambda seed: boxes(3, seed, points=9), "cannot choose 32 points"),
+    ],
+)
+def test_evaluation_refuses_generated_sets_that_do_not_fit(sample_set, words):
+    with pytest.raises(InputError, match=words):
+        evaluate(sample_set, boxes(5, 1), boxes(3, 2), **OPTIONS)
 
-    def run(sample_set=lambda seed: boxes(3, seed), train=train, test=test, **options):
-        return inspect.unwrap(evaluate)(sample_set, train, test, **(OPTIONS | options))
 
-    for call, words in (
-        (lambda: run(lambda seed: boxes(4, seed)), "as many shapes as the test set, 3, got 4"),
-        (lambda: run(lambda seed: boxes(3, seed) * torch.nan), "seed 0 must be finite"),
-        (lambda: run(lambda seed: boxes(3, seed, points=9)), "cannot choose 32 points"),
-        (lambda: run(test=test[:1]), "at least 2 shapes"),
-        (lambda: run(train=train[:0]), "training set must hold at least 1"),
-        (lambda: run(train=train[:2]), "at least as many training as reference shapes"),
-        (lambda: run(sets=0), "at least 1 set"),
-        (lambda: run(workers=0), "at least 1 set, 0 floor draws, 1 worker"),
-    ):
-        with pytest.raises(InputError, match=words):
-            call()
+@pytest.mark.parametrize(
+    ("train", "test", "options", "words"),
+    [
+        (boxes(5, 1), boxes(1, 2), {}, "at least 2 shapes"),
+        (boxes(5, 1)[:0], boxes(3, 2), {}, "training set must hold at least 1"),
+        (boxes(2, 1), boxes(3, 2), {}, "training as test shapes, 3, got 2: with 0 floor draws"),
+        (boxes(5, 1), boxes(3, 2, points=31), {}, "the test set must have .*, 32, got 31"),
+        (boxes(5, 1, points=31), boxes(3, 2), {}, "the training set must have .*, 32, got 31"),
+        (boxes(5, 1), boxes(3, 2), {"points": 0}, "2 sets, 0 points, 512 EMD points"),
+        (boxes(5, 1), boxes(3, 2), {"sets": 0}, "at least 1 set, .* got 0 sets"),
+        (boxes(5, 1), boxes(3, 2), {"workers": 0}, "got .* 0 workers"),
+        (boxes(5, 1), boxes(3, 2), {"seed": 2**32 - 1}, "expected 0 to 4294967295, got 4294967296"),
+        (
+            boxes(5, 1, points=40),
+            boxes(3, 2, points=40),
+            {"distances": ("emd",), "emd_points": 33},
+            r"cannot use 33 of the 32 points a shape: .*fewer EMD points.*\(--no-emd\)",
+        ),
+    ],
+)
+def test_evaluation_refuses_what_does_not_fit_before_it_samples(train, test, options, words):
+    asked: list[int] = []
+    with pytest.raises(InputError, match=words):
+        inspect.unwrap(evaluate)(asked.append, train, test, **(OPTIONS | options))
+    assert asked == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -232,7 +234,7 @@ class TestFlowPrior:
 
     def test_needs_an_even_latent(self) -> None:
         with pytest.raises(ValueError, match="expected even, got 7"):
-            FlowPrior(7)
+            FlowPrior(7, layers=2, hidden=8)
 
 
 class TestGaussianPrior:
@@ -242,11 +244,11 @@ class TestGaussianPrior:
         torch.testing.assert_close(GaussianPrior(5).log_prob(z), expected)
 
 
-@pytest.mark.parametrize("kind", [GaussianPrior, FlowPrior])
+@pytest.mark.parametrize("make", [GaussianPrior, partial(FlowPrior, layers=3, hidden=8)])
 class TestSampling:
     @pytest.fixture
-    def prior(self, kind: type[LatentPrior], generator: torch.Generator) -> LatentPrior:
-        return drawn(kind(4), generator, 0.3)
+    def prior(self, make: Callable[[int], LatentPrior], generator: torch.Generator) -> LatentPrior:
+        return drawn(make(4), generator, 0.3)
 
     @pytest.mark.parametrize("temperature", [1.0, 0.6])
     def test_temperature_scales_the_base_noise(

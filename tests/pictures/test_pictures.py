@@ -390,7 +390,7 @@ def middles(picture: np.ndarray, colour: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_curves_are_drawn_from_the_text_of_a_log(tmp_path):
-    log = "step,train_loss,val_loss,learning_rate\n" + "".join(
+    log = "step,train_loss,validation_loss,learning_rate\n" + "".join(
         f"{step},{10 ** (-step / 50)},{0.5 if step % 20 == 0 else ''},nan\n" for step in range(100)
     )
     picture = draw_curves(list(csv.DictReader(io.StringIO(log))), width=700, height=400)

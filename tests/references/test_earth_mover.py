@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -115,8 +115,14 @@ def test_pairwise_with_an_executor_is_the_same_and_leaves_it_open(generator):
 
 def test_pairwise_with_processes_is_the_same(generator):
     a = chairs(3, 40, generator)
+    with earth_mover_workers(2) as executor:
+        assert isinstance(executor, ProcessPoolExecutor)
+        assert torch.equal(pairwise_earth_mover(a, None, executor), pairwise_earth_mover(a))
+
+
+def test_one_worker_is_this_process():
     with earth_mover_workers(1) as executor:
-        assert torch.equal(pairwise_earth_mover(a, workers=executor), pairwise_earth_mover(a))
+        assert executor is None
 
 
 def test_pairwise_reports_growing_fractions(generator):
@@ -142,9 +148,8 @@ def test_exact_distance_refuses_what_does_not_fit():
         inspect.unwrap(earth_mover_distance)(a, a)
     with pytest.raises(InputError, match="equal size"):
         inspect.unwrap(earth_mover_distance)(a[0], a[0, :2])
-    for call in (lambda: pairwise(a, workers=0), lambda: earth_mover_workers(0).__enter__()):
-        with pytest.raises(InputError, match="workers must be at least 1"):
-            call()
+    with pytest.raises(InputError, match="workers must be at least 1, got 0"):
+        earth_mover_workers(0).__enter__()
 
 
 # --- The approximate distance ---------------------------------------------------------------------

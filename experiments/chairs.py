@@ -1,0 +1,48 @@
+"""The shipped chairs, judged and drawn.
+
+    python -m experiments.chairs [CLOUDS.hdf5]
+
+Runs `pcdiff evaluate CLOUDS.hdf5 --category chair` with the shipped weights and every option at its
+default, and `pcdiff sample --count 8`, whose sheet becomes `results/chairs.png`. Without an
+argument it looks for the development data beside the checkout.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from experiments import record
+
+DEVELOPMENT_DATA = Path(__file__).parents[2] / "shared" / "data" / "modelnet10_chairs.hdf5"
+
+
+def main() -> None:
+    """Evaluate, draw, keep."""
+    clouds = Path(sys.argv[1]) if len(sys.argv) > 1 else DEVELOPMENT_DATA
+    if not clouds.is_file():
+        print(f"skipped: there is no {clouds}; name a canonical HDF5 with chairs")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        pcdiff("sample", "--count", "8", "--output", folder)
+        shutil.copy(Path(folder) / "sheet.png", record.RESULTS / "chairs.png")
+    evaluation = pcdiff("evaluate", str(clouds), "--category", "chair")
+    results = {"cpu_seconds": evaluation["cpu_seconds"], **evaluation["results"]}
+    record.write("chairs", evaluation["seed"], results, results.pop("table"))
+
+
+def pcdiff(*arguments: str) -> dict[str, Any]:
+    """What a `pcdiff` command prints with `--json`."""
+    command = [sys.executable, "-m", "pcdiff", *arguments, "--json"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+if __name__ == "__main__":
+    main()
