@@ -54,9 +54,11 @@ def points_of_cloud(shape: Shape, points: int, seed: int) -> NDArray[np.float32]
     cloud = load_cloud(shape.path).numpy()
     if len(cloud) < points:
         raise InputError(f"{shape.path} has {len(cloud)} points, expected at least {points}")
-    if len(cloud) == points:
-        return cloud
-    return cloud[shape.generator(seed).choice(len(cloud), points, replace=False)]
+    if len(cloud) > points:
+        cloud = cloud[shape.generator(seed).choice(len(cloud), points, replace=False)]
+    if (cloud == cloud[0]).all():
+        raise InputError(f"{shape.path} has no extent: all its points are equal")
+    return cloud
 
 
 def attempt(read: Reader, shape: Shape) -> NDArray[np.float32] | str:

@@ -14,9 +14,10 @@ from pcdiff.errors import InputError
 if TYPE_CHECKING:
     import trimesh
 
-# What trimesh's readers raise for damaged files, and the last for an extension that it does not
-# know; its authors promise no narrower set. Not the list of `pcdiff.clouds`, which fixes the format
-# and adds what NumPy's readers raise.
+# What trimesh's readers raise for damaged files, for an extension that they do not know, and, the
+# last, for text in an encoding that they would need another package to guess; their authors promise
+# no narrower set. Not the list of `pcdiff.clouds`, which fixes the format and adds what NumPy's
+# readers raise.
 _DAMAGED = (
     OSError,
     ValueError,
@@ -25,6 +26,7 @@ _DAMAGED = (
     AttributeError,
     NameError,
     NotImplementedError,
+    ImportError,
 )
 
 

@@ -31,11 +31,13 @@ CloudsFile = Annotated[Path, typer.Argument(help="Canonical HDF5: /{synset id}/{
 Category = Annotated[str, typer.Option(help="A name such as chair, or a synset id.")]
 Weights = Annotated[str, typer.Option(help="Shipped weights by name, or a .safetensors file.")]
 Output = Annotated[Path, typer.Option(help="Folder for the results; made if missing.")]
-Points = Annotated[int, typer.Option(min=2, help="Points of each cloud.")]
+Points = Annotated[int, typer.Option(min=2, max=10**6, help="Points of each cloud.")]
 Temperature = Annotated[
-    float, typer.Option(min=0, help="Spread of the shape latent; below 1: typical shapes.")
+    float, typer.Option(min=0, max=10, help="Spread of the latent; below 1: typical shapes.")
 ]
-Steps = Annotated[int, typer.Option(min=2, help="Evaluations of the network for each cloud.")]
+Steps = Annotated[
+    int, typer.Option(min=2, max=10**4, help="Evaluations of the network for each cloud.")
+]
 SamplerName = Annotated[
     Literal["multistep", "ddim", "ancestral"],
     typer.Option(help="Second-order DPM-Solver++(2M), DDIM, or DDPM's ancestral sampling."),
@@ -60,7 +62,7 @@ def _version(
 @app.command()
 def sample(
     weights: Weights = "chair",
-    count: Annotated[int, typer.Option(min=1, help="How many clouds.")] = 8,
+    count: Annotated[int, typer.Option(min=1, max=10**6, help="How many clouds.")] = 8,
     points: Points = 2048,
     steps: Steps = 20,
     sampler: SamplerName = "multistep",
@@ -142,7 +144,9 @@ def interpolate(
     first: CloudFile,
     second: CloudFile,
     weights: Weights = "chair",
-    count: Annotated[int, typer.Option(min=2, help="Clouds on the path, with both ends.")] = 8,
+    count: Annotated[
+        int, typer.Option(min=2, max=10**4, help="Clouds on the path, with both ends.")
+    ] = 8,
     points: Points = 2048,
     steps: Steps = 20,
     sampler: SamplerName = "multistep",
@@ -181,8 +185,10 @@ def evaluate(
     category: Category = "chair",
     weights: Weights = "chair",
     split: Annotated[str, typer.Option(help="The split to compare with.")] = "test",
-    sets: Annotated[int, typer.Option(min=1, help="Generated sets, seeds seed, seed+1, …")] = 10,
-    floor_draws: Annotated[int, typer.Option(min=0, help="Random training sets.")] = 5,
+    sets: Annotated[
+        int, typer.Option(min=1, max=10**4, help="Generated sets, seeds seed, seed+1, …")
+    ] = 10,
+    floor_draws: Annotated[int, typer.Option(min=0, max=10**4, help="Random training sets.")] = 5,
     points: Points = 1024,
     emd: Annotated[bool, typer.Option(help="Also the earth mover's distance (slow).")] = True,
     steps: Steps = 20,
@@ -262,7 +268,9 @@ def train(
         Literal["none", "x", "y", "z"], typer.Option(help="Reflect half of the clouds along it.")
     ] = "none",
     steps: Annotated[int, typer.Option(min=1, help="Optimizer steps.")] = 20_000,
-    batch_size: Annotated[int, typer.Option(min=1, help="Clouds a step, all processes.")] = 32,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=2**20, help="Clouds a step, all processes.")
+    ] = 32,
     learning_rate: Annotated[float, typer.Option(help="Adam's, at its height.")] = 1e-3,
     ema_decay: Annotated[
         float, typer.Option(min=0, max=1, help="Of the averaged weights.")
@@ -289,16 +297,13 @@ def train(
     """
     from pcdiff import distributed
     from pcdiff.cloud_objective import CloudObjective
-    from pcdiff.clouds import normalize_to_box, read_clouds
     from pcdiff.diffusion.schedules import SCHEDULES
     from pcdiff.generator import GeneratorConfig, PointCloudGenerator, Standardization
     from pcdiff.training import BEST, TrainingConfig
     from pcdiff.training import train as run
 
     session = Session("pcdiff train", seed, device, threads, as_json)
-    training, validation = (
-        normalize_to_box(read_clouds(clouds, category, split))[0] for split in ("train", "val")
-    )
+    training, validation = (_box_normalised(clouds, category, split) for split in ("train", "val"))
     chosen = {"prior": prior, "kl_weight": kl_weight, "schedule": schedule}
     given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     if initialize_from is None:
@@ -361,6 +366,16 @@ def _load(weights: str, device: str) -> PointCloudGenerator:
     from pcdiff.generator import PointCloudGenerator
 
     return PointCloudGenerator.from_pretrained(weights).to(device)
+
+
+def _box_normalised(path: Path, category: str, split: str) -> Tensor:
+    from pcdiff.clouds import normalize_to_box, read_clouds
+
+    clouds = read_clouds(path, category, split)
+    try:
+        return normalize_to_box(clouds)[0]
+    except InputError as error:
+        raise InputError(f"{path}, {category}, {split}: {error}") from error
 
 
 def _generators(seed: int, count: int) -> list[torch.Generator]:

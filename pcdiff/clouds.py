@@ -31,6 +31,9 @@ from pcdiff.files import atomic_write
 if TYPE_CHECKING:
     import h5py
 
+LARGEST_ROUNDING = 1e-4
+"""How far, as a part of its extent, rounding to float32 may move a point of a cloud."""
+
 SPLITS = ("train", "val", "test")
 
 SYNSETS = {
@@ -364,14 +367,16 @@ def load_cloud(path: str | os.PathLike[str]) -> Float[Tensor, "points 3"]:
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise InputError(f"{path} is not a cloud file: expected the extension .ply, .xyz or .npy")
-    if not path.exists():
-        raise InputError(f"{path} does not exist")
+    if not path.is_file():
+        raise InputError(f"{path} does not exist or is not a file")
     try:
         points = reader(path)
     except InputError:
         raise
     except _DAMAGED as error:
-        reason = _one_sentence(str(error)) or type(error).__name__
+        # What else readers say of a damaged file is about their own variables.
+        ours = isinstance(error, OSError | ValueError) and str(error)
+        reason = _one_sentence(str(error)) if ours else "it is damaged"
         raise InputError(f"{path} cannot be read as {path.suffix.lower()}: {reason}") from error
     return torch.from_numpy(_checked_cloud(str(path), points))
 
@@ -424,7 +429,9 @@ def _read_ply(path: Path) -> NDArray[Any]:
     import trimesh
 
     loaded = trimesh.load(path, file_type="ply", process=False)
-    if len(getattr(loaded, "faces", ())):
+    with path.open("rb") as file:
+        header = file.read(2**16).split(b"end_header")[0]
+    if len(getattr(loaded, "faces", ())) or b"element tristrips" in header:
         raise InputError(
             f"{path} is a mesh, expected a point cloud: sample points on its surface first"
         )
@@ -452,10 +459,24 @@ def _checked_cloud(what: str, points: NDArray[Any]) -> NDArray[np.float32]:
     if len(points) < 2:
         raise InputError(f"{what} has {len(points)} points, expected at least 2")
     converted = _to_float32(points)
+    _check_precision(what, points, converted)
     finite = np.isfinite(converted).all(axis=1)
     if not finite.all():
         raise InputError(f"{what} has a coordinate that is not finite in point {finite.argmin()}")
     return converted
+
+
+def _check_precision(what: str, points: NDArray[Any], converted: NDArray[np.float32]) -> None:
+    """Refuse a small cloud far from the origin, whose shape float32 would lose."""
+    if points.dtype == np.float32 or not np.isfinite(converted).all():
+        return
+    lost = float(np.abs(converted - points).max())
+    extent = float(np.ptp(points, axis=0).max())
+    if lost > LARGEST_ROUNDING * extent:
+        raise InputError(
+            f"{what} is {extent:.3g} wide but so far from its origin that float32 moves its points "
+            f"by {lost:.2g}: subtract its centre first"
+        )
 
 
 # --- Scale and size -------------------------------------------------------------------------------
@@ -500,7 +521,7 @@ def normalize_to_box(
     if clouds.shape[1] == 0:
         raise InputError("clouds without points cannot be normalised")
     low, high = clouds.amin(dim=1), clouds.amax(dim=1)
-    half_longest_side = ((high - low) / 2).amax(dim=1)
+    half_longest_side = (high / 2 - low / 2).amax(dim=1)
     usable = (half_longest_side > 0) & half_longest_side.isfinite()
     if not usable.all():
         index = int((~usable).nonzero()[0])
@@ -508,7 +529,7 @@ def normalize_to_box(
             f"cloud {index} cannot be normalised: half its longest side is "
             f"{float(half_longest_side[index])}, expected a finite number above 0"
         )
-    normalization = BoxNormalization((low + high) / 2, half_longest_side)
+    normalization = BoxNormalization(low / 2 + high / 2, half_longest_side)
     return normalization.apply(clouds), normalization
 
 

@@ -6,6 +6,7 @@ import contextlib
 import importlib.metadata
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,9 +17,12 @@ import typer
 from pcdiff.errors import InputError
 
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of everything random.")]
-Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, …")]
-Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0 lets torch choose.")]
+Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda or cuda:N.")]
+Threads = Annotated[int, typer.Option(min=0, max=4096, help="CPU threads; 0 lets torch choose.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+
+# typer may carry its own copy of click; its public BadParameter tells where the errors live.
+_UsageError: Any = typer.BadParameter.__bases__[0]
 
 
 def application(summary: str) -> typer.Typer:
@@ -41,21 +45,23 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = app(args=given or ["--help"], standalone_mode=False)
+        sys.stdout.flush()  # a full disk behind standard output shows here, not at exit
     except InputError as error:
         code = _complain(str(error))
+    except _UsageError as error:
+        code = _complain(error.format_message())
     except typer.Abort:
         code = 130
-    except Exception as error:
-        # The message of click's UsageError; typer may carry its own copy of click.
-        message = getattr(error, "format_message", None)
-        if message is None:
-            raise
-        code = _complain(message())
+    except OSError as error:
+        code = _complain(f"{error.strerror or error}: {error.filename or 'standard output'}")
+    except MemoryError as error:
+        code = _complain(f"there is not enough memory for this: {error}")
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _complain(sentence: str) -> int:
-    typer.echo(f"error: {' '.join(sentence.split())}", err=True)
+    if os.environ.get("RANK", "0") == "0":  # of several processes one speaks
+        typer.echo(f"error: {' '.join(sentence.split())}", err=True)
     return 2
 
 
@@ -104,7 +110,7 @@ class Session:
             "cpu_seconds": round(_cpu_seconds() - self._cpu, 3),
             "results": results,
         }
-        typer.echo(json.dumps(record, indent=2))
+        typer.echo(json.dumps(record, indent=2, allow_nan=False))
 
 
 def version() -> str:
@@ -153,6 +159,8 @@ def _cpu_seconds() -> float:
 def _check_device(device: str) -> None:
     import torch
 
+    if not re.fullmatch(r"cuda(:\d+)?", device):
+        raise InputError(f"device {device!r}: expected cpu, cuda or cuda:N")
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:

@@ -229,8 +229,8 @@ def evaluate(
     seeds = tuple(range(seed, seed + sets))
     draws = [seeded(each, 0, _GENERATED) for each in seeds]  # now: the last seed may be too large
     steps = 2 + sets + floor_draws
-    test = _prepared(test, points, seeded(seed, 0, _TEST))
-    train = _prepared(train.to(test.device), points, seeded(seed, 0, _TRAIN))
+    test = _prepared("the test set", test, points, seeded(seed, 0, _TEST))
+    train = _prepared("the training set", train.to(test.device), points, seeded(seed, 0, _TRAIN))
 
     with earth_mover_workers(workers if "emd" in distances else 1) as executor:
         reference = prepare_reference(
@@ -238,14 +238,14 @@ def evaluate(
         )
         generated, results = [], []
         for i, set_seed in enumerate(seeds):
-            clouds = sample_set(set_seed)
-            check_clouds(f"the set generated with seed {set_seed}", clouds)
+            clouds, name = sample_set(set_seed), f"the set generated with seed {set_seed}"
+            check_clouds(name, clouds)
             if len(clouds) != len(test):
                 raise InputError(
-                    f"the set generated with seed {set_seed} must have as many shapes as the test "
-                    f"set, {len(test)}, got {len(clouds)}"
+                    f"{name} must have as many shapes as the test set, {len(test)}, "
+                    f"got {len(clouds)}"
                 )
-            generated.append(_prepared(clouds.to(test.device), points, draws[i]))
+            generated.append(_prepared(name, clouds.to(test.device), points, draws[i]))
             results.append(
                 generation_metrics(generated[i], reference, executor, part(progress, 1 + i, steps))
             )
@@ -274,8 +274,11 @@ def evaluate(
     )
 
 
-def _prepared(clouds: Tensor, points: int, generator: torch.Generator) -> Tensor:
-    return normalize_to_box(subsample(clouds, points, generator))[0]
+def _prepared(name: str, clouds: Tensor, points: int, generator: torch.Generator) -> Tensor:
+    try:
+        return normalize_to_box(subsample(clouds, points, generator))[0]
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
 
 
 def _presentation(key: str) -> tuple[str, float, int]:

@@ -34,11 +34,11 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
             device); the sentence names `path`.
     """
     target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        raise InputError(f"cannot write {path}: it is there and is not a regular file")
     # The name does not depend on the target's, which may already be as long as a name may be.
     temporary = target.parent / f"{_PARTIAL}{secrets.token_hex(8)}{target.suffix}"
     try:
+        if target.exists() and not target.is_file():
+            raise InputError(f"cannot write {path}: it is there and is not a regular file")
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             # Created here, not by `tempfile`, so that it gets the permissions of a usual new file.

@@ -38,6 +38,7 @@ from pcdiff.diffusion.schedules import (
 )
 from pcdiff.errors import InputError
 from pcdiff.manifolds.euclidean import Euclidean
+from pcdiff.metrics.checks import check_clouds
 from pcdiff.networks.encoders import PointNetEncoder
 from pcdiff.networks.noise import REFERENCE_WIDTHS, GatedPointNetwork
 from pcdiff.networks.priors import FlowPrior, GaussianPrior, LatentPrior
@@ -53,7 +54,7 @@ At the first, x_t is noise to one part in eighty (the σ_max of Karras et al. 20
 of unit variance); the second is finer than the spacing of the points.
 """
 POINTS_AT_ONCE = 2**16
-"""Points that go through the network together in `decode`: bounds its memory, changes no result."""
+"""Points that go through the network together in `decode`: bounds its memory, not its result."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,8 @@ class GeneratorConfig:
                 f"schedule {self.schedule.name!r}: the network predicts v, which needs one that "
                 "preserves variance"
             )
+        if not 0 <= self.kl_weight < math.inf:
+            raise InputError(f"kl_weight: expected a finite number from 0, got {self.kl_weight}")
 
     def as_dict(self) -> dict[str, Any]:
         """The description that `from_dict` reads back."""
@@ -288,7 +291,7 @@ class PointCloudGenerator(nn.Module):
         """New shapes.
 
         Each shape has its own stream of random numbers, so that shape i is the same whatever
-        `count` is.
+        `count` is, up to the rounding of matrix products, which may depend on their size.
 
         Args:
             count: how many shapes.
@@ -304,13 +307,15 @@ class PointCloudGenerator(nn.Module):
         if count < 1:
             raise InputError(f"shapes to sample: expected at least 1, got {count}")
         generators = self._generators(generator, count)
+        if not 0 <= temperature < math.inf:
+            raise InputError(f"temperature: expected a finite number from 0, got {temperature}")
         device = next(self.parameters()).device
         latents = self._require_prior().sample(count, generators, temperature, device)
         return self.decode(latents, points, generators, steps, sampler)
 
     def encode(self, clouds: Float[Tensor, "batch points 3"]) -> Float[Tensor, "batch latent"]:
         """The mean of q(z | cloud) for box-normalised clouds of any number of points."""
-        return self.posterior(self.config.standardization.apply(clouds))[0]
+        return self.posterior(self._standardised(clouds))[0]
 
     def decode(
         self,
@@ -323,7 +328,13 @@ class PointCloudGenerator(nn.Module):
         """Clouds of given latents; arguments as for `sample`."""
         if points < 1:
             raise InputError(f"points a shape: expected at least 1, got {points}")
+        if latents.ndim != 2 or latents.shape[1] != self.config.latent or len(latents) < 1:
+            raise InputError(
+                f"latents: expected shape (shapes, {self.config.latent}) and at least one shape, "
+                f"got {tuple(latents.shape)}"
+            )
         generators = self._generators(generator, len(latents))
+        latents = latents.to(next(self.parameters()))
         at_once = max(1, POINTS_AT_ONCE // points)
         clouds = []
         for begin in range(0, len(latents), at_once):
@@ -386,7 +397,7 @@ class PointCloudGenerator(nn.Module):
         """
         if count < 2:
             raise InputError(f"shapes on the path: expected at least 2, got {count}")
-        ends = torch.cat([self.encode(first[None]), self.encode(second[None])])
+        ends = torch.cat([self.encode(cloud[None]) for cloud in (first, second)])
         base = ends if self.prior is None else self.prior.to_base(ends)[0]
         fraction = torch.linspace(0, 1, count, device=base.device)[:, None]
         path = torch.lerp(base[:1], base[1:], fraction)
@@ -410,7 +421,7 @@ class PointCloudGenerator(nn.Module):
             steps: steps of the generative chain, each one evaluation of the network. The bound
                 tightens with their number; they are even in the log of σ/α.
         """
-        x0 = self.config.standardization.apply(clouds)
+        x0 = self._standardised(clouds)
         latent, kl = self._draw_latent(x0, generator)
         levels = geometric_levels(
             self.config.schedule, steps, *sampled_ratios(self.config.schedule)
@@ -418,6 +429,11 @@ class PointCloudGenerator(nn.Module):
         bound = variational_bound(self.predict_noise, SPACE, x0, levels, generator, latent, kl)
         units = bound.dimensions * math.log(self.config.standardization.deviation)
         return replace(bound, reconstruction=bound.reconstruction + units)
+
+    def _standardised(self, clouds: Tensor) -> Tensor:
+        """Box-normalised clouds in network units, on the model's device and in its type."""
+        check_clouds("the clouds", clouds)
+        return self.config.standardization.apply(clouds.to(next(self.parameters())))
 
     def _require_prior(self) -> LatentPrior:
         if self.prior is None:

@@ -31,6 +31,9 @@ from pcdiff.randomness import seeded
 STATE_KIND = "training-state"
 LAST, BEST, LOG = "last.safetensors", "best.safetensors", "metrics.csv"
 
+LARGEST_BATCH = 2**20
+"""More items a step than this are a slip of the pen."""
+
 _ORDER, _NOISE, _VALIDATION = 0, 1, 2  # which stream of random numbers a seed belongs to
 
 
@@ -152,6 +155,14 @@ class _State:
 
     def load(self, path: Path) -> None:
         header, tensors = checkpoint.load(path, STATE_KIND)
+        try:
+            self._restore(path, header, tensors)
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{path} is not a whole training state ({error!r})") from error
+
+    def _restore(self, path: Path, header: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         ours, theirs = json.loads(json.dumps(self.description)), header["description"]
         for part in ("model", "data", "training"):
             _refuse_other(path, ours[part], theirs[part], part)
@@ -205,9 +216,9 @@ def train(
     writes = rank == 0
     folder = prepare_folder(output) if writes else Path(output)
     state = _State(objective, config, torch.device(device))
+    if not resume and any((folder / name).exists() for name in (LAST, BEST, LOG)):
+        raise InputError(f"{folder} already holds a run: resume it or choose another folder")
     if (folder / LAST).exists():
-        if not resume:
-            raise InputError(f"{folder} already holds a run: resume it or choose another folder")
         state.load(folder / LAST)
     rows = _read_log(folder / LOG, state.step) if writes else []
     step_module = _Step(objective, state.model)
@@ -236,10 +247,7 @@ def train(
         parts["loss"].backward()
         norm = nn.utils.clip_grad_norm_(state.model.parameters(), config.gradient_clip)
         if not torch.isfinite(norm):
-            raise InputError(
-                f"training diverged at step {state.step}: the gradient is {float(norm)}; the last "
-                f"checkpoint is intact, try a lower learning rate than {config.learning_rate}"
-            )
+            raise _diverged(state.step, "gradient", float(norm), config)
         state.optimizer.step()
         state.step += 1
         state.update_average(config.ema_decay)
@@ -255,10 +263,19 @@ def train(
             row |= {f"train_{name}": mean for name, mean in means.items()}
             running = {}
             row |= _validate(objective, state, config)
+            if not math.isfinite(row["validation_loss"]):  # before it costs a sound checkpoint
+                raise _diverged(state.step, "validation loss", row["validation_loss"], config)
             if writes:
                 rows.append(row)
                 _save(folder, objective, state, rows, row)
         yield Progress(state.step, config.steps, row)
+
+
+def _diverged(step: int, what: str, value: float, config: TrainingConfig) -> InputError:
+    return InputError(
+        f"training diverged: the {what} is {value} at step {step}; no checkpoint was touched since "
+        f"the last validation, try a lower learning rate than {config.learning_rate}"
+    )
 
 
 class _Step(nn.Module):
@@ -331,9 +348,11 @@ def _read_log(path: Path, step: int) -> list[dict[str, float]]:
     try:
         with path.open(newline="") as file:
             table = csv.DictReader(file)
+            if "step" not in (table.fieldnames or ()):
+                raise KeyError("step")
             rows = [{name: float(cell) for name, cell in row.items()} for row in table]
         return [row for row in rows if row["step"] <= step]
-    except (KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path} is not the log of a run ({error}): mend it, or move it away to begin a new one"
         ) from error
@@ -366,7 +385,9 @@ def _check(config: TrainingConfig, size: int) -> None:
     if size < 1:
         raise InputError("the training set is empty")
     for name in ("learning_rate", "gradient_clip"):
-        if not getattr(config, name) > 0:
+        if not 0 < getattr(config, name) < math.inf:
             raise InputError(f"{name}: expected above 0, got {getattr(config, name)}")
+    if config.batch_size > LARGEST_BATCH:
+        raise InputError(f"batch_size: expected at most {LARGEST_BATCH}, got {config.batch_size}")
     if not 0 <= config.ema_decay <= 1:
         raise InputError(f"ema_decay: expected 0 to 1, got {config.ema_decay}")

@@ -75,6 +75,8 @@ def knn_points(
         )
     check_finite("the first clouds", p1)
     check_finite("the second clouds", p2)
+    if p1.dtype != p2.dtype:
+        raise InputError(f"the clouds must have one type, got {p1.dtype} and {p2.dtype}")
     if K < 1:
         raise InputError(f"the number of neighbours must be at least 1, got {K}")
     counts1 = _counts("the first lengths", lengths1, p1)

@@ -198,7 +198,16 @@ def test_a_training_state_is_not_weights(pcdiff, given, run_folder, tmp_path):
 
 
 OPTIONS = {
-    "sample --device nowhere": "device 'nowhere' cannot be used here",
+    "sample --device nowhere": "device 'nowhere': expected cpu, cuda or cuda:N",
+    "sample --device meta": "device 'meta': expected cpu, cuda or cuda:N",
+    "sample --points 1000000000000 --output {out}": "'--points'",
+    "sample --steps 1000000000000 --output {out}": "'--steps'",
+    "sample --threads 3000000000 --output {out}": "'--threads'",
+    "sample --temperature inf --output {out}": "'--temperature'",
+    "evaluate {clouds} --sets 5000000000": "'--sets'",
+    "train {clouds} --output {out} --batch-size 100000000000000000000": "'--batch-size'",
+    "train {clouds} --output {out} --kl-weight inf": "kl_weight: expected a finite number from 0",
+    "train {clouds} --output {out} --points 16 --learning-rate inf": "learning_rate: expected",
     "sample --device cuda:99": "device 'cuda:99' cannot be used here",
     "sample --points 0": "'--points'",
     "sample --points many": "'--points'",

@@ -140,7 +140,9 @@ def test_truncated_files(tmp_path, suffix):
 
 
 def test_missing_files_and_folders(tmp_path):
-    assert refusal(load_cloud, tmp_path / "a.ply") == f"{tmp_path / 'a.ply'} does not exist"
+    assert refusal(load_cloud, tmp_path / "a.ply") == (
+        f"{tmp_path / 'a.ply'} does not exist or is not a file"
+    )
     (tmp_path / "b.npy").mkdir()
     assert str(tmp_path / "b.npy") in refusal(load_cloud, tmp_path / "b.npy")
 
@@ -157,3 +159,20 @@ def test_missing_files_and_folders(tmp_path):
 def test_nothing_is_saved_of_what_could_not_be_loaded(tmp_path, name, cloud):
     assert str(tmp_path / name) in refusal(save_cloud, tmp_path / name, cloud)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_small_cloud_far_from_its_origin_is_not_rounded_silently(tmp_path, generator):
+    cloud = torch.rand((300, 3), generator=generator, dtype=torch.float64).numpy() * 0.06
+    np.save(tmp_path / "near.npy", cloud + 1)
+    np.save(tmp_path / "far.npy", cloud + 1e6)
+    np.testing.assert_allclose(load_cloud(tmp_path / "near.npy"), cloud + 1, rtol=1e-7)
+    assert "subtract its centre first" in refusal(load_cloud, tmp_path / "far.npy")
+
+
+def test_a_ply_of_triangle_strips_is_a_mesh(tmp_path):
+    (tmp_path / "strips.ply").write_text(
+        "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\n"
+        "property float z\nelement tristrips 1\nproperty list int int vertex_indices\nend_header\n"
+        "0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n"
+    )
+    assert "is a mesh" in refusal(load_cloud, tmp_path / "strips.ply")

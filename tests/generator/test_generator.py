@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from dataclasses import replace
 
@@ -224,6 +225,43 @@ class TestEncodingAndDecoding:
             model.reconstruct(clouds[:1], 20, seeded(8), 4, sampler) for sampler in (None, DDIM())
         )
         assert (second_order - first_order).abs().max() > 1e-3
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        "cloud",
+        [
+            torch.zeros(5, 3),
+            torch.zeros(2, 0, 3),
+            torch.zeros(0, 5, 3),
+            torch.zeros(2, 5, 2),
+            torch.full((1, 5, 3), torch.nan),
+            torch.zeros(1, 5, 3, dtype=torch.int64),
+        ],
+        ids=lambda cloud: f"{cloud.dtype}-{tuple(cloud.shape)}",
+    )
+    def test_what_is_no_set_of_clouds(self, cloud):
+        """The checks must not lean on the annotations, which only tests enforce."""
+        with pytest.raises(InputError, match="the clouds must"):
+            inspect.unwrap(PointCloudGenerator.encode)(tiny(), cloud)
+
+    def test_double_precision_is_brought_to_the_model_s(self, clouds):
+        torch.testing.assert_close(tiny().encode(clouds.double()), tiny().encode(clouds))
+
+    @pytest.mark.parametrize("shape", [(0, 6), (2, 7)])
+    def test_latents_of_another_shape(self, shape):
+        with pytest.raises(InputError, match=r"latents: expected shape \(shapes, 6\)"):
+            tiny().decode(torch.zeros(shape), 10, seeded(0))
+
+    @pytest.mark.parametrize("temperature", [-1.0, math.nan, math.inf])
+    def test_a_temperature_that_is_none(self, temperature):
+        with pytest.raises(InputError, match="temperature: expected"):
+            tiny().sample(1, 10, seeded(0), temperature=temperature)
+
+    @pytest.mark.parametrize("record", [((0.0, 0.0, 0.0), 0.0), ((0.0, math.nan, 0.0), 1.0)])
+    def test_a_standardisation_that_is_none(self, record):
+        with pytest.raises(InputError, match="standardization: expected"):
+            Standardization(*record)
 
 
 class TestBound:

@@ -205,10 +205,38 @@ def test_the_best_checkpoint_is_compared_with_those_before_a_resumption(tmp_path
     assert checkpoint.load(tmp_path / BEST, "regression")[0]["training"]["step"] == 2
 
 
-def test_a_validation_loss_that_is_not_a_number_is_never_the_best(tmp_path):
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_validation_loss_that_is_not_finite_costs_no_checkpoint(tmp_path, value):
     config = replace(CONFIG, steps=3, validate_every=1)
-    tiny.run(train(Scripted([math.nan, 7.0, math.nan]), config, tmp_path))
+    message = refusal(Scripted([8.0, 7.0, value]), config, tmp_path)
+    assert f"the validation loss is {value} at step 3" in message
     assert checkpoint.load(tmp_path / BEST, "regression")[0]["training"]["step"] == 2
+    assert tiny.state(tmp_path)[0] == 2
+
+
+@pytest.mark.parametrize("left", ["best.safetensors", "metrics.csv"])
+def test_a_run_whose_state_was_deleted_is_not_overwritten(tmp_path, left):
+    tiny.run(train(tiny.Regression(), CONFIG, tmp_path))
+    for path in tmp_path.iterdir():
+        if path.name != left:
+            path.unlink()
+    before = (tmp_path / left).read_bytes()
+    assert "already holds a run" in refusal(tiny.Regression(), CONFIG, tmp_path)
+    assert (tmp_path / left).read_bytes() == before
+
+
+def test_a_state_without_its_description_is_refused(tmp_path):
+    checkpoint.save(tmp_path / "last.safetensors", "training-state", {}, {})
+    with pytest.raises(InputError, match="is not a whole training state"):
+        next(train(tiny.Regression(), CONFIG, tmp_path, resume=True))
+
+
+@pytest.mark.parametrize("content", ["", "garbage\n1\n", "step,loss\none,two\n"])
+def test_a_damaged_log_is_named(tmp_path, content):
+    tiny.run(train(tiny.Regression(), CONFIG, tmp_path))
+    (tmp_path / "metrics.csv").write_text(content)
+    with pytest.raises(InputError, match=r"metrics\.csv is not the log of a run"):
+        next(train(tiny.Regression(), CONFIG, tmp_path, resume=True))
 
 
 def test_the_best_weights_are_ready_for_use_and_say_how_they_were_made(tmp_path):
@@ -347,7 +375,7 @@ def test_weights_are_not_a_training_state(tmp_path):
 def test_a_diverged_run_keeps_its_last_checkpoint(tmp_path):
     config = replace(CONFIG, validate_every=1)
     message = refusal(Diverging(), config, tmp_path)
-    assert "diverged at step 2" in message and "nan" in message and "0.02" in message
+    assert "the gradient is nan at step 2" in message and "0.02" in message
     tiny.run(train(tiny.Regression(), config, tmp_path / "sound"), until=2)
     assert tiny.state(tmp_path)[0] == 2
     assert tiny.same(tiny.state(tmp_path)[1], tiny.state(tmp_path / "sound")[1])
