@@ -11,6 +11,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from pcdiff.errors import InputError
 from pcdiff.randomness import normal, seeded, spawn, uniform
 
 Draw = Callable[..., Tensor]
@@ -95,12 +96,17 @@ class TestSpawn:
 
 class TestSeeded:
     def test_is_a_function_of_all_words_in_order(self) -> None:
-        words = [(0,), (1,), (0, 1), (1, 1), (1, 2), (2, 1), (2**40, 3), (3, 2**40)]
+        words = [(0,), (1,), (0, 1), (1, 1), (1, 2), (2, 1), (2**31, 3), (3, 2**31)]
         streams = [normal((8,), seeded(*each)) for each in words]
         for each, numbers in zip(words, streams, strict=True):
             assert normal((8,), seeded(*each)).equal(numbers)
         for one, other in combinations(streams, 2):
             assert not one.equal(other)
+
+    @pytest.mark.parametrize("word", [-1, 2**32])
+    def test_a_word_that_would_be_read_as_another_is_refused(self, word: int) -> None:
+        with pytest.raises(InputError, match=f"expected 0 to 4294967295, got {word}"):
+            seeded(1, word)
 
     def test_neighbouring_words_give_unrelated_streams(self) -> None:
         found = correlations([seeded(7, step) for step in range(8)])
