@@ -23,6 +23,9 @@ app = console.application(
     "Generate 3D point clouds by diffusion, and train and judge the generator."
 )
 
+POINTS_IN_CACHE = 4096
+"""Points whose activations in the reference network fit the caches of a usual CPU."""
+
 SHOWN = 32
 """Clouds on a sheet, at most."""
 
@@ -271,6 +274,14 @@ def train(
     batch_size: Annotated[
         int, typer.Option(min=1, max=2**20, help="Clouds a step, all processes.")
     ] = 32,
+    micro_batch: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Clouds that go through the networks together; 0: all.",
+            show_default=f"on a CPU {POINTS_IN_CACHE} points, on a GPU all",
+        ),
+    ] = None,
     learning_rate: Annotated[float, typer.Option(help="Adam's, at its height.")] = 1e-3,
     ema_decay: Annotated[
         float, typer.Option(min=0, max=1, help="Of the averaged weights.")
@@ -328,9 +339,12 @@ def train(
         source=f"{clouds.name}/{category}",
         initialized_from=initialize_from,
     )
+    if micro_batch is None:
+        micro_batch = max(1, POINTS_IN_CACHE // points) if device == "cpu" else 0
     settings = TrainingConfig(
         steps=steps,
         batch_size=batch_size,
+        micro_batch=micro_batch,
         learning_rate=learning_rate,
         ema_decay=ema_decay,
         validate_every=validate_every,

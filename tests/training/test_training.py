@@ -136,6 +136,18 @@ def test_the_learning_rate_rises_linearly_and_falls_as_a_cosine():
     assert all(a > b for a, b in pairwise(rates[10:]))
 
 
+@pytest.mark.parametrize("micro_batch", [1, 2, 4])  # 4 does not divide a batch of 3, nor does 2
+def test_micro_batches_change_the_speed_and_not_the_run(tmp_path, micro_batch):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    tiny.run(train(tiny.cloud_objective(), CONFIG, whole))
+    tiny.run(train(tiny.cloud_objective(), replace(CONFIG, micro_batch=micro_batch), parts))
+    for name, tensor in tiny.state(whole)[1].items():
+        torch.testing.assert_close(tiny.state(parts)[1][name], tensor, rtol=1e-3, atol=1e-5)
+    rows, others = (np.genfromtxt(run / LOG, names=True, delimiter=",") for run in (whole, parts))
+    for name in set(rows.dtype.names) - {"seconds"}:
+        np.testing.assert_allclose(rows[name], others[name], rtol=1e-3)
+
+
 def test_training_is_shuffled_anew_in_every_epoch(tmp_path):
     task = tiny.Regression(size=10)
     tiny.run(train(task, replace(CONFIG, steps=20, batch_size=4), tmp_path))
