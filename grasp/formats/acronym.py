@@ -1,0 +1,260 @@
+"""The HDF5 schema of ACRONYM, and what we add beside it.
+
+As its tools (`acronym_tools`) read it and its files have it (Eppner, Mousavian and Fox, "ACRONYM: A
+Large-Scale Grasp Dataset Based on Simulation", ICRA 2021):
+
+    grasps/transforms                                 float64 (n, 4, 4), T_object_grasp
+    grasps/qualities/flex/object_in_gripper           int64 (n,), 1 where the grasp held
+    gripper/type                                      "panda"
+    object/file, scale                                the mesh and what makes it metres
+    object/mass, friction, com                        kilograms, coefficient, metres
+
+Its definition says that lengths are metres and that poses are of the hand's base with +z the
+approach and +x the closing direction, so a file need not. The group that holds the labels is named
+after the simulator FleX, and tools look for them there whatever simulator they come from. What the
+schema has no place for stands in the group `pcdiff_grasp`, which other readers pass by: the version
+of this extension, unit, frame, physics protocol, digest, sampler, reason, and one dataset for each
+further number a grasp. Other quantities of ACRONYM (motions, inertia, volume) are not read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from grasp.formats import documents
+from grasp.formats.convention import BY_FORMAT, METRE, OBJECT_FRAME, Convention, unit_named
+from grasp.formats.pcdiff_json import VERSION, check_version, optional, to_json
+from grasp.formats.record import PER_GRASP, Grasps, check_length, check_poses
+from grasp.frames import FRAMES
+from pcdiff.errors import InputError
+
+if TYPE_CHECKING:
+    import h5py
+
+MOST_GRASPS = 1_000_000
+"""A file that announces more is refused before it is read; ACRONYM's have 2000."""
+
+TRANSFORMS = "grasps/transforms"
+OBJECT_IN_GRIPPER = "grasps/qualities/flex/object_in_gripper"
+OURS = "pcdiff_grasp"
+
+
+def read(path: str | os.PathLike[str]) -> tuple[Grasps, Convention]:
+    """The grasps of an ACRONYM file, and what it says about their unit and frame.
+
+    Raises:
+        InputError: the file is not HDF5, damaged, or of another layout.
+    """
+    import h5py
+
+    try:
+        if not h5py.is_hdf5(path):
+            Path(path).open("rb").close()  # tells an unreadable file from one of another format
+            raise InputError("it is not an HDF5 file")
+        with h5py.File(path, "r") as file:
+            return _read(file)
+    except InputError:
+        raise
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:  # h5py's, if damaged
+        message = " ".join(str(error).split()).split(". ")[0].rstrip(".")
+        raise InputError(f"it cannot be read as HDF5: {message}") from error
+
+
+def _read(file: h5py.File) -> tuple[Grasps, Convention]:
+    poses = _numbers(file, TRANSFORMS)
+    if poses is not None:
+        check_poses("grasp", poses)
+    else:
+        there = f"it holds {', '.join(sorted(file))}" if len(file) else "it is empty"
+        raise InputError(f"it is not an ACRONYM file: it has no {TRANSFORMS}, {there}")
+    arrays: dict[str, Any] = {}
+    labels = _numbers(file, OBJECT_IN_GRIPPER)
+    if labels is not None:
+        arrays["success"] = _booleans(OBJECT_IN_GRIPPER, labels)
+
+    ours = file.get(OURS)
+    said: dict[str, Any] = {}
+    stated = BY_FORMAT
+    if ours is not None:
+        said = {name: _plain(value) for name, value in ours.attrs.items()}
+        check_version(said.get("version"))
+        for name in PER_GRASP:
+            if name == "failure" and name in ours:
+                _check_size(ours[name])
+                arrays[name] = np.array([_plain(text) for text in ours[name][()]], np.str_)
+            elif (values := _numbers(ours, name)) is not None:
+                arrays[name] = _booleans(name, values) if name == "in_collision" else values
+        if said.get("frame") != OBJECT_FRAME:
+            raise InputError(
+                f"its poses must be in the frame {OBJECT_FRAME!r}, not {said.get('frame')!r}"
+            )
+        stated = Convention(unit_named(str(said.get("unit"))), FRAMES["gripper"], written=True)
+
+    for name, array in arrays.items():
+        check_length(name, array, len(poses))
+    scale = _scalar(file, "object/scale")
+    grasps = Grasps(
+        poses=poses,
+        gripper=_text(file, "gripper/type"),
+        object_file=_text(file, "object/file"),
+        object_scale=1.0 if scale is None else scale,
+        mass=_scalar(file, "object/mass"),
+        friction=_scalar(file, "object/friction"),
+        center_of_mass=_point(file, "object/com"),
+        object_sha256=optional(said, "object_sha256", documents.text),
+        sampler=None if ours is None else _sampler(_text(ours, "sampler")),
+        protocol=optional(said, "protocol", documents.text),
+        tool_center_point=None if ours is None else _point(ours, "tool_center_point"),
+        reason=optional(said, "reason", documents.text),
+        **arrays,
+    )
+    return grasps, stated
+
+
+def write(temporary: Path, grasps: Grasps) -> None:
+    """Write the grasps into a new file.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    import h5py
+
+    sampler = None if grasps.sampler is None else to_json(grasps.sampler)
+    extra = grasps.arrays()
+    success = extra.pop("success", None)
+    with _write_errors(), h5py.File(temporary, "w") as file:
+        file[TRANSFORMS] = grasps.poses.astype(np.float64)
+        if success is not None:
+            file[OBJECT_IN_GRIPPER] = success.astype(np.int64)
+        named = {
+            "gripper/type": grasps.gripper,
+            "object/file": grasps.object_file,
+            "object/scale": float(grasps.object_scale),
+            "object/mass": grasps.mass,
+            "object/friction": grasps.friction,
+            "object/com": grasps.center_of_mass,
+        }
+        for name, value in named.items():
+            if value is not None:
+                file[name] = _fixed(value) if isinstance(value, str) else value
+        ours = file.create_group(OURS)
+        said = {
+            "version": VERSION,
+            "unit": METRE,
+            "frame": OBJECT_FRAME,
+            "protocol": grasps.protocol,
+            "object_sha256": grasps.object_sha256,
+            "reason": grasps.reason,
+        }
+        for name, attribute in said.items():
+            if attribute is not None:
+                ours.attrs[name] = _fixed(attribute) if isinstance(attribute, str) else attribute
+        if sampler is not None:
+            ours["sampler"] = _fixed(sampler)
+        if grasps.tool_center_point is not None:
+            ours["tool_center_point"] = grasps.tool_center_point
+        for name, array in extra.items():
+            ours[name] = _fixed(array.tolist()) if array.dtype.kind == "U" else array
+
+
+@contextmanager
+def _write_errors() -> Iterator[None]:
+    """A full disk as the operating system's error, which `atomic_write` words."""
+    try:
+        yield
+    except RuntimeError as error:  # h5py's, when closing fails
+        raise OSError(str(error)) from error
+
+
+def _fixed(text: str | list[str]) -> np.ndarray:
+    """Text as UTF-8 of fixed length.
+
+    HDF5 keeps text of variable length in a heap, where one damaged byte can make its library search
+    without end.
+    """
+    import h5py
+
+    encoded = np.array(np.char.encode(text, "utf-8"))
+    length = max(encoded.itemsize, 1)  # HDF5 has no text of no length
+    return encoded.astype(h5py.string_dtype("utf-8", length))
+
+
+def _numbers(place: h5py.Group, name: str) -> np.ndarray | None:
+    """A numeric dataset as float64, or None if it is not there."""
+    dataset = place.get(name)
+    if dataset is None:
+        return None
+    _check_size(dataset)
+    if dataset.dtype.kind not in "fiub":
+        raise InputError(f"{name} must hold numbers, got {dataset.dtype}")
+    return np.asarray(dataset[()], np.float64)
+
+
+def _check_size(dataset: h5py.Dataset) -> None:
+    import h5py
+
+    if not isinstance(dataset, h5py.Dataset):
+        raise InputError(f"{dataset.name.lstrip('/')} must be a dataset, not a group")
+    if dataset.size is None or dataset.size > 16 * MOST_GRASPS:
+        raise InputError(
+            f"{dataset.name.lstrip('/')} has shape {dataset.shape}, "
+            f"more than the {MOST_GRASPS} grasps that a file may hold"
+        )
+
+
+def _booleans(name: str, values: np.ndarray) -> np.ndarray:
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if not np.isin(values, (0, 1)).all():
+        raise InputError(f"{name} must hold 0 and 1, got {values[~np.isin(values, (0, 1))][0]:g}")
+    return values.astype(np.bool_)
+
+
+def _scalar(file: h5py.File, name: str) -> float | None:
+    values = _numbers(file, name)
+    if values is None:
+        return None
+    if values.size != 1:
+        raise InputError(f"{name} must be one number, got shape {values.shape}")
+    return float(values.reshape(()))
+
+
+def _point(place: h5py.Group, name: str) -> np.ndarray | None:
+    point = _numbers(place, name)
+    if point is not None and point.shape != (3,):
+        raise InputError(f"{name} must be three numbers, got shape {point.shape}")
+    return point
+
+
+def _text(file: h5py.File, name: str) -> str | None:
+    dataset = file.get(name)
+    if dataset is None:
+        return None
+    _check_size(dataset)
+    value = _plain(dataset[()])
+    if not isinstance(value, str):
+        raise InputError(f"{name} must be text, got {dataset.dtype} of shape {dataset.shape}")
+    return value
+
+
+def _plain(value: object) -> object:
+    """A scalar as Python has it."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    return value.decode("utf-8") if isinstance(value, bytes) else value
+
+
+def _sampler(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    try:
+        return documents.mapping("sampler", json.loads(text))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"its sampler is not JSON: {error}") from error

@@ -1,0 +1,165 @@
+"""The JSON of GraspGen's data set, and what we add to it.
+
+As `docs/GRASP_DATASET_FORMAT.md` of GraspGen (Murali et al. 2025) defines it, and as GraspDataGen
+writes it (there with `gripper`):
+
+    {"object": {"file": "mug.obj", "scale": 1.0},
+     "gripper": {"name": "franka_panda",
+                 "transform_offset_from_asset_to_graspgen_convention": [[x, y, z], [x, y, z, w]]},
+     "grasps": {"transforms": [[[…4 × 4…]], …], "object_in_gripper": [true, false, …]}}
+
+`transforms` are poses of the gripper's base in the frame of the scaled mesh, in metres. Its axes
+are those of `docs/GRIPPER_DESCRIPTION.md`, +z the approach and +x the closing direction: ours. A
+gripper whose asset has others brings its offset, and `transforms` times the offset are poses of
+that frame, as GraspGen's own loader has it. An offset of 16 numbers is a matrix row by row.
+`object` and `object_in_gripper` may be absent, as in what GraspGen records on a robot.
+
+What we write also has `unit` and `frame`, and beside `transforms` one list for each further number
+a grasp; other readers pass these by. Mass, friction and the rest of the record have no place here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from grasp.formats import documents
+from grasp.formats.convention import (
+    BY_FORMAT,
+    METRE,
+    OBJECT_FRAME,
+    Convention,
+    unit_named,
+)
+from grasp.formats.pcdiff_json import COLUMNS, optional, to_json
+from grasp.formats.record import Grasps, check_poses
+from grasp.frames import FRAMES
+from pcdiff.errors import InputError
+
+OFFSET = "transform_offset_from_asset_to_graspgen_convention"
+
+OUR_NAMES = {"franka_panda": "panda", "franka": "panda"}
+"""What GraspGen calls the grippers that we call otherwise."""
+
+THEIR_NAMES = {"panda": "franka_panda"}
+
+
+def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
+    """The grasps of a document of this format, and what it says about their unit and frame.
+
+    Raises:
+        InputError: something is missing or of another kind, or lists differ in length.
+    """
+    subject = documents.mapping("object", document.get("object") or {})
+    gripper = documents.mapping("gripper", document.get("gripper") or {})
+    grasps = documents.mapping("grasps", document.get("grasps"))
+    transforms = documents.sequence("grasps.transforms", grasps.get("transforms"))
+    poses = documents.stack(
+        [documents.matrix(f"the pose of grasp {i}", pose) for i, pose in enumerate(transforms)]
+    )
+    check_poses("grasp", poses)
+
+    stated = BY_FORMAT
+    offset = gripper.get(OFFSET)
+    if offset is not None:
+        poses = poses @ _offset(offset)
+        stated = Convention(BY_FORMAT.unit, FRAMES["gripper"], written=True)
+    frame = optional(document, "frame", documents.text)
+    if frame is not None:
+        if frame != OBJECT_FRAME:
+            raise InputError(f"its poses must be in the frame {OBJECT_FRAME!r}, not {frame!r}")
+        stated = Convention(stated.unit, FRAMES["gripper"], written=True)
+    if document.get("unit") is not None:
+        unit = unit_named(documents.text("unit", document["unit"]))
+        stated = Convention(unit, stated.T_frame_grasp, written=True)
+
+    name = optional(gripper, "name", documents.text)
+    scale = optional(subject, "scale", documents.number)
+    return (
+        Grasps(
+            poses=poses,
+            gripper=None if name is None else OUR_NAMES.get(name, name),
+            object_file=optional(subject, "file", documents.text),
+            object_scale=1.0 if scale is None else scale,
+            reason=optional(document, "reason", documents.text),
+            **_columns(grasps, len(poses)),
+        ),
+        stated,
+    )
+
+
+def dump(grasps: Grasps) -> str:
+    """The text of the file."""
+    gripper = grasps.gripper
+    document = {
+        "object": {"file": grasps.object_file, "scale": grasps.object_scale},
+        "gripper": {"name": None if gripper is None else THEIR_NAMES.get(gripper, gripper)},
+        "unit": METRE,
+        "frame": OBJECT_FRAME,
+        "reason": grasps.reason,
+    }
+    lists = {"transforms": grasps.poses.tolist()}
+    for name, array in grasps.arrays().items():
+        lists["object_in_gripper" if name == "success" else name] = array.tolist()
+    lines = [f'"{key}": {to_json(value)}' for key, value in document.items()]
+    columns = [f'"{key}": {to_json(values)}' for key, values in lists.items()]
+    lines.append('"grasps": {' + ",\n  ".join(columns) + "}")
+    return "{" + ",\n ".join(lines) + "}\n"
+
+
+def _columns(grasps: dict[str, Any], count: int) -> dict[str, Any]:
+    arrays: dict[str, Any] = {}
+    for name, (parse_entry, dtype) in COLUMNS.items():
+        key = "object_in_gripper" if name == "success" else name
+        if grasps.get(key) is None:
+            continue
+        values = documents.sequence(f"grasps.{key}", grasps[key])
+        if len(values) != count:
+            raise InputError(
+                f"grasps.{key} has {len(values)} entries, but there are {count} transforms"
+            )
+        entries = [
+            # The data set on Hugging Face is said to have labels of shape (n, 1).
+            value[0] if isinstance(value, list) and len(value) == 1 else value
+            for value in values
+        ]
+        read = [parse_entry(f"entry {i} of grasps.{key}", v) for i, v in enumerate(entries)]
+        arrays[name] = np.array(read, dtype)
+    return arrays
+
+
+def _offset(value: object) -> Float[np.ndarray, "4 4"]:
+    if isinstance(value, list) and len(value) == 2:
+        offset = np.eye(4)
+        offset[:3, 3] = documents.vector(f"the translation of {OFFSET}", value[0])
+        quaternion_xyzw = documents.vector(f"the quaternion of {OFFSET}", value[1], 4)
+        offset[:3, :3] = rotation_of(f"the quaternion of {OFFSET}", quaternion_xyzw)
+    elif isinstance(value, list) and len(value) == 16:
+        offset = documents.vector(OFFSET, value, 16).reshape(4, 4)
+    else:
+        offset = documents.matrix(OFFSET, value)
+    check_poses(OFFSET, offset[None])
+    return offset
+
+
+def rotation_of(
+    what: str, quaternion_xyzw: Float[np.ndarray, "4"], tolerance: float = 1e-3
+) -> Float[np.ndarray, "3 3"]:
+    """The rotation of a quaternion that is rounded to a few digits.
+
+    Args:
+        what: what the message calls it.
+        quaternion_xyzw: the scalar last.
+        tolerance: how far its norm may be from 1.
+
+    Raises:
+        InputError: it is not of unit length.
+    """
+    from scipy.spatial.transform import Rotation
+
+    norm = float(np.linalg.norm(quaternion_xyzw))
+    if abs(norm - 1) > tolerance:
+        raise InputError(f"{what} must have norm 1, got {norm:.6g}")
+    return Rotation.from_quat(quaternion_xyzw).as_matrix()

@@ -1,0 +1,150 @@
+"""The YAML of the Isaac tools, which GraspGen writes its samples in, and what we add to it.
+
+As NVIDIA defines it (Isaac ROS, "Isaac Grasp File"; Isaac Sim, "Grasp Editor"), and as GraspGen's
+`save_to_isaac_grasp_format` and GraspDataGen write it (the latter with `object_file`,
+`object_scale`):
+
+    format: isaac_grasp
+    format_version: 1.0
+    object_frame: /World/mug
+    gripper_frame: /World/panda_hand
+    grasps:
+      grasp_0:
+        confidence: 0.9
+        position: [-0.04, 0.07, 0.2]
+        orientation: {w: 0.0, xyz: [0.98, 0.17, 0.05]}
+
+The definition leaves the frames to whoever uses the file, says that `object_frame` and
+`gripper_frame` are for people and not for programs, and names no unit: GraspGen writes poses of our
+gripper frame, the Grasp Editor usually poses of `panda_hand`. So the reader asks, except for files
+that we have written: those have `unit: metre`, `object_frame: object mesh file` and a name of
+`grasp.frames.FRAMES` as the `gripper_frame`.
+
+`confidence` is `success_probability`. Where only labels are known, ours and GraspDataGen's
+confidence is 1 or 0, and ours then say `confidence_is: success`. Each grasp also carries its
+further numbers under our names; other readers pass these by. Joint positions are not read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from grasp.formats import documents
+from grasp.formats.convention import METRE, OBJECT_FRAME, Convention, unit_named
+from grasp.formats.graspgen import rotation_of
+from grasp.formats.pcdiff_json import columns, optional
+from grasp.formats.record import Grasps
+from grasp.frames import FRAMES, to_frame
+from pcdiff.errors import InputError
+
+FORMAT = "isaac_grasp"
+VERSION = 1.0
+
+
+def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
+    """The grasps of a document of this format, and what it says about their unit and frame.
+
+    Raises:
+        InputError: something is missing, of another kind, or newer than this program.
+    """
+    version = document.get("format_version", VERSION)
+    if str(version) not in ("1", "1.0"):
+        raise InputError(f"its format_version must be 1.0, got {documents.kind_of(version)}")
+    names = documents.mapping("grasps", document.get("grasps") or {})
+    grasps = [documents.mapping(str(name), grasp) for name, grasp in names.items()]
+    poses = [_pose(str(name), grasp) for name, grasp in zip(names, grasps, strict=True)]
+
+    arrays = columns(
+        [{**grasp, "success_probability": grasp.get("confidence")} for grasp in grasps]
+    )
+    if document.get("confidence_is") == "success" and "success_probability" in arrays:
+        arrays["success"] = arrays.pop("success_probability") == 1
+    scale = optional(document, "object_scale", documents.number)
+    unit = optional(document, "unit", documents.text)
+    frame = document.get("gripper_frame")
+    is_ours = document.get("object_frame") == OBJECT_FRAME and frame in FRAMES
+    return (
+        Grasps(
+            poses=documents.stack(poses),
+            gripper=optional(document, "gripper", documents.text),
+            object_file=optional(document, "object_file", documents.text),
+            object_scale=1.0 if scale is None else scale,
+            reason=optional(document, "reason", documents.text),
+            **arrays,
+        ),
+        Convention(
+            unit=None if unit is None else unit_named(unit),
+            T_frame_grasp=FRAMES[str(frame)] if is_ours else None,
+            written=True,
+        ),
+    )
+
+
+def dump(grasps: Grasps, frame: str = "gripper") -> str:
+    """The text of the file.
+
+    Args:
+        grasps: what to write.
+        frame: which frame of the hand to write poses of, one of `grasp.frames.FRAMES`.
+    """
+    import yaml
+    from scipy.spatial.transform import Rotation
+
+    poses = to_frame(grasps.poses, frame)
+    arrays = {name: array.tolist() for name, array in grasps.arrays().items()}
+    if "success_probability" in arrays:
+        arrays["confidence"] = arrays.pop("success_probability")
+    elif "success" in arrays:
+        arrays["confidence"] = [float(held) for held in arrays.pop("success")]
+    quaternions_xyzw = (
+        Rotation.from_matrix(poses[:, :3, :3]).as_quat() if len(poses) else np.empty((0, 4))
+    )
+    document: dict[str, Any] = {"format": FORMAT, "format_version": VERSION}
+    about = {
+        "object_frame": OBJECT_FRAME,
+        "gripper_frame": frame,
+        "unit": METRE,
+        "object_file": grasps.object_file,
+        "object_scale": float(grasps.object_scale),
+        "gripper": grasps.gripper,
+        "confidence_is": "success" if _only_labels(grasps) else None,
+        "reason": grasps.reason,
+    }
+    document |= {key: value for key, value in about.items() if value is not None}
+    document["grasps"] = {
+        f"grasp_{i}": {
+            "position": position,
+            "orientation": {"w": quaternion_xyzw[3], "xyz": quaternion_xyzw[:3]},
+            **{name: values[i] for name, values in arrays.items()},
+        }
+        for i, (position, quaternion_xyzw) in enumerate(
+            zip(poses[:, :3, 3].tolist(), quaternions_xyzw.tolist(), strict=True)
+        )
+    }
+    text: str = yaml.dump(
+        document,
+        Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper),
+        sort_keys=False,
+        default_flow_style=None,
+        allow_unicode=True,
+    )
+    return text
+
+
+def _only_labels(grasps: Grasps) -> bool:
+    return grasps.success is not None and grasps.success_probability is None
+
+
+def _pose(name: str, grasp: dict[str, Any]) -> np.ndarray:
+    orientation = documents.mapping(f"the orientation of {name}", grasp.get("orientation"))
+    what = f"the quaternion of {name}"
+    quaternion_xyzw = np.append(
+        documents.vector(f"{what}, xyz,", orientation.get("xyz")),
+        documents.number(f"{what}, w,", orientation.get("w")),
+    )
+    pose = np.eye(4)
+    pose[:3, :3] = rotation_of(what, quaternion_xyzw)
+    pose[:3, 3] = documents.vector(f"the position of {name}", grasp.get("position"))
+    return pose

@@ -1,0 +1,279 @@
+"""Files as others write them by their formats' definitions, and files that do not say enough."""
+
+from __future__ import annotations
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+from scipy.spatial.transform import Rotation
+
+from grasp.formats import read_grasps, write_grasps
+from grasp.frames import FRAMES, to_frame, to_panda_hand
+from pcdiff.errors import InputError
+
+
+def edited(path, grasps, edit):
+    """Our JSON of the grasps after a change."""
+    write_grasps(path, grasps)
+    document = json.loads(path.read_text("utf-8"))
+    edit(document)
+    path.write_text(json.dumps(document), "utf-8")
+    return path
+
+
+# --- ACRONYM --------------------------------------------------------------------------------------
+
+
+def test_acronym_examples(shared_data):
+    folder = shared_data / "acronym_examples" / "examples" / "grasps"
+    mug = read_grasps(next(folder.glob("Mug_*.h5")))
+    assert len(mug) == 2000
+    assert mug.gripper == "panda"
+    assert mug.object_file == "meshes/Mug/10f6e09036350e92b3f21f1137c3c347.obj"
+    assert mug.object_scale == pytest.approx(0.0002682457830986903)
+    assert mug.mass == pytest.approx(0.0130879738)
+    assert mug.friction == 1.0
+    np.testing.assert_allclose(mug.center_of_mass, [6.8594e-06, -2.12206e-03, 9.38568045e-02])
+    table = read_grasps(next(folder.glob("Table_*.h5")))
+    assert (len(table), table.friction, table.mass) == (2000, 1.0, pytest.approx(0.1015140097))
+    for path, grasps in zip(sorted(folder.glob("*.h5")), (mug, table), strict=True):
+        with h5py.File(path) as file:
+            transforms = file["grasps/transforms"][()]
+            np.testing.assert_array_equal(grasps.poses, transforms)
+            np.testing.assert_array_equal(
+                grasps.success, file["grasps/qualities/flex/object_in_gripper"][()] == 1
+            )
+
+
+def test_acronym_mug_is_between_the_fingertips_of_its_successes(shared_data):
+    # Which fixes unit and frame: the point 0.1034 m along +z from the base is on the mug.
+    mug = read_grasps(
+        next((shared_data / "acronym_examples" / "examples" / "grasps").glob("Mug_*.h5"))
+    )
+    tips = mug.poses[mug.success] @ [0, 0, 0.1034, 1]
+    extent = 0.15  # of the mug, generously
+    assert (np.linalg.norm(tips[:, :3] - mug.center_of_mass, axis=1) < extent).all()
+
+
+def acronym_file(path, poses, **datasets):
+    with h5py.File(path, "w") as file:
+        file["grasps/transforms"] = poses
+        for name, value in datasets.items():
+            file[name.replace("__", "/")] = value
+    return path
+
+
+def test_acronym_file_as_its_makers_write_it(grasps, tmp_path):
+    path = acronym_file(
+        tmp_path / "g.h5",
+        grasps.poses,
+        gripper__type=np.bytes_(b"panda"),
+        gripper__configuration=[0.04],
+        object__file="meshes/Mug/a.obj",
+        object__scale=0.5,
+        grasps__qualities__flex__object_in_gripper=np.arange(7) % 2,
+        grasps__qualities__flex__object_motion_during_closing_linear=np.ones(7),
+    )
+    read = read_grasps(path)
+    assert (read.gripper, read.object_file, read.object_scale) == ("panda", "meshes/Mug/a.obj", 0.5)
+    np.testing.assert_array_equal(read.success, np.arange(7) % 2 == 1)
+    assert (read.mass, read.friction, read.center_of_mass) == (None, None, None)
+
+
+def test_option_corrects_what_only_the_format_says(grasps, tmp_path):
+    millimetres = to_panda_hand(grasps.poses)
+    millimetres[:, :3, 3] *= 1000
+    path = acronym_file(tmp_path / "g.h5", millimetres, object__com=[1.0, 2.0, 3.0])
+    read = read_grasps(path, unit="mm", frame="panda_hand")
+    np.testing.assert_allclose(read.poses, grasps.poses, atol=1e-15)
+    np.testing.assert_allclose(read.center_of_mass, [0.001, 0.002, 0.003])
+
+
+# --- GraspGen -------------------------------------------------------------------------------------
+
+
+def graspgen_document(poses, **gripper):
+    return {
+        "object": {"file": "mug.obj", "scale": 2.0},
+        "gripper": gripper,
+        "grasps": {
+            "transforms": poses.tolist(),
+            "object_in_gripper": [bool(i % 2) for i in range(len(poses))],
+        },
+    }
+
+
+def save(path, document):
+    path.write_text(json.dumps(document), "utf-8")
+    return path
+
+
+def test_graspgen_file_as_its_documentation_has_it(grasps, tmp_path):
+    document = graspgen_document(grasps.poses)
+    del document["gripper"]
+    read = read_grasps(save(tmp_path / "g.json", document))
+    np.testing.assert_array_equal(read.poses, grasps.poses)
+    np.testing.assert_array_equal(read.success, np.arange(7) % 2 == 1)
+    assert (read.object_file, read.object_scale, read.gripper) == ("mug.obj", 2.0, None)
+
+
+def test_graspgen_file_of_only_grasps_with_labels_in_a_column(grasps, tmp_path):
+    labels = [[1], [0], [1], [1], [0], [0], [1]]
+    document = {"grasps": {"transforms": grasps.poses.tolist(), "object_in_gripper": labels}}
+    read = read_grasps(save(tmp_path / "g.json", document))
+    np.testing.assert_array_equal(read.success, np.ravel(labels) == 1)
+
+
+@pytest.mark.parametrize("shape", ["pair", "flat", "matrix"])
+def test_graspgen_offset_leads_to_the_closing_axis(shape, grasps, tmp_path):
+    # The asset of a gripper closes along its y, as panda_hand: R_z(π/2) leads to GraspGen's axes.
+    offset = FRAMES["panda_hand"]
+    quaternion_xyzw = Rotation.from_matrix(offset[:3, :3]).as_quat().tolist()
+    written = {
+        "pair": [[0.0, 0.0, 0.0], quaternion_xyzw],
+        "flat": offset.ravel().tolist(),
+        "matrix": offset.tolist(),
+    }[shape]
+    document = graspgen_document(
+        to_panda_hand(grasps.poses),
+        name="franka_panda",
+        transform_offset_from_asset_to_graspgen_convention=written,
+    )
+    read = read_grasps(save(tmp_path / "g.json", document))
+    assert read.gripper == "panda"
+    np.testing.assert_allclose(read.poses, grasps.poses, atol=1e-15)
+    with pytest.raises(InputError, match="another frame than panda_hand"):
+        read_grasps(tmp_path / "g.json", frame="panda_hand")
+
+
+# --- Isaac ----------------------------------------------------------------------------------------
+
+ISAAC = """\
+format: isaac_grasp
+format_version: 1.0
+
+object_frame: /World/mug
+gripper_frame: /World/panda_hand
+
+grasps:
+  "grasp_0":
+    confidence: 1.0
+    position: [-0.04346, 0.06759, 0.19895]
+    orientation: {w: 0.00332, xyz: [0.98453, 0.16837, 0.04837]}
+    cspace_position:
+      panda_finger_joint1: 0.00943
+    pregrasp_cspace_position:
+      panda_finger_joint1: 0.04
+"""
+
+
+def test_isaac_example_of_the_documentation(tmp_path):
+    path = tmp_path / "g.yaml"
+    path.write_text(ISAAC)
+    with pytest.raises(InputError, match="does not say the unit or the frame") as refusal:
+        read_grasps(path)
+    assert "--unit (m, cm, mm, inch)" in str(refusal.value)
+    assert "--frame (gripper, panda_hand, panda_flange, panda_link7)" in str(refusal.value)
+    read = read_grasps(path, unit="m", frame="panda_hand")
+    hand = to_panda_hand(read.poses)[0]
+    expected = Rotation.from_quat([0.98453, 0.16837, 0.04837, 0.00332]).as_matrix()
+    np.testing.assert_allclose(hand[:3, :3], expected, atol=1e-12)
+    np.testing.assert_allclose(hand[:3, 3], [-0.04346, 0.06759, 0.19895], atol=1e-15)
+    assert read.success_probability.tolist() == [1.0]
+
+
+def test_isaac_file_as_graspgen_writes_it(grasps, tmp_path):
+    document = {"format": "isaac_grasp", "format_version": 1.0, "grasps": {}}
+    for i, pose in enumerate(grasps.poses):
+        x, y, z, w = Rotation.from_matrix(pose[:3, :3]).as_quat().tolist()
+        document["grasps"][f"grasp_{i}"] = {
+            "confidence": float(grasps.success_probability[i]),
+            "position": pose[:3, 3].tolist(),
+            "orientation": {"w": w, "xyz": [x, y, z]},
+        }
+    path = tmp_path / "g.yml"
+    path.write_text(yaml.safe_dump(document, default_flow_style=False))
+    read = read_grasps(path, unit="m", frame="gripper")
+    np.testing.assert_allclose(read.poses, grasps.poses, atol=1e-14)
+    np.testing.assert_array_equal(read.success_probability, grasps.success_probability)
+
+
+def test_yaml_numbers_without_a_point_are_numbers(tmp_path):
+    # YAML 1.2 and most writers have 1e-05; PyYAML alone reads it as text.
+    path = tmp_path / "g.yaml"
+    path.write_text(ISAAC.replace("0.19895", "2e-1").replace("0.06759", "-1E-05"))
+    hand = to_panda_hand(read_grasps(path, unit="m", frame="panda_hand").poses)[0]
+    np.testing.assert_allclose(hand[1:3, 3], [-1e-5, 0.2], atol=1e-15)
+
+
+# --- Unit and frame -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("unit", "metres"),
+    [("metre", 1), ("m", 1), ("cm", 0.01), ("millimetre", 0.001), ("inch", 0.0254), ("in", 0.0254)],
+)
+def test_every_length_of_our_json_is_in_its_unit(unit, metres, grasps, tmp_path):
+    path = edited(tmp_path / "g.json", grasps, lambda d: d.update(unit=unit))
+    read = read_grasps(path)
+    np.testing.assert_allclose(read.poses[:, :3, 3], grasps.poses[:, :3, 3] * metres)
+    np.testing.assert_array_equal(read.poses[:, :3, :3], grasps.poses[:, :3, :3])
+    np.testing.assert_allclose(read.width, grasps.width * metres)
+    np.testing.assert_allclose(read.center_of_mass, grasps.center_of_mass * metres)
+    np.testing.assert_allclose(read.tool_center_point, grasps.tool_center_point * metres)
+    np.testing.assert_array_equal(read.energy, grasps.energy)
+
+
+def test_missing_unit_is_asked_for_and_taken(grasps, tmp_path):
+    path = edited(tmp_path / "g.json", grasps, lambda d: d.pop("unit"))
+    with pytest.raises(InputError, match="does not say the unit of its poses: give --unit") as why:
+        read_grasps(path)
+    assert "--frame" not in str(why.value)
+    read = read_grasps(path, unit="mm")
+    np.testing.assert_allclose(read.poses[:, :3, 3], grasps.poses[:, :3, 3] / 1000)
+
+
+@pytest.mark.parametrize("missing", ["frame", "approach", "closing"])
+def test_missing_frame_is_asked_for_and_taken(missing, grasps, tmp_path):
+    path = edited(
+        tmp_path / "g.json", grasps, lambda d: (d, d["gripper"])[missing != "frame"].pop(missing)
+    )
+    with pytest.raises(InputError, match="does not say the frame of its poses: give --frame"):
+        read_grasps(path)
+    for frame in FRAMES:
+        read = read_grasps(path, frame=frame)
+        np.testing.assert_allclose(to_frame(read.poses, frame), grasps.poses, atol=1e-15)
+
+
+def test_option_that_agrees_with_the_file_is_welcome(grasps, tmp_path):
+    path = tmp_path / "g.json"
+    write_grasps(path, grasps)
+    read = read_grasps(path, unit="m", frame="gripper")
+    np.testing.assert_array_equal(read.poses, grasps.poses)
+
+
+@pytest.mark.parametrize("name", ["g.json", "g.h5", "g.yaml"])
+def test_option_that_contradicts_the_file_is_refused(name, grasps, tmp_path):
+    path = tmp_path / name
+    write_grasps(path, grasps)
+    with pytest.raises(InputError, match="its unit is m, so it cannot be mm"):
+        read_grasps(path, unit="mm")
+    with pytest.raises(InputError, match="another frame than panda_flange"):
+        read_grasps(path, frame="panda_flange")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"unit": "furlong"}, "the unit must be one of m, cm, mm, inch, not 'furlong'"),
+        ({"frame": "tcp"}, "the frame must be one of gripper, .* not 'tcp'"),
+    ],
+)
+def test_unknown_option_is_refused(options, sentence, grasps, tmp_path):
+    path = tmp_path / "g.json"
+    write_grasps(path, grasps)
+    with pytest.raises(InputError, match=sentence):
+        read_grasps(path, **options)

@@ -1,0 +1,241 @@
+"""What is written is what is read, in every format."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+from scipy.spatial.transform import Rotation
+
+from grasp.formats import FORMATS, FRAMES, PER_GRASP, Grasps, read_grasps, write_grasps
+from grasp.frames import axes
+from pcdiff.errors import InputError
+
+EXTENSION = {"pcdiff": ".json", "acronym": ".h5", "graspgen": ".json", "isaac": ".yaml"}
+
+# Fields that have no place in a format.
+LOST = {
+    "pcdiff": set(),
+    "acronym": set(),
+    "graspgen": {
+        "mass",
+        "friction",
+        "center_of_mass",
+        "object_sha256",
+        "sampler",
+        "protocol",
+        "tool_center_point",
+    },
+}
+LOST["isaac"] = LOST["graspgen"]
+
+
+def assert_same(read, expected, lost=()):
+    for field in dataclasses.fields(Grasps):
+        name = field.name
+        got, want = getattr(read, name), getattr(expected, name)
+        if name in lost:
+            assert got is None, name
+        elif isinstance(want, np.ndarray) and want.dtype.kind == "f":
+            np.testing.assert_allclose(got, want, rtol=0, atol=1e-15, err_msg=name)
+        elif isinstance(want, np.ndarray):
+            assert got.dtype.kind == want.dtype.kind, name
+            np.testing.assert_array_equal(got, want, err_msg=name)
+        else:
+            assert got == want, name
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_everything_a_format_has_a_place_for_comes_back(format, grasps, tmp_path):
+    path = tmp_path / f"g{EXTENSION[format]}"
+    write_grasps(path, grasps, format=format)
+    assert_same(read_grasps(path), grasps, LOST[format])
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("known", [(), ("success",), ("energy",), ("success", "width")])
+def test_what_is_not_known_stays_unknown(format, known, grasps, tmp_path):
+    arrays = {name: getattr(grasps, name) if name in known else None for name in PER_GRASP}
+    bare = Grasps(poses=grasps.poses, **arrays)
+    path = tmp_path / f"g{EXTENSION[format]}"
+    write_grasps(path, bare, format=format)
+    assert_same(read_grasps(path), bare)
+
+
+@pytest.mark.parametrize("format", ["pcdiff", "acronym", "graspgen"])
+def test_poses_come_back_to_the_last_bit(format, grasps, tmp_path):
+    path = tmp_path / f"g{EXTENSION[format]}"
+    write_grasps(path, grasps, format=format)
+    np.testing.assert_array_equal(read_grasps(path).poses, grasps.poses)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_no_grasps_with_a_reason_is_a_file(format, tmp_path):
+    path = tmp_path / f"g{EXTENSION[format]}"
+    reason = "the object is wider than the gripper everywhere"
+    write_grasps(path, Grasps(poses=np.empty((0, 4, 4)), reason=reason), format=format)
+    read = read_grasps(path)
+    assert (len(read), read.reason) == (0, reason)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_no_grasps_without_a_reason_is_not_written(format, tmp_path):
+    path = tmp_path / f"g{EXTENSION[format]}"
+    with pytest.raises(InputError, match="no reason"):
+        write_grasps(path, Grasps(poses=np.empty((0, 4, 4))), format=format)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_best_come_first(format, grasps, rng, tmp_path):
+    path = tmp_path / f"g{EXTENSION[format]}"
+    write_grasps(path, grasps.select(rng.permutation(7)), format=format)
+    assert_same(read_grasps(path), grasps, LOST[format])
+
+
+def test_ranking_is_by_probability_then_energy_then_the_order_given(grasps):
+    order = np.array([3, 1, 6, 0, 2, 5, 4])
+    shuffled = grasps.select(order)
+    by_energy = dataclasses.replace(shuffled, success_probability=None)
+    unscored = dataclasses.replace(by_energy, energy=None)
+    opposed = dataclasses.replace(shuffled, energy=-shuffled.energy)
+    np.testing.assert_array_equal(shuffled.ranked().poses, grasps.poses)
+    np.testing.assert_array_equal(by_energy.ranked().poses, grasps.poses)
+    np.testing.assert_array_equal(opposed.ranked().poses, grasps.poses)
+    np.testing.assert_array_equal(unscored.ranked().poses, grasps.poses[order])
+    tied = dataclasses.replace(shuffled, success_probability=np.ones(7))
+    np.testing.assert_array_equal(tied.ranked().poses, grasps.poses[order])
+
+
+def test_our_json_is_as_the_design_says(grasps, tmp_path):
+    path = tmp_path / "g.json"
+    write_grasps(path, grasps)
+    document = json.loads(path.read_text("utf-8"))
+    assert {key: document[key] for key in ("format", "version", "unit", "frame")} == {
+        "format": "pcdiff-grasp/grasps",
+        "version": 1,
+        "unit": "metre",
+        "frame": "object mesh file",
+    }
+    assert document["gripper"] == {
+        "name": "panda",
+        "approach": "+z",
+        "closing": "+x",
+        "tool_center_point": [0, 0, 0.1034],
+    }
+    subject = document["object"]
+    assert (subject["file"], subject["scale"], subject["sha256"]) == (
+        grasps.object_file,
+        0.0268,
+        "ab" * 32,
+    )
+    assert document["sampler"] == {"weights": "panda", "seed": 0, "steps": 15}
+    first = document["grasps"][0]
+    assert first["pose"] == grasps.poses[0].tolist()
+    assert first["in_collision"] in (True, False)
+    keys = ("energy", "success_probability", "width")
+    assert [first[key] for key in keys] == [getattr(grasps, key)[0] for key in keys]
+
+
+def test_acronym_tools_find_what_they_look_for(grasps, tmp_path):
+    path = tmp_path / "g.h5"
+    write_grasps(path, grasps)
+    with h5py.File(path) as file:
+        transforms = file["grasps/transforms"]
+        held = file["grasps/qualities/flex/object_in_gripper"]
+        assert (transforms.dtype, held.dtype) == (np.float64, np.int64)
+        np.testing.assert_array_equal(transforms[()], grasps.poses)
+        np.testing.assert_array_equal(held[()], grasps.success)
+        assert file["object/file"].asstr()[()] == grasps.object_file
+        assert file["object/scale"][()] == grasps.object_scale
+        assert (file["object/mass"][()], file["object/friction"][()]) == (0.13, 0.7)
+        assert file["gripper/type"].asstr()[()] == "panda"
+        assert set(file) == {"grasps", "gripper", "object", "pcdiff_grasp"}
+        assert file["pcdiff_grasp"].attrs["protocol"].decode() == "1"
+
+
+def test_graspgen_finds_what_it_looks_for(grasps, tmp_path):
+    path = tmp_path / "g.json"
+    write_grasps(path, grasps, format="graspgen")
+    document = json.loads(path.read_text("utf-8"))
+    assert document["object"] == {"file": grasps.object_file, "scale": 0.0268}
+    assert document["gripper"]["name"] == "franka_panda"
+    mask = np.array(document["grasps"]["object_in_gripper"])
+    assert mask.dtype == bool  # GraspGen's recipe indexes with it and with its negation
+    positive = np.array(document["grasps"]["transforms"])[mask]
+    np.testing.assert_array_equal(positive, grasps.poses[grasps.success])
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_isaac_tools_find_what_they_look_for_in_every_frame(frame, grasps, tmp_path):
+    path = tmp_path / "g.yml"
+    write_grasps(path, grasps, frame=frame)
+    document = yaml.safe_load(path.read_text("utf-8"))
+    assert (document["format"], document["format_version"]) == ("isaac_grasp", 1.0)
+    assert list(document["grasps"]) == [f"grasp_{i}" for i in range(7)]
+    for i, grasp in enumerate(document["grasps"].values()):
+        orientation = grasp["orientation"]
+        rotation = Rotation.from_quat([*orientation["xyz"], orientation["w"]])
+        T_object_frame = grasps.poses[i] @ np.linalg.inv(FRAMES[frame])
+        np.testing.assert_allclose(rotation.as_matrix(), T_object_frame[:3, :3], atol=1e-12)
+        np.testing.assert_allclose(grasp["position"], T_object_frame[:3, 3], atol=1e-12)
+        assert grasp["confidence"] == grasps.success_probability[i]
+    np.testing.assert_allclose(read_grasps(path).poses, grasps.poses, atol=1e-14)
+
+
+def test_only_yaml_is_written_in_another_frame(grasps, tmp_path):
+    with pytest.raises(InputError, match="pcdiff cannot state frame 'panda_hand'"):
+        write_grasps(tmp_path / "g.json", grasps, frame="panda_hand")
+
+
+def test_labels_become_the_confidence_where_nothing_else_is_known(grasps, tmp_path):
+    path = tmp_path / "g.yaml"
+    write_grasps(path, Grasps(poses=grasps.poses, success=grasps.success))
+    document = yaml.safe_load(path.read_text("utf-8"))
+    confidences = [grasp["confidence"] for grasp in document["grasps"].values()]
+    assert confidences == grasps.success.astype(float).tolist()
+
+
+def test_a_failed_write_leaves_the_old_file(grasps, tmp_path):
+    path = tmp_path / "g.json"
+    path.write_text("old")
+    unwritable = dataclasses.replace(grasps, sampler={"rng": np.random.default_rng(0)})
+    for name in ("g.json", "g.h5"):
+        with pytest.raises(InputError, match="sampler"):
+            write_grasps(tmp_path / name, unwritable)
+    assert path.read_text() == "old"
+    assert [each.name for each in tmp_path.iterdir()] == ["g.json"]
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "sentence"),
+    [
+        ("g.pkl", None, "expected the extension"),
+        ("g", None, "expected the extension"),
+        ("g.json", "acronym", "the format acronym has the extension .h5 or .hdf5"),
+        ("g.json", "urdf", "the format must be one of"),
+    ],
+)
+def test_names_and_formats_that_do_not_go_together(name, format, sentence, grasps, tmp_path):
+    with pytest.raises(InputError, match=sentence):
+        write_grasps(tmp_path / name, grasps, format=format)
+
+
+@pytest.mark.parametrize(("approach", "closing"), [("+z", "+y"), ("-x", "+z"), ("+y", "-x")])
+def test_another_frame_in_our_json_is_read_by_its_axes(approach, closing, grasps, tmp_path):
+    path = tmp_path / "g.json"
+    grasps = dataclasses.replace(grasps, tool_center_point=np.array([0.01, 0.02, 0.1]))
+    write_grasps(path, grasps)
+    document = json.loads(path.read_text("utf-8"))
+    T_frame_grasp = axes(approach, closing)
+    tip = T_frame_grasp[:3, :3] @ grasps.tool_center_point
+    document["gripper"] |= {"approach": approach, "closing": closing}
+    document["gripper"]["tool_center_point"] = tip.tolist()
+    for grasp, pose in zip(document["grasps"], grasps.poses, strict=True):
+        grasp["pose"] = (pose @ np.linalg.inv(T_frame_grasp)).tolist()
+    path.write_text(json.dumps(document), "utf-8")
+    assert_same(read_grasps(path), grasps)
