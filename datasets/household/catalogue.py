@@ -1,0 +1,183 @@
+"""A set of objects as a folder: meshes, their convex parts, and a catalogue of them.
+
+```
+FOLDER/catalogue.json          what is there
+FOLDER/meshes/NAME.obj         the surface, in metres
+FOLDER/meshes/NAME.parts.obj   its convex parts, one `o part_i` each, where they are known
+FOLDER/sheet.png               pictures of some
+```
+
+`grasp.load_object` reads the mesh together with the parts beside it. All numbers are written so
+that they are read again to the last bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from datasets.household.objects import HouseholdObject
+from datasets.household.shapes import Convex
+from pcdiff.errors import InputError
+from pcdiff.files import atomic_write
+
+FORMAT = "pcdiff-grasp/objects"
+VERSION = 1
+CATALOGUE = "catalogue.json"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object of a catalogue.
+
+    Attributes:
+        name: of the object, unique in the set.
+        family: the family's name.
+        seed: the seed of the set.
+        index: its place in the set.
+        file: of the surface, relative to the folder, with forward slashes.
+        parts: of the convex parts, likewise; None where they are not known.
+        sha256: of the content of `file`, hexadecimal.
+        mass: kilograms.
+        friction: coefficient against a gripper's pads.
+        licence: of the mesh.
+        parameters: as in `HouseholdObject`.
+    """
+
+    name: str
+    family: str
+    seed: int
+    index: int
+    file: str
+    parts: str | None
+    sha256: str
+    mass: float
+    friction: float
+    licence: str
+    parameters: dict[str, float | int | str]
+
+
+def write_set(
+    folder: Path,
+    objects: Iterable[HouseholdObject],
+    source: dict[str, Any],
+    licence: str,
+    advance: Callable[[], None] = lambda: None,
+) -> list[Entry]:
+    """Write a set of objects as a folder; a set of the same source may be there and is extended.
+
+    Args:
+        folder: to write, made if need be.
+        objects: the objects, in the order of the catalogue.
+        source: what the set is made from and how, but for the number of objects: JSON.
+        licence: of the meshes.
+        advance: called after each object.
+
+    Returns:
+        The entries of the catalogue.
+
+    Raises:
+        InputError: the folder holds a set of another source, there are no objects, or a file
+            cannot be written.
+    """
+    path = folder / CATALOGUE
+    if path.exists() and _read(path)["source"] != source:
+        raise InputError(
+            f"{folder} holds a set from another source, {json.dumps(_read(path)['source'])}, "
+            "expected an empty folder or the same source"
+        )
+    entries = []
+    for each in objects:
+        entries.append(write_object(folder, each, licence))
+        advance()
+    if not entries:
+        raise InputError(f"there are no objects to write to {folder}")
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "unit": "metre",
+        "source": source,
+        "objects": [asdict(entry) for entry in entries],
+    }
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    return entries
+
+
+def write_object(folder: Path, thing: HouseholdObject, licence: str) -> Entry:
+    """Write the mesh of an object and its parts.
+
+    Args:
+        folder: of the set.
+        thing: the object.
+        licence: of its mesh.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    file, parts = f"meshes/{thing.name}.obj", f"meshes/{thing.name}.parts.obj"
+    content = obj_text([Convex(thing.vertices, thing.faces)], [thing.name]).encode()
+    if thing.parts:
+        names = [f"part_{number}" for number in range(len(thing.parts))]
+        with atomic_write(folder / parts) as temporary:
+            temporary.write_text(obj_text(thing.parts, names), encoding="utf-8")
+    # The mesh last, so that where there is a mesh its parts are there too.
+    with atomic_write(folder / file) as temporary:
+        temporary.write_bytes(content)
+    return Entry(
+        name=thing.name,
+        family=thing.family,
+        seed=thing.seed,
+        index=thing.index,
+        file=file,
+        parts=parts if thing.parts else None,
+        sha256=hashlib.sha256(content).hexdigest(),
+        mass=thing.mass,
+        friction=thing.friction,
+        licence=licence,
+        parameters=thing.parameters,
+    )
+
+
+def read_catalogue(folder: Path) -> list[Entry]:
+    """The objects of a set.
+
+    Args:
+        folder: of the set.
+
+    Raises:
+        InputError: there is no catalogue, or it is not one of this format and version.
+    """
+    path = folder / CATALOGUE
+    try:
+        return [Entry(**entry) for entry in _read(path)["objects"]]
+    except (TypeError, KeyError) as error:
+        raise InputError(f"{path} has an object with other fields than expected") from error
+
+
+def obj_text(meshes: Sequence[Convex], names: Sequence[str]) -> str:
+    """Meshes as a Wavefront OBJ file, one `o` each; vertices are numbered through."""
+    lines, first = [], 1
+    for (vertices, faces), name in zip(meshes, names, strict=True):
+        lines.append(f"o {name}")
+        lines += [f"v {x!r} {y!r} {z!r}" for x, y, z in vertices.tolist()]
+        lines += [f"f {a} {b} {c}" for a, b, c in (faces + first).tolist()]
+        first += len(vertices)
+    return "\n".join(lines) + "\n"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} cannot be read as a catalogue of objects: {error}") from error
+    if not isinstance(document, dict) or not {"format", "source", "objects"} <= document.keys():
+        raise InputError(f"{path} is no catalogue of objects")
+    found = document["format"], document.get("version")
+    if found != (FORMAT, VERSION):
+        raise InputError(f"{path} is {found[0]} {found[1]}, expected {FORMAT} {VERSION}")
+    return document

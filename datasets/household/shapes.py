@@ -1,0 +1,423 @@
+"""Exactly convex pieces, and the solids that are made of them.
+
+A solid is a list of `Convex` pieces with flat faces, and *is* their union: what physics collides
+and what the mesh shows are the same set of points. Curved surfaces are therefore polyhedra by
+definition. A solid of revolution with n sides has a regular n-gon for a circle; its radii are those
+of the middles of the facets (the apothem), so that walls are exactly as thick and opposite facets
+exactly as far apart as asked for. By the theorem of Pappus, with 2 n tan(π/n) for 2π, turning a
+section of area A whose centroid is at radius r gives the volume 2 n tan(π/n) r A.
+
+Metres; z is the axis of revolution; the middle of a facet is at azimuth 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+WELD = 1e-9
+"""What is closer than this, in metres, is one point of the surface of a union."""
+
+FLAT = 1e-12
+"""Four corners that are in one plane up to this, in metres, are a flat face."""
+
+Points = Sequence[tuple[float, float]] | Float[np.ndarray, "points 2"]
+"""Points in a plane: (x, y), or (radius, z) of a profile."""
+
+
+Vector = Sequence[float] | Float[np.ndarray, "3"]
+"""A point or an offset in space."""
+
+Polyline = Sequence[Vector] | Float[np.ndarray, "joints 3"]
+"""The joints of a polyline in space."""
+
+
+class Convex(NamedTuple):
+    """A convex polyhedron.
+
+    Attributes:
+        vertices: float64, metres.
+        faces: triangles, counter-clockwise from outside.
+    """
+
+    vertices: Float[np.ndarray, "vertices 3"]
+    faces: Int[np.ndarray, "faces 3"]
+
+
+# ------------------------------------------------------------------------------------ one piece
+
+
+def loft(rings: Float[np.ndarray, "rings corners 3"]) -> Convex:
+    """The convex polyhedron between polygons whose corners correspond, one above the other.
+
+    Flat faces are cut into triangles by a rule that knows only their corners, so two pieces that
+    share a face share its triangles.
+
+    Args:
+        rings: the polygons, at least two. The first and the last may be collapsed to a point. The
+            solid must be convex; where four neighbouring corners are not in a plane, it is the
+            diagonal that sticks out which becomes an edge.
+    """
+    a, b = rings[:-1], np.roll(rings, -1, axis=1)[:-1]
+    d, c = rings[1:], np.roll(rings, -1, axis=1)[1:]
+    outward = np.cross(c - a, d - b)
+    if np.sum(outward * ((a + b + c + d) / 4 - rings.mean(axis=(0, 1)))) < 0:
+        return loft(rings[:, ::-1])
+    # 0.0 is added because -0.0 is another number to np.unique's eyes, but not to geometry's.
+    vertices, same = np.unique(rings.reshape(-1, 3) + 0.0, axis=0, return_inverse=True)
+    index = same.reshape(rings.shape[:2]).astype(np.int64)
+    i, j = index[:-1], np.roll(index, -1, axis=1)[:-1]
+    m, k = index[1:], np.roll(index, -1, axis=1)[1:]
+    area = np.maximum(np.linalg.norm(outward, axis=-1), np.finfo(np.float64).tiny)
+    sunken = np.sum(np.cross(b - a, c - a) * (d - a), axis=-1) / area
+    # Vertices are in lexicographic order, so the lowest index is a rule about corners alone.
+    lowest = np.minimum(i, k) < np.minimum(j, m)
+    straight = np.where(np.abs(sunken) < FLAT, lowest, sunken < 0)[..., None]
+    sides = [
+        np.where(straight, np.stack([i, j, k], -1), np.stack([i, j, m], -1)),
+        np.where(straight, np.stack([i, k, m], -1), np.stack([j, k, m], -1)),
+    ]
+    faces = [*(side.reshape(-1, 3) for side in sides), _fan(index[0, ::-1]), _fan(index[-1])]
+    triangles = np.concatenate(faces)
+    proper = (triangles != np.roll(triangles, 1, axis=1)).all(axis=1)
+    return Convex(vertices, triangles[proper])
+
+
+def convex_hull(points: Float[np.ndarray, "points 3"]) -> Convex | None:
+    """The convex hull of points; None if they are in one plane."""
+    from scipy.spatial import ConvexHull, QhullError
+
+    try:
+        hull = ConvexHull(points)
+    except QhullError:
+        return None
+    corners = points[hull.simplices]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    inwards = np.sum(normals * hull.equations[:, :3], axis=1) < 0
+    faces = np.where(inwards[:, None], hull.simplices[:, ::-1], hull.simplices)
+    used, renumbered = np.unique(faces, return_inverse=True)
+    return Convex(points[used], renumbered.reshape(-1, 3).astype(np.int64))
+
+
+def prism(polygon: Points, bottom: float, top: float) -> Convex:
+    """An upright prism over a convex polygon of the xy plane."""
+    corners = np.asarray(polygon, dtype=np.float64)
+    return loft(np.stack([_level(corners, bottom), _level(corners, top)]))
+
+
+def box(low: Vector, high: Vector) -> Convex:
+    """A cuboid with sides along the axes, between two opposite corners.
+
+    Corners, not size and centre: boxes that meet then do so to the last bit.
+    """
+    (x0, y0, z0), (x1, y1, z1) = low, high
+    return prism([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], z0, z1)
+
+
+def frustum(
+    lower: Points, upper: Points, bottom: float, top: float, shift: Sequence[float] = (0.0, 0.0)
+) -> Convex:
+    """A solid between two convex polygons whose corners correspond, the upper one shifted."""
+    below, above = np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
+    return loft(np.stack([_level(below, bottom), _level(above + shift, top)]))
+
+
+# --------------------------------------------------------------------------------------- polygons
+
+
+def ellipse(width: float, height: float, sides: int) -> Float[np.ndarray, "sides 2"]:
+    """A polygon around the origin; opposite sides are `width` and `height` apart, if 4 | sides."""
+    angle = (np.arange(sides) - 0.5) * 2 * np.pi / sides
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=1) / np.cos(np.pi / sides)
+    return circle * [width / 2, height / 2]
+
+
+def rounded_rectangle(
+    width: float, height: float, radius: float, steps: int = 3
+) -> Float[np.ndarray, "corners 2"]:
+    """A rectangle around the origin with its corners rounded in some steps."""
+    x, y = width / 2 - radius, height / 2 - radius
+    angle = np.linspace(0, np.pi / 2, steps + 1)
+    quarter = radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    turned = [quarter]
+    for _ in range(3):
+        turned.append(turned[-1] @ [[0.0, 1.0], [-1.0, 0.0]])
+    centres = [(x, y), (-x, y), (-x, -y), (x, -y)]
+    return np.concatenate([part + centre for part, centre in zip(turned, centres, strict=True)])
+
+
+def arc(
+    radius: float | tuple[float, float], start: float, end: float, steps: int
+) -> list[tuple[float, float]]:
+    """Points of an arc of a circle or an ellipse around the origin, angles in radians."""
+    x, y = (radius, radius) if isinstance(radius, float) else radius
+    angle = np.linspace(start, end, steps + 1)
+    # Exactly on the axis at the poles: cos(π/2) is not 0 in floating point.
+    across = np.where(np.isclose(np.abs(angle) % np.pi, np.pi / 2), 0.0, np.cos(angle))
+    return list(zip((x * across).tolist(), (y * np.sin(angle)).tolist(), strict=True))
+
+
+# ------------------------------------------------------------------------------------- revolution
+
+
+def revolve(section: Points, sides: int) -> list[Convex]:
+    """Turn a convex section, counter-clockwise in (radius, z), around the z axis.
+
+    A section in the half plane at an angle, and the same at the next angle, bound a wedge: the
+    prism over the section meets the wedge between two planes, so it is exactly convex.
+
+    Args:
+        section: corners in counter-clockwise order. If it begins and ends on the axis, from the
+            bottom to the top, the solid must be convex as a whole and is one piece; otherwise there
+            is a piece for each side.
+        sides: of the polygon that stands for a circle.
+    """
+    corners = np.asarray(section, dtype=np.float64)
+    angle = (np.arange(sides + 1) - 0.5) * 2 * np.pi / sides
+    spoke = np.stack([np.cos(angle), np.sin(angle)], axis=1) / np.cos(np.pi / sides)
+    spoke[-1] = spoke[0]
+    radius, z = corners.T
+    points = np.empty((len(corners), sides + 1, 3))
+    points[..., :2] = radius[:, None, None] * spoke
+    points[..., 2] = z[:, None]
+    if radius[0] == 0 and radius[-1] == 0:
+        return [loft(points[:, :-1])]
+    return [loft(points[:, side : side + 2].swapaxes(0, 1)) for side in range(sides)]
+
+
+def lathe(profile: Points, sides: int) -> list[Convex]:
+    """A solid of revolution, cut by horizontal planes into as few convex pieces as it allows.
+
+    Args:
+        profile: (radius, z) from the bottom to the top, z never falling. Two points at one height
+            are a step.
+        sides: of the polygon that stands for a circle.
+    """
+    points = np.array(profile, dtype=np.float64)
+    for upper in range(1, len(points)):
+        if points[upper, 1] - points[upper - 1, 1] < FLAT:
+            points[upper, 1] = points[upper - 1, 1]
+    pieces, first = [], 0
+    for last in range(1, len(points)):
+        chain = points[first : last + 1]
+        if chain[-1, 1] == chain[-2, 1]:
+            first = last
+            continue
+        if last + 1 < len(points):
+            before, after = points[last] - points[last - 1], points[last + 1] - points[last]
+            convex = before[0] * after[1] - before[1] * after[0] > 0
+            if after[1] > 0 and convex:
+                continue
+        bottom, top = (0.0, chain[0, 1]), (0.0, chain[-1, 1])
+        # A chain that starts or ends on the axis has no flat end there.
+        flat_bottom, flat_top = int(chain[0, 0] > 0), int(chain[-1, 0] > 0)
+        section = [bottom] * flat_bottom + chain.tolist() + [top] * flat_top
+        pieces += revolve(section, sides)
+        first = last
+    return pieces
+
+
+def inner_profile(
+    profile: Points, thickness: float | Sequence[float]
+) -> Float[np.ndarray, "points 2"]:
+    """The other side of a wall: a polyline's parallel at its left, with mitred joints.
+
+    Args:
+        profile: from the axis outwards and up, (radius, z).
+        thickness: of the wall, or of each of its segments.
+
+    Raises:
+        ValueError: the wall is too thick for the profile's bends.
+    """
+    outer = np.asarray(profile, dtype=np.float64)
+    along = np.diff(outer, axis=0)
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    left = along[:, ::-1] * [-1.0, 1.0]
+    offset = left * np.broadcast_to(thickness, len(left))[:, None]
+    inner = np.empty_like(outer)
+    inner[0], inner[-1] = outer[0] + offset[0], outer[-1] + offset[-1]
+    if outer[0, 0] == 0:
+        inner[0] -= along[0] * inner[0, 0] / along[0, 0]
+        inner[0, 0] = 0.0
+    for joint in range(1, len(left)):
+        # x · left = outer · left + thickness for the segments on both sides.
+        normals = left[joint - 1 : joint + 1]
+        reach = np.sum(normals * offset[joint - 1 : joint + 1], axis=1)
+        inner[joint] = outer[joint] + np.linalg.solve(normals, reach)
+    if (np.sum(np.diff(inner, axis=0) * along, axis=1) <= 0).any():
+        raise ValueError(f"a wall of {thickness} m is too thick for the bends of {outer.tolist()}")
+    return inner
+
+
+def shell(profile: Points, thickness: float | Sequence[float], sides: int) -> list[Convex]:
+    """A vessel: a wall of revolution with exactly the thickness asked for.
+
+    Args:
+        profile: the outside, (radius, z), from the middle of the bottom, which is on the axis, out
+            and up to the rim.
+        thickness: of the wall, or of each of its segments; the first is the floor.
+        sides: of the polygon that stands for a circle.
+
+    Raises:
+        ValueError: the wall is too thick for the profile's bends.
+    """
+    outer = np.asarray(profile, dtype=np.float64)
+    inner = inner_profile(outer, thickness)
+    pieces = revolve([outer[0], outer[1], inner[1], inner[0]], sides)
+    for i in range(1, len(outer) - 1):
+        pieces += revolve([outer[i], outer[i + 1], inner[i + 1], inner[i]], sides)
+    return pieces
+
+
+# ------------------------------------------------------------------------------------------ tubes
+
+
+def sweep(
+    path: Polyline,
+    section: Points,
+    binormal: Vector,
+    scales: Sequence[float] | Float[np.ndarray, " joints"] | None = None,
+) -> list[Convex]:
+    """A bar along a polyline in a plane, with mitred joints: neighbours share their end faces.
+
+    Args:
+        path: the joints.
+        section: a convex polygon; its first coordinate is across the path within the plane, its
+            second along `binormal`.
+        binormal: the unit normal of the plane.
+        scales: of the section at each joint; 1 unless given.
+
+    Raises:
+        ValueError: the bar is too thick for the path's bends.
+    """
+    joints, polygon = np.asarray(path, dtype=np.float64), np.asarray(section, dtype=np.float64)
+    factor = np.ones(len(joints)) if scales is None else np.asarray(scales, dtype=np.float64)
+    along = np.diff(joints, axis=0)
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    across = np.cross(np.asarray(binormal, dtype=np.float64), along)
+    mitre = np.concatenate([across[:1], across[:-1] + across[1:], across[-1:]])
+    mitre[1:-1] /= 1 + np.sum(across[:-1] * across[1:], axis=1, keepdims=True)
+    rings = (
+        joints[:, None]
+        + factor[:, None, None] * polygon[None, :, :1] * mitre[:, None]
+        + factor[:, None, None] * polygon[None, :, 1:] * np.asarray(binormal, dtype=np.float64)
+    )
+    if (np.einsum("jki,ji->jk", np.diff(rings, axis=0), along) <= 0).any():
+        raise ValueError("a bar is too thick for the bends of its path")
+    return [loft(rings[joint : joint + 2]) for joint in range(len(joints) - 1)]
+
+
+def resampled(
+    path: Sequence[Sequence[float]] | Float[np.ndarray, "points d"], count: int
+) -> Float[np.ndarray, "count d"]:
+    """Points at equal distances along a polyline, the first and the last included."""
+    points = np.asarray(path, dtype=np.float64)
+    length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+    where = np.linspace(0, length[-1], count)
+    return np.stack([np.interp(where, length, column) for column in points.T], axis=1)
+
+
+# ----------------------------------------------------------------------------------------- motion
+
+LYING = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
+"""Turns what stands along z so that it lies along x."""
+
+
+def moved(solid: Sequence[Convex], offset: Vector) -> list[Convex]:
+    """The solid, shifted."""
+    return [Convex(piece.vertices + np.asarray(offset), piece.faces) for piece in solid]
+
+
+def mapped(
+    solid: Sequence[Convex], matrix: Sequence[Sequence[float]] | Float[np.ndarray, "3 3"]
+) -> list[Convex]:
+    """The solid under a linear map: a rotation, a mirror image, a scaling along axes."""
+    linear = np.asarray(matrix, dtype=np.float64)
+    step = 1 if np.linalg.det(linear) > 0 else -1
+    # Not a matrix product, which may round equal points of two pieces differently.
+    return [
+        Convex((p.vertices[:, None, :] * linear).sum(axis=-1), p.faces[:, ::step]) for p in solid
+    ]
+
+
+def yawed(solid: Sequence[Convex], angle: float) -> list[Convex]:
+    """The solid, turned about z by an angle in radians."""
+    cosine, sine = np.cos(angle), np.sin(angle)
+    return mapped(solid, [[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
+
+
+# ------------------------------------------------------------------------------------------ union
+
+
+def union(solid: Sequence[Convex]) -> Convex:
+    """The watertight surface of all pieces together (a `Convex` in form only).
+
+    Pieces that share whole faces are joined by leaving those faces out, which is exact; what then
+    overlaps or touches is united by manifold3d.
+
+    Raises:
+        ValueError: a piece is not a closed polyhedron.
+    """
+    from manifold3d import Error, Manifold, Mesh64, OpType
+
+    bodies = [
+        Manifold(Mesh64(body.vertices, body.faces.astype(np.uint64))) for body in glued(solid)
+    ]
+    whole = Manifold.batch_boolean(bodies, OpType.Add).simplify(WELD)
+    if whole.is_empty() or any(body.status() != Error.NoError for body in [*bodies, whole]):
+        raise ValueError("a piece of the solid is not a closed polyhedron")
+    mesh = whole.to_mesh64()
+    return Convex(
+        np.array(mesh.vert_properties[:, :3], dtype=np.float64),
+        np.array(mesh.tri_verts, dtype=np.int64),
+    )
+
+
+def glued(solid: Sequence[Convex]) -> list[Convex]:
+    """Pieces that share faces as one closed surface each, without the faces that they share."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    counts = [len(piece.vertices) for piece in solid]
+    starts = np.cumsum([0, *counts[:-1]])
+    vertices, same = np.unique(
+        np.concatenate([piece.vertices for piece in solid]) + 0.0, axis=0, return_inverse=True
+    )
+    faces = same.reshape(-1)[
+        np.concatenate([piece.faces + start for piece, start in zip(solid, starts, strict=True)])
+    ]
+    owner = np.repeat(np.arange(len(solid)), [len(piece.faces) for piece in solid])
+    # Two triangles of one set of corners are the two sides of a shared face.
+    _, corners = np.unique(np.sort(faces, axis=1), axis=0, return_inverse=True)
+    order = np.argsort(corners.reshape(-1), kind="stable")
+    first = np.flatnonzero(np.diff(corners.reshape(-1)[order]) == 0)
+    shared = np.stack([order[first], order[first + 1]])
+    kept = np.ones(len(faces), dtype=bool)
+    kept[shared] = False
+    links = coo_array((np.ones(shared.shape[1]), owner[shared]), shape=(len(solid), len(solid)))
+    groups, group = connected_components(links, directed=False)
+    bodies = []
+    for index in range(groups):
+        chosen = faces[kept & (group[owner] == index)]
+        used, renumbered = np.unique(chosen, return_inverse=True)
+        bodies.append(Convex(vertices[used], renumbered.reshape(-1, 3).astype(np.int64)))
+    return bodies
+
+
+def volume(mesh: Convex) -> float:
+    """The volume that a closed surface encloses: the sum of det(a, b, c)/6 over its triangles."""
+    corners = mesh.vertices[mesh.faces] - mesh.vertices.mean(axis=0)
+    return float(np.linalg.det(corners).sum() / 6)
+
+
+def _level(polygon: Float[np.ndarray, "corners 2"], z: float) -> Float[np.ndarray, "corners 3"]:
+    return np.column_stack([polygon, np.full(len(polygon), z)])
+
+
+def _fan(polygon: Int[np.ndarray, " corners"]) -> Int[np.ndarray, "triangles 3"]:
+    """Triangles around a polygon's lowest corner."""
+    around = np.roll(polygon, -int(np.argmin(polygon)))
+    return np.stack([np.full(len(polygon) - 2, around[0]), around[1:-1], around[2:]], axis=1)

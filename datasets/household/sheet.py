@@ -1,0 +1,114 @@
+"""A sheet of pictures of objects, each filling its own tile."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from datasets.household.catalogue import Entry
+from datasets.household.objects import FAMILIES
+from datasets.household.shapes import Convex
+from grasp.objects import load_object
+from pcdiff.pictures import Image, Mesh, Vector, frame, render, save_png
+
+MOST_TILES = 80
+"""On a sheet; a larger set is shown by its first objects."""
+
+VIEW = np.array([0.55, -1.0, 0.7])
+"""From an object, z up, towards the camera, if the object is turned by no angle."""
+
+COLOURS: tuple[Vector, ...] = (
+    (0.40, 0.60, 0.80),
+    (0.85, 0.60, 0.42),
+    (0.48, 0.70, 0.56),
+    (0.80, 0.52, 0.56),
+    (0.62, 0.56, 0.78),
+    (0.76, 0.71, 0.45),
+)
+
+
+def draw_sheet(
+    meshes: Sequence[Convex],
+    labels: Sequence[str],
+    kinds: Sequence[str],
+    yaws: Sequence[float],
+    *,
+    columns: int = 8,
+    size: int = 200,
+    samples: int = 3,
+    advance: Callable[[], None] = lambda: None,
+) -> Image:
+    """Draw meshes row by row, z up, each as large as its tile.
+
+    Args:
+        meshes: surfaces, at least one.
+        labels: a caption for each.
+        kinds: for each its family; those of one family have one colour.
+        yaws: how far each is turned about z, radians; the camera turns with it.
+        columns: tiles in a row, at most.
+        size: width and height of a tile, pixels.
+        samples: as in `pcdiff.pictures.render`.
+        advance: called after each tile.
+    """
+    order = list(dict.fromkeys(kinds))
+    tiles = []
+    for mesh, label, kind, yaw in zip(meshes, labels, kinds, yaws, strict=True):
+        colour = COLOURS[order.index(kind) % len(COLOURS)]
+        part = Mesh(mesh.vertices, mesh.faces, colour)
+        x, y, z = VIEW.tolist()
+        cosine, sine = math.cos(yaw), math.sin(yaw)
+        view = (cosine * x - sine * y, sine * x + cosine * y, z)
+        camera = frame([part], view, up=(0.0, 0.0, 1.0), margin=0.1)
+        tile = render([part], camera, width=size, height=size, samples=samples)
+        tiles.append(np.vstack([tile, _caption(label, size)]))
+        advance()
+    columns = min(columns, len(tiles))
+    tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % columns)
+    rows = [np.hstack(tiles[first : first + columns]) for first in range(0, len(tiles), columns)]
+    return np.vstack(rows)
+
+
+def write_sheet(
+    folder: Path, entries: Sequence[Entry], advance: Callable[[], None] = lambda: None
+) -> Path:
+    """Draw the first objects of a set, at most `MOST_TILES`, from their files, as `sheet.png`.
+
+    Args:
+        folder: of the set.
+        entries: its catalogue.
+        advance: called after each tile.
+
+    Returns:
+        The file written.
+
+    Raises:
+        InputError: a mesh cannot be read, or the file cannot be written.
+    """
+    shown = entries[:MOST_TILES]
+    meshes, labels, yaws = [], [], []
+    for entry in shown:
+        loaded = load_object(folder / entry.file)
+        longest, grams = 100 * loaded.extent.max(), 1000 * entry.mass
+        meshes.append(loaded)
+        kind = entry.family if entry.family in FAMILIES else entry.name
+        labels.append(f"{kind}, {longest:.0f} cm, {grams:.0f} g")
+        yaws.append(float(entry.parameters.get("yaw", 0.0)))
+    parts = [Convex(each.vertices, each.faces) for each in meshes if each.faces is not None]
+    image = draw_sheet(parts, labels, [entry.family for entry in shown], yaws, advance=advance)
+    path = folder / "sheet.png"
+    save_png(path, image)
+    return path
+
+
+def _caption(text: str, width: int) -> Image:
+    from PIL import Image as pillow
+    from PIL import ImageDraw, ImageFont
+
+    strip = pillow.new("RGB", (width, max(round(0.1 * width), 12)), "white")
+    font = ImageFont.load_default(0.075 * width)
+    middle = (strip.width / 2, strip.height / 2)
+    ImageDraw.Draw(strip).text(middle, text, fill=(60, 60, 60), font=font, anchor="mm")
+    return np.asarray(strip)

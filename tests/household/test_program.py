@@ -1,0 +1,202 @@
+"""Sets of objects as folders, and the program that writes them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+from datasets.household import make, make_set, read_catalogue
+from datasets.household.__main__ import main
+from datasets.household.catalogue import write_set
+from datasets.household.meshes import PYBULLET_GROWTH, PYBULLET_SCALE
+from datasets.household.shapes import Convex, box, volume
+from grasp.objects import load_object
+from pcdiff.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def program(*arguments):
+    with pytest.raises(SystemExit) as caught:
+        main([str(argument) for argument in arguments])
+    return caught.value.code
+
+
+def write_obj(path, pieces):
+    lines, first = [], 1
+    for index, (vertices, faces) in enumerate(pieces):
+        lines.append(f"o convex_{index}")
+        lines += [f"v {x} {y} {z}" for x, y, z in vertices.tolist()]
+        lines += [f"f {a} {b} {c}" for a, b, c in (faces + first).tolist()]
+        first += len(vertices)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def pybullet_data(tmp_path, monkeypatch):
+    """A package of that name that must not be imported, with meshes of two boxes and worse."""
+    folder = tmp_path / "site" / "pybullet_data"
+    meshes = folder / "random_urdfs"
+    # Two boxes 5 µm apart, as they are in the real files, in the real files' unit.
+    gap = 5e-6 / PYBULLET_SCALE
+    write_obj(meshes / "000/000.obj", [box((0, 0, 0), (2, 2, 1)), box((0, 0, 1 + gap), (2, 2, 3))])
+    write_obj(meshes / "001/001.obj", [box((0, 0, 0), (2, 2, 1)), box((0, 0, 2), (2, 2, 3))])
+    write_obj(meshes / "002/002.obj", [box((0, 0, 0), (0.1, 0.1, 0.1))])
+    write_obj(meshes / "003/003.obj", [box((0, 0, 0), (2, 3, 4))])
+    (meshes / "168").mkdir()
+    (meshes / "168/168.obj").write_text("")
+    (folder / "__init__.py").write_text("raise RuntimeError('imported')\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    return folder
+
+
+def test_what_is_written_is_read_again_to_the_last_bit(tmp_path):
+    things = list(make_set(3, seed=3, families=["mug", "hammer", "toy"]))
+    entries = write_set(tmp_path, things, {"maker": "test"}, "MIT")
+    assert read_catalogue(tmp_path) == entries
+    for thing, entry in zip(things, entries, strict=True):
+        path = tmp_path / entry.file
+        assert entry.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert (entry.mass, entry.friction) == (thing.mass, thing.friction)
+        assert entry.parameters == thing.parameters
+        loaded = load_object(path)
+        corners = {tuple(vertex) for vertex in loaded.vertices.tolist()}
+        assert corners == {tuple(vertex) for vertex in (thing.vertices + 0.0).tolist()}
+        assert loaded.mesh().is_watertight
+        assert volume(Convex(loaded.vertices, loaded.faces)) == pytest.approx(
+            entry.mass / entry.parameters["density"], rel=1e-12
+        )
+        assert len(loaded.parts) == len(thing.parts)
+        for (vertices, faces), part in zip(loaded.parts, thing.parts, strict=True):
+            assert np.array_equal(vertices[faces], part.vertices[part.faces])
+
+
+def test_program_makes_a_set_that_a_larger_count_extends(tmp_path, capsys):
+    arguments = ["--families", "bowl,box", "--seed", 5, "--output", tmp_path / "set"]
+    assert program(*arguments, "--count", 2, "--json") == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["command"] == "datasets.household"
+    assert record["results"]["families"] == {"bowl": 1, "box": 1}
+    before = read_catalogue(tmp_path / "set")
+    assert before[1].parameters == make("box", 5, 1).parameters
+    with Image.open(record["results"]["sheet"]) as sheet:
+        tiles = np.asarray(sheet)
+    # Two tiles side by side: each shows something in its middle, in colours of its own.
+    height, width = tiles.shape[0], tiles.shape[1] // 2
+    middles = [tiles[height // 2, side * width + width // 2].astype(int) for side in (0, 1)]
+    assert all(middle.min() < 220 for middle in middles)
+    assert np.abs(middles[0] - middles[1]).max() > 20
+    assert program(*arguments, "--count", 3, "--no-sheet") == 0
+    assert read_catalogue(tmp_path / "set")[:2] == before
+    assert "bowl 2, box 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--families", "mug,sofa"], "there is no family 'sofa'"),
+        (["--families", "mug", "--pybullet"], "at most one of"),
+        (["--scale", "0.1"], "--scale is for --meshes"),
+        (["--scale", "-1", "--pybullet"], "above 0"),
+        (["--meshes", "nowhere"], "nowhere does not exist"),
+        (["--count", "0"], "--count"),
+    ],
+)
+def test_bad_options_are_one_sentence(tmp_path, capsys, arguments, words):
+    assert program("--output", tmp_path, *arguments) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_another_seed_does_not_overwrite_a_set(tmp_path, capsys):
+    arguments = ["--families", "box", "--count", 1, "--no-sheet", "--output", tmp_path]
+    assert program(*arguments, "--seed", 1) == 0
+    assert program(*arguments, "--seed", 2) == 2
+    assert "another source" in capsys.readouterr().err
+    assert [entry.seed for entry in read_catalogue(tmp_path)] == [1]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        '{"format": "other", "version": 1, "source": {}, "objects": []}',
+        '{"format": "pcdiff-grasp/objects", "version": 1, "source": {}, "objects": [{"name": 1}]}',
+    ],
+)
+def test_damaged_catalogue_is_an_input_error(tmp_path, content):
+    (tmp_path / "catalogue.json").write_text(content)
+    with pytest.raises(InputError, match=r"catalogue\.json"):
+        read_catalogue(tmp_path)
+
+
+def test_folder_of_meshes_in_millimetres(tmp_path, capsys):
+    folder = tmp_path / "meshes"
+    (folder / "deep").mkdir(parents=True)
+    trimesh.creation.box((40, 50, 60)).export(folder / "block.stl")
+    trimesh.creation.icosphere(radius=30).export(folder / "deep" / "round one.ply")
+    (folder / "broken.obj").write_text("v 0 0 zero\n")
+    write_obj(folder / "two.obj", [box((0, 0, 0), (20, 20, 40))])
+    write_obj(
+        folder / "two.parts.obj", [box((0, 0, 0), (20, 20, 20)), box((0, 0, 20), (20, 20, 40))]
+    )
+    output = tmp_path / "set"
+    arguments = ["--meshes", folder, "--output", output, "--licence", "CC0-1.0", "--no-sheet"]
+    assert program(*arguments, "--scale", 0.001) == 0
+    assert "broken.obj" in capsys.readouterr().err
+    entries = {entry.name: entry for entry in read_catalogue(output)}
+    assert set(entries) == {"block_stl", "deep_round_one_ply", "two_obj"}
+    block = load_object(output / entries["block_stl"].file)
+    assert block.extent == pytest.approx([0.04, 0.05, 0.06], rel=1e-6)
+    entry = entries["block_stl"]
+    assert entry.mass == pytest.approx(entry.parameters["density"] * 0.04 * 0.05 * 0.06, rel=1e-6)
+    assert (entry.licence, entry.parts, entry.family) == ("CC0-1.0", None, "mesh")
+    parts = load_object(output / entries["two_obj"].file).parts
+    assert sum(volume(Convex(*part)) for part in parts) == pytest.approx(0.02 * 0.02 * 0.04)
+    # In metres they would be monsters.
+    assert program("--meshes", folder, "--output", tmp_path / "other") == 2
+    assert "no objects" in capsys.readouterr().err
+
+
+def test_pybullet_data_is_found_and_not_imported(tmp_path, pybullet_data, capsys):
+    assert program("--pybullet", "--output", tmp_path / "set", "--no-sheet") == 0
+    error = capsys.readouterr().err
+    assert "001.obj is in 2 pieces" in error
+    assert "002.obj is a crumb" in error
+    assert "168.obj" in error
+    assert "pybullet_data" not in sys.modules
+    joined, single = read_catalogue(tmp_path / "set")
+    assert (joined.name, single.name) == ("pybullet_000", "pybullet_003")
+    assert joined.licence == "zlib"
+    assert joined.parameters["scale"] == PYBULLET_SCALE
+    loaded = load_object(tmp_path / "set" / joined.file)
+    assert loaded.mesh().body_count == 1
+    unit = PYBULLET_SCALE
+    expected = np.array([2 * unit, 2 * unit, 3 * unit]) + 2 * PYBULLET_GROWTH
+    assert loaded.extent == pytest.approx(expected, rel=1e-9)
+    assert len(loaded.parts) == 2
+
+
+def test_missing_pybullet_data_is_one_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert program("--pybullet", "--output", tmp_path) == 2
+    assert "pip install pybullet" in capsys.readouterr().err
+
+
+def test_program_starts_without_torch():
+    code = "import sys, datasets.household.__main__; print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.strip() == "False"
