@@ -251,9 +251,8 @@ class PointCloudGenerator(nn.Module):
         latent, kl = self._draw_latent(x0, generator)
         groups = x0.reshape(len(x0) * levels_per_cloud, -1, 3)
         latent = latent.repeat_interleave(levels_per_cloud, dim=0)
-        if not isinstance(
-            generator, torch.Generator
-        ):  # each cloud's own generator serves its groups
+        if not isinstance(generator, torch.Generator):
+            # Each cloud's own generator serves all its groups.
             generator = [g for g in generator for _ in range(levels_per_cloud)]
         denoising, _ = denoising_loss(
             self.predict_noise, SPACE, self.config.schedule, groups, generator, latent

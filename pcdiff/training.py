@@ -32,6 +32,9 @@ from pcdiff.randomness import seeded
 STATE_KIND = "training-state"
 LAST, BEST, LOG = "last.safetensors", "best.safetensors", "metrics.csv"
 
+SPEED_ONLY = ("micro_batch", "compile")
+"""What another machine may choose otherwise when it resumes a run: the steps stay the same."""
+
 LARGEST_BATCH = 2**20
 """More items a step than this are a slip of the pen."""
 
@@ -170,6 +173,8 @@ class _State:
 
     def _restore(self, path: Path, header: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         ours, theirs = json.loads(json.dumps(self.description)), header["description"]
+        for name in SPEED_ONLY:
+            theirs["training"][name] = ours["training"][name]
         for part in ("model", "data", "training"):
             _refuse_other(path, ours[part], theirs[part], part)
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}}

@@ -148,6 +148,14 @@ def test_micro_batches_change_the_speed_and_not_the_run(tmp_path, micro_batch):
         np.testing.assert_allclose(rows[name], others[name], rtol=1e-3)
 
 
+def test_another_machine_may_resume_with_other_micro_batches(tmp_path):
+    config = replace(CONFIG, validate_every=1)
+    tiny.run(train(tiny.Regression(), config, tmp_path), until=1)
+    other = replace(config, micro_batch=1)
+    tiny.run(train(tiny.Regression(), other, tmp_path, resume=True))
+    assert tiny.state(tmp_path)[0] == config.steps
+
+
 def test_training_is_shuffled_anew_in_every_epoch(tmp_path):
     task = tiny.Regression(size=10)
     tiny.run(train(task, replace(CONFIG, steps=20, batch_size=4), tmp_path))
