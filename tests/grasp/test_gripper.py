@@ -108,11 +108,7 @@ def test_a_description_is_frozen(tmp_path: Path) -> None:
         ("point = [0.0, 0.0, 0.1]", "point = [0, 0, inf]", "tool_center_point must be finite"),
         ("[0.03, 0.0, 0.11]", "[0.03, 0.0]", "control_points must be n x 3 numbers"),
         ("centre = [0.0, 0.0, 0.025]\n", "", r"hand\[0\] lacks centre"),
-        (
-            "half_extents = [0.05,",
-            "half_extents = [-0.05,",
-            r"hand\[0\].half_extents must be above",
-        ),
+        ("half_extents = [0.05,", "half_extents = [-0.05,", r"hand\[0\].half_extents must be ab"),
         ("half_extents = [0.05,", 'half_extents = ["a",', r"hand\[0\].half_extents must be 3 num"),
         ("pad = [0.09, 0.11]", "pad = [0.11, 0.09]", "finger.pad must begin before it ends"),
         ("[0.005, 0.001, 0.08]", "[0.006, 0.001, 0.08]", "must begin at x = 0, .* not at 0.001 m"),
