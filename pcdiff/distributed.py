@@ -25,6 +25,8 @@ def processes(device: str) -> Iterator[None]:
     distributed.init_process_group("gloo" if device == "cpu" else "nccl")
     try:
         yield
+        # A process that leaves while another still talks to it takes that one down.
+        distributed.barrier()
     finally:
         distributed.destroy_process_group()
 

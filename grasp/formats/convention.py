@@ -79,12 +79,12 @@ def in_our_convention(
         InputError: nobody says, the caller contradicts the file, or a name is unknown.
     """
     options = {
-        "unit": (stated.unit, unit, UNITS),
-        "frame": (stated.T_frame_grasp, frame, FRAMES),
+        "unit": (stated.unit, unit, UNITS, "--grasp-unit"),
+        "frame": (stated.T_frame_grasp, frame, FRAMES, "--frame"),
     }
     missing = [
-        (name, f"--{name} ({', '.join(choices)})")
-        for name, (said, option, choices) in options.items()
+        (name, f"{flag} ({', '.join(choices)})")
+        for name, (said, option, choices, flag) in options.items()
         if said is None and option is None
     ]
     if missing:

@@ -175,7 +175,7 @@ def test_isaac_example_of_the_documentation(tmp_path):
     path.write_text(ISAAC)
     with pytest.raises(InputError, match="does not say the unit or the frame") as refusal:
         read_grasps(path)
-    assert "--unit (m, cm, mm, inch)" in str(refusal.value)
+    assert "--grasp-unit (m, cm, mm, inch)" in str(refusal.value)
     assert "--frame (gripper, panda_hand, panda_flange, panda_link7)" in str(refusal.value)
     read = read_grasps(path, unit="m", frame="panda_hand")
     hand = to_panda_hand(read.poses)[0]
@@ -229,7 +229,9 @@ def test_every_length_of_our_json_is_in_its_unit(unit, metres, grasps, tmp_path)
 
 def test_missing_unit_is_asked_for_and_taken(grasps, tmp_path):
     path = edited(tmp_path / "g.json", grasps, lambda d: d.pop("unit"))
-    with pytest.raises(InputError, match="does not say the unit of its poses: give --unit") as why:
+    with pytest.raises(
+        InputError, match="does not say the unit of its poses: give --grasp-unit"
+    ) as why:
         read_grasps(path)
     assert "--frame" not in str(why.value)
     read = read_grasps(path, unit="mm")

@@ -107,10 +107,11 @@ def test_each_process_gets_a_gpu_of_its_own(monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "3")
     monkeypatch.setattr(torch.cuda, "set_device", asked.append)
     monkeypatch.setattr(torch.distributed, "init_process_group", asked.append)
+    monkeypatch.setattr(torch.distributed, "barrier", lambda: asked.append("all are done"))
     monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: asked.append("end"))
     with distributed.processes("cuda"):
         asked.append("body")
-    assert asked == [3, "nccl", "body", "end"]
+    assert asked == [3, "nccl", "body", "all are done", "end"]
 
 
 def test_without_torchrun_there_is_one_process_and_it_writes(monkeypatch):

@@ -1,0 +1,5 @@
+"""`python -m grasp`, the `grasp` command."""
+
+from grasp.cli import main
+
+main()

@@ -1,0 +1,393 @@
+"""`grasp`: put grasps through physics, and judge what makes them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from pcdiff import console
+from pcdiff.console import Json, Seed, Session
+from pcdiff.errors import InputError
+
+if TYPE_CHECKING:
+    from grasp.evaluation import Outcomes, Simulator, Source
+    from grasp.formats import Grasps
+    from grasp.gripper import Gripper
+    from grasp.objects import Object
+
+_SHOWN = 15  # trials of either outcome in a picture of many, at most
+
+app = console.application("Sample, simulate and judge grasps of parallel-jaw grippers.")
+
+ObjectFile = Annotated[Path, typer.Argument(help="A mesh: .obj, .stl, .ply, .off, .glb or .dae.")]
+Scale = Annotated[float | None, typer.Option(help="Multiplies the mesh file's numbers.")]
+Unit = Annotated[
+    Literal["m", "cm", "mm", "inch"] | None, typer.Option(help="Of the mesh file's numbers.")
+]
+Mass = Annotated[
+    float | None, typer.Option(help="Of the object, kg; by its volume if nothing says it.")
+]
+Friction = Annotated[float | None, typer.Option(help="Coefficient of object and pads.")]
+Frame = Annotated[
+    str | None, typer.Option(help="Of the poses, if their file does not say: e.g. panda_hand.")
+]
+GraspUnit = Annotated[
+    str | None, typer.Option(help="Of the poses, if their file does not say: e.g. m.")
+]
+Device = Annotated[str, typer.Option(help="Where to compute; physics runs on the cpu alone.")]
+Workers = Annotated[
+    int, typer.Option("--threads", "--workers", min=0, help="Processes; 0: as many as CPU cores.")
+]
+
+
+def main() -> None:
+    """The entry point of the `grasp` command."""
+    console.run(app)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"grasp {console.version()}")
+        raise typer.Exit
+
+
+@app.command()
+def simulate(
+    mesh: Annotated[Path, typer.Argument(metavar="OBJECT", help="A mesh, as the grasps are of.")],
+    grasps: Annotated[Path, typer.Argument(help="Grasps: .json, .h5, .hdf5, .yaml or .yml.")],
+    gripper: Annotated[
+        str | None, typer.Option(help="A name or a .toml file; by default the grasp file's.")
+    ] = None,
+    mass: Mass = None,
+    friction: Friction = None,
+    scale: Scale = None,
+    unit: Unit = None,
+    frame: Frame = None,
+    grasp_unit: GraspUnit = None,
+    output: Annotated[Path | None, typer.Option(help="Write the grasps with their labels.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Write a PNG of trials.")] = None,
+    trial: Annotated[
+        int | None,
+        typer.Option(min=0, help="The one in the picture, from 0; else some of each outcome."),
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    workers: Workers = 0,
+    as_json: Json = False,
+) -> None:
+    """Put grasps through physics.
+
+    The free hand closes with a fixed force, then the object is shaken; a grasp in collision is a
+    failure. Prints how many hold with Wilson's 95 % interval. Mass, friction and scale are those of
+    the grasp file unless given. The physics draws nothing, so the seed changes nothing.
+    """
+    from grasp.formats import read_grasps, write_grasps
+    from grasp.gripper import load_gripper
+    from grasp.metrics import success_rate
+    from grasp.objects import load_object
+
+    session = _session("grasp simulate", seed, device, as_json)
+    if trial is not None and picture is None:
+        raise InputError("--trial says what --picture shows, so it needs that")
+    if output is not None:
+        _check_grasp_file(output)
+    read = read_grasps(grasps, frame=frame, unit=grasp_unit)
+    if not len(read):
+        raise InputError(f"{grasps} holds no grasps: {read.reason}")
+    if trial is not None and trial >= len(read):
+        raise InputError(f"--trial must be 0 to {len(read) - 1} for {grasps}, got {trial}")
+    hand = load_gripper(gripper or read.gripper or "panda")
+    obj = load_object(mesh, *_scaling(scale, unit, read.object_scale))
+    _mesh_only(obj)
+    if read.object_sha256 not in (None, obj.sha256):
+        typer.echo(f"warning: {grasps} is of another geometry than {mesh}", err=True)
+    with console.progress("simulating", len(read)) as advance:
+        run = _physics(
+            workers,
+            advance,
+            mass=read.mass if mass is None else mass,
+            friction=read.friction if friction is None else friction,
+        )
+        trials = run(obj, hand, read.poses)
+    if output is not None:
+        write_grasps(output, _labelled(read, trials, obj, hand))
+    if picture is not None:
+        _draw_trials(picture, obj, hand, read, trials, trial)
+    rate = success_rate(trials.success)
+    failures = _counts(trials.failure[~trials.success].tolist())
+    files = [str(path) for path in (output, picture) if path is not None]
+    results = {
+        "success_all": rate.value,
+        "success_all_interval": [rate.low, rate.high],
+        "grasps": len(read),
+        "failures": failures,
+        "gripper": hand.name,
+        "protocol": trials.protocol,
+        "mass": trials.mass,
+        "friction": trials.friction,
+        "files": files,
+    }
+    if trial is not None:
+        results["trial"] = _outcome(trials, trial)
+    held = int(trials.success.sum())
+    lines = [
+        f"{held} of {len(read)} grasps hold: {100 * rate.value:.1f} %, 95 % interval "
+        f"{100 * rate.low:.1f} to {100 * rate.high:.1f} % (protocol {trials.protocol})"
+    ]
+    if failures:
+        lines.append("failures: " + ", ".join(f"{name} {n}" for name, n in failures.items()))
+    if trial is not None:
+        lines.append(f"trial {trial}: {_outcome(trials, trial)}")
+    session.finish(results, "\n".join([*lines, *files]))
+
+
+@app.command()
+def evaluate(
+    objects: Annotated[
+        list[Path], typer.Argument(metavar="OBJECT...", help="Meshes, in one unit and scale.")
+    ],
+    source: Annotated[
+        str, typer.Option(help="antipodal, a grasp file, or a folder with one for each object.")
+    ] = "antipodal",
+    gripper: Annotated[str, typer.Option(help="A name or a .toml file.")] = "panda",
+    samples: Annotated[int, typer.Option(min=1, help="Grasps an object from the source.")] = 1000,
+    candidates: Annotated[
+        int, typer.Option(min=1, help="Antipodal candidates an object; 2000 define what fits.")
+    ] = 2000,
+    density: Annotated[float | None, typer.Option(help="Of the objects, kg/m³.")] = None,
+    friction: Friction = None,
+    scale: Scale = None,
+    unit: Unit = None,
+    frame: Frame = None,
+    grasp_unit: GraspUnit = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Folder of labelled candidates: read where there, written where not."),
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    workers: Workers = 0,
+    as_json: Json = False,
+) -> None:
+    """Judge a source of grasps by physics.
+
+    Prints for each object, and for all objects that fit the gripper with intervals over objects:
+    success of all grasps and of the 20 best ranked, coverage of the antipodal candidates that hold,
+    precision against coverage, and earth mover's distance to them. Every grasp counts; one in
+    collision is a failure.
+    """
+    from grasp.evaluation import evaluate as run
+    from grasp.gripper import load_gripper
+    from grasp.objects import load_object
+    from grasp.simulation import PROTOCOL
+
+    session = _session("grasp evaluate", seed, device, as_json)
+    hand = load_gripper(gripper)
+    loaded = [load_object(path, 1.0 if scale is None else scale, unit) for path in objects]
+    for obj in loaded:
+        _mesh_only(obj)
+    physics = {
+        "protocol": PROTOCOL.version,
+        "friction": PROTOCOL.friction if friction is None else friction,
+        "density": PROTOCOL.density if density is None else density,
+    }
+    with console.progress("evaluating", len(loaded) * (samples + candidates)) as advance:
+        simulator = _physics(workers, advance, density=density, friction=friction)
+        report = run(
+            _source(source, objects, hand, frame, grasp_unit),
+            loaded,
+            hand,
+            simulator,
+            name=source,
+            samples=samples,
+            candidates=candidates,
+            seed=seed,
+            physics=physics,
+            labels=None
+            if labels is None
+            else _kept_labels(labels, hand, simulator, candidates, seed, physics),
+        )
+    session.finish(report.as_dict(), report.table())
+
+
+def _session(command: str, seed: int, device: str, as_json: bool) -> Session:
+    if device != "cpu":
+        raise InputError(f"physics runs on the CPU, so --device must be cpu, got {device}")
+    return Session(command, seed, device, as_json=as_json)
+
+
+def _scaling(scale: float | None, unit: str | None, stated: float) -> tuple[float, str | None]:
+    """The scale and unit given; else what the grasp file states, which turns all into metres."""
+    if scale is None and unit is None and stated != 1:
+        return stated, "m"
+    return (1.0 if scale is None else scale), unit
+
+
+def _mesh_only(obj: Object) -> None:
+    if not obj.is_mesh:
+        raise InputError(f"{obj.file} is a point cloud, but physics needs a mesh")
+
+
+def _physics(
+    workers: int,
+    progress: Callable[..., None],
+    *,
+    mass: float | None = None,
+    density: float | None = None,
+    friction: float | None = None,
+) -> Simulator:
+    import os
+
+    from grasp.simulation import simulate
+
+    return functools.partial(
+        simulate,
+        mass=mass,
+        density=density,
+        friction=friction,
+        workers=workers or os.cpu_count() or 1,
+        progress=progress,
+    )
+
+
+def _source(
+    source: str, files: Sequence[Path], gripper: Gripper, frame: str | None, unit: str | None
+) -> Source:
+    """The baseline, or grasps from files."""
+    if source == "antipodal":
+        from grasp.antipodal import sample_antipodal
+
+        return lambda obj, count, rng: sample_antipodal(obj, gripper, count, rng)
+    path = Path(source)
+    if path.is_file():
+        if len(files) != 1:
+            raise InputError(f"{path} holds the grasps of one object, got {len(files)} objects")
+        return lambda obj, count, rng: _first(path, obj, count, frame, unit)
+    if not path.is_dir():
+        raise InputError(
+            f"the source must be antipodal, a grasp file or a folder of them, got {source!r}"
+        )
+    return lambda obj, count, rng: _first(_file_for(obj, path), obj, count, frame, unit)
+
+
+def _first(path: Path, obj: Object, count: int, frame: str | None, unit: str | None) -> Grasps:
+    from grasp.formats import read_grasps
+
+    grasps = read_grasps(path, frame=frame, unit=unit)
+    if grasps.object_sha256 not in (None, obj.sha256):
+        raise InputError(f"{path} is of another geometry than {obj.file}")
+    return grasps.select(slice(count))
+
+
+def _check_grasp_file(path: Path) -> None:
+    """Before the physics, which takes long."""
+    if path.suffix.lower() not in _grasp_endings():
+        raise InputError(
+            f"cannot write {path}: expected the extension {', '.join(_grasp_endings())}"
+        )
+
+
+def _grasp_endings() -> list[str]:
+    from grasp.formats import FORMATS
+
+    return list(dict.fromkeys(ending for several in FORMATS.values() for ending in several))
+
+
+def _file_for(obj: Object, folder: Path) -> Path:
+    endings = _grasp_endings()
+    found = [path for ending in endings if (path := folder / f"{obj.name}{ending}").is_file()]
+    if len(found) != 1:
+        raise InputError(
+            f"{folder} must hold one grasp file named {obj.name}, with the extension "
+            f"{', '.join(endings)}, got {len(found)}"
+        )
+    return found[0]
+
+
+def _kept_labels(
+    folder: Path,
+    gripper: Gripper,
+    simulator: Simulator,
+    count: int,
+    seed: int,
+    physics: dict[str, Any],
+) -> Callable[[Object], Grasps]:
+    """Labelled candidates from a folder; those that are not there are made and put there."""
+    from grasp.evaluation import label_candidates
+    from grasp.formats import read_grasps, write_grasps
+
+    made_by = {"name": "antipodal candidates", "count": count, "seed": seed, "physics": physics}
+
+    def labels(obj: Object) -> Grasps:
+        path = folder / f"{obj.name}-{gripper.name}-{obj.sha256[:12]}.h5"
+        if path.is_file():
+            kept = read_grasps(path)
+            if kept.sampler != made_by or kept.success is None:
+                raise InputError(
+                    f"{path} is of other conditions: expected {made_by}, got {kept.sampler}; "
+                    "give another folder"
+                )
+            return kept
+        made = label_candidates(obj, gripper, simulator, count=count, seed=seed)
+        made = dataclasses.replace(made, sampler=made_by)
+        write_grasps(path, made)
+        return made
+
+    return labels
+
+
+def _labelled(grasps: Grasps, trials: Outcomes, obj: Object, gripper: Gripper) -> Grasps:
+    from grasp.evaluation import with_outcomes
+
+    return dataclasses.replace(
+        with_outcomes(grasps, trials),
+        gripper=gripper.name,
+        object_file=obj.file,
+        object_scale=obj.scale,
+        object_sha256=obj.sha256,
+        tool_center_point=gripper.tool_center_point,
+    )
+
+
+def _draw_trials(
+    path: Path, obj: Object, gripper: Gripper, grasps: Grasps, trials: Outcomes, trial: int | None
+) -> None:
+    """One trial with the hand as it ended, or some that hold and some that do not, wide open."""
+    import numpy as np
+
+    from grasp.pictures import draw_grasps, outcome_colours
+    from pcdiff.pictures import save_png
+
+    if trial is None:
+        held, lost = np.flatnonzero(trials.success), np.flatnonzero(~trials.success)
+        shown = np.concatenate([each[:: len(each) // _SHOWN + 1] for each in (held, lost)])
+    else:
+        shown = np.array([trial])
+    image = draw_grasps(
+        obj,
+        gripper,
+        grasps.poses[shown],
+        colours=outcome_colours(trials.success[shown]),
+        opening=None if trial is None else trials.width[shown],
+    )
+    save_png(path, image)
+
+
+def _outcome(trials: Outcomes, trial: int) -> str:
+    return "holds" if trials.success[trial] else f"fails: {trials.failure[trial]}"
+
+
+def _counts(names: Sequence[str]) -> dict[str, int]:
+    return {name: names.count(name) for name in sorted(set(names))}
+
+
+if __name__ == "__main__":
+    main()
