@@ -96,6 +96,21 @@ def write_set(
         advance()
     if not entries:
         raise InputError(f"there are no objects to write to {folder}")
+    write_catalogue(folder, entries, source)
+    return entries
+
+
+def write_catalogue(folder: Path, entries: Sequence[Entry], source: dict[str, Any]) -> None:
+    """Write the catalogue of a set.
+
+    Args:
+        folder: of the set.
+        entries: its objects.
+        source: what the set is made from: JSON.
+
+    Raises:
+        InputError: it cannot be written.
+    """
     document = {
         "format": FORMAT,
         "version": VERSION,
@@ -103,9 +118,8 @@ def write_set(
         "source": source,
         "objects": [asdict(entry) for entry in entries],
     }
-    with atomic_write(path) as temporary:
+    with atomic_write(folder / CATALOGUE) as temporary:
         temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    return entries
 
 
 def write_object(folder: Path, thing: HouseholdObject, licence: str) -> Entry:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+import sys
+import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +30,12 @@ SETTINGS: dict[str, int | float] = {
 concavity and tree search", SIGGRAPH 2022). The threshold is the concavity that remains, as a share
 of the object's size: fine enough to keep the inside of a mug open. The search is shallower than
 coacd's default, which takes many times as long for parts that are hardly better."""
+
+_MODES = ("auto", "on")
+"""Of coacd's `preprocess_mode`, in the order they are tried: "auto" makes a mesh anew only if it is
+not a manifold, but the test for that fails on some that are; "on" does not ask."""
+
+_PROGRAM = Path(__file__).with_name("run_coacd.py")
 
 
 def cache_folder() -> Path:
@@ -71,14 +80,26 @@ def convex_parts(obj: Object, cache: str | os.PathLike[str] | None = None) -> li
 def _decompose(
     vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
 ) -> list[Part]:
-    import coacd
-
-    coacd.set_log_level("error")
-    parts = coacd.run_coacd(coacd.Mesh(vertices, faces), **SETTINGS)
-    return [
-        (np.asarray(part_vertices, dtype=np.float64), np.asarray(part_faces, dtype=np.int64))
-        for part_vertices, part_faces in parts
-    ]
+    """The parts that coacd finds; none if it finds none or fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        mesh, parts = Path(folder) / "mesh.npz", Path(folder) / "parts.npz"
+        np.savez(mesh, vertices=vertices, faces=faces)
+        for mode in _MODES:
+            files = [str(path) for path in (_PROGRAM, mesh, parts)]
+            command = [sys.executable, *files, mode, json.dumps(SETTINGS)]
+            done = subprocess.run(command, capture_output=True, check=False)
+            if done.returncode == 0:
+                break
+        else:
+            return []
+        with np.load(parts) as found:
+            return [
+                (
+                    np.asarray(found[f"vertices{index}"], dtype=np.float64),
+                    np.asarray(found[f"faces{index}"], dtype=np.int64),
+                )
+                for index in range(len(found.files) // 2)
+            ]
 
 
 def _write(path: Path, parts: Sequence[Part]) -> None:

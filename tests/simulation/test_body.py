@@ -10,7 +10,7 @@ import trimesh
 from scipy.spatial.transform import Rotation
 
 from grasp.objects import Object
-from grasp.simulation import convex_parts
+from grasp.simulation import convex_parts, decomposition
 from grasp.simulation.body import moments, rigid_body
 from pcdiff.errors import InputError
 from tests.simulation.conftest import box
@@ -52,7 +52,7 @@ def test_parts_are_read_from_the_cache(tmp_path: Path, monkeypatch: pytest.Monke
     obj = _object(_angle())
     first = convex_parts(obj, tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
-    monkeypatch.setattr("coacd.run_coacd", None)  # calling it now would fail
+    monkeypatch.setattr(decomposition, "_decompose", None)  # calling it now would fail
     again = convex_parts(obj, tmp_path)
     assert len(again) == len(first)
     for (vertices, faces), (same_vertices, same_faces) in zip(first, again, strict=True):
@@ -61,6 +61,28 @@ def test_parts_are_read_from_the_cache(tmp_path: Path, monkeypatch: pytest.Monke
     # Another size is another object.
     with pytest.raises(TypeError):
         convex_parts(_object(_angle(), scale=2.0), tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["auto", "on"])
+def test_coacd_may_end_its_process(
+    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it does by a failed assertion on some sound meshes, unless it makes them anew."""
+    program = tmp_path / "fails.py"
+    program.write_text(
+        "import os, runpy, sys\n"
+        f"os.abort() if sys.argv[3] in {['auto', mode]} else runpy.run_path("
+        f"{str(decomposition._PROGRAM)!r}, run_name='__main__')\n"
+    )
+    monkeypatch.setattr(decomposition, "_PROGRAM", program)
+    obj = _object(_angle())
+    if mode == "auto":
+        parts = convex_parts(obj, tmp_path / "parts")
+        volume = sum(trimesh.Trimesh(*part).convex_hull.volume for part in parts)
+        assert volume == pytest.approx(obj.mesh().volume, rel=0.1)
+    else:
+        with pytest.raises(InputError, match="coacd finds no convex parts in"):
+            convex_parts(obj, tmp_path / "parts")
 
 
 def test_a_damaged_cache_is_one_sentence(tmp_path: Path) -> None:
