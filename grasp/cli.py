@@ -215,7 +215,7 @@ def evaluate(
             if labels is None
             else _kept_labels(labels, hand, simulator, candidates, seed, physics),
         )
-    session.finish(report.as_dict(), report.table())
+    session.finish({**report.as_dict(), "table": report.table()}, report.table())
 
 
 def _session(command: str, seed: int, device: str, as_json: bool) -> Session:

@@ -28,6 +28,7 @@ from grasp.metrics import (
     Estimate,
     PrecisionCoverage,
     cluster_bootstrap,
+    coverage,
     earth_movers_distance,
     fits,
     precision_coverage_curve,
@@ -86,6 +87,7 @@ FIGURES = (
     "success_all",
     "success_top20",
     "coverage",
+    "coverage_base",
     "precision_coverage_area",
     "emd_rotation",
     "emd_translation",
@@ -110,6 +112,7 @@ class Judgement:
         success: whether each grasp of the source held, best ranked first.
         failures: how many grasps failed for each reason.
         curve: precision against coverage along the ranking; None without grasps or positives.
+        covered_at_base: coverage where distances are between the hands' bases; likewise.
         distance: earth mover's distance to the positives; likewise.
         pairs: how many grasps of each set that distance is of.
         reason: what the source says about giving fewer grasps than it was asked for.
@@ -123,6 +126,7 @@ class Judgement:
     success: Bool[np.ndarray, " grasps"]
     failures: dict[str, int]
     curve: PrecisionCoverage | None
+    covered_at_base: float | None
     distance: EarthMoversDistance | None
     pairs: int
     reason: str | None
@@ -140,19 +144,23 @@ class Judgement:
     @property
     def coverage(self) -> float | None:
         """The share of the positives near one of the grasps; None without positives."""
-        if self.curve is not None:
-            return float(self.curve.coverage[-1])
-        return 0.0 if self.positives else None
+        return self._or_nothing(None if self.curve is None else float(self.curve.coverage[-1]))
+
+    def _or_nothing(self, figure: float | None) -> float | None:
+        """What is known of the positives: 0 if the source gave no grasps."""
+        return 0.0 if figure is None and self.positives else figure
 
     def figures(self) -> dict[str, float | None]:
         """The values of `FIGURES`; None for one that does not exist here."""
-        area = self.curve.area if self.curve is not None else (0.0 if self.positives else None)
         apart = self.distance
         return {
             "success_all": self.success_all,
             "success_top20": self.success_top20,
             "coverage": self.coverage,
-            "precision_coverage_area": area,
+            "coverage_base": self._or_nothing(self.covered_at_base),
+            "precision_coverage_area": self._or_nothing(
+                None if self.curve is None else self.curve.area
+            ),
             "emd_rotation": None if apart is None else apart.rotation,
             "emd_translation": None if apart is None else apart.translation,
             "emd_combined": None if apart is None else apart.combined,
@@ -265,7 +273,7 @@ class Report:
         """The report as Markdown: a row for each object and one for all that fit, then the rest."""
         head = (
             "object", "fits", "positives", "grasps", "success, %", f"top {TOP}, %", "coverage, %",
-            "P–C area", "EMD rotation", "EMD translation/ℓ", "EMD both",
+            "at base, %", "P–C area", "EMD rotation", "EMD translation/ℓ", "EMD both",
         )  # fmt: skip
         rows = [head, tuple("---" for _ in head)]
         for each in sorted(self.judgements, key=lambda one: (not one.fits, one.name)):
@@ -291,7 +299,8 @@ class Report:
         notes = [
             "An object fits when at least "
             f"{FITS_SUCCESSES} of {stamp.candidates} antipodal candidates hold in physics; these "
-            "are the positives. Coverage: within 1 cm and 15° of a grasp. EMD in radians, ℓ = "
+            "are the positives. Coverage: within 1 cm and 15° of a grasp, the centimetre between "
+            "tool centre points or, stricter, between bases. EMD in radians, ℓ = "
             f"{LENGTH:g} m, of at most {PAIRS} pairs. P–C area: under precision against coverage. "
             "Intervals: 95 %, over objects.",
             f"Gripper {stamp.gripper}, source {stamp.source}, {stamp.samples} grasps an object, "
@@ -430,7 +439,7 @@ def _judge(
         raise InputError(f"the candidates of {obj.name} have no success, expected labelled ones")
     positives = labelled.poses[labelled.success]
     success, failures = np.zeros(0, bool), {}
-    curve = distance = None
+    curve = covered_at_base = distance = None
     pairs = min(len(grasps), len(positives), PAIRS)
     if len(grasps):
         trials = simulator(obj, gripper, grasps.poses)
@@ -438,7 +447,10 @@ def _judge(
         reasons, counts = np.unique(trials.failure[~success], return_counts=True)
         failures = dict(zip(reasons.tolist(), counts.tolist(), strict=True))
     if pairs:
-        curve = precision_coverage_curve(grasps.poses, success, positives)
+        tool = np.eye(4)
+        tool[:3, 3] = gripper.tool_center_point
+        curve = precision_coverage_curve(grasps.poses @ tool, success, positives @ tool)
+        covered_at_base = coverage(grasps.poses, positives)
         rng = generator(seed, _MATCHING, obj)
         distance = earth_movers_distance(
             grasps.poses[rng.choice(len(grasps), pairs, replace=False)],
@@ -453,6 +465,7 @@ def _judge(
         success=success,
         failures=failures,
         curve=curve,
+        covered_at_base=covered_at_base,
         distance=distance,
         pairs=pairs,
         reason=grasps.reason,
@@ -477,7 +490,7 @@ def _overall(judgements: Sequence[Judgement], seed: int) -> dict[str, Estimate |
 def _cell(key: str, value: Estimate | float | None) -> str:
     if value is None:
         return "–"
-    percent = key.startswith("success") or key == "coverage"
+    percent = key.startswith(("success", "coverage"))
     factor, digits = (100, 1) if percent else (1, 3)
     if isinstance(value, Estimate):
         middle, low, high = (f"{factor * number:.{digits}f}" for number in value)

@@ -24,7 +24,7 @@ def main() -> None:
     arrays: dict[str, np.ndarray] = {}
     for index, (vertices, faces) in enumerate(parts):
         arrays |= {f"vertices{index}": vertices, f"faces{index}": faces}
-    np.savez(target, **arrays)
+    np.savez(target, allow_pickle=False, **arrays)
 
 
 if __name__ == "__main__":

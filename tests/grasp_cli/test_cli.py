@@ -181,7 +181,8 @@ def test_evaluate_is_the_evaluation(run, bar):
         lambda obj, count, rng: sample_antipodal(obj, panda, count, rng),
         [obj], panda, simulate, name="antipodal", samples=8, candidates=60, seed=2,
     ).as_dict()  # fmt: skip
-    conditions = results.pop("conditions")
+    conditions, table = results.pop("conditions"), results.pop("table")
+    assert table.startswith("| object ")
     expected.pop("conditions")
     assert results == json.loads(json.dumps(expected))
     assert {"success_all", "success_top20", "coverage"} <= results.keys()

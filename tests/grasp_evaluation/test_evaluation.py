@@ -9,10 +9,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 from trimesh.creation import box
 
 from grasp.antipodal import sample_antipodal
-from grasp.evaluation import evaluate, label_candidates
+from grasp.evaluation import FIGURES, evaluate, label_candidates
 from grasp.formats import Grasps
 from grasp.gripper import load_gripper
 from grasp.metrics import cluster_bootstrap, wilson_interval
@@ -72,6 +73,17 @@ def judge(poses, gripper, positives=40, objects=(THIN,), **options):
     return evaluate(gives(poses), objects, gripper, physics, **options)
 
 
+def test_a_turn_about_the_tool_centre_point_is_no_translation(panda):
+    """14° about it: the pads stay where they are, the base moves by 2.5 cm."""
+    turn, tool = Rotation.from_euler("x", 14, degrees=True).as_matrix(), panda.tool_center_point
+    turned = row(1)
+    turned[:, :3, :3] = turn
+    turned[:, :3, 3] += tool - turn @ tool
+    (found,) = judge(turned, panda, positives=20).judgements
+    assert found.coverage == pytest.approx(1 / 20)
+    assert found.figures()["coverage_base"] == 0.0
+
+
 def test_every_figure_of_one_object(panda):
     # Ranked: 5 that hold and cover a positive each, 10 in collision, 5 that are dropped although
     # they cover a positive each, 10 that hold far from all positives.
@@ -100,6 +112,7 @@ def test_every_figure_of_one_object(panda):
     assert record["success_all"] == pytest.approx(0.5)
     assert record["success_top20"] == pytest.approx(0.25)
     assert record["coverage"] == pytest.approx(0.25)
+    assert record["coverage_base"] == pytest.approx(0.25)  # nothing is turned
     assert record["success_all_interval"] is None  # there is one object alone
     assert record["by_object"][0]["success_all_interval"] == pytest.approx(wilson_interval(15, 30))
     assert [(p["grasps"], p["precision"]) for p in record["curve"]] == [
@@ -128,7 +141,7 @@ def test_an_object_fits_from_twenty_successes_on(panda):
     for positives, fits in ((0, False), (19, False), (20, True)):
         report = judge(row(10), panda, positives=positives)
         assert [each.fits for each in report.judgements] == [fits]
-        assert len(report.overall) == (7 if fits else 0)
+        assert set(report.overall) == (set(FIGURES) if fits else set())
         assert report.judgements[0].success_all == 1.0
     assert judge(row(10), panda, positives=0).judgements[0].coverage is None
     table = judge(row(10), panda, positives=0).table()

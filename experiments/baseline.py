@@ -1,0 +1,60 @@
+"""The antipodal baseline on household meshes that it has never seen: the table to beat.
+
+    python -m experiments.baseline [FOLDER_OF_MESHES] [--gripper NAME] [--labels FOLDER]
+
+Runs `grasp evaluate` with every option at its default over the folder's .stl files, but for the
+cubes, spheres, cylinders, pyramids and tori of GraspIt's object set. Without an argument it looks
+for the development data beside the checkout. With `--labels`, the labelled candidates (two thirds
+of the work) are kept in that folder and used again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from experiments import record
+
+DEVELOPMENT_DATA = Path(__file__).parents[2] / "shared" / "data" / "object_sim"
+PRIMITIVES = ("cube", "sphere", "cylinder", "pyramid", "torus")
+
+
+def main() -> None:
+    """Evaluate and keep."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("meshes", nargs="?", type=Path, default=DEVELOPMENT_DATA)
+    parser.add_argument("--gripper", default="panda")
+    parser.add_argument("--labels", type=Path)
+    chosen = parser.parse_args()
+    if not chosen.meshes.is_dir():
+        print(f"skipped: there is no {chosen.meshes}; name a folder of .stl meshes")
+        return
+    files = household_meshes(chosen.meshes)
+    options = ["--gripper", chosen.gripper]
+    if chosen.labels is not None:
+        options += ["--labels", str(chosen.labels)]
+    name = "baseline" if chosen.gripper == "panda" else f"baseline_{chosen.gripper}"
+    evaluation = grasp("evaluate", *map(str, files), *options)
+    results = {"cpu_seconds": evaluation["cpu_seconds"], **evaluation["results"]}
+    record.write(name, evaluation["seed"], results, results.pop("table"))
+
+
+def household_meshes(folder: Path) -> list[Path]:
+    """The meshes of a folder that are not primitive shapes, sorted."""
+    return [path for path in sorted(folder.rglob("*.stl")) if not path.stem.startswith(PRIMITIVES)]
+
+
+def grasp(*arguments: str) -> dict[str, Any]:
+    """What a `grasp` command prints with `--json`."""
+    command = [sys.executable, "-m", "grasp", *arguments, "--json"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+if __name__ == "__main__":
+    main()
