@@ -8,6 +8,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-is-installed
 DEV := $(VENV)/.dev-is-installed
+MUG := demo/mug/meshes/mug_0_00000
 BENCHES := $(sort $(wildcard experiments/bench_*.py))
 
 .PHONY: help demo test lint types bench clean
@@ -16,9 +17,12 @@ BENCHES := $(sort $(wildcard experiments/bench_*.py))
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' Makefile
 
-demo: $(RUNTIME)  ## set up, then sample eight point clouds with the shipped weights
+demo: $(RUNTIME)  ## set up, then sample eight point clouds, and label grasps of a mug in physics
 	$(BIN)/pcdiff sample --count 8 --output demo/
-	@echo "The point clouds and their pictures (.png) are in demo/"
+	$(BIN)/python -m datasets.household --count 1 --families mug --labels 200 --no-sheet --output demo/mug
+	$(BIN)/grasp simulate $(MUG).obj $(subst meshes,grasps/panda,$(MUG)).h5 --picture demo/mug.png
+	@echo "Point clouds, their pictures (sheet.png) and the mug with grasps that hold (green) and"
+	@echo "that do not (red) (mug.png) are in demo/"
 
 test: lint types  ## set up, then check style, types and all tests
 	$(BIN)/python -m pytest
@@ -46,7 +50,7 @@ $(RUNTIME): pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("pcdiff-grasp needs Python 3.11 or newer, but $(PYTHON) is %d.%d: name another with make PYTHON=python3.11" % v[:2])'
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable ".[makers]"
 	@touch $@
 
 $(DEV): $(RUNTIME)

@@ -53,6 +53,13 @@ def household(
         str, typer.Option(help="Licence of the folder's meshes, kept in the catalogue.")
     ] = "unknown",
     sheet: Annotated[bool, typer.Option(help="Whether to draw sheet.png.")] = True,
+    labels: Annotated[
+        int | None,
+        typer.Option(min=1, help="Also label so many grasps of each, as datasets.labels does."),
+    ] = None,
+    gripper: Annotated[
+        str | None, typer.Option(help="Of --labels: a name or a .toml file. Default: panda.")
+    ] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -61,6 +68,15 @@ def household(
     The same seed gives the same objects, and a larger count begins with the same ones.
     """
     session = Session("datasets.household", seed, as_json=as_json)
+    if gripper is not None and labels is None:
+        raise InputError("--gripper is for --labels")
+    settings = None
+    if labels is not None:
+        from datasets.labels import Settings
+        from grasp.gripper import load_gripper
+
+        # Now, so that a wrong name costs no set of objects.
+        settings = Settings(load_gripper(gripper or "panda"), labels, seed=seed)
     skipped: list[str] = []
     source: dict[str, Any]
     objects: Iterator[HouseholdObject]
@@ -96,16 +112,24 @@ def household(
     if sheet:
         with progress("pictures", min(len(entries), MOST_TILES)) as advance:
             drawn = write_sheet(output, entries, advance)
+    labelled = None
+    if settings is not None:
+        from datasets.labels import label_folder
+
+        with progress("labels", len(entries)) as advance:
+            labelled = label_folder(output, settings, advance=advance)
     results = {
         "output": str(output),
         "objects": len(entries),
         "families": dict(Counter(entry.family for entry in entries)),
         "skipped": skipped,
         "sheet": None if drawn is None else str(drawn),
+        "labels": None if labelled is None else labelled.as_dict(),
     }
-    for sentence in skipped:
+    for sentence in [*skipped, *(labelled.skipped if labelled else ())]:
         typer.echo(f"skipped: {sentence}", err=True)
-    session.finish(results, _text(results, entries))
+    text = _text(results, entries)
+    session.finish(results, text if labelled is None else f"{text}\n{labelled.text()}")
 
 
 def _text(results: dict[str, Any], entries: list[Entry]) -> str:

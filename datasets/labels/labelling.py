@@ -1,0 +1,180 @@
+"""The labels of one object: what worker processes do, here or on another machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from grasp.antipodal import FRICTION, candidates
+from grasp.evaluation import generator, with_outcomes
+from grasp.formats import Grasps
+from grasp.gripper import Gripper
+from grasp.objects import Object
+from grasp.simulation import PROTOCOL, convex_parts, simulate
+from grasp.simulation.body import rigid_body
+from grasp.simulation.decomposition import SETTINGS
+from pcdiff.console import version
+from pcdiff.errors import InputError
+
+STREAM = 101
+"""The second word of the candidates' seeds; the streams of `grasp.evaluation` are others."""
+
+NEAR_MISSES = 0.25
+"""The share of near misses among the candidates, unless another is given."""
+
+PACKAGES = ("mujoco", "coacd", "numpy")
+"""What else decides about labels; each file says with which version it was made."""
+
+
+@dataclass(frozen=True, eq=False)
+class Settings:
+    """What is the same for all objects of a set.
+
+    Attributes:
+        gripper: the gripper.
+        count: candidates of each object.
+        near_misses: the share of near misses among them, 0 to 1.
+        seed: the candidates of an object depend on it and on the object's geometry.
+
+    Raises:
+        InputError: a number is out of its range.
+    """
+
+    gripper: Gripper
+    count: int = 500
+    near_misses: float = NEAR_MISSES
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or self.seed < 0:
+            raise InputError(
+                "labels need at least 1 candidate an object and a seed of 0 or more, got "
+                f"{self.count} and {self.seed}"
+            )
+        if not 0 <= self.near_misses <= 1:
+            raise InputError(f"the share of near misses must be 0 to 1, got {self.near_misses}")
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One object to label. It is all data, so that any machine can do it.
+
+    Attributes:
+        name: of the object, unique in its set.
+        obj: a mesh; its `file` is what the labels will name.
+        mass: kilograms; None for the volume times `density`.
+        density: kg/m³, where there is no mass.
+        friction: the coefficient between object and pads.
+        settings: what is the same for all objects.
+    """
+
+    name: str
+    obj: Object
+    mass: float | None
+    density: float | None
+    friction: float
+    settings: Settings
+
+    def conditions(self) -> dict[str, Any]:
+        """What the labels depend on beside protocol and geometry, as JSON can hold it.
+
+        Labels of equal conditions are equal.
+        """
+        settings, parts = self.settings, self.obj.parts
+        return {
+            "name": "antipodal candidates",
+            "count": settings.count,
+            "near_misses": settings.near_misses,
+            "cone_friction": FRICTION,
+            "seed": settings.seed,
+            "stream": STREAM,
+            "gripper_sha256": _digest(dataclasses.asdict(settings.gripper)),
+            "parts": {"coacd": SETTINGS} if parts is None else {"sha256": _digest(parts)},
+            "mass": self.mass,
+            "density": self.density,
+            "friction": self.friction,
+        }
+
+
+def label(job: Job) -> Grasps:
+    """Draw the candidates of an object and put each through physics.
+
+    Args:
+        job: the object.
+
+    Returns:
+        All candidates with their outcome, in the order in which they were drawn. Their `sampler`
+        holds the conditions, under `kinds` the kind of each candidate (`grasp.antipodal.KINDS`),
+        and under `made_with` the versions of what made them. No grasps, with the reason, if the
+        object has no two opposite contacts within the stroke.
+
+    Raises:
+        InputError: physics cannot have the object: it is a cloud, has no volume, or coacd finds no
+            parts.
+    """
+    settings = job.settings
+    # Found once, with what coacd finds as the object's own.
+    obj = dataclasses.replace(job.obj, parts=tuple(convex_parts(job.obj)))
+    density = PROTOCOL.density if job.density is None else job.density
+    body = rigid_body(obj, obj.parts or (), job.mass, density)
+    drawn = candidates(
+        obj,
+        settings.gripper,
+        settings.count,
+        generator(settings.seed, STREAM, obj),
+        near_misses=settings.near_misses,
+    )
+    grasps = Grasps(
+        poses=drawn.poses,
+        gripper=settings.gripper.name,
+        object_file=obj.file,
+        object_scale=obj.scale,
+        success=np.zeros(len(drawn), bool),
+        mass=body.mass,
+        friction=job.friction,
+        center_of_mass=body.centre,
+        object_sha256=obj.sha256,
+        sampler={
+            **job.conditions(),
+            "kinds": drawn.kinds.tolist(),
+            "made_with": {
+                "pcdiff-grasp": version(),
+                **{name: importlib.metadata.version(name) for name in PACKAGES},
+            },
+        },
+        protocol=PROTOCOL.version,
+        tool_center_point=settings.gripper.tool_center_point,
+    )
+    if not len(drawn):
+        reason = (
+            f"no two opposite contacts within the {settings.gripper.stroke:g} m that "
+            f"{settings.gripper.name} opens"
+        )
+        return dataclasses.replace(grasps, reason=reason)
+    trials = simulate(obj, settings.gripper, drawn.poses, mass=body.mass, friction=job.friction)
+    return with_outcomes(grasps, trials)
+
+
+def attempt(job: Job) -> Grasps | str:
+    """The labels of an object, or the sentence that says why there are none."""
+    try:
+        return label(job)
+    except InputError as error:
+        return f"{job.name}: {error}"
+
+
+Work = Callable[[Job], Grasps | str]
+"""What is done with each object; `attempt`, but in tests."""
+
+
+def _digest(value: Any) -> str:
+    """The SHA-256 of a value made of numbers, text, arrays and containers of them."""
+    text = json.dumps(value, sort_keys=True, default=lambda array: array.tolist())
+    return hashlib.sha256(text.encode()).hexdigest()
