@@ -1,0 +1,87 @@
+"""Probes: places fixed to a gripper, from which a network looks at the object's surface.
+
+Each role (a corner of a pad, a fingertip, the palm, …) is one probe of every parallel jaw, placed
+by the gripper's own description. So a network that sees the surface from the probes sees the
+gripper's dimensions, and one set of weights serves all parallel jaws.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from grasp.gripper import Gripper
+
+FINE, ALL = 43, 62
+"""How many probes see the fine level of a surface: those where pads and fingers are. All see the
+coarse one."""
+
+DIMENSIONS = 6
+
+
+class Probes(NamedTuple):
+    """Of one gripper, or of several.
+
+    Attributes:
+        places: in the gripper's frame, metres; those that see the fine level first.
+        widths: how far each one looks: the width h of its kernel without noise, metres.
+        dimensions: of the gripper, decimetres: stroke, finger width, depth and length, length of
+            the pads, and the tool centre point's distance from the base.
+    """
+
+    places: Float[Tensor, "grippers probes 3"]
+    widths: Float[Tensor, "grippers probes"]
+    dimensions: Float[Tensor, "grippers dimensions"]
+
+
+# Widths by role, metres: about half the distance to the next probe of the role.
+_PAD, _FINGER, _BETWEEN, _AHEAD, _ASIDE, _PALM, _BODY = (
+    0.006, 0.007, 0.008, 0.012, 0.012, 0.013, 0.03,
+)  # fmt: skip
+
+
+def probes(gripper: Gripper) -> Probes:
+    """The probes of a gripper, wide open.
+
+    Args:
+        gripper: any parallel jaw.
+    """
+    half = gripper.stroke / 2
+    begin, end = gripper.pad
+    middle = (begin + end) / 2
+    root = min(box.centre[2] - box.half_extents[2] for box in gripper.finger_boxes)
+    tip = max(box.centre[2] + box.half_extents[2] for box in gripper.finger_boxes)
+    depth, width = gripper.finger_depth, gripper.finger_width / 2
+    above = (root + begin) / 2
+    found: list[tuple[float, float, float, float]] = []
+    for side in (1, -1):
+        pad, inside, outside = (side * (half + beyond) for beyond in (0, depth / 2, depth))
+        found += [(pad, y, z, _PAD) for z in (begin, middle, end) for y in (-width, 0, width)]
+        found += [(inside, y, tip, _FINGER) for y in (-width, width)]
+        found += [(inside, 0, z, _FINGER) for z in (middle, above, root)]
+        found += [(outside, 0, z, _FINGER) for z in (tip, (root + tip) / 2)]
+    found += [(0, 0, z, _BETWEEN) for z in (root, above, begin, middle, end)]
+    found += [(x, 0, z, _BETWEEN) for x in (-half / 2, half / 2) for z in (begin, middle, end)]
+    assert len(found) == FINE
+    found += [(0, 0, tip + _AHEAD, _AHEAD), (0, 0, tip + 3 * _AHEAD, _AHEAD)]
+    found += [(0, side * 2.5 * width, z, _ASIDE) for side in (-1, 1) for z in (middle, root)]
+    sides = [np.abs(box.centre) + box.half_extents for box in gripper.hand_boxes]
+    reach_x, reach_y, _ = np.max(sides, axis=0)
+    palm = max(box.centre[2] + box.half_extents[2] for box in gripper.hand_boxes)
+    found += [
+        (x * reach_x, y * reach_y, palm, _PALM) for x in (-1, -0.5, 0, 0.5, 1) for y in (-1, 1)
+    ]
+    found += [(x * reach_x, 0, 0, _BODY) for x in (-1, 0, 1)]
+    assert len(found) == ALL
+    dimensions = [
+        gripper.stroke, gripper.finger_width, gripper.finger_depth, gripper.finger_length,
+        end - begin, float(gripper.tool_center_point[2]),
+    ]  # fmt: skip
+    table = torch.tensor([found], dtype=torch.float32)
+    return Probes(
+        table[..., :3], table[..., 3], torch.tensor([dimensions], dtype=torch.float32) / 0.1
+    )

@@ -1,0 +1,167 @@
+"""What the networks promise: invariance, exact gradients, no jumps."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from trimesh.creation import annulus, box, icosphere
+
+from grasp.field import FieldConfig, GraspField, value_and_gradient
+from grasp.gripper import load_gripper
+from grasp.networks.energy import NetworkConfig
+from grasp.networks.probes import probes
+from grasp.networks.surface import Surface, surface_of
+from grasp.objects import Object
+from pcdiff.manifolds import se3, so3
+
+CONFIG = FieldConfig(NetworkConfig(width=32, layers=2), NetworkConfig(width=16, layers=2))
+
+
+def object_of(mesh, name="thing"):
+    return Object.from_mesh(np.array(mesh.vertices), np.array(mesh.faces), name=name)
+
+
+@pytest.fixture(scope="module")
+def field():
+    return GraspField.initialized(CONFIG, 0).eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def hand():
+    return probes(load_gripper("panda"))
+
+
+@pytest.fixture(scope="module")
+def cup():
+    """A ring of 4 cm inner and 4.4 cm outer radius, 8 cm high."""
+    return object_of(annulus(0.04, 0.044, 0.08))
+
+
+@pytest.fixture(scope="module")
+def surface(cup):
+    return surface_of(cup, np.random.default_rng(0))
+
+
+def some_poses(field, count, spread=0.5, seed=0):
+    return field.space.random(
+        (1, count, 4, 4), spread, torch.Generator().manual_seed(seed), centre=torch.zeros(3)
+    )
+
+
+def energies(field, poses, hand, surface, sigma=0.1):
+    return field.energy(poses, poses.new_full(poses.shape[:2], sigma), hand, surface)
+
+
+# --- The surface ----------------------------------------------------------------------------------
+
+
+def test_areas_add_up_to_that_of_the_mesh(cup, surface):
+    # Discs reach over sharp rims and bend around the walls, so not exactly.
+    assert surface.values[0, :, 0].sum() == pytest.approx(cup.mesh().area, rel=0.1)
+    assert surface.coarse_values[0, :, 0].sum() == pytest.approx(
+        surface.values[0, :, 0].sum().item()
+    )
+    # The normals of a closed surface have no sum, and Σ a n·p is three times the volume.
+    assert surface.values[0, :, 1:4].sum(0).abs().max() < 0.05 * cup.mesh().area
+    sphere = object_of(icosphere(4, 0.05))
+    of_sphere = surface_of(sphere, np.random.default_rng(0))
+    assert of_sphere.values[0, :, 4].sum() == pytest.approx(3 * sphere.mesh().volume, rel=0.1)
+
+
+def test_the_centre_is_that_of_the_area(cup):
+    moved = object_of(cup.mesh().apply_translation([3.0, -2.0, 1.0]))
+    found = surface_of(moved, np.random.default_rng(0))
+    np.testing.assert_allclose(found.centre[0], [3.0, -2.0, 1.0], atol=2e-3)
+    total = found.values[0, :, 0] @ found.points[0]
+    assert total.abs().max() < 1e-6
+
+
+# --- The energy -----------------------------------------------------------------------------------
+
+
+def test_moving_object_and_grasps_together_changes_nothing(field, hand, cup):
+    """To 1e-4 of the spread of the energies, also far from the origin of the file."""
+    g = torch.Generator().manual_seed(1)
+    rotation = so3.from_quaternion(torch.randn(4, generator=g, dtype=torch.float64))
+    move = se3.pose(rotation, torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64))
+    moved = object_of(cup.mesh().apply_transform(move.numpy()))
+    poses = some_poses(field, 200).double()
+    values = []
+    for obj, grasps in ((cup, poses), (moved, move @ poses)):
+        surface = surface_of(obj, np.random.default_rng(0))
+        about = grasps.clone()
+        about[..., :3, 3] -= surface.centre
+        values.append(energies(field, about.float(), hand, surface))
+    assert (values[0] - values[1]).abs().max() < 1e-4 * values[0].std()
+
+
+def test_the_score_is_the_gradient(field, hand, surface):
+    """Central differences along the retraction, in float64."""
+    exact = GraspField.initialized(CONFIG, 0).double().eval().requires_grad_(False)
+    hand64 = type(hand)(*(each.double() for each in hand))
+    surface64 = surface.to(torch.float64)
+    poses = some_poses(field, 20).double()
+
+    def energy(at):
+        return energies(exact, at, hand64, surface64)
+
+    value, gradient = value_and_gradient(energy, exact.space, poses)
+    torch.testing.assert_close(value, energy(poses))
+    step = 1e-5 * torch.eye(6, dtype=torch.float64)
+    for axis in range(6):
+        ahead, behind = (
+            energy(exact.space.retract(poses, s * step[axis].expand(1, 20, 6))) for s in (1, -1)
+        )
+        torch.testing.assert_close(
+            (ahead - behind) / 2e-5, gradient[..., axis], rtol=1e-5, atol=1e-6
+        )
+
+
+def test_no_jumps_between_the_walls(field, hand, surface):
+    """0.1 mm at a time through the ring, across its medial axis: no jump of value or gradient."""
+    poses = torch.eye(4).repeat(1, 1200, 1, 1)
+    poses[0, :, 0, 3] = torch.linspace(-0.06, 0.06, 1200)
+    poses[0, :, 2, 3] = -0.1034
+    value, gradient = value_and_gradient(
+        lambda at: energies(field, at, hand, surface, 0.02), field.space, poses
+    )
+    # Kernels of 6 mm: over 0.1 mm nothing changes by more than a few hundredths of its range.
+    for each in (value[..., None], gradient):
+        span = each.amax(1) - each.amin(1)
+        assert (each.diff(dim=1).abs().amax(1) < 0.1 * span).all()
+
+
+def test_double_backward_is_finite(field, hand, surface):
+    poses = some_poses(field, 50)
+    step = torch.zeros(1, 50, 6, requires_grad=True)
+    value = energies(field, field.space.retract(poses, step), hand, surface, 0.02)
+    (first,) = torch.autograd.grad(value.sum(), step, create_graph=True)
+    (second,) = torch.autograd.grad(first.square().sum(), step)
+    assert torch.isfinite(second).all() and second.abs().max() > 0
+
+
+def test_objects_and_grippers_in_a_batch_do_not_mix(field, hand, surface):
+    other = surface_of(object_of(box((0.03, 0.05, 0.1))), np.random.default_rng(1))
+    jaw = probes(load_gripper("robotiq_2f_140"))
+    poses = some_poses(field, 10)
+    together = energies(
+        field,
+        poses.expand(2, 10, 4, 4),
+        type(hand)(*(torch.cat(each) for each in zip(hand, jaw, strict=True))),
+        Surface.stack([surface, other]),
+    )
+    torch.testing.assert_close(together[:1], energies(field, poses, hand, surface))
+    torch.testing.assert_close(together[1:], energies(field, poses, jaw, other))
+
+
+def test_grippers_have_the_probes_of_their_descriptions():
+    panda = load_gripper("panda")
+    wider = dataclasses.replace(panda, stroke=0.1)
+    places, moved = probes(panda).places[0], probes(wider).places[0]
+    shift = (moved - places)[:, 0]
+    pads = (places[:, 0].abs() - 0.04).abs() < 1e-6
+    assert pads.sum() == 18
+    torch.testing.assert_close(shift[pads], 0.01 * places[pads, 0].sign())
