@@ -40,7 +40,7 @@ from datasets.household.catalogue import (
     read_catalogue,
     write_catalogue,
 )
-from datasets.household.shapes import Convex
+from datasets.household.shapes import Polyhedron
 from grasp.formats import Grasps, acronym, read_grasps
 from grasp.gripper import load_gripper
 from grasp.objects import Object, load_object
@@ -202,7 +202,7 @@ def write(folder: Path, prepared: Prepared) -> None:
     name, obj = prepared.name, prepared.obj
     assert obj.faces is not None
     with atomic_write(_mesh_of(folder, name)) as temporary:
-        temporary.write_text(obj_text([Convex(obj.vertices, obj.faces)], [name]), "utf-8")
+        temporary.write_text(obj_text([Polyhedron(obj.vertices, obj.faces)], [name]), "utf-8")
     # The grasps last, so that where there are grasps the mesh is there too.
     with atomic_write(_grasps_of(folder, name)) as temporary:
         acronym.write(temporary, prepared.grasps)
@@ -237,7 +237,20 @@ def entries_in(folder: Path) -> Iterator[Entry]:
                 f"{path} has labels of {grasps.protocol or 'an unknown protocol'}, "
                 f"expected a folder without labels or with those of {PROTOCOL}"
             )
-        assert grasps.sampler and grasps.success is not None
+        scale = (grasps.sampler or {}).get("scale")
+        missing = [
+            name
+            for name, value in {
+                "scale": scale,
+                "success": grasps.success,
+                "mass": grasps.mass,
+                "friction": grasps.friction,
+            }.items()
+            if value is None
+        ]
+        if missing:
+            raise InputError(f"{path} does not say {', '.join(missing)}: it is damaged, delete it")
+        assert scale is not None and grasps.success is not None
         assert grasps.mass is not None and grasps.friction is not None
         yield Entry(
             name=name,
@@ -251,7 +264,7 @@ def entries_in(folder: Path) -> Iterator[Entry]:
             friction=grasps.friction,
             licence=LICENCE,
             parameters={
-                "scale": grasps.sampler["scale"],
+                "scale": scale,
                 "grasps": len(grasps),
                 "successes": int(grasps.success.sum()),
             },
@@ -405,7 +418,8 @@ Whoever trains a network on this set has to respect both.
   of the mesh file, whose axes and origin are ShapeNetSem's.
 - `grasps/qualities/flex/object_in_gripper`: 1 where the grasp held in FleX, by ACRONYM. The
   attribute `protocol` is "{protocol}"; no grasp was tried again in another simulator.
-- `pcdiff_grasp`, attribute `object_sha256`: of the geometry, as `grasp.load_object` computes it.
+- `pcdiff_grasp`, attribute `object_sha256`: of the geometry, as
+  `grasp.objects.load_object` computes it.
 
 ## What to know
 

@@ -21,6 +21,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from grasp.formats import Grasps
 from grasp.gripper import Box, Gripper
 from grasp.objects import Object
+from grasp.rays import Hits, Target
 from pcdiff.errors import InputError
 
 FRICTION = 0.5
@@ -30,7 +31,7 @@ ANTIPODAL, RIM, NEAR_MISS = KINDS = ("antipodal", "rim", "near miss")
 """The kinds of candidates.
 
 - antipodal: the fingers close on the object as a whole, or on a thick part of it.
-- rim: on what is thin for the object, less than a quarter of its smallest side: on the wall of a
+- rim: on what is thin for the object, less than a quarter of its `thickness`: on the wall of a
   vessel, at its rim, or on a handle.
 - near miss: one of the others, moved and turned a little.
 """
@@ -117,9 +118,9 @@ def antipodal_contacts(
 
     On a mesh the first contact is uniform on the surface and the line uniform in its friction cone;
     of several places where the line comes out within the stroke and within the friction cone
-    there, one is drawn. The mesh need not be closed; where neighbouring faces contradict each
-    other, both of their sides count as outside. On a cloud pairs are drawn among the points
-    themselves.
+    there, one is drawn. The mesh need not be closed; where a face's outside is not known
+    (`Object.sided`), both of its sides count as outside. On a cloud pairs are drawn among the
+    points themselves.
 
     Args:
         obj: the object.
@@ -154,31 +155,43 @@ def _chords(
     obj: Object, stroke: float, half_angle: float
 ) -> Callable[[np.random.Generator], Contacts]:
     """Draws pairs of a mesh by casting rays."""
-    mesh = obj.mesh()
-    oriented = mesh.is_winding_consistent
+    assert obj.faces is not None and obj.sided is not None
+    target, sided = Target(obj.vertices, obj.faces), obj.sided
 
     def draw(rng: np.random.Generator) -> Contacts:
-        points, normals = obj.surface(_LINES, rng)
-        if not oriented:
-            normals = normals * rng.choice([-1.0, 1.0], _LINES)[:, None]
+        points, face = obj.surface_faces(_LINES, rng)
+        normals = obj.face_normals[face]
+        if not sided.all():
+            either = rng.choice([-1.0, 1.0], _LINES)
+            normals = normals * np.where(sided[face], 1, either)[:, None]
         lines = _in_cone(-normals, half_angle, rng)
-        face, line = mesh.ray.intersects_id(points, lines, multiple_hits=True)
-        exits = mesh.face_normals[face]
-        slope = np.einsum("ni,ni->n", exits, lines[line])
-        ahead = np.einsum("ni,ni->n", exits, mesh.triangles[face, 0] - points[line])
-        steep = np.abs(slope) > 1e-6
-        face, line, exits, slope = face[steep], line[steep], exits[steep], slope[steep]
-        # Embree says in single precision which face; where its plane is, is exact.
-        distance = ahead[steep] / slope
-        if not oriented:
-            exits, slope = exits * np.sign(slope)[:, None], np.abs(slope)
-        partner = (distance > _THINNEST) & (distance <= stroke) & (slope >= math.cos(half_angle))
-        place = _one_of_each(line, partner, rng)
-        line, distance = line[place], distance[place]
+        hits = target.all(points, lines)
+        exits, slope = outward(hits, sided, leaving=True)
+        partner = (hits.distance > _THINNEST) & (hits.distance <= stroke)
+        place = _one_of_each(hits.ray, partner & (slope >= math.cos(half_angle)), rng)
+        line, distance = hits.ray[place], hits.distance[place]
         ends = points[line], points[line] + distance[:, None] * lines[line]
         return Contacts(np.stack(ends, axis=1), np.stack([normals[line], exits[place]], axis=1))
 
     return draw
+
+
+def outward(
+    hits: Hits, sided: Bool[np.ndarray, " faces"], leaving: bool
+) -> tuple[Float[np.ndarray, "hits 3"], Float[np.ndarray, " hits"]]:
+    """Outward normals where rays cross a mesh, and their products with the rays' directions.
+
+    Of a face both of whose sides may be touched, the side that suits the ray counts as outside.
+
+    Args:
+        hits: the crossings.
+        sided: for each face whether only its front is outside, as in `Object.sided`.
+        leaving: whether the rays should leave the object there, or else enter it.
+    """
+    wanted = 1 if leaving else -1
+    turned = ~sided[hits.face] & (wanted * hits.slope < 0)
+    sign = np.where(turned, -1, 1)
+    return hits.normal * sign[:, None], hits.slope * sign
 
 
 def _pairs(
@@ -303,7 +316,7 @@ def candidates(
     pool = antipodal_contacts(obj, gripper.stroke, count, rng, friction)
     if not len(pool):
         return Candidates(np.empty((0, 4, 4)), np.empty(0, np.str_), pool, np.empty(0))
-    thin = pool.width < _THIN * obj.extent.min()
+    thin = pool.width < _THIN * thickness(obj)
     pairs = _of_both_kinds(thin, _CHOICE * count, rng)
     depth = _depths(gripper, len(pairs), rng)
     poses = _poses(pool.select(pairs), depth, rng)
@@ -313,6 +326,32 @@ def candidates(
     poses[missing] = _moved(poses[missing], depth[missing], rng)
     kinds = np.where(missing, NEAR_MISS, np.where(thin[pairs], RIM, ANTIPODAL))
     return Candidates(poses, kinds, pool.select(pairs), depth)
+
+
+def thickness(obj: Object) -> float:
+    """The thickness of an object, however it lies in its file, metres.
+
+    √12 σ, where σ² is the smallest eigenvalue of the covariance of its surface, or of a cloud's
+    points: the diameter of a ball; of other things a little more than their smallest side.
+
+    Args:
+        obj: the object.
+    """
+    local = obj.vertices - obj.centre
+    if obj.faces is None:
+        covariance = np.cov(local.T, bias=True)
+    else:
+        corners = local[obj.faces]
+        areas = np.linalg.norm(
+            np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1
+        )
+        weights, sums = areas / areas.sum(), corners.sum(axis=1)
+        # The mean of x xᵀ on a triangle is (Σ cᵢcᵢᵀ + s sᵀ)/12 with s = Σ cᵢ of its corners.
+        square = np.einsum("n,nki,nkj->ij", weights, corners, corners)
+        square += np.einsum("n,ni,nj->ij", weights, sums, sums)
+        mean = weights @ sums / 3
+        covariance = square / 12 - np.outer(mean, mean)
+    return math.sqrt(12 * max(float(np.linalg.eigvalsh(covariance)[0]), 0.0))
 
 
 def _of_both_kinds(
@@ -413,8 +452,8 @@ class Ranking:
         alignment: of the line with the normals: 1 if perpendicular to both surfaces, 0 at the edge
             of a friction cone.
         area: the share of the pads that touches the object, of the finger that touches less.
-        balance: 1 if the line goes through the object's centre, 0 if it passes that at half of the
-            object's longest side or more.
+        balance: 1 if the line goes through the object's centre, 0 if it passes that as far away as
+            the object's farthest point, or farther.
         room: the share of the stroke that is left when the fingers touch.
     """
 
@@ -531,10 +570,11 @@ def scores(
     """
     worst = contacts.angles.max(axis=1)
     lever = np.linalg.norm(np.cross(obj.centre - contacts.centre, contacts.axis), axis=1)
+    farthest = np.linalg.norm(obj.vertices - obj.centre, axis=1).max()
     return (
         ranking.alignment * (1 - worst / math.atan(friction))
         + ranking.area * contact_area(obj, gripper, poses, contacts.width)
-        + ranking.balance * (1 - np.minimum(lever / (obj.extent.max() / 2), 1))
+        + ranking.balance * (1 - np.minimum(lever / farthest, 1))
         + ranking.room * (1 - contacts.width / gripper.stroke)
     )
 
@@ -578,17 +618,14 @@ def _is_pad(box: Box) -> bool:
 
 def _faces_in_front(obj: Object) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """Tells of points of the pads and their directions inward whether a mesh is there."""
-    mesh = obj.mesh()
+    assert obj.faces is not None and obj.sided is not None
+    target, sided = Target(obj.vertices, obj.faces), obj.sided
 
     def touching(places: np.ndarray, inward: np.ndarray) -> np.ndarray:
-        origins = places - _TOUCH * inward
-        face, ray = mesh.ray.intersects_id(origins, inward, multiple_hits=False)
-        normals = mesh.face_normals[face]
-        slope = np.einsum("ni,ni->n", normals, inward[ray])
-        ahead = np.einsum("ni,ni->n", normals, mesh.triangles[face, 0] - origins[ray])
-        facing = -slope >= _FACING
+        hits = target.first(places - _TOUCH * inward, inward)
+        _, slope = outward(hits, sided, leaving=False)
         found = np.zeros(len(places), bool)
-        found[ray[facing]] = ahead[facing] / slope[facing] <= 2 * _TOUCH
+        found[hits.ray] = (-slope >= _FACING) & (hits.distance <= 2 * _TOUCH)
         return found
 
     return touching

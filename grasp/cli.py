@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,11 +16,12 @@ from pcdiff.console import Json, Seed, Session
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
-    from grasp.evaluation import Outcomes, Simulator, Source
+    from grasp.evaluation import Outcomes, Simulator
     from grasp.formats import Grasps
     from grasp.gripper import Gripper
     from grasp.objects import Object
 
+_MOST = 10**6  # grasps of an object
 _SHOWN = 15  # trials of either outcome in a picture of many, at most
 
 app = console.application("Sample, simulate and judge grasps of parallel-jaw grippers.")
@@ -41,7 +43,7 @@ GraspUnit = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="Where to compute; physics runs on the cpu alone.")]
 Workers = Annotated[
-    int, typer.Option("--threads", "--workers", min=0, help="Processes; 0: as many as CPU cores.")
+    int, typer.Option("--threads", "--workers", min=0, help="Processes; 0: one a CPU core.")
 ]
 
 
@@ -93,29 +95,40 @@ def simulate(
     from grasp.gripper import load_gripper
     from grasp.metrics import success_rate
     from grasp.objects import load_object
+    from grasp.sources import check_grasp_file
 
     session = _session("grasp simulate", seed, device, as_json)
     if trial is not None and picture is None:
         raise InputError("--trial says what --picture shows, so it needs that")
     if output is not None:
-        _check_grasp_file(output)
+        check_grasp_file(output)
+        console.check_file(output)
+    if picture is not None:
+        if picture.suffix.lower() != ".png":
+            raise InputError(f"a picture is written to a file that ends in .png, got {picture}")
+        console.check_file(picture)
     read = read_grasps(grasps, frame=frame, unit=grasp_unit)
     if not len(read):
         raise InputError(f"{grasps} holds no grasps: {read.reason}")
     if trial is not None and trial >= len(read):
         raise InputError(f"--trial must be 0 to {len(read) - 1} for {grasps}, got {trial}")
-    hand = load_gripper(gripper or read.gripper or "panda")
+    named = read.gripper if gripper is None else gripper
+    if named is None:
+        raise InputError(f"{grasps} does not name its gripper: give --gripper")
+    hand = load_gripper(named)
     obj = load_object(mesh, *_scaling(scale, unit, read.object_scale))
     _mesh_only(obj)
     if read.object_sha256 not in (None, obj.sha256):
         typer.echo(f"warning: {grasps} is of another geometry than {mesh}", err=True)
-    with console.progress("simulating", len(read)) as advance:
-        run = _physics(
+    with (
+        console.progress("simulating", len(read)) as advance,
+        _physics(
             workers,
             advance,
             mass=read.mass if mass is None else mass,
             friction=read.friction if friction is None else friction,
-        )
+        ) as run,
+    ):
         trials = run(obj, hand, read.poses)
     if output is not None:
         write_grasps(output, _labelled(read, trials, obj, hand))
@@ -140,7 +153,7 @@ def simulate(
     held = int(trials.success.sum())
     lines = [
         f"{held} of {len(read)} grasps hold: {100 * rate.value:.1f} %, 95 % interval "
-        f"{100 * rate.low:.1f} to {100 * rate.high:.1f} % (protocol {trials.protocol})"
+        f"{100 * rate.low:.1f} to {100 * rate.high:.1f} % ({hand.name}, protocol {trials.protocol})"
     ]
     if failures:
         lines.append("failures: " + ", ".join(f"{name} {n}" for name, n in failures.items()))
@@ -158,9 +171,14 @@ def evaluate(
         str, typer.Option(help="antipodal, a grasp file, or a folder with one for each object.")
     ] = "antipodal",
     gripper: Annotated[str, typer.Option(help="A name or a .toml file.")] = "panda",
-    samples: Annotated[int, typer.Option(min=1, help="Grasps an object from the source.")] = 1000,
+    samples: Annotated[
+        int, typer.Option(min=1, max=_MOST, help="Grasps an object from the source.")
+    ] = 1000,
     candidates: Annotated[
-        int, typer.Option(min=1, help="Antipodal candidates an object; 2000 define what fits.")
+        int,
+        typer.Option(
+            min=1, max=_MOST, help="Antipodal candidates an object; 2000 define what fits."
+        ),
     ] = 2000,
     density: Annotated[float | None, typer.Option(help="Of the objects, kg/m³.")] = None,
     friction: Friction = None,
@@ -188,21 +206,25 @@ def evaluate(
     from grasp.gripper import load_gripper
     from grasp.objects import load_object
     from grasp.simulation import PROTOCOL
+    from grasp.sources import kept_labels, named_source
 
     session = _session("grasp evaluate", seed, device, as_json)
+    if labels is not None:
+        console.check_folder(labels)
     hand = load_gripper(gripper)
     loaded = [load_object(path, 1.0 if scale is None else scale, unit) for path in objects]
     for obj in loaded:
         _mesh_only(obj)
-    physics = {
-        "protocol": PROTOCOL.version,
-        "friction": PROTOCOL.friction if friction is None else friction,
-        "density": PROTOCOL.density if density is None else density,
-    }
-    with console.progress("evaluating", len(loaded) * (samples + candidates)) as advance:
-        simulator = _physics(workers, advance, density=density, friction=friction)
+    grasps = named_source(source, loaded, hand, frame=frame, unit=grasp_unit)
+    friction = PROTOCOL.friction if friction is None else friction
+    density = PROTOCOL.density if density is None else density
+    physics = {"protocol": PROTOCOL.version, "friction": friction, "density": density}
+    with (
+        console.progress("evaluating", len(loaded) * (samples + candidates)) as advance,
+        _physics(workers, advance, density=density, friction=friction) as simulator,
+    ):
         report = run(
-            _source(source, objects, hand, frame, grasp_unit),
+            grasps,
             loaded,
             hand,
             simulator,
@@ -210,10 +232,10 @@ def evaluate(
             samples=samples,
             candidates=candidates,
             seed=seed,
-            physics=physics,
+            physics={"density": density},
             labels=None
             if labels is None
-            else _kept_labels(labels, hand, simulator, candidates, seed, physics),
+            else kept_labels(labels, hand, simulator, count=candidates, seed=seed, physics=physics),
         )
     session.finish({**report.as_dict(), "table": report.table()}, report.table())
 
@@ -236,6 +258,7 @@ def _mesh_only(obj: Object) -> None:
         raise InputError(f"{obj.file} is a point cloud, but physics needs a mesh")
 
 
+@contextlib.contextmanager
 def _physics(
     workers: int,
     progress: Callable[..., None],
@@ -243,105 +266,14 @@ def _physics(
     mass: float | None = None,
     density: float | None = None,
     friction: float | None = None,
-) -> Simulator:
-    import os
+) -> Iterator[Simulator]:
+    """The simulator, and processes for it that live as long as this context."""
+    from grasp.simulation import cores, processes, simulate
 
-    from grasp.simulation import simulate
-
-    return functools.partial(
-        simulate,
-        mass=mass,
-        density=density,
-        friction=friction,
-        workers=workers or os.cpu_count() or 1,
-        progress=progress,
-    )
-
-
-def _source(
-    source: str, files: Sequence[Path], gripper: Gripper, frame: str | None, unit: str | None
-) -> Source:
-    """The baseline, or grasps from files."""
-    if source == "antipodal":
-        from grasp.antipodal import sample_antipodal
-
-        return lambda obj, count, rng: sample_antipodal(obj, gripper, count, rng)
-    path = Path(source)
-    if path.is_file():
-        if len(files) != 1:
-            raise InputError(f"{path} holds the grasps of one object, got {len(files)} objects")
-        return lambda obj, count, rng: _first(path, obj, count, frame, unit)
-    if not path.is_dir():
-        raise InputError(
-            f"the source must be antipodal, a grasp file or a folder of them, got {source!r}"
+    with processes(workers or cores()) as pool:
+        yield functools.partial(
+            simulate, mass=mass, density=density, friction=friction, pool=pool, progress=progress
         )
-    return lambda obj, count, rng: _first(_file_for(obj, path), obj, count, frame, unit)
-
-
-def _first(path: Path, obj: Object, count: int, frame: str | None, unit: str | None) -> Grasps:
-    from grasp.formats import read_grasps
-
-    grasps = read_grasps(path, frame=frame, unit=unit)
-    if grasps.object_sha256 not in (None, obj.sha256):
-        raise InputError(f"{path} is of another geometry than {obj.file}")
-    return grasps.select(slice(count))
-
-
-def _check_grasp_file(path: Path) -> None:
-    """Before the physics, which takes long."""
-    if path.suffix.lower() not in _grasp_endings():
-        raise InputError(
-            f"cannot write {path}: expected the extension {', '.join(_grasp_endings())}"
-        )
-
-
-def _grasp_endings() -> list[str]:
-    from grasp.formats import FORMATS
-
-    return list(dict.fromkeys(ending for several in FORMATS.values() for ending in several))
-
-
-def _file_for(obj: Object, folder: Path) -> Path:
-    endings = _grasp_endings()
-    found = [path for ending in endings if (path := folder / f"{obj.name}{ending}").is_file()]
-    if len(found) != 1:
-        raise InputError(
-            f"{folder} must hold one grasp file named {obj.name}, with the extension "
-            f"{', '.join(endings)}, got {len(found)}"
-        )
-    return found[0]
-
-
-def _kept_labels(
-    folder: Path,
-    gripper: Gripper,
-    simulator: Simulator,
-    count: int,
-    seed: int,
-    physics: dict[str, Any],
-) -> Callable[[Object], Grasps]:
-    """Labelled candidates from a folder; those that are not there are made and put there."""
-    from grasp.evaluation import label_candidates
-    from grasp.formats import read_grasps, write_grasps
-
-    made_by = {"name": "antipodal candidates", "count": count, "seed": seed, "physics": physics}
-
-    def labels(obj: Object) -> Grasps:
-        path = folder / f"{obj.name}-{gripper.name}-{obj.sha256[:12]}.h5"
-        if path.is_file():
-            kept = read_grasps(path)
-            if kept.sampler != made_by or kept.success is None:
-                raise InputError(
-                    f"{path} is of other conditions: expected {made_by}, got {kept.sampler}; "
-                    "give another folder"
-                )
-            return kept
-        made = label_candidates(obj, gripper, simulator, count=count, seed=seed)
-        made = dataclasses.replace(made, sampler=made_by)
-        write_grasps(path, made)
-        return made
-
-    return labels
 
 
 def _labelled(grasps: Grasps, trials: Outcomes, obj: Object, gripper: Gripper) -> Grasps:
@@ -368,7 +300,8 @@ def _draw_trials(
 
     if trial is None:
         held, lost = np.flatnonzero(trials.success), np.flatnonzero(~trials.success)
-        shown = np.concatenate([each[:: len(each) // _SHOWN + 1] for each in (held, lost)])
+        # Every so many-th, so that at most _SHOWN are left.
+        shown = np.concatenate([each[:: max(1, -(-len(each) // _SHOWN))] for each in (held, lost)])
     else:
         shown = np.array([trial])
     image = draw_grasps(

@@ -95,6 +95,9 @@ FIGURES = (
 )
 """The names of the figures of an object and of all objects that fit."""
 
+# What a report says of the physics by itself.
+_MEASURED = {"protocol", "friction"}
+
 # Second words of the seeds, so that no two draws share a stream.
 _CANDIDATES, _SOURCE, _MATCHING, _BOOTSTRAP = range(1, 5)
 
@@ -116,6 +119,9 @@ class Judgement:
         distance: earth mover's distance to the positives; likewise.
         pairs: how many grasps of each set that distance is of.
         reason: what the source says about giving fewer grasps than it was asked for.
+        protocol: the version of the physics that its grasps and candidates went through; None if
+            none went.
+        friction: the coefficient there; likewise.
     """
 
     name: str
@@ -130,6 +136,8 @@ class Judgement:
     distance: EarthMoversDistance | None
     pairs: int
     reason: str | None
+    protocol: str | None
+    friction: float | None
 
     @property
     def success_all(self) -> float:
@@ -201,7 +209,9 @@ class Stamp:
         samples: grasps that the source was asked for, of each object.
         candidates: antipodal candidates of each object.
         seed: of everything that is drawn.
-        physics: the protocol's version, friction, and what else the simulator was given.
+        physics: under `protocol` its version and under `friction` the coefficient, as the trials
+            had them: several where objects differ, absent where nothing was tried; and what else
+            the caller says of the simulator.
     """
 
     gripper: str
@@ -218,9 +228,10 @@ class Report:
 
     Attributes:
         judgements: of every object, in the order given.
-        overall: each of `FIGURES` over the objects that fit, objects weighing alike, with the
-            interval of the cluster bootstrap (95 %); without an interval for one object, and
-            absent for none.
+        overall: each of `FIGURES` over the objects that fit and have it, objects weighing alike,
+            with the interval of the cluster bootstrap (95 %); without an interval for one object,
+            and absent for none. The earth mover's distances are those that an object may lack: see
+            `matched`.
         stamp: the conditions.
     """
 
@@ -232,6 +243,11 @@ class Report:
     def fitting(self) -> tuple[Judgement, ...]:
         """Those of the objects that fit the gripper."""
         return tuple(each for each in self.judgements if each.fits)
+
+    @property
+    def matched(self) -> int:
+        """Of how many fitting objects the earth mover's distance is: those that got grasps."""
+        return sum(each.distance is not None for each in self.fitting)
 
     def curve(self) -> list[dict[str, int | float]]:
         """The mean precision and coverage over the objects that fit, at each of `CUTS`."""
@@ -263,6 +279,7 @@ class Report:
         return {
             "objects": len(self.judgements),
             "objects_that_fit": len(self.fitting),
+            "objects_with_emd": self.matched,
             **overall,
             "curve": self.curve(),
             "by_object": [each.as_dict() for each in self.judgements],
@@ -297,11 +314,12 @@ class Report:
         stamp = self.stamp
         physics = ", ".join(f"{key} {value}" for key, value in stamp.physics.items())
         notes = [
-            "An object fits when at least "
-            f"{FITS_SUCCESSES} of {stamp.candidates} antipodal candidates hold in physics; these "
-            "are the positives. Coverage: within 1 cm and 15° of a grasp, the centimetre between "
-            "tool centre points or, stricter, between bases. EMD in radians, ℓ = "
-            f"{LENGTH:g} m, of at most {PAIRS} pairs. P–C area: under precision against coverage. "
+            f"An object fits when at least {FITS_SUCCESSES} of its first "
+            f"{min(stamp.candidates, FITS_CANDIDATES)} antipodal candidates hold in physics; the "
+            f"positives are all that hold of {stamp.candidates}. Coverage: within 1 cm and 15° of "
+            "a grasp, the centimetre between tool centre points or, stricter, between bases. EMD "
+            f"in radians, ℓ = {LENGTH:g} m, of at most {PAIRS} pairs, over the {self.matched} "
+            "objects that fit and got grasps. P–C area: under precision against coverage. "
             "Intervals: 95 %, over objects.",
             f"Gripper {stamp.gripper}, source {stamp.source}, {stamp.samples} grasps an object, "
             f"seed {stamp.seed}; {physics}.",
@@ -338,19 +356,32 @@ def evaluate(
         samples: grasps that the source is asked for, of each object.
         candidates: antipodal candidates of each object.
         seed: of everything that is drawn.
-        physics: what the report says about the simulator.
+        physics: what else the report says about the simulator, e.g. the density; protocol and
+            friction it takes from the trials.
         labels: gives an object's candidates with their `success`, e.g. from a file; made by
             `label_candidates` unless given.
 
     Raises:
-        InputError: there is no object, a number is out of range, or the source gives grasps of
-            another gripper, or more than it was asked for.
+        InputError: there is no object, or one twice; a number is out of range; the source gives
+            grasps of another gripper, or more than it was asked for; or the labels come from
+            another protocol or friction than the trials.
     """
     if not objects or samples < 1 or candidates < 1 or seed < 0:
         raise InputError(
             "an evaluation needs at least 1 object, 1 sample, 1 candidate and seed 0, got "
             f"{len(objects)} objects, {samples} samples, {candidates} candidates and seed {seed}"
         )
+    names: dict[str, str] = {}
+    for obj in objects:
+        if obj.sha256 in names:
+            raise InputError(
+                f"{obj.file or obj.name} has the same geometry as {names[obj.sha256]}, expected "
+                "each object once"
+            )
+        names[obj.sha256] = obj.file or obj.name
+    physics = dict(physics or {})
+    if taken := sorted(_MEASURED & physics.keys()):
+        raise InputError(f"the trials say what {' and '.join(taken)} they have: leave it out")
     judgements = []
     for obj in objects:
         if labels is None:
@@ -359,7 +390,8 @@ def evaluate(
             labelled = labels(obj)
         grasps = source(obj, samples, generator(seed, _SOURCE, obj))
         judgements.append(_judge(obj, gripper, simulator, grasps, labelled, samples, seed))
-    stamp = Stamp(gripper.name, name, samples, candidates, seed, dict(physics or {}))
+    physics = _measured(judgements) | physics
+    stamp = Stamp(gripper.name, name, samples, candidates, seed, physics)
     return Report(tuple(judgements), _overall(judgements, seed), stamp)
 
 
@@ -438,11 +470,20 @@ def _judge(
     if labelled.success is None:
         raise InputError(f"the candidates of {obj.name} have no success, expected labelled ones")
     positives = labelled.poses[labelled.success]
+    protocol, friction = labelled.protocol, labelled.friction
     success, failures = np.zeros(0, bool), {}
     curve = covered_at_base = distance = None
     pairs = min(len(grasps), len(positives), PAIRS)
     if len(grasps):
         trials = simulator(obj, gripper, grasps.poses)
+        for quantity in sorted(_MEASURED):
+            before, now = getattr(labelled, quantity), getattr(trials, quantity)
+            if before not in (None, now):
+                raise InputError(
+                    f"the candidates of {obj.name} were tried with {quantity} {before}, but the "
+                    f"grasps with {now}"
+                )
+        protocol, friction = trials.protocol, trials.friction
         success = trials.success
         reasons, counts = np.unique(trials.failure[~success], return_counts=True)
         failures = dict(zip(reasons.tolist(), counts.tolist(), strict=True))
@@ -469,7 +510,19 @@ def _judge(
         distance=distance,
         pairs=pairs,
         reason=grasps.reason,
+        protocol=protocol,
+        friction=friction,
     )
+
+
+def _measured(judgements: Sequence[Judgement]) -> dict[str, Any]:
+    """Protocol and friction of the trials; several of either where objects differ."""
+    found: dict[str, Any] = {}
+    for quantity in ("protocol", "friction"):
+        every = {getattr(each, quantity) for each in judgements} - {None}
+        if every:
+            found[quantity] = every.pop() if len(every) == 1 else sorted(every)
+    return found
 
 
 def _overall(judgements: Sequence[Judgement], seed: int) -> dict[str, Estimate | float]:

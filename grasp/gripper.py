@@ -6,9 +6,10 @@ the closing direction. The fingers are mirror images in x, and each moves by hal
 
 from __future__ import annotations
 
-import math
 import os
+import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from grasp.formats.documents import kind_of
 from pcdiff.errors import InputError
 
 SHIPPED = Path(__file__).parent / "grippers"
@@ -26,6 +28,9 @@ _KEYS = {
 }  # fmt: skip
 _FINGER_KEYS = {"pad", "boxes"}
 _BOX_KEYS = {"centre", "half_extents"}
+
+# The name enters the names of files.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 MAXIMUM_LENGTH = 2.0
 """Metres. A gripper with a longer dimension is taken for one in another unit."""
@@ -49,7 +54,7 @@ class Gripper:
     """A parallel jaw in its base frame: +z is the approach, +x the closing direction.
 
     Args:
-        name: What grasp files call it.
+        name: What grasp files call it: letters, digits, `.`, `_` and `-`.
         stroke: The largest opening between the pads, metres.
         max_force: The largest force of the fingers on an object between them, newtons.
         mass: Of the whole gripper, kilograms.
@@ -138,10 +143,20 @@ class Gripper:
         Args:
             width: The opening between the pads, 0 to `stroke`, metres.
         """
-        boxes = self.boxes(width)
-        vertices = [box.centre + _CORNERS * box.half_extents for box in boxes]
-        faces = [_FACES + len(_CORNERS) * index for index in range(len(boxes))]
-        return np.concatenate(vertices), np.concatenate(faces)
+        return box_mesh(self.boxes(width))
+
+
+def box_mesh(
+    boxes: Sequence[Box],
+) -> tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]:
+    """Boxes as one triangle mesh; faces are counter-clockwise from outside.
+
+    Args:
+        boxes: At least one.
+    """
+    vertices = [box.centre + _CORNERS * box.half_extents for box in boxes]
+    faces = [_FACES + len(_CORNERS) * index for index in range(len(boxes))]
+    return np.concatenate(vertices), np.concatenate(faces)
 
 
 def load_gripper(name_or_path: str | os.PathLike[str]) -> Gripper:
@@ -166,24 +181,33 @@ def load_gripper(name_or_path: str | os.PathLike[str]) -> Gripper:
         path = SHIPPED / f"{name_or_path}.toml"
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+    except UnicodeDecodeError as error:
+        raise InputError(f"cannot read the gripper file {path}: it is not UTF-8 text") from error
+    except (OSError, ValueError) as error:  # a path with a NUL is a ValueError
+        reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"cannot read the gripper file {path}: {reason}") from error
     try:
         entries = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"the gripper file {path} is not TOML: {error}") from error
+    except ValueError as error:  # an integer of thousands of digits
+        raise InputError(f"the gripper file {path} has an unreadable value: {error}") from error
+    except RecursionError as error:
+        raise InputError(f"the gripper file {path} has values that are nested too deep") from error
     return _gripper(entries, f"the gripper file {path}")
 
 
 def _gripper(entries: dict[str, Any], source: str) -> Gripper:
     _check_keys(entries, _KEYS, source)
     name = entries["name"]
-    if not isinstance(name, str) or not name.strip():
-        raise InputError(f"{source}: name must be a text, got {name!r}")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InputError(
+            f"{source}: name must be a text of at most 64 letters, digits, '.', '_' and '-', the "
+            f"first a letter or digit, got {kind_of(name)}"
+        )
     finger = entries["finger"]
     if not isinstance(finger, dict):
-        raise InputError(f"{source}: finger must be a table, got {finger!r}")
+        raise InputError(f"{source}: finger must be a table, got {kind_of(finger)}")
     _check_keys(finger, _FINGER_KEYS, f"{source}: finger")
     finger_boxes = _boxes(finger["boxes"], f"{source}: finger.boxes")
     begin, end = (float(z) for z in _array(finger["pad"], (2,), f"{source}: finger.pad"))
@@ -194,6 +218,14 @@ def _gripper(entries: dict[str, Any], source: str) -> Gripper:
         raise InputError(
             f"{source}: the finger's boxes must begin at x = 0, where the closed pads meet, "
             f"not at {inside:g} m"
+        )
+    touching = [box for box in finger_boxes if box.centre[0] - box.half_extents[0] < 1e-6]
+    low = min(float(box.centre[2] - box.half_extents[2]) for box in touching)
+    high = max(float(box.centre[2] + box.half_extents[2]) for box in touching)
+    if begin < low - 1e-6 or end > high + 1e-6:
+        raise InputError(
+            f"{source}: finger.pad must lie on the boxes that begin at x = 0, which reach from "
+            f"z = {low:g} to {high:g} m, got [{begin:g}, {end:g}]"
         )
     return Gripper(
         name=name,
@@ -223,37 +255,55 @@ def _check_keys(entries: dict[str, Any], expected: set[str], source: str) -> Non
 
 
 def _positive(value: Any, what: str, largest: float, unit: str) -> float:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (number and math.isfinite(value) and 0 < value <= largest):
-        raise InputError(f"{what} must be above 0 and at most {largest:g} {unit}, got {value!r}")
+    if not (_is_number(value) and 0 < value <= largest):  # NaN is not
+        raise InputError(
+            f"{what} must be above 0 and at most {largest:g} {unit}, got {kind_of(value)}"
+        )
     return float(value)
 
 
 def _array(value: Any, shape: tuple[int | None, ...], what: str) -> np.ndarray:
     """A read-only float64 array of lengths in metres; None in the shape is any length above 0."""
     wanted = " x ".join("n" if size is None else str(size) for size in shape)
-    try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{what} must be {wanted} numbers, got {value!r}") from error
-    fits = array.ndim == len(shape) and all(
-        got > 0 and wanted in (None, got) for got, wanted in zip(array.shape, shape, strict=True)
-    )
-    if not fits:
-        got = " x ".join(map(str, array.shape)) or "one number"
-        raise InputError(f"{what} must be {wanted} numbers, got {got}")
-    if not (np.abs(array) <= MAXIMUM_LENGTH).all():  # NaN too
+    if not _is_array(value, shape):
+        raise InputError(f"{what} must be {wanted} numbers, got {_shown(value)}")
+    if not _is_within(value, MAXIMUM_LENGTH):
         raise InputError(
-            f"{what} must be finite and within {MAXIMUM_LENGTH:g} metres, got {array.tolist()}"
+            f"{what} must be finite and within {MAXIMUM_LENGTH:g} metres, got {_shown(value)}"
         )
+    array = np.array(value, dtype=np.float64)
     array.flags.writeable = False
     return array
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_array(value: Any, shape: tuple[int | None, ...]) -> bool:
+    if not shape:
+        return _is_number(value)
+    fits = isinstance(value, list) and len(value) > 0 and shape[0] in (None, len(value))
+    return fits and all(_is_array(entry, shape[1:]) for entry in value)
+
+
+def _is_within(value: Any, largest: float) -> bool:
+    """Before it becomes an array, as integers may be beyond float64."""
+    if isinstance(value, list):
+        return all(_is_within(entry, largest) for entry in value)
+    return -largest <= value <= largest  # NaN is not
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list) and 0 < len(value) <= 3:
+        return f"[{', '.join(map(kind_of, value))}]"
+    return kind_of(value)
 
 
 def _boxes(value: Any, what: str) -> tuple[Box, ...]:
     tables = isinstance(value, list) and value and all(isinstance(box, dict) for box in value)
     if not tables:
-        raise InputError(f"{what} must be a list of boxes, got {value!r}")
+        raise InputError(f"{what} must be a list of boxes, got {kind_of(value)}")
     boxes = []
     for index, entries in enumerate(value):
         which = f"{what}[{index}]"

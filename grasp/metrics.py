@@ -188,11 +188,13 @@ def pose_distances(
         length: ℓ, metres per radian.
 
     Raises:
-        InputError: `length` is not positive.
+        InputError: `length` is not positive, or a pose is not finite.
     """
     from scipy.spatial.distance import cdist
 
     _check_length(length)
+    _check_finite("poses", a)
+    _check_finite("poses", b)
     # ‖R − R'‖_F = √8·sin(θ/2) for the angle θ of RᵀR'. Distances, not products: exact near 0.
     flat_a = a[:, :3, :3].reshape(len(a), 9)
     straight = cdist(flat_a, b[:, :3, :3].reshape(len(b), 9))
@@ -252,7 +254,8 @@ def earth_movers_distance(
         length: ℓ, metres per radian.
 
     Raises:
-        InputError: the sets are empty or differ in size, or `length` is not positive.
+        InputError: the sets are empty or differ in size, `length` is not positive, or a pose is
+            not finite.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -294,11 +297,13 @@ def first_cover(
         Places counted from 0; `len(samples)` for a positive that no sample covers.
 
     Raises:
-        InputError: a distance is negative or not finite.
+        InputError: a distance is negative or not finite, or a pose is not finite.
     """
     from scipy.spatial import cKDTree
 
     _check_thresholds(translation, rotation)
+    _check_finite("samples", samples)
+    _check_finite("positives", positives)
     first = np.full(len(positives), len(samples))
     if not len(samples):
         return first
@@ -331,7 +336,8 @@ def coverage(
         rotation: radians.
 
     Raises:
-        InputError: there are no positives, or a distance is negative or not finite.
+        InputError: there are no positives, a distance is negative or not finite, or a pose is not
+            finite.
     """
     _check_some("positives", positives)
     first = first_cover(samples, positives, translation, rotation)
@@ -377,10 +383,16 @@ def precision_coverage_curve(
         rotation: radians.
 
     Raises:
-        InputError: there are no samples or no positives, or a distance is negative or not finite.
+        InputError: there are no samples or no positives, `success` has another length, a distance
+            is negative or not finite, or a pose is not finite.
     """
     _check_some("samples", samples)
     _check_some("positives", positives)
+    if success.shape != (len(samples),):
+        raise InputError(
+            f"there must be one success for each of the {len(samples)} samples, "
+            f"got shape {success.shape}"
+        )
     first = first_cover(samples, positives, translation, rotation)
     covered = np.bincount(first, minlength=len(samples) + 1)[: len(samples)].cumsum()
     held = success.cumsum()
@@ -407,11 +419,12 @@ def thin(
         Places in ascending order.
 
     Raises:
-        InputError: a distance is negative or not finite.
+        InputError: a distance is negative or not finite, or a pose is not finite.
     """
     from scipy.spatial import cKDTree
 
     _check_thresholds(translation, rotation)
+    _check_finite("poses", poses)
     if not len(poses):
         return np.empty(0, np.int64)
     tree = cKDTree(poses[:, :3, 3])
@@ -433,6 +446,14 @@ def thin(
 def _check_some(name: str, values: np.ndarray) -> None:
     if not len(values):
         raise InputError(f"{name} must not be empty")
+
+
+def _check_finite(name: str, poses: np.ndarray) -> None:
+    if poses.ndim != 3 or poses.shape[1:] != (4, 4):
+        raise InputError(f"{name} must be of shape (n, 4, 4), got {poses.shape}")
+    finite = np.isfinite(poses).all(axis=(1, 2))
+    if not finite.all():
+        raise InputError(f"{name} must be finite, but pose {finite.argmin()} is not")
 
 
 def _check_confidence(confidence: float) -> None:

@@ -100,10 +100,9 @@ def orient_outward(
         np.where(np.concatenate([cosines, votes[sure]]) < 0, -1, 1),
         np.concatenate([np.maximum(1 - np.abs(cosines), 0), np.zeros(len(sure))]),
     )
-    outside, signs = signs[-1], signs[:-1]
+    signs = signs[:-1]
     balance = np.bincount(pieces[:-1], signs * votes, minlength=pieces.max() + 1)
     turned = np.where(balance < 0, -1, 1)
-    turned[pieces[-1]] = outside
     return normals * (signs * turned[pieces[:-1]])[:, None]
 
 
@@ -111,18 +110,21 @@ def _votes(
     points: Float[np.ndarray, "points 3"], normals: Float[np.ndarray, "points 3"]
 ) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
     """Sums, over the directions that see a point, of the cosine to its normal and of its size."""
-    from scipy.spatial import ConvexHull
+    from scipy.spatial import ConvexHull, QhullError
 
     votes, cast = np.zeros(len(points)), np.zeros(len(points))
     thinned = np.arange(0, len(points), -(-len(points) // HULL_POINTS))
     looked_at = points[thinned] - (points.min(axis=0) + points.max(axis=0)) / 2
     radius = np.linalg.norm(looked_at, axis=1).max()
-    for direction in _directions(VIEWS):
+    for direction in directions(VIEWS):
         offsets = looked_at - VIEW_DISTANCE * radius * direction
         distances = np.linalg.norm(offsets, axis=1, keepdims=True)
         # Mirrored in a sphere around the viewer, what was nearest lies on the convex hull.
         mirrored = offsets * (2 * FLIP_RADIUS * distances.max() / distances - 1)
-        corners = ConvexHull(np.vstack([mirrored, np.zeros(3)])).vertices
+        try:
+            corners = ConvexHull(np.vstack([mirrored, np.zeros(3)])).vertices
+        except QhullError:  # all in one plane with the viewer, who sees no side of it
+            continue
         seen = corners[corners < len(thinned)]
         cosines = -np.einsum("ni,ni->n", normals[thinned[seen]], (offsets / distances)[seen])
         votes[thinned[seen]] += cosines
@@ -130,8 +132,12 @@ def _votes(
     return votes, cast
 
 
-def _directions(count: int) -> Float[np.ndarray, "count 3"]:
-    """Directions that are spread evenly: a spiral around the sphere by the golden angle."""
+def directions(count: int) -> Float[np.ndarray, "count 3"]:
+    """Directions that are spread evenly: a spiral around the sphere by the golden angle.
+
+    Args:
+        count: how many.
+    """
     height = 1 - (2 * np.arange(count) + 1) / count
     angle = np.pi * (3 - np.sqrt(5)) * np.arange(count)
     level = np.sqrt(1 - height**2)
@@ -165,8 +171,8 @@ def propagate_signs(
     small, large = np.minimum(heads, tails), np.maximum(heads, tails)
     order = np.lexsort((costs, large, small))
     small, large, costs, agreement = small[order], large[order], costs[order], agreement[order]
-    first = np.append(True, (small[1:] != small[:-1]) | (large[1:] != large[:-1]))
-    first &= small != large
+    first = small != large
+    first[1:] &= (small[1:] != small[:-1]) | (large[1:] != large[:-1])
     small, large, costs, agreement = small[first], large[first], costs[first], agreement[first]
 
     # A sparse graph takes a cost of 0 for no edge.

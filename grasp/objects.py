@@ -26,7 +26,8 @@ from grasp.geometry_files import (
     read_geometry,
     read_obj_objects,
 )
-from grasp.normals import NEIGHBOURS, estimate_normals, propagate_signs
+from grasp.normals import CONFIDENCE, NEIGHBOURS, directions, estimate_normals, propagate_signs
+from grasp.rays import Target
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,11 +40,21 @@ MAXIMUM_EXTENT = 3.0
 TYPICAL_EXTENT = 0.15
 """Metres: the longest side of an object for one hand; it ranks the units that a file may be in."""
 
+PARTS_WITHIN = 0.05
+"""Of a mesh's longest side: how far its box and that of its convex parts may differ. An approximate
+decomposition is a few hundredths off, one in another unit or frame is far off."""
+
 MAXIMUM_COORDINATE = 1e9
 """Metres from the origin, beyond which areas and volumes are not computed."""
 
 DEPTH_IMAGES = (".npz", ".png")
 """The endings of depth images."""
+
+LOOKS = 4096
+"""Places on an open mesh from which its outside is looked for, evenly by area."""
+
+LOOK_DIRECTIONS = 64
+"""In which they are."""
 
 Part = tuple[np.ndarray, np.ndarray]
 
@@ -68,6 +79,8 @@ class Object:
         sha256: Of the geometry after scaling (hexadecimal): equal for equal arrays, whatever file
             they came from.
         parts: Exact convex parts as (vertices, faces), if they are known.
+        sided: For each face whether it is known which of its sides is outside; where not, as in a
+            sheet, both may be touched. None for a cloud.
     """
 
     name: str
@@ -78,6 +91,7 @@ class Object:
     scale: float
     sha256: str
     parts: tuple[Part, ...] | None = None
+    sided: Bool[np.ndarray, " faces"] | None = None
 
     @classmethod
     def from_mesh(
@@ -94,7 +108,8 @@ class Object:
 
         Equal vertices become one; faces without area and vertices without faces are removed. A
         closed surface is turned outside out as a whole; if neighbouring faces contradict one
-        another, each of its pieces is.
+        another, each of its pieces is. Of an open one each piece is turned to the side that sees
+        more of the surroundings, and stays as it is where both see about the same.
 
         Args:
             vertices: In the unit that `scale` turns into metres.
@@ -105,14 +120,15 @@ class Object:
             scale: Metres in a unit of the vertices.
 
         Raises:
-            InputError: A number is not finite, an index has no vertex, or there is no area.
+            InputError: A number is not finite, an index has no vertex, there is no area, or the
+                arrays are of another shape or kind.
         """
-        vertices, faces = _clean_mesh(vertices, faces, scale, file or name)
+        vertices, faces, sided = _clean_mesh(vertices, faces, scale, file or name)
         scaled = None
         if parts is not None:
             scaled = tuple((_frozen(v * scale), _frozen(f.astype(np.int64))) for v, f in parts)
         digest = _content_hash(vertices, faces)
-        return cls(name, vertices, faces, None, file, scale, digest, scaled)
+        return cls(name, vertices, faces, None, file, scale, digest, scaled, sided)
 
     @classmethod
     def from_points(
@@ -138,14 +154,19 @@ class Object:
             scale: Metres in a unit of the points.
 
         Raises:
-            InputError: A number is not finite, a normal has another length than 1, or the points
-                are fewer than `NEIGHBOURS` or on one line.
+            InputError: A number is not finite, a normal has another length than 1, the points are
+                fewer than `NEIGHBOURS` or on one line, or the arrays are of another shape or kind.
         """
         what = file or name
         points = _checked_positions(points, scale, what, "point")
         if normals is None:
             points = points[np.sort(_first_of_equals(points)[0])]
         else:
+            if normals.shape != points.shape:
+                raise InputError(
+                    f"{what} must have one normal a point, got normals of shape {normals.shape} "
+                    f"for points of shape {points.shape}"
+                )
             lengths = np.linalg.norm(normals, axis=1)
             wrong = ~(np.abs(lengths - 1) < 0.01)  # NaN too
             if wrong.any():
@@ -212,6 +233,16 @@ class Object:
         areas = np.linalg.norm(_area_vectors(triangles), axis=1)
         return origin + areas @ sums / (3 * areas.sum())
 
+    @cached_property
+    def face_normals(self) -> Float[np.ndarray, "faces 3"]:
+        """Outward and of length 1, of each face of a mesh.
+
+        Raises:
+            InputError: It is a point cloud.
+        """
+        vectors = _area_vectors(self.vertices[self._triangles()])
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
     def surface(
         self, count: int, rng: np.random.Generator
     ) -> tuple[Float[np.ndarray, "count 3"], Float[np.ndarray, "count 3"]]:
@@ -228,16 +259,26 @@ class Object:
         if self.normals is not None:
             chosen = rng.choice(len(self.vertices), count, replace=count > len(self.vertices))
             return self.vertices[chosen], self.normals[chosen]
+        points, face = self.surface_faces(count, rng)
+        return points, self.face_normals[face]
+
+    def surface_faces(
+        self, count: int, rng: np.random.Generator
+    ) -> tuple[Float[np.ndarray, "count 3"], Int[np.ndarray, " count"]]:
+        """The points that `surface` draws on a mesh, each with the face that it is on.
+
+        Args:
+            count: How many.
+            rng: The source of randomness.
+
+        Raises:
+            InputError: It is a point cloud.
+        """
         triangles = self.vertices[self._triangles()]
-        vectors = _area_vectors(triangles)
-        areas = np.linalg.norm(vectors, axis=1)
-        cumulative = np.cumsum(areas)
-        face = np.searchsorted(cumulative, rng.uniform(0, cumulative[-1], count), side="right")
-        face = np.minimum(face, len(areas) - 1)
+        cumulative = np.cumsum(np.linalg.norm(_area_vectors(triangles), axis=1))
+        face = _faces_at(cumulative, rng.uniform(0, cumulative[-1], count))
         root, share = np.sqrt(rng.uniform(size=count)), rng.uniform(size=count)
-        weights = np.stack([1 - root, root * (1 - share), root * share], axis=1)
-        points = np.einsum("nk,nki->ni", weights, triangles[face])
-        return points, vectors[face] / areas[face, None]
+        return _on_triangles(triangles[face], root, share), face
 
     def mesh(self) -> trimesh.Trimesh:
         """A new trimesh of the same vertices and faces.
@@ -287,8 +328,8 @@ def load_object(
 
     Raises:
         InputError: The file is missing, damaged, too large or of another format; its geometry is
-            empty, without area or not finite; its size is absurd in metres; or an argument does
-            not go with it.
+            empty, without area or not finite; its size is absurd in metres; its parts are
+            elsewhere or of another size; or an argument does not go with it.
     """
     path = Path(path)
     ending = path.suffix.lower()
@@ -338,6 +379,7 @@ def load_object(
             scale=factor,
         )
     _check_extent(loaded, scale)
+    _check_parts(loaded)
     return loaded
 
 
@@ -345,9 +387,13 @@ def _file(given: str | os.PathLike[str] | np.ndarray | None) -> Path | np.ndarra
     return given if given is None or isinstance(given, np.ndarray) else Path(given)
 
 
+def _sidecar(path: Path) -> Path:
+    return path.with_suffix(".parts.obj")
+
+
 def _parts_beside(path: Path) -> tuple[Part, ...] | None:
     """The convex parts in the sidecar of an OBJ file, if it has one."""
-    sidecar = path.with_suffix(".parts.obj")
+    sidecar = _sidecar(path)
     if path.suffix.lower() != ".obj" or not sidecar.is_file():
         return None
     parts = tuple(read_obj_objects(sidecar))
@@ -365,6 +411,11 @@ def _checked_positions(
     positions: np.ndarray, scale: float, what: str, thing: str
 ) -> Float[np.ndarray, "positions 3"]:
     """Positions in metres."""
+    if positions.ndim != 2 or positions.shape[1] != 3 or positions.dtype.kind not in "fiu":
+        raise InputError(
+            f"{what} must have its {thing} positions as numbers of shape (n, 3), "
+            f"got {positions.dtype} of shape {positions.shape}"
+        )
     if not np.isfinite(positions).all():
         raise InputError(f"{what} has a {thing} that is not finite")
     farthest = float(np.abs(positions).max(initial=0)) * scale
@@ -378,10 +429,15 @@ def _checked_positions(
 
 def _clean_mesh(
     vertices: np.ndarray, faces: np.ndarray, scale: float, what: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """The mesh with each position once and no face without area, turned outside out."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each position once, the faces with area turned outside out, and which of them are sided."""
     if not len(faces):
         raise InputError(f"{what} is a mesh without faces")
+    if faces.ndim != 2 or faces.shape[1] != 3 or faces.dtype.kind not in "iu":
+        raise InputError(
+            f"{what} must have triangles as whole numbers of shape (n, 3), "
+            f"got {faces.dtype} of shape {faces.shape}"
+        )
     check_corners(what, vertices, faces)
     vertices = _checked_positions(vertices, scale, what, "vertex")
     first, inverse = _first_of_equals(vertices)
@@ -394,33 +450,83 @@ def _clean_mesh(
         raise InputError(f"{what} is a mesh without area")
     used, faces = np.unique(faces, return_inverse=True)
     vertices, faces = vertices[used], faces.reshape(-1, 3)
-    return _frozen(vertices), _frozen(_outside_out(vertices, faces))
+    faces, sided = _outside_out(vertices, faces)
+    return _frozen(vertices), _frozen(faces), _frozen(sided)
 
 
-def _outside_out(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """The faces of a closed surface, counter-clockwise seen from outside; else as they are."""
+def _outside_out(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The faces counter-clockwise seen from outside, and of which that is known."""
     volumes = np.linalg.det(vertices[faces] - vertices.mean(axis=0))
     if _is_closed(faces):
         # One shell inside another is a cavity and stays inside out, so all are judged as one.
-        return faces[:, ::-1] if volumes.sum() < 0 else faces
+        return faces[:, ::-1] if volumes.sum() < 0 else faces, np.ones(len(faces), bool)
     heads, tails = faces, np.roll(faces, -1, axis=1)
     sides = (np.minimum(heads, tails) * len(vertices) + np.maximum(heads, tails)).reshape(-1)
     order = np.argsort(sides, kind="stable")
-    if len(sides) % 2 or not _comes_in_pairs(sides[order]):
-        return faces
+    _, first, number = np.unique(sides[order], return_index=True, return_counts=True)
+    pairs = first[number == 2]
     # Two faces agree when they run through their common edge in opposite directions.
     face, forward = order // 3, (heads < tails).reshape(-1)[order]
-    agreement = np.where(forward[::2] != forward[1::2], 1, -1)
+    agreement = np.where(forward[pairs] != forward[pairs + 1], 1, -1)
     signs, pieces = propagate_signs(
-        len(faces), face[::2], face[1::2], agreement, np.zeros(len(agreement))
+        len(faces), face[pairs], face[pairs + 1], agreement, np.zeros(len(agreement))
     )
-    signs = np.where(np.bincount(pieces, signs * volumes)[pieces] < 0, -signs, signs)
-    return np.where(signs[:, None] < 0, faces[:, ::-1], faces)
+    if (number == 2).all():
+        balance, sure = np.bincount(pieces, signs * volumes), np.ones(pieces.max() + 1, bool)
+        turned = np.where(balance < 0, -1, 1)
+    else:
+        balance, cast = _views_of_the_sides(vertices, faces, signs, pieces)
+        sure = np.abs(balance) > CONFIDENCE * cast
+        as_given = np.where(np.bincount(pieces, signs) < 0, -1, 1)
+        turned = np.where(sure, np.sign(balance).astype(np.int64), as_given)
+    signs = signs * turned[pieces]
+    return np.where(signs[:, None] < 0, faces[:, ::-1], faces), sure[pieces]
 
 
-def _comes_in_pairs(values: np.ndarray) -> bool:
-    """Whether each of the sorted values is there twice."""
-    return bool((values[::2] == values[1::2]).all() and (values[2::2] != values[:-2:2]).all())
+def _views_of_the_sides(
+    vertices: np.ndarray, faces: np.ndarray, signs: np.ndarray, pieces: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """How much more the front of each piece sees of the surroundings than its back, and both.
+
+    The sums, over directions in which a place on the piece sees past the mesh, of the cosine to
+    the normal and of its size. Nothing is random, so that a mesh is always turned the same way.
+    """
+    triangles = vertices[faces]
+    vectors = _area_vectors(triangles)
+    areas = np.linalg.norm(vectors, axis=1)
+    cumulative = np.cumsum(areas)
+    index = np.arange(LOOKS) + 0.5
+    face = _faces_at(cumulative, index / LOOKS * cumulative[-1])
+    # Multiples of irrational numbers spread evenly (Kronecker's sequence).
+    root, share = np.sqrt(index * math.sqrt(2) % 1), index * math.sqrt(3) % 1
+    places = _on_triangles(triangles[face], root, share)
+    normals = vectors[face] / areas[face, None] * signs[face, None]
+    off = 1e-5 * float(np.linalg.norm(np.ptp(vertices, axis=0)))
+    target = Target(vertices, faces)
+    votes, cast = np.zeros(LOOKS), np.zeros(LOOKS)
+    for direction in directions(LOOK_DIRECTIONS):
+        cosine = normals @ direction
+        starts = places + off * np.sign(cosine)[:, None] * normals
+        free = ~target.is_hit(starts, np.tile(direction, (LOOKS, 1)))
+        votes += free * cosine
+        cast += free * np.abs(cosine)
+    count = pieces.max() + 1
+    return (
+        np.bincount(pieces[face], votes, minlength=count),
+        np.bincount(pieces[face], cast, minlength=count),
+    )
+
+
+def _faces_at(cumulative: np.ndarray, areas: np.ndarray) -> np.ndarray:
+    """The faces in which the sum of areas passes these."""
+    face = np.searchsorted(cumulative, areas, side="right")
+    return np.minimum(face, len(cumulative) - 1)
+
+
+def _on_triangles(triangles: np.ndarray, root: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """A point on each triangle; uniform where the square of `root` and `share` are in [0, 1]."""
+    weights = np.stack([1 - root, root * (1 - share), root * share], axis=1)
+    return np.einsum("nk,nki->ni", weights, triangles)
 
 
 def _first_of_equals(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -482,3 +588,18 @@ def _check_extent(loaded: Object, scale: float, otherwise: str = "") -> None:
         f"{loaded.file} would be {longest:.3g} m long, expected {MINIMUM_EXTENT:g} to "
         f"{MAXIMUM_EXTENT:g} m: {advice}{otherwise}"
     )
+
+
+def _check_parts(loaded: Object) -> None:
+    """Refuse parts that cannot be those of the mesh, as when only one of both files was changed."""
+    if loaded.parts is None or loaded.file is None:
+        return
+    vertices = np.vstack([vertices for vertices, _ in loaded.parts])
+    bounds = np.stack([vertices.min(axis=0), vertices.max(axis=0)])
+    off, longest = float(np.abs(bounds - loaded.bounds).max()), float(loaded.extent.max())
+    if not off <= PARTS_WITHIN * longest:
+        raise InputError(
+            f"the parts in {_sidecar(Path(loaded.file))} are not those of {loaded.file}: their "
+            f"bounds differ by {off:.3g} m for a mesh {longest:.3g} m long, expected at most "
+            f"{PARTS_WITHIN:.0%} of that"
+        )

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from grasp.gripper import Box, Gripper
+from grasp.gripper import Box, Gripper, box_mesh
 from grasp.objects import Object
 from pcdiff.pictures import Colour, Image, Mesh, Part, Spheres, Vector, frame, render
 
@@ -67,27 +67,15 @@ def draw_grasps(
     """
     if style is None:
         style = "hand" if len(poses) <= _MOST_HANDS else "fork"
-    shape = hand_mesh if style == "hand" else fork_mesh
     parts: list[Part] = [_object_part(obj)]
     for index, pose in enumerate(poses):
         open_by = gripper.stroke if opening is None else float(opening[index])
-        vertices, faces = shape(gripper, min(max(open_by, 0.0), gripper.stroke))
+        open_by = min(max(open_by, 0.0), gripper.stroke)
+        vertices, faces = gripper.mesh(open_by) if style == "hand" else fork_mesh(gripper, open_by)
         colour: Colour = UNKNOWN if colours is None else colours[index]
         parts.append(Mesh(vertices @ pose[:3, :3].T + pose[:3, 3], faces, colour))
     camera = frame(parts, direction, up=up, aspect=width / height)
     return render(parts, camera, width=width, height=height, samples=samples)
-
-
-def hand_mesh(
-    gripper: Gripper, opening: float
-) -> tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]:
-    """The gripper's boxes in its own frame.
-
-    Args:
-        gripper: the gripper.
-        opening: metres.
-    """
-    return gripper.mesh(opening)
 
 
 def fork_mesh(
@@ -108,14 +96,7 @@ def fork_mesh(
         Box(np.array([side, 0, (root + tip) / 2]), np.array([_BAR, _BAR, (tip - root) / 2])),
         Box(np.array([-side, 0, (root + tip) / 2]), np.array([_BAR, _BAR, (tip - root) / 2])),
     )
-    from trimesh.creation import box as cuboid
-
-    vertices, faces = [], []
-    for index, bar in enumerate(bars):
-        solid = cuboid(2 * bar.half_extents)
-        vertices.append(np.asarray(solid.vertices) + bar.centre)
-        faces.append(np.asarray(solid.faces) + 8 * index)
-    return np.concatenate(vertices), np.concatenate(faces)
+    return box_mesh(bars)
 
 
 def _object_part(obj: Object) -> Part:

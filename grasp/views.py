@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import pi, radians
+from math import inf, pi, radians
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,9 @@ from grasp.depth import (
     read_depth_image,
     read_npz,
 )
+from grasp.formats.record import check_poses
 from grasp.objects import Object
+from grasp.rays import Target
 from pcdiff.errors import InputError
 from pcdiff.files import atomic_write
 
@@ -173,15 +175,22 @@ def look_at(
         up: What is up in the picture. Where the camera looks along it, the object's x is.
 
     Raises:
-        InputError: The camera stands in its target.
+        InputError: The camera stands in its target, or a number is not finite or `up` is zero.
     """
     forward = target - position
     distance = np.linalg.norm(forward)
+    if not distance < inf:  # NaN too
+        raise InputError(
+            f"a camera and its target must be at finite places, got {position} and {target}"
+        )
     if not distance > 0:
         raise InputError(f"a camera must look at another point than its own, got {position}")
     forward = forward / distance
     upward = np.array(up, np.float64)
-    if np.linalg.norm(np.cross(forward, upward)) < 1e-6 * np.linalg.norm(upward):
+    length = np.linalg.norm(upward)
+    if not 0 < length < inf:
+        raise InputError(f"what is up must be a finite direction other than 0, got {list(up)}")
+    if np.linalg.norm(np.cross(forward, upward)) < 1e-6 * length:
         upward = np.array([1.0, 0.0, 0.0])
     right = np.cross(forward, upward)
     right /= np.linalg.norm(right)
@@ -234,12 +243,13 @@ def render_view(
         rng: The source of the noise.
 
     Raises:
-        InputError: The object is a point cloud, the intrinsics are not those of a camera, or there
-            is noise but no `rng`.
+        InputError: The object is a point cloud, the intrinsics are not those of a camera, the pose
+            is no rigid transform, or there is noise but no `rng`.
     """
     if obj.faces is None:
         raise InputError(f"{obj.file or obj.name} is a point cloud, expected a mesh to look at")
     check_intrinsics(intrinsics)
+    check_poses("camera", T_camera_object[None])
     vertices = obj.vertices @ T_camera_object[:3, :3].T + T_camera_object[:3, 3]
     rays = pixel_rays(intrinsics, height, width)
     depth, angle = _cast(vertices, obj.faces, rays.reshape(-1, 3))
@@ -259,28 +269,13 @@ def _cast(
 ) -> tuple[Float[np.ndarray, " rays"], Float[np.ndarray, " rays"]]:
     """Depth of the first surface on each ray (x, y, 1) from the origin, 0 if none, and its angle θ.
 
-    Embree says in single precision which triangle a ray meets; where it meets the triangle's plane
-    is then computed in double precision.
+    A ray's length in its own units is the depth.
     """
-    from embreex.mesh_construction import TriangleMesh
-    from embreex.rtcore_scene import EmbreeScene
-
-    scene = EmbreeScene(robust=True)  # no ray slips through between two triangles
-    TriangleMesh(scene=scene, vertices=vertices.astype(np.float32), indices=faces.astype(np.int32))
-    origins = np.zeros(rays.shape, np.float32)
-    hit = scene.run(origins, rays.astype(np.float32))
-    (seen,) = np.nonzero(hit >= 0)
-    corners, met = vertices[faces[hit[seen]]], rays[seen]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    slope = np.einsum("ni,ni->n", normals, met)
-    offset = np.einsum("ni,ni->n", normals, corners[:, 0])
-    # A triangle that is seen edge-on has no one depth; it lies between those of its corners.
-    nearest, farthest = corners[:, :, 2].min(axis=1), corners[:, :, 2].max(axis=1)
-    exact = np.divide(offset, slope, out=nearest.copy(), where=slope != 0)
-    cosine = np.abs(slope) / (np.linalg.norm(normals, axis=1) * np.linalg.norm(met, axis=1))
+    hits = Target(vertices, faces).first(np.zeros(rays.shape), rays)
+    cosine = np.abs(hits.slope) / np.linalg.norm(rays[hits.ray], axis=1)
     depth, angle = np.zeros(len(rays)), np.zeros(len(rays))
-    depth[seen] = np.clip(exact, nearest, farthest)
-    angle[seen] = np.arccos(np.minimum(cosine, 1))
+    depth[hits.ray] = hits.distance
+    angle[hits.ray] = np.arccos(np.minimum(cosine, 1))
     return depth, angle
 
 

@@ -8,8 +8,10 @@ import json
 import os
 import re
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -45,7 +47,8 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = app(args=given or ["--help"], standalone_mode=False)
-        sys.stdout.flush()  # a full disk behind standard output shows here, not at exit
+        with _standard_output():  # a full disk behind it shows here, not at exit
+            sys.stdout.flush()
     except InputError as error:
         code = _complain(str(error))
     except _UsageError as error:
@@ -53,7 +56,8 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
     except typer.Abort:
         code = 130
     except OSError as error:
-        code = _complain(f"{error.strerror or error}: {error.filename or 'standard output'}")
+        where = error.filename or "the system does not say of which file"
+        code = _complain(f"{error.strerror or error}: {where}")
     except MemoryError as error:
         code = _complain(f"there is not enough memory for this: {error}")
     sys.exit(code if isinstance(code, int) else 0)
@@ -63,6 +67,51 @@ def _complain(sentence: str) -> int:
     if os.environ.get("RANK", "0") == "0":  # of several processes one speaks
         typer.echo(f"error: {' '.join(sentence.split())}", err=True)
     return 2
+
+
+@contextlib.contextmanager
+def _standard_output() -> Iterator[None]:
+    """An error of the system in this context names standard output, as it would name a file."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard output") from error
+
+
+def check_file(path: Path) -> None:
+    """Raise unless a file can be written there, before work that would be lost.
+
+    Nothing is made or changed.
+
+    Args:
+        path: of the file; folders may be missing, and a file that is there may be replaced.
+
+    Raises:
+        InputError: it is there and no regular file, or its folder cannot be written into.
+    """
+    if path.exists() and not path.is_file():
+        raise InputError(f"cannot write {path}: it is there and is not a regular file")
+    check_folder(path.parent)
+
+
+def check_folder(path: Path) -> None:
+    """Raise unless files can be written into a folder, before work that would be lost.
+
+    Nothing is made or changed.
+
+    Args:
+        path: of the folder, which may be missing.
+
+    Raises:
+        InputError: it cannot be made or written into.
+    """
+    nearest = path
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    try:
+        tempfile.TemporaryFile(dir=nearest).close()
+    except OSError as error:
+        raise InputError(f"cannot write into {path}: {error.strerror or error}") from error
 
 
 class Session:
@@ -99,7 +148,8 @@ class Session:
             text: the same for a person.
         """
         if not self.as_json:
-            typer.echo(text)
+            with _standard_output():
+                typer.echo(text)
             return
         record = {
             "command": self.command,
@@ -110,7 +160,8 @@ class Session:
             "cpu_seconds": round(_cpu_seconds() - self._cpu, 3),
             "results": results,
         }
-        typer.echo(json.dumps(record, indent=2, allow_nan=False))
+        with _standard_output():
+            typer.echo(json.dumps(record, indent=2, allow_nan=False))
 
 
 def version() -> str:

@@ -44,7 +44,8 @@ ARROWS: dict[str, set[str]] = {
     "pcdiff": CORE | TOOLS | HEAD,
     "pcdiff.cli": CORE | TOOLS | HEAD,
     "pcdiff.__main__": {"pcdiff.cli"},
-    "grasp": CORE | TOOLS,
+    # Of the metrics, farthest point sampling.
+    "grasp": CORE | TOOLS | {"pcdiff.metrics"},
     "datasets": CORE | TOOLS | HEAD | {"grasp"},
     "experiments": CORE | TOOLS | HEAD | {"pcdiff.cli", "grasp", "datasets"},
 }
@@ -156,7 +157,7 @@ def test_wheel_holds_the_two_packages_and_their_data(tmp_path):
         path.relative_to(ROOT).as_posix()
         for package in ("pcdiff", "grasp")
         for path in (ROOT / package).rglob("*")
-        if path.suffix in {".py", ".typed", ".md", ".safetensors"}
+        if path.suffix in {".py", ".typed", ".md", ".safetensors", ".toml"}
     }
     assert {name.split("/")[0] for name in names} == {"pcdiff", "grasp"}
     assert {"pcdiff/py.typed", "grasp/py.typed"} <= names

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from datasets.household.catalogue import Entry, write_set
+from datasets.household.catalogue import MESHES, Entry, write_set
 from datasets.household.meshes import (
     PYBULLET_LICENCE,
     PYBULLET_SCALE,
@@ -34,7 +34,8 @@ app = application("Make a set of objects to grasp.")
 def household(
     output: Annotated[Path, typer.Option(help="The folder to write.")],
     count: Annotated[
-        int | None, typer.Option(min=1, help="How many objects. Default: 60, or all meshes.")
+        int | None,
+        typer.Option(min=1, max=10**6, help="How many objects. Default: 60, or all meshes."),
     ] = None,
     families: Annotated[
         str | None, typer.Option(help="Names with commas: mug,bowl. Default: all.")
@@ -50,12 +51,15 @@ def household(
         typer.Option(help="Metres in a unit of the meshes. Default: 1; 0.015 for --pybullet."),
     ] = None,
     licence: Annotated[
-        str, typer.Option(help="Licence of the folder's meshes, kept in the catalogue.")
-    ] = "unknown",
+        str | None,
+        typer.Option(help="Of the meshes of --meshes, for the catalogue. Default: unknown."),
+    ] = None,
     sheet: Annotated[bool, typer.Option(help="Whether to draw sheet.png.")] = True,
     labels: Annotated[
         int | None,
-        typer.Option(min=1, help="Also label so many grasps of each, as datasets.labels does."),
+        typer.Option(
+            min=1, max=10**6, help="Also label so many grasps of each, as datasets.labels does."
+        ),
     ] = None,
     gripper: Annotated[
         str | None, typer.Option(help="Of --labels: a name or a .toml file. Default: panda.")
@@ -82,13 +86,17 @@ def household(
     objects: Iterator[HouseholdObject]
     if (meshes is not None) + pybullet + (families is not None) > 1:
         raise InputError("expected at most one of --families, --meshes and --pybullet")
+    if licence is not None and meshes is None:
+        raise InputError("--licence is for --meshes: the licence of the others is known")
     if scale is not None and not 0 < scale < float("inf"):
         raise InputError(f"--scale must be a number above 0, got {scale}")
     if meshes is not None:
+        _check_apart(meshes, output)
         factor = 1.0 if scale is None else scale
         total = len(mesh_files(meshes))
         source = {"maker": "folder", "name": meshes.resolve().name, "scale": factor, "seed": seed}
         objects = objects_in(meshes, factor, seed, skipped.append)
+        licence = licence or "unknown"
     elif pybullet:
         factor = PYBULLET_SCALE if scale is None else scale
         total = len(pybullet_meshes())
@@ -130,6 +138,16 @@ def household(
         typer.echo(f"skipped: {sentence}", err=True)
     text = _text(results, entries)
     session.finish(results, text if labelled is None else f"{text}\n{labelled.text()}")
+
+
+def _check_apart(meshes: Path, output: Path) -> None:
+    """Raise if what is written would be among what is read."""
+    read, written = meshes.resolve(), (output / MESHES).resolve()
+    if written.is_relative_to(read) or read.is_relative_to(written):
+        raise InputError(
+            f"the meshes of {output} would be written among those of {meshes}: expected another "
+            "--output"
+        )
 
 
 def _text(results: dict[str, Any], entries: list[Entry]) -> str:

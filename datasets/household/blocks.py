@@ -9,7 +9,7 @@ import numpy as np
 from datasets.household.draws import Draw
 from datasets.household.shapes import (
     LYING,
-    Convex,
+    Polyhedron,
     arc,
     box,
     ellipse,
@@ -26,14 +26,14 @@ from datasets.household.shapes import (
 )
 
 
-def carton(draw: Draw) -> list[Convex]:
+def carton(draw: Draw) -> list[Polyhedron]:
     """A closed box: one cuboid."""
     draw.material("filled carton", "filled carton", "wood", "hollow plastic")
     size = [draw.spread(side, 0.018, 0.14) for side in ("width", "depth", "height")]
     return [box((0, 0, 0), size)]
 
 
-def rounded_block(draw: Draw) -> list[Convex]:
+def rounded_block(draw: Draw) -> list[Polyhedron]:
     """A block with rounded upright edges: a bar of soap, a telephone, a remote control."""
     draw.material("appliance", "plastic", "rubber", "wood")
     width = draw.spread("width", 0.03, 0.085)
@@ -51,7 +51,7 @@ def rounded_block(draw: Draw) -> list[Convex]:
     ]
 
 
-def crate(draw: Draw) -> list[Convex]:
+def crate(draw: Draw) -> list[Polyhedron]:
     """An open box: a floor and four thin walls."""
     draw.material("plastic", "wood", "filled carton")
     width, depth = draw.spread("width", 0.05, 0.16), draw.spread("depth", 0.05, 0.16)
@@ -67,7 +67,7 @@ def crate(draw: Draw) -> list[Convex]:
     ]
 
 
-def l_shape(draw: Draw) -> list[Convex]:
+def l_shape(draw: Draw) -> list[Polyhedron]:
     """Two bars at a right angle, lying or standing."""
     draw.material("wood", "plastic", "aluminium")
     thick = draw.spread("thickness", 0.012, 0.045)
@@ -81,7 +81,7 @@ def l_shape(draw: Draw) -> list[Convex]:
     return _standing_or_lying(draw, bars)
 
 
-def t_shape(draw: Draw) -> list[Convex]:
+def t_shape(draw: Draw) -> list[Polyhedron]:
     """A bar across the end of another."""
     draw.material("wood", "plastic", "aluminium")
     thick = draw.spread("thickness", 0.012, 0.04)
@@ -96,7 +96,7 @@ def t_shape(draw: Draw) -> list[Convex]:
     return _standing_or_lying(draw, bars)
 
 
-def ring(draw: Draw) -> list[Convex]:
+def ring(draw: Draw) -> list[Polyhedron]:
     """A flat ring, a roll of tape or a torus."""
     draw.material("plastic", "wood", "rubber", "filled carton")
     inner = draw.spread("inner_radius", 0.01, 0.045)
@@ -108,7 +108,7 @@ def ring(draw: Draw) -> list[Convex]:
     return revolve(np.add(ellipse(wide, wide, 8), (inner + wide / 2, wide / 2)), 24)
 
 
-def dumbbell(draw: Draw) -> list[Convex]:
+def dumbbell(draw: Draw) -> list[Polyhedron]:
     """A bar between two discs, hexagons or balls: a weight, a spool, a toy."""
     draw.material("plastic", "rubber", "wood", "hollow plastic")
     bar, length = draw.uniform("bar", 0.007, 0.018), draw.uniform("length", 0.03, 0.1)
@@ -128,7 +128,7 @@ def dumbbell(draw: Draw) -> list[Convex]:
     return mapped(shape, LYING)
 
 
-def banana(draw: Draw) -> list[Convex]:
+def banana(draw: Draw) -> list[Polyhedron]:
     """A bent fruit that tapers at both ends."""
     draw.material("fruit")
     thick = draw.uniform("thickness", 0.024, 0.04)
@@ -139,7 +139,7 @@ def banana(draw: Draw) -> list[Convex]:
     return sweep(np.insert(path, 2, 0.0, axis=1), ellipse(thick, thick, 10), (0, 0, 1), scales)
 
 
-def animal(draw: Draw) -> list[Convex]:
+def animal(draw: Draw) -> list[Polyhedron]:
     """A toy animal: a body on four legs, a neck, a head with ears and a tail."""
     draw.material("wood", "plastic", "hollow plastic", "rubber")
     length, width = draw.uniform("length", 0.06, 0.12), draw.uniform("width", 0.03, 0.06)
@@ -163,10 +163,10 @@ def animal(draw: Draw) -> list[Convex]:
     return solid + sweep(tail, ellipse(0.008, 0.008, 6), (0, 1, 0))
 
 
-def toy(draw: Draw) -> list[Convex]:
+def toy(draw: Draw) -> list[Polyhedron]:
     """Two to five primitives, each grown out of an earlier one along an axis."""
     draw.material("wood", "plastic", "hollow plastic", "foam")
-    pieces: list[Convex] = []
+    pieces: list[Polyhedron] = []
     centres: list[np.ndarray] = []
     for index in range(draw.integer("primitives", 2, 5)):
         kind = draw.choice(f"kind_{index}", "box", "cylinder", "cone", "ball")
@@ -193,7 +193,7 @@ def toy(draw: Draw) -> list[Convex]:
     return [moved([p], centre)[0] for p, centre in zip(pieces, centres, strict=True)]
 
 
-def car(draw: Draw) -> list[Convex]:
+def car(draw: Draw) -> list[Polyhedron]:
     """A toy car: a chassis, a cabin and four wheels."""
     draw.material("wood", "plastic", "hollow plastic")
     length, width = draw.uniform("length", 0.07, 0.14), draw.uniform("width", 0.03, 0.055)
@@ -221,7 +221,7 @@ def car(draw: Draw) -> list[Convex]:
     return solid
 
 
-def headphones(draw: Draw) -> list[Convex]:
+def headphones(draw: Draw) -> list[Polyhedron]:
     """A bent band with a cup at each end, or a plain hoop without them."""
     draw.material("plastic", "hollow plastic")
     radius, stretch = draw.uniform("radius", 0.05, 0.07), draw.uniform("stretch", 1.0, 1.25)
@@ -236,7 +236,7 @@ def headphones(draw: Draw) -> list[Convex]:
     return band + lying + mapped(lying, np.diag([-1.0, 1.0, 1.0]))
 
 
-def _reach(piece: Convex, direction: np.ndarray) -> float:
+def _reach(piece: Polyhedron, direction: np.ndarray) -> float:
     """How far it is from the origin, inside a piece, to its surface."""
     a, b, c = piece.vertices[piece.faces].swapaxes(0, 1)
     normals = np.cross(b - a, c - a)
@@ -245,7 +245,7 @@ def _reach(piece: Convex, direction: np.ndarray) -> float:
     return float(np.min(np.sum(normals * a, axis=1)[ahead] / towards[ahead]))
 
 
-def _standing_or_lying(draw: Draw, solid: list[Convex]) -> list[Convex]:
+def _standing_or_lying(draw: Draw, solid: list[Polyhedron]) -> list[Polyhedron]:
     """As it is, or turned so that the y axis points up."""
     if draw.choice("pose", "standing", "lying") == "standing":
         return solid

@@ -7,27 +7,33 @@ FOLDER/meshes/NAME.parts.obj   its convex parts, one `o part_i` each, where they
 FOLDER/sheet.png               pictures of some
 ```
 
-`grasp.load_object` reads the mesh together with the parts beside it. All numbers are written so
-that they are read again to the last bit.
+`grasp.objects.load_object` reads the mesh together with the parts beside it. All numbers are
+written so that they are read again to the last bit.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from datasets.household.objects import HouseholdObject
-from datasets.household.shapes import Convex
+from datasets.household.shapes import Polyhedron
 from pcdiff.errors import InputError
 from pcdiff.files import atomic_write
 
 FORMAT = "pcdiff-grasp/objects"
 VERSION = 1
 CATALOGUE = "catalogue.json"
+MESHES = "meshes"
+
+_NAME = re.compile(r"[A-Za-z0-9._+-]{1,240}")
+"""It becomes the name of files."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class Entry:
     """One object of a catalogue.
 
     Attributes:
-        name: of the object, unique in the set.
+        name: of the object, unique in the set; letters, digits and `. _ + -`.
         family: the family's name.
         seed: the seed of the set.
         index: its place in the set.
@@ -46,6 +52,10 @@ class Entry:
         friction: coefficient against a gripper's pads.
         licence: of the mesh.
         parameters: as in `HouseholdObject`.
+
+    Raises:
+        InputError: a value is of another type or out of its range, or a file would lie outside the
+            folder.
     """
 
     name: str
@@ -60,6 +70,63 @@ class Entry:
     licence: str
     parameters: dict[str, float | int | str]
 
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        for field, (holds, expected) in _RULES.items():
+            value = getattr(self, field)
+            if not holds(value):
+                raise InputError(
+                    f"the {field} of the object {self.name} must be {expected}, got {value!r:.80}"
+                )
+
+
+def check_name(name: Any) -> None:
+    """Refuse a name of an object that cannot be the name of its files.
+
+    Raises:
+        InputError: it is anything but 1 to 240 letters, digits and `. _ + -`.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InputError(
+            f"the name of an object must be 1 to 240 letters, digits, . _ + or -, got {name!r:.80}"
+        )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_positive(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 < value < math.inf
+
+
+def _is_inside(value: Any) -> bool:
+    """Whether it is a relative path that stays in its folder, whatever system it is read on."""
+    if not _is_text(value) or re.search(r"[\\:\0]", value):
+        return False
+    path = PurePosixPath(value)
+    return not path.is_absolute() and path.parts != () and ".." not in path.parts
+
+
+_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "family": (_is_text, "text"),
+    "seed": (_is_count, "an integer of 0 or more"),
+    "index": (_is_count, "an integer of 0 or more"),
+    "file": (_is_inside, "a path inside the folder"),
+    "parts": (lambda value: value is None or _is_inside(value), "a path inside the folder or null"),
+    "sha256": (_is_text, "text"),
+    "mass": (_is_positive, "a number above 0"),
+    "friction": (_is_positive, "a number above 0"),
+    "licence": (_is_text, "text"),
+    "parameters": (lambda value: isinstance(value, dict), "an object"),
+}
+"""What each field but the name holds, and how a sentence says so."""
+
 
 def write_set(
     folder: Path,
@@ -68,7 +135,10 @@ def write_set(
     licence: str,
     advance: Callable[[], None] = lambda: None,
 ) -> list[Entry]:
-    """Write a set of objects as a folder; a set of the same source may be there and is extended.
+    """Write a set of objects as a folder; a set of the same source may be there.
+
+    Its catalogue is replaced: what more objects extend, fewer cut short. The meshes of objects that
+    are no longer listed stay.
 
     Args:
         folder: to write, made if need be.
@@ -131,10 +201,11 @@ def write_object(folder: Path, thing: HouseholdObject, licence: str) -> Entry:
         licence: of its mesh.
 
     Raises:
-        InputError: a file cannot be written.
+        InputError: its name cannot be that of a file, or a file cannot be written.
     """
-    file, parts = f"meshes/{thing.name}.obj", f"meshes/{thing.name}.parts.obj"
-    content = obj_text([Convex(thing.vertices, thing.faces)], [thing.name]).encode()
+    check_name(thing.name)
+    file, parts = f"{MESHES}/{thing.name}.obj", f"{MESHES}/{thing.name}.parts.obj"
+    content = obj_text([Polyhedron(thing.vertices, thing.faces)], [thing.name]).encode()
     if thing.parts:
         names = [f"part_{number}" for number in range(len(thing.parts))]
         with atomic_write(folder / parts) as temporary:
@@ -164,16 +235,28 @@ def read_catalogue(folder: Path) -> list[Entry]:
         folder: of the set.
 
     Raises:
-        InputError: there is no catalogue, or it is not one of this format and version.
+        InputError: there is no catalogue, it is not one of this format and version, it lists no
+            objects, or one of them is not as `Entry` says.
     """
     path = folder / CATALOGUE
-    try:
-        return [Entry(**entry) for entry in _read(path)["objects"]]
-    except (TypeError, KeyError) as error:
-        raise InputError(f"{path} has an object with other fields than expected") from error
+    objects = _read(path)["objects"]
+    if not isinstance(objects, list) or not objects:
+        raise InputError(f"{path} lists no objects")
+    expected = {field.name for field in fields(Entry)}
+    entries = []
+    for number, each in enumerate(objects):
+        if not isinstance(each, dict) or each.keys() != expected:
+            raise InputError(
+                f"object {number} of {path} has other fields than {', '.join(sorted(expected))}"
+            )
+        try:
+            entries.append(Entry(**each))
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+    return entries
 
 
-def obj_text(meshes: Sequence[Convex], names: Sequence[str]) -> str:
+def obj_text(meshes: Sequence[Polyhedron], names: Sequence[str]) -> str:
     """Meshes as a Wavefront OBJ file, one `o` each; vertices are numbered through."""
     lines, first = [], 1
     for (vertices, faces), name in zip(meshes, names, strict=True):
@@ -187,7 +270,7 @@ def obj_text(meshes: Sequence[Convex], names: Sequence[str]) -> str:
 def _read(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read as a catalogue of objects: {error}") from error
     if not isinstance(document, dict) or not {"format", "source", "objects"} <= document.keys():
         raise InputError(f"{path} is no catalogue of objects")

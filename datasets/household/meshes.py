@@ -11,7 +11,7 @@ import numpy as np
 
 from datasets.household.draws import Draw
 from datasets.household.objects import HouseholdObject
-from datasets.household.shapes import Convex, convex_hull, union, volume
+from datasets.household.shapes import Polyhedron, convex_hull, union, volume
 from grasp.geometry_files import read_obj_objects
 from grasp.objects import Object, load_object
 from pcdiff.errors import InputError
@@ -20,6 +20,9 @@ ENDINGS = (".obj", ".stl", ".ply", ".off", ".glb", ".dae")
 
 HEAVIEST = 1.5
 """Kilograms. Nobody knows the mass of a mesh, so it is drawn; but no large one is all solid."""
+
+SMALLEST = 1e-9
+"""Cubic metres. What encloses less is a sheet or a hair, and has no mass to speak of."""
 
 PYBULLET_SCALE = 0.015
 """Metres in a unit of `random_urdfs`, as its URDF files say."""
@@ -67,21 +70,26 @@ def objects_in(
     Raises:
         InputError: there is no such folder, or no mesh in it.
     """
+    taken: dict[str, Path] = {}
     for index, path in enumerate(mesh_files(folder)):
         relative = path.relative_to(folder)
+        name = re.sub(r"[^A-Za-z0-9.+-]+", "_", "_".join([*relative.parts[:-1], relative.stem]))
+        # Two files may differ in their ending alone.
+        name = f"{name}_{relative.suffix[1:].lower()}"
         try:
+            # Some file systems tell no upper case from lower.
+            if (other := taken.setdefault(name.casefold(), path)) != path:
+                raise InputError(f"{path} would have the same name as {other}, {name}: rename it")
             loaded = load_object(path, scale)
             if loaded.faces is None:
                 raise InputError(f"{path} is a point cloud, expected a mesh")
+            parts = tuple(Polyhedron(*part) for part in loaded.parts or ())
+            surface = Polyhedron(loaded.vertices, loaded.faces)
+            made = _object(name, "mesh", seed, index, surface, parts, loaded, loaded.scale)
         except InputError as error:
             skip(str(error))
             continue
-        name = re.sub(r"[^A-Za-z0-9.+-]+", "_", "_".join([*relative.parts[:-1], relative.stem]))
-        ending = relative.suffix[1:].lower()
-        parts = tuple(Convex(*part) for part in loaded.parts or ())
-        surface = Convex(loaded.vertices, loaded.faces)
-        # Two files may differ in their ending alone.
-        yield _object(f"{name}_{ending}", "mesh", seed, index, surface, parts, loaded, loaded.scale)
+        yield made
 
 
 def pybullet_meshes() -> list[Path]:
@@ -139,7 +147,7 @@ def pybullet_objects(
         )
 
 
-def pieces_of(path: Path, scale: float) -> tuple[Convex, ...]:
+def pieces_of(path: Path, scale: float) -> tuple[Polyhedron, ...]:
     """The convex hulls of the `o` groups of an OBJ file, in metres; flat groups are left out.
 
     Raises:
@@ -155,13 +163,13 @@ def pieces_of(path: Path, scale: float) -> tuple[Convex, ...]:
     return pieces
 
 
-def grown(pieces: Sequence[Convex], by: float) -> tuple[Convex, ...]:
+def grown(pieces: Sequence[Polyhedron], by: float) -> tuple[Polyhedron, ...]:
     """Each piece stretched along the axes, so that its box grows by so much on every side."""
     larger = []
     for vertices, faces in pieces:
         low, high = vertices.min(axis=0), vertices.max(axis=0)
         middle, size = (low + high) / 2, high - low
-        larger.append(Convex(middle + (vertices - middle) * (1 + 2 * by / size), faces))
+        larger.append(Polyhedron(middle + (vertices - middle) * (1 + 2 * by / size), faces))
     return tuple(larger)
 
 
@@ -170,25 +178,47 @@ def _object(
     family: str,
     seed: int,
     index: int,
-    surface: Convex,
-    parts: tuple[Convex, ...],
+    surface: Polyhedron,
+    parts: tuple[Polyhedron, ...],
     loaded: Object,
     scale: float,
 ) -> HouseholdObject:
     draw = Draw(np.random.default_rng([seed, *name.encode()]))
     draw.material("appliance", "hollow plastic", "wood")
-    mesh = loaded.mesh()
-    solid = mesh.volume if mesh.is_volume else mesh.convex_hull.volume
-    mass = min(draw.density * float(solid), HEAVIEST)
+    solid = _solid(loaded)
+    # What is too heavy is hollow, so that its mass in its volume is a smaller density.
+    density = min(draw.density, HEAVIEST / solid)
     return HouseholdObject(
-        name,
-        family,
-        seed,
-        index,
-        surface.vertices,
-        surface.faces,
-        parts,
-        mass,
-        draw.friction,
-        {**draw.values, "scale": scale},
+        name=name,
+        family=family,
+        seed=seed,
+        index=index,
+        vertices=surface.vertices,
+        faces=surface.faces,
+        parts=parts,
+        mass=density * solid,
+        friction=draw.friction,
+        parameters={**draw.values, "density": density, "scale": scale},
     )
+
+
+def _solid(loaded: Object) -> float:
+    """The volume that a mesh encloses, or that of its convex hull where it is not closed, m³.
+
+    Raises:
+        InputError: It is flat, or as good as flat.
+    """
+    from scipy.spatial import QhullError
+
+    mesh = loaded.mesh()
+    try:
+        with np.errstate(invalid="ignore", divide="ignore"):  # a flat hull has no centre of mass
+            solid = float(mesh.volume if mesh.is_volume else mesh.convex_hull.volume)
+    except QhullError:
+        solid = 0.0
+    if not solid >= SMALLEST:
+        raise InputError(
+            f"{loaded.file or loaded.name} is flat: its volume is {1e9 * solid:.2g} mm³, "
+            f"expected at least {1e9 * SMALLEST:g}"
+        )
+    return solid

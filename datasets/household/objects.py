@@ -11,13 +11,13 @@ from jaxtyping import Float, Int
 
 from datasets.household import blocks, tools, vessels
 from datasets.household.draws import Draw
-from datasets.household.shapes import Convex, moved, union, volume, yawed
+from datasets.household.shapes import Polyhedron, moved, union, volume, yawed
 from pcdiff.errors import InputError
 
 OFFSET = 0.05
 """How far the file's origin may be from below the object's middle, along x and y, in metres."""
 
-Family = Callable[[Draw], list[Convex]]
+Family = Callable[[Draw], list[Polyhedron]]
 
 FAMILIES: dict[str, Family] = {
     "animal": blocks.animal,
@@ -90,7 +90,7 @@ class HouseholdObject:
     index: int
     vertices: Float[np.ndarray, "vertices 3"]
     faces: Int[np.ndarray, "faces 3"]
-    parts: tuple[Convex, ...]
+    parts: tuple[Polyhedron, ...]
     mass: float
     friction: float
     parameters: dict[str, float | int | str]
@@ -124,16 +124,16 @@ def make(family: str, seed: int = 0, index: int = 0) -> HouseholdObject:
     foot = (-(low[0] + high[0]) / 2, -(low[1] + high[1]) / 2, -low[2])
     surface, *parts = moved(yawed(moved([surface, *solid], foot), yaw), place)
     return HouseholdObject(
-        f"{family}_{seed}_{index:05d}",
-        family,
-        seed,
-        index,
-        surface.vertices,
-        surface.faces,
-        tuple(parts),
-        draw.density * volume(surface),
-        draw.friction,
-        draw.values,
+        name=f"{family}_{seed}_{index:05d}",
+        family=family,
+        seed=seed,
+        index=index,
+        vertices=surface.vertices,
+        faces=surface.faces,
+        parts=tuple(parts),
+        mass=draw.density * volume(surface),
+        friction=draw.friction,
+        parameters=draw.values,
     )
 
 

@@ -1,11 +1,11 @@
 """Exactly convex pieces, and the solids that are made of them.
 
-A solid is a list of `Convex` pieces with flat faces, and *is* their union: what physics collides
-and what the mesh shows are the same set of points. Curved surfaces are therefore polyhedra by
-definition. A solid of revolution with n sides has a regular n-gon for a circle; its radii are those
-of the middles of the facets (the apothem), so that walls are exactly as thick and opposite facets
-exactly as far apart as asked for. By the theorem of Pappus, with 2 n tan(π/n) for 2π, turning a
-section of area A whose centroid is at radius r gives the volume 2 n tan(π/n) r A.
+A solid is a list of convex pieces with flat faces, each a `Polyhedron`, and *is* their union: what
+physics collides and what the mesh shows are the same set of points. Curved surfaces are therefore
+polyhedra by definition. A solid of revolution with n sides has a regular n-gon for a circle; its
+radii are those of the middles of the facets (the apothem), so that walls are exactly as thick and
+opposite facets exactly as far apart as asked for. By the theorem of Pappus, with 2 n tan(π/n) for
+2π, turning a section of area A whose centroid is at radius r gives the volume 2 n tan(π/n) r A.
 
 Metres; z is the axis of revolution; the middle of a facet is at azimuth 0.
 """
@@ -35,8 +35,8 @@ Polyline = Sequence[Vector] | Float[np.ndarray, "joints 3"]
 """The joints of a polyline in space."""
 
 
-class Convex(NamedTuple):
-    """A convex polyhedron.
+class Polyhedron(NamedTuple):
+    """A triangle mesh: a convex piece of a solid, or the surface of the whole.
 
     Attributes:
         vertices: float64, metres.
@@ -50,7 +50,7 @@ class Convex(NamedTuple):
 # ------------------------------------------------------------------------------------ one piece
 
 
-def loft(rings: Float[np.ndarray, "rings corners 3"]) -> Convex:
+def loft(rings: Float[np.ndarray, "rings corners 3"]) -> Polyhedron:
     """The convex polyhedron between polygons whose corners correspond, one above the other.
 
     Flat faces are cut into triangles by a rule that knows only their corners, so two pieces that
@@ -83,10 +83,10 @@ def loft(rings: Float[np.ndarray, "rings corners 3"]) -> Convex:
     faces = [*(side.reshape(-1, 3) for side in sides), _fan(index[0, ::-1]), _fan(index[-1])]
     triangles = np.concatenate(faces)
     proper = (triangles != np.roll(triangles, 1, axis=1)).all(axis=1)
-    return Convex(vertices, triangles[proper])
+    return Polyhedron(vertices, triangles[proper])
 
 
-def convex_hull(points: Float[np.ndarray, "points 3"]) -> Convex | None:
+def convex_hull(points: Float[np.ndarray, "points 3"]) -> Polyhedron | None:
     """The convex hull of points; None if they are in one plane."""
     from scipy.spatial import ConvexHull, QhullError
 
@@ -99,16 +99,16 @@ def convex_hull(points: Float[np.ndarray, "points 3"]) -> Convex | None:
     inwards = np.sum(normals * hull.equations[:, :3], axis=1) < 0
     faces = np.where(inwards[:, None], hull.simplices[:, ::-1], hull.simplices)
     used, renumbered = np.unique(faces, return_inverse=True)
-    return Convex(points[used], renumbered.reshape(-1, 3).astype(np.int64))
+    return Polyhedron(points[used], renumbered.reshape(-1, 3).astype(np.int64))
 
 
-def prism(polygon: Points, bottom: float, top: float) -> Convex:
+def prism(polygon: Points, bottom: float, top: float) -> Polyhedron:
     """An upright prism over a convex polygon of the xy plane."""
     corners = np.asarray(polygon, dtype=np.float64)
     return loft(np.stack([_level(corners, bottom), _level(corners, top)]))
 
 
-def box(low: Vector, high: Vector) -> Convex:
+def box(low: Vector, high: Vector) -> Polyhedron:
     """A cuboid with sides along the axes, between two opposite corners.
 
     Corners, not size and centre: boxes that meet then do so to the last bit.
@@ -119,7 +119,7 @@ def box(low: Vector, high: Vector) -> Convex:
 
 def frustum(
     lower: Points, upper: Points, bottom: float, top: float, shift: Sequence[float] = (0.0, 0.0)
-) -> Convex:
+) -> Polyhedron:
     """A solid between two convex polygons whose corners correspond, the upper one shifted."""
     below, above = np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
     return loft(np.stack([_level(below, bottom), _level(above + shift, top)]))
@@ -163,7 +163,7 @@ def arc(
 # ------------------------------------------------------------------------------------- revolution
 
 
-def revolve(section: Points, sides: int) -> list[Convex]:
+def revolve(section: Points, sides: int) -> list[Polyhedron]:
     """Turn a convex section, counter-clockwise in (radius, z), around the z axis.
 
     A section in the half plane at an angle, and the same at the next angle, bound a wedge: the
@@ -188,7 +188,7 @@ def revolve(section: Points, sides: int) -> list[Convex]:
     return [loft(points[:, side : side + 2].swapaxes(0, 1)) for side in range(sides)]
 
 
-def lathe(profile: Points, sides: int) -> list[Convex]:
+def lathe(profile: Points, sides: int) -> list[Polyhedron]:
     """A solid of revolution, cut by horizontal planes into as few convex pieces as it allows.
 
     Args:
@@ -252,7 +252,7 @@ def inner_profile(
     return inner
 
 
-def shell(profile: Points, thickness: float | Sequence[float], sides: int) -> list[Convex]:
+def shell(profile: Points, thickness: float | Sequence[float], sides: int) -> list[Polyhedron]:
     """A vessel: a wall of revolution with exactly the thickness asked for.
 
     Args:
@@ -280,7 +280,7 @@ def sweep(
     section: Points,
     binormal: Vector,
     scales: Sequence[float] | Float[np.ndarray, " joints"] | None = None,
-) -> list[Convex]:
+) -> list[Polyhedron]:
     """A bar along a polyline in a plane, with mitred joints: neighbours share their end faces.
 
     Args:
@@ -326,24 +326,25 @@ LYING = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
 """Turns what stands along z so that it lies along x."""
 
 
-def moved(solid: Sequence[Convex], offset: Vector) -> list[Convex]:
+def moved(solid: Sequence[Polyhedron], offset: Vector) -> list[Polyhedron]:
     """The solid, shifted."""
-    return [Convex(piece.vertices + np.asarray(offset), piece.faces) for piece in solid]
+    return [Polyhedron(piece.vertices + np.asarray(offset), piece.faces) for piece in solid]
 
 
 def mapped(
-    solid: Sequence[Convex], matrix: Sequence[Sequence[float]] | Float[np.ndarray, "3 3"]
-) -> list[Convex]:
+    solid: Sequence[Polyhedron], matrix: Sequence[Sequence[float]] | Float[np.ndarray, "3 3"]
+) -> list[Polyhedron]:
     """The solid under a linear map: a rotation, a mirror image, a scaling along axes."""
     linear = np.asarray(matrix, dtype=np.float64)
     step = 1 if np.linalg.det(linear) > 0 else -1
     # Not a matrix product, which may round equal points of two pieces differently.
     return [
-        Convex((p.vertices[:, None, :] * linear).sum(axis=-1), p.faces[:, ::step]) for p in solid
+        Polyhedron((piece.vertices[:, None, :] * linear).sum(axis=-1), piece.faces[:, ::step])
+        for piece in solid
     ]
 
 
-def yawed(solid: Sequence[Convex], angle: float) -> list[Convex]:
+def yawed(solid: Sequence[Polyhedron], angle: float) -> list[Polyhedron]:
     """The solid, turned about z by an angle in radians."""
     cosine, sine = np.cos(angle), np.sin(angle)
     return mapped(solid, [[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
@@ -352,8 +353,8 @@ def yawed(solid: Sequence[Convex], angle: float) -> list[Convex]:
 # ------------------------------------------------------------------------------------------ union
 
 
-def union(solid: Sequence[Convex]) -> Convex:
-    """The watertight surface of all pieces together (a `Convex` in form only).
+def union(solid: Sequence[Polyhedron]) -> Polyhedron:
+    """The watertight surface of all pieces together.
 
     Pieces that share whole faces are joined by leaving those faces out, which is exact; what then
     overlaps or touches is united by manifold3d.
@@ -370,13 +371,13 @@ def union(solid: Sequence[Convex]) -> Convex:
     if whole.is_empty() or any(body.status() != Error.NoError for body in [*bodies, whole]):
         raise ValueError("a piece of the solid is not a closed polyhedron")
     mesh = whole.to_mesh64()
-    return Convex(
+    return Polyhedron(
         np.array(mesh.vert_properties[:, :3], dtype=np.float64),
         np.array(mesh.tri_verts, dtype=np.int64),
     )
 
 
-def glued(solid: Sequence[Convex]) -> list[Convex]:
+def glued(solid: Sequence[Polyhedron]) -> list[Polyhedron]:
     """Pieces that share faces as one closed surface each, without the faces that they share."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -403,11 +404,11 @@ def glued(solid: Sequence[Convex]) -> list[Convex]:
     for index in range(groups):
         chosen = faces[kept & (group[owner] == index)]
         used, renumbered = np.unique(chosen, return_inverse=True)
-        bodies.append(Convex(vertices[used], renumbered.reshape(-1, 3).astype(np.int64)))
+        bodies.append(Polyhedron(vertices[used], renumbered.reshape(-1, 3).astype(np.int64)))
     return bodies
 
 
-def volume(mesh: Convex) -> float:
+def volume(mesh: Polyhedron) -> float:
     """The volume that a closed surface encloses: the sum of det(a, b, c)/6 over its triangles."""
     corners = mesh.vertices[mesh.faces] - mesh.vertices.mean(axis=0)
     return float(np.linalg.det(corners).sum() / 6)

@@ -10,7 +10,7 @@ import numpy as np
 
 from datasets.household.catalogue import Entry
 from datasets.household.objects import FAMILIES
-from datasets.household.shapes import Convex
+from datasets.household.shapes import Polyhedron
 from grasp.objects import load_object
 from pcdiff.pictures import Image, Mesh, Vector, frame, render, save_png
 
@@ -31,7 +31,7 @@ COLOURS: tuple[Vector, ...] = (
 
 
 def draw_sheet(
-    meshes: Sequence[Convex],
+    meshes: Sequence[Polyhedron],
     labels: Sequence[str],
     kinds: Sequence[str],
     yaws: Sequence[float],
@@ -96,7 +96,7 @@ def write_sheet(
         kind = entry.family if entry.family in FAMILIES else entry.name
         labels.append(f"{kind}, {longest:.0f} cm, {grams:.0f} g")
         yaws.append(float(entry.parameters.get("yaw", 0.0)))
-    parts = [Convex(each.vertices, each.faces) for each in meshes if each.faces is not None]
+    parts = [Polyhedron(each.vertices, each.faces) for each in meshes if each.faces is not None]
     image = draw_sheet(parts, labels, [entry.family for entry in shown], yaws, advance=advance)
     path = folder / "sheet.png"
     save_png(path, image)

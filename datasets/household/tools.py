@@ -9,7 +9,7 @@ import numpy as np
 from datasets.household.draws import Draw
 from datasets.household.shapes import (
     LYING,
-    Convex,
+    Polyhedron,
     arc,
     box,
     ellipse,
@@ -26,7 +26,7 @@ from datasets.household.shapes import (
 )
 
 
-def hammer(draw: Draw) -> list[Convex]:
+def hammer(draw: Draw) -> list[Polyhedron]:
     """A handle and a head with a face and a claw, a wedge or a second face."""
     draw.material("wood and steel", "plastic and steel", "hollow plastic")
     length = draw.uniform("length", 0.16, 0.29)
@@ -74,7 +74,7 @@ def hammer(draw: Draw) -> list[Convex]:
     return solid
 
 
-def screwdriver(draw: Draw) -> list[Convex]:
+def screwdriver(draw: Draw) -> list[Polyhedron]:
     """A handle with flutes or facets, a shaft and a flat or crossed tip."""
     draw.material("plastic and steel")
     length, shaft = draw.uniform("handle", 0.07, 0.11), draw.uniform("shaft", 0.06, 0.15)
@@ -106,7 +106,7 @@ def screwdriver(draw: Draw) -> list[Convex]:
     return mapped(solid, LYING)
 
 
-def scissors(draw: Draw) -> list[Convex]:
+def scissors(draw: Draw) -> list[Polyhedron]:
     """Two blades that cross at a pivot, each with an oval loop for the fingers."""
     draw.material("plastic and steel")
     blade, grip = draw.uniform("blade", 0.06, 0.11), draw.uniform("grip", 0.05, 0.08)
@@ -140,7 +140,7 @@ def scissors(draw: Draw) -> list[Convex]:
     return solid + lathe([(0.3 * wide, 0.0), (0.3 * wide, 2.2 * thick)], 12)
 
 
-def wrench(draw: Draw) -> list[Convex]:
+def wrench(draw: Draw) -> list[Polyhedron]:
     """A flat spanner: a shank, an open jaw at one end and a ring or a jaw at the other."""
     draw.material("steel", "aluminium", "plastic")
     length, thick = draw.uniform("length", 0.1, 0.2), draw.uniform("thick", 0.005, 0.009)
@@ -160,7 +160,7 @@ def wrench(draw: Draw) -> list[Convex]:
     return solid + moved(eye, (-0.5 * (inner + outer), 0.0, 0.0))
 
 
-def spoon(draw: Draw) -> list[Convex]:
+def spoon(draw: Draw) -> list[Polyhedron]:
     """A spoon or a ladle: an oval, hollow bowl on a bent stem."""
     draw.material("steel", "wood", "plastic")
     wide, deep = draw.uniform("wide", 0.018, 0.034), draw.uniform("deep", 0.25, 0.6)
@@ -178,7 +178,7 @@ def spoon(draw: Draw) -> list[Convex]:
     return cup + sweep(path, stem, (0, 1, 0), [0.8, 0.7, 1.0, 1.5])
 
 
-def knife(draw: Draw) -> list[Convex]:
+def knife(draw: Draw) -> list[Polyhedron]:
     """A table or kitchen knife: a grip and a blade with a drooping point."""
     draw.material("plastic and steel", "wood and steel", "steel")
     grip, blade = draw.uniform("grip", 0.08, 0.12), draw.uniform("blade", 0.08, 0.15)
@@ -191,7 +191,7 @@ def knife(draw: Draw) -> list[Convex]:
     return [*bar, prism(outline, -thick / 2, thick / 2)]
 
 
-def spatula(draw: Draw) -> list[Convex]:
+def spatula(draw: Draw) -> list[Polyhedron]:
     """A kitchen turner: a flat blade at an angle on a long stem with a grip."""
     draw.material("plastic", "wood", "steel")
     wide, long = draw.uniform("wide", 0.05, 0.085), draw.uniform("long", 0.06, 0.1)
@@ -210,7 +210,7 @@ def spatula(draw: Draw) -> list[Convex]:
     return [blade, *rod, *sweep(knots, grip, (0, 1, 0), [0.6, 1.0, 0.85, 1.0, 0.7])]
 
 
-def brush(draw: Draw) -> list[Convex]:
+def brush(draw: Draw) -> list[Polyhedron]:
     """A brush: a handle, and a head with a block of bristles below it."""
     draw.material("plastic", "wood", "hollow plastic")
     scale = draw.spread("scale", 0.35, 1.0)
@@ -232,7 +232,7 @@ def brush(draw: Draw) -> list[Convex]:
     return [back, tuft, *sweep(path, section, (0, 1, 0), [0.8, 0.7, 1.0, 0.95, 0.7])]
 
 
-def torch(draw: Draw) -> list[Convex]:
+def torch(draw: Draw) -> list[Polyhedron]:
     """A pocket lamp: a tube that widens to its head."""
     draw.material("appliance", "aluminium")
     radius, length = draw.uniform("radius", 0.01, 0.019), draw.uniform("length", 0.08, 0.17)
@@ -245,7 +245,7 @@ def torch(draw: Draw) -> list[Convex]:
     return mapped(solid + button, LYING)
 
 
-def spectacles(draw: Draw) -> list[Convex]:
+def spectacles(draw: Draw) -> list[Polyhedron]:
     """Spectacles: two rims, a bridge and two temples, lying on their back."""
     draw.material("plastic")
     wide, tall = draw.uniform("wide", 0.044, 0.056), draw.uniform("tall", 0.032, 0.046)
@@ -265,12 +265,12 @@ def spectacles(draw: Draw) -> list[Convex]:
     return solid + arm + mapped(arm, np.diag([-1.0, 1.0, 1.0]))
 
 
-def _block(x: float, y: float, z: float) -> Convex:
+def _block(x: float, y: float, z: float) -> Polyhedron:
     """A cuboid around the origin."""
     return box((-x / 2, -y / 2, -z / 2), (x / 2, y / 2, z / 2))
 
 
-def _jaw(gap: float, thick: float) -> list[Convex]:
+def _jaw(gap: float, thick: float) -> list[Polyhedron]:
     """Two prongs on a base, open towards +x."""
     base = [(-0.75 * gap, -0.6 * gap), (-0.2 * gap, -0.95 * gap), (-0.2 * gap, 0.95 * gap)]
     prong = [(-0.2 * gap, 0.5 * gap), (0.75 * gap, 0.5 * gap), (0.6 * gap, 0.8 * gap)]
@@ -290,7 +290,7 @@ def _bar(
     narrow: float,
     bottom: float,
     top: float,
-) -> Convex:
+) -> Polyhedron:
     """A flat bar between two points of the plane, wide at its start and narrow at its end."""
     along = np.subtract(end, start) / np.linalg.norm(np.subtract(end, start))
     left = np.array([-along[1], along[0]])

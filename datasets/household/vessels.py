@@ -13,7 +13,7 @@ import numpy as np
 
 from datasets.household.draws import Draw
 from datasets.household.shapes import (
-    Convex,
+    Polyhedron,
     arc,
     ellipse,
     lathe,
@@ -34,7 +34,7 @@ SOLID_SIDES = 32
 Profile = list[tuple[float, float]]
 
 
-def mug(draw: Draw) -> list[Convex]:
+def mug(draw: Draw) -> list[Polyhedron]:
     """A thin-walled cup, straight, tapered or bellied, with one handle."""
     material = draw.material("ceramic", "ceramic", "glass", "plastic", "steel")
     radius = draw.uniform("radius", 0.032, 0.046)
@@ -66,7 +66,7 @@ def mug(draw: Draw) -> list[Convex]:
     )
 
 
-def jug(draw: Draw) -> list[Convex]:
+def jug(draw: Draw) -> list[Polyhedron]:
     """A tall thin-walled vessel with a waist, a flaring rim and a long handle."""
     draw.material("ceramic", "glass", "plastic")
     radius = draw.uniform("radius", 0.04, 0.06)
@@ -90,7 +90,7 @@ def jug(draw: Draw) -> list[Convex]:
     )
 
 
-def pot(draw: Draw) -> list[Convex]:
+def pot(draw: Draw) -> list[Polyhedron]:
     """A cooking pot with a loop handle on each side."""
     material = draw.material("steel", "aluminium", "ceramic")
     radius = draw.uniform("radius", 0.05, 0.085)
@@ -119,7 +119,7 @@ def pot(draw: Draw) -> list[Convex]:
     return body + bar + mapped(bar, np.diag([-1.0, -1.0, 1.0]))
 
 
-def pan(draw: Draw) -> list[Convex]:
+def pan(draw: Draw) -> list[Polyhedron]:
     """A frying pan with a long handle."""
     material = draw.material("aluminium", "steel")
     radius = draw.uniform("radius", 0.06, 0.11)
@@ -148,7 +148,7 @@ def pan(draw: Draw) -> list[Convex]:
     return body + sweep(path, section, (0, 1, 0), [0.5, 0.5, 0.8, 1.0, 1.0, 0.7])
 
 
-def bowl(draw: Draw) -> list[Convex]:
+def bowl(draw: Draw) -> list[Polyhedron]:
     """An open bowl on a flat foot."""
     material = draw.material("ceramic", "glass", "plastic", "wood", "steel")
     radius = draw.uniform("radius", 0.045, 0.09)
@@ -168,7 +168,7 @@ def bowl(draw: Draw) -> list[Convex]:
     return shell([(0.0, 0.0), *profile], wall, WALL_SIDES)
 
 
-def plate(draw: Draw) -> list[Convex]:
+def plate(draw: Draw) -> list[Polyhedron]:
     """A flat plate with a rim."""
     draw.material("ceramic", "plastic", "wood")
     radius = draw.uniform("radius", 0.065, 0.115)
@@ -179,7 +179,7 @@ def plate(draw: Draw) -> list[Convex]:
     return shell([(0.0, 0.0), *profile], wall, WALL_SIDES)
 
 
-def glass(draw: Draw) -> list[Convex]:
+def glass(draw: Draw) -> list[Polyhedron]:
     """A tumbler."""
     draw.material("glass", "glass", "plastic")
     radius = draw.uniform("radius", 0.026, 0.043)
@@ -190,7 +190,7 @@ def glass(draw: Draw) -> list[Convex]:
     return shell([(0.0, 0.0), (taper * radius, 0.0), (radius, height)], [floor, wall], WALL_SIDES)
 
 
-def wineglass(draw: Draw) -> list[Convex]:
+def wineglass(draw: Draw) -> list[Polyhedron]:
     """A bowl on a stem on a foot."""
     draw.material("glass", "plastic")
     radius = draw.uniform("radius", 0.028, 0.042)
@@ -218,7 +218,7 @@ def wineglass(draw: Draw) -> list[Convex]:
     return lathe(support, WALL_SIDES) + shell(cup, wall, WALL_SIDES)
 
 
-def bottle(draw: Draw) -> list[Convex]:
+def bottle(draw: Draw) -> list[Polyhedron]:
     """A body, a shoulder and a neck: closed with a cap, or open and thin-walled."""
     radius = draw.uniform("radius", 0.021, 0.043)
     height = draw.uniform("height", 0.13, 0.25)
@@ -246,7 +246,7 @@ def bottle(draw: Draw) -> list[Convex]:
     return lathe([*profile, *closure], SOLID_SIDES)
 
 
-def jar(draw: Draw) -> list[Convex]:
+def jar(draw: Draw) -> list[Polyhedron]:
     """A wide jar with a screwed lid."""
     draw.material("filled glass", "filled plastic", "hollow plastic")
     radius = draw.uniform("radius", 0.025, 0.048)
@@ -266,7 +266,7 @@ def jar(draw: Draw) -> list[Convex]:
     return lathe(profile, SOLID_SIDES)
 
 
-def can(draw: Draw) -> list[Convex]:
+def can(draw: Draw) -> list[Polyhedron]:
     """A tin: closed, with the lips of its seams, or opened and empty."""
     radius = draw.uniform("radius", 0.026, 0.048)
     height = draw.uniform("height", 0.04, 0.13)
@@ -286,7 +286,7 @@ def can(draw: Draw) -> list[Convex]:
     return body
 
 
-def teapot(draw: Draw) -> list[Convex]:
+def teapot(draw: Draw) -> list[Polyhedron]:
     """A closed round pot with a knobbed lid, a spout and a handle."""
     draw.material("hollow plastic", "appliance")
     radius = draw.uniform("radius", 0.04, 0.06)
@@ -325,7 +325,7 @@ def teapot(draw: Draw) -> list[Convex]:
     return body + nose + mapped(handle, np.diag([-1.0, -1.0, 1.0]))
 
 
-def knob(draw: Draw) -> list[Convex]:
+def knob(draw: Draw) -> list[Polyhedron]:
     """A drawer or door knob: a base plate, a neck and a head."""
     draw.material("wood", "plastic", "aluminium", "ceramic")
     head = draw.uniform("head", 0.012, 0.034)
@@ -340,7 +340,7 @@ def knob(draw: Draw) -> list[Convex]:
     return lathe([*profile, *((r, z + lift) for r, z in ball)], SOLID_SIDES)
 
 
-def lightbulb(draw: Draw) -> list[Convex]:
+def lightbulb(draw: Draw) -> list[Polyhedron]:
     """A bulb on a screwed base."""
     draw.material("hollow plastic")
     radius = draw.uniform("radius", 0.022, 0.034)
@@ -353,7 +353,7 @@ def lightbulb(draw: Draw) -> list[Convex]:
     return lathe([*profile, *((r, z + lift) for r, z in ball)], SOLID_SIDES)
 
 
-def fruit(draw: Draw) -> list[Convex]:
+def fruit(draw: Draw) -> list[Polyhedron]:
     """An egg, apple, pear or lemon: a round body that may be drawn out at one end."""
     draw.material("fruit")
     radius = draw.uniform("radius", 0.018, 0.042)
@@ -390,7 +390,7 @@ def _loop_handle(
     wall: float,
     *,
     reach: float,
-) -> list[Convex]:
+) -> list[Polyhedron]:
     """A handle from one point of the outside to another, its ends half-way into the wall.
 
     The path is a half superellipse over the chord between the points, so that it leaves the wall at

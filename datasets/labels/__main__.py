@@ -11,6 +11,7 @@ from datasets.labels.folder import label_folder, targets_in
 from datasets.labels.labelling import NEAR_MISSES, Settings
 from grasp.gripper import load_gripper
 from pcdiff.console import Json, Seed, Session, application, progress, run
+from pcdiff.errors import InputError
 
 app = application("Label grasps of a set of objects.")
 
@@ -19,7 +20,7 @@ app = application("Label grasps of a set of objects.")
 def labels(
     folder: Annotated[Path, typer.Argument(help="A set of datasets.household, or any meshes.")],
     gripper: Annotated[str, typer.Option(help="A name or a .toml file.")] = "panda",
-    count: Annotated[int, typer.Option(min=1, help="Candidates of each object.")] = 500,
+    count: Annotated[int, typer.Option(min=1, max=10**6, help="Candidates of each object.")] = 500,
     near_misses: Annotated[
         float, typer.Option(min=0, max=1, help="The share of near misses among them.")
     ] = NEAR_MISSES,
@@ -58,6 +59,8 @@ def labels(
         )
     for sentence in done.skipped:
         typer.echo(f"skipped: {sentence}", err=True)
+    if not done.card["objects"]:
+        raise InputError(f"no object of {folder} can be labelled")
     session.finish(done.as_dict(), done.text())
 
 

@@ -26,7 +26,7 @@ CARD, README = "card.json", "README.md"
 _BOOTSTRAP = 102  # the second word of its seed
 
 _LIMITS = """\
-- Nothing was tried on a real robot. The physics is MuJoCo with rigid bodies; protocol 1 was tuned
+- Nothing was tried on a real robot. The physics is MuJoCo with rigid bodies; its protocol was tuned
   on one mug of ACRONYM, and agrees with ACRONYM's own labels as
   `experiments/results/calibrate_simulation.md` of the project says. Those come from a simulator
   too.

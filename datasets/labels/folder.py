@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import os
 import re
 import time
@@ -31,7 +32,8 @@ from datasets.labels.labelling import Job, Settings, attempt
 from datasets.labels.processes import on_cores
 from grasp.formats import Grasps, read_grasps, write_grasps
 from grasp.objects import load_object
-from grasp.simulation import PROTOCOL
+from grasp.simulation import PROTOCOL, cores
+from grasp.simulation.simulator import check_physics, check_workers
 from pcdiff.errors import InputError
 from pcdiff.files import prepare_folder
 
@@ -130,13 +132,17 @@ def label_folder(
         advance: called after each object.
 
     Raises:
-        InputError: there is nothing to label; there are labels of other conditions; an argument
-            does not go with the folder; the folder is damaged; a process died; or a file cannot be
-            written.
+        InputError: a number is out of range; there is nothing to label; there are labels of other
+            conditions; an argument does not go with the folder; the folder is damaged; a process
+            died; or a file cannot be written.
     """
     begin = time.monotonic()
     folder = Path(folder)
     options = {"scale": scale, "density": density, "friction": friction}
+    if scale is not None and not 0 < scale < math.inf:
+        raise InputError(f"the scale must be a number above 0, got {scale}")
+    check_physics(density=density, friction=friction)
+    check_workers(workers or cores())
     targets = targets_in(folder, friction)
     if (folder / CATALOGUE).exists() and any(value is not None for value in options.values()):
         raise InputError(

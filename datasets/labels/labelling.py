@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib.metadata
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +15,8 @@ from grasp.evaluation import generator, with_outcomes
 from grasp.formats import Grasps
 from grasp.gripper import Gripper
 from grasp.objects import Object
-from grasp.simulation import PROTOCOL, convex_parts, simulate
+from grasp.simulation import PROTOCOL, conditions, convex_parts, simulate
 from grasp.simulation.body import rigid_body
-from grasp.simulation.decomposition import SETTINGS
 from pcdiff.console import version
 from pcdiff.errors import InputError
 
@@ -87,7 +84,7 @@ class Job:
 
         Labels of equal conditions are equal.
         """
-        settings, parts = self.settings, self.obj.parts
+        settings = self.settings
         return {
             "name": "antipodal candidates",
             "count": settings.count,
@@ -95,8 +92,7 @@ class Job:
             "cone_friction": FRICTION,
             "seed": settings.seed,
             "stream": STREAM,
-            "gripper_sha256": _digest(dataclasses.asdict(settings.gripper)),
-            "parts": {"coacd": SETTINGS} if parts is None else {"sha256": _digest(parts)},
+            **conditions(self.obj, settings.gripper),
             "mass": self.mass,
             "density": self.density,
             "friction": self.friction,
@@ -172,9 +168,3 @@ def attempt(job: Job) -> Grasps | str:
 
 Work = Callable[[Job], Grasps | str]
 """What is done with each object; `attempt`, but in tests."""
-
-
-def _digest(value: Any) -> str:
-    """The SHA-256 of a value made of numbers, text, arrays and containers of them."""
-    text = json.dumps(value, sort_keys=True, default=lambda array: array.tolist())
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -12,13 +12,14 @@ import os
 import signal
 import threading
 from collections.abc import Iterable, Iterator
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import cast
 
 from datasets.labels.labelling import Job, Work
 from grasp.formats import Grasps
+from grasp.simulation import cores
+from grasp.simulation.simulator import no_interrupt
 from pcdiff.errors import InputError
 
 # Where there are such, each worker leads a group of processes, so that what it starts ends with it.
@@ -35,7 +36,7 @@ def on_cores(
     Args:
         work: what to do with each object.
         jobs: the objects; asked for one at a time, when a process is free for it.
-        workers: processes; 0 for as many as there are cores.
+        workers: processes; 0 for as many as there are cores for this one.
 
     Yields:
         Each object with what came of it, in the order in which they are done.
@@ -43,7 +44,7 @@ def on_cores(
     Raises:
         InputError: a process died; the sentence names its object.
     """
-    limit = workers or os.cpu_count() or 1
+    limit = workers or cores()
     waiting = iter(jobs)
     idle: list[Connection] = []
     busy: dict[Connection, Job] = {}
@@ -83,7 +84,7 @@ def _start(work: Work) -> tuple[Connection, SpawnProcess]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(work, theirs), daemon=True)
-    with _one_thread(), _no_interrupt():
+    with _one_thread(), no_interrupt():
         process.start()
     theirs.close()
     return ours, process
@@ -102,24 +103,6 @@ def _one_thread() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-@contextlib.contextmanager
-def _no_interrupt() -> Iterator[None]:
-    """A process started here is deaf to Ctrl-C, which reaches all processes of a terminal.
-
-    The one that has to act on it is ours.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    # Python's resource tracker, when it is first started, would lift the mask.
-    resource_tracker.ensure_running()
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _serve(work: Work, connection: Connection) -> None:

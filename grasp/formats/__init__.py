@@ -17,9 +17,10 @@ import os
 from pathlib import Path
 
 from grasp.formats import acronym, documents, graspgen, isaac, pcdiff_json
-from grasp.formats.convention import OBJECT_FRAME, UNITS, Convention, in_our_convention
+from grasp.formats.convention import OBJECT_FRAME, Convention, in_our_convention
 from grasp.formats.record import PER_GRASP, Grasps
 from grasp.frames import FRAMES, named_frame
+from grasp.geometry_files import UNITS
 from pcdiff.errors import InputError
 from pcdiff.files import atomic_write
 

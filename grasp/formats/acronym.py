@@ -29,8 +29,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grasp.formats import documents
-from grasp.formats.convention import BY_FORMAT, METRE, OBJECT_FRAME, Convention, unit_named
-from grasp.formats.pcdiff_json import VERSION, check_version, optional, to_json
+from grasp.formats.convention import (
+    BY_FORMAT,
+    METRE,
+    OBJECT_FRAME,
+    VERSION,
+    Convention,
+    check_version,
+    unit_named,
+)
 from grasp.formats.record import PER_GRASP, Grasps, check_length, check_poses
 from grasp.frames import FRAMES
 from pcdiff.errors import InputError
@@ -108,11 +115,11 @@ def _read(file: h5py.File) -> tuple[Grasps, Convention]:
         mass=_scalar(file, "object/mass"),
         friction=_scalar(file, "object/friction"),
         center_of_mass=_point(file, "object/com"),
-        object_sha256=optional(said, "object_sha256", documents.text),
+        object_sha256=documents.optional(said, "object_sha256", documents.text),
         sampler=None if ours is None else _sampler(_text(ours, "sampler")),
-        protocol=optional(said, "protocol", documents.text),
+        protocol=documents.optional(said, "protocol", documents.text),
         tool_center_point=None if ours is None else _point(ours, "tool_center_point"),
-        reason=optional(said, "reason", documents.text),
+        reason=documents.optional(said, "reason", documents.text),
         **arrays,
     )
     return grasps, stated
@@ -126,7 +133,9 @@ def write(temporary: Path, grasps: Grasps) -> None:
     """
     import h5py
 
-    sampler = None if grasps.sampler is None else to_json(grasps.sampler)
+    sampler = None
+    if grasps.sampler is not None:
+        sampler = documents.to_json("the sampler of the grasps", grasps.sampler)
     extra = grasps.arrays()
     success = extra.pop("success", None)
     with _write_errors(), h5py.File(temporary, "w") as file:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from grasp.formats import documents
 from grasp.formats.record import Grasps
 from grasp.frames import FRAMES, inverse, named_frame
+from grasp.geometry_files import UNITS
 from pcdiff.errors import InputError
 
-UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
-"""Metres in each unit that `--unit` accepts."""
+VERSION = 1
+"""Of what our files, and our additions to ACRONYM's, say."""
 
 METRE = "metre"
 """The unit as our files spell it."""
@@ -37,7 +39,7 @@ class Convention:
     """What a file says about its poses.
 
     Attributes:
-        unit: a key of `UNITS`; None if neither the file nor its format says.
+        unit: a key of `grasp.geometry_files.UNITS`; None if neither the file nor its format says.
         T_frame_grasp: the gripper frame in the frame that the poses are of; None likewise.
         written: whether the file itself says so. What only the definition of its format says, an
             option may correct.
@@ -50,6 +52,21 @@ class Convention:
 
 BY_FORMAT = Convention("m", FRAMES["gripper"], written=False)
 """Of formats whose definition says metres and the gripper frame of `grasp.frames`."""
+
+
+def check_version(version: object) -> None:
+    """Refuse a version that is newer than this program or none at all.
+
+    Raises:
+        InputError: with both versions in the message.
+    """
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise InputError(f"its version must be {VERSION}, got {documents.kind_of(version)}")
+    if version > VERSION:
+        raise InputError(
+            f"its version is {version}, newer than the {VERSION} that this pcdiff-grasp reads: "
+            "install a newer one"
+        )
 
 
 def unit_named(name: str) -> str:

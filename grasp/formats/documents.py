@@ -11,13 +11,17 @@ import json
 import math
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 
 from pcdiff.errors import InputError
+
+if TYPE_CHECKING:
+    import yaml
 
 LARGEST_FILE = 2**28
 """Bytes; a grasp takes about 400 in JSON, so this is over half a million of them."""
@@ -49,7 +53,7 @@ def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _parse_json(text: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_each_key_once)
     except json.JSONDecodeError as error:
         if not text.strip():
             raise InputError("it is empty") from error
@@ -58,17 +62,38 @@ def _parse_json(text: str) -> Any:
         raise InputError(
             f"it is not JSON: {error.msg} in line {error.lineno}, column {error.colno}{cut}"
         ) from error
+    except InputError:
+        raise
     except ValueError as error:  # an integer of thousands of digits
         raise InputError(f"it is not JSON: {error}") from error
     except RecursionError as error:
         raise InputError("its values are nested too deep for a grasp file") from error
 
 
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"it has a mapping with the key {kind_of(twice)} more than once")
+    return entries
+
+
 def _parse_yaml(text: str) -> Any:
     import yaml
 
+    flattened: set[yaml.Node] = set()
+
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        """The safe loader, which also reads 1e-05 as the number that YAML 1.2 says it is."""
+        """The safe loader, but 1e-05 is a number, as in YAML 1.2, and a key may be there once."""
+
+        def flatten_mapping(self, node: yaml.MappingNode) -> None:
+            # What is merged into a mapping (<<) may repeat its keys and is added to it here, and
+            # one that is merged elsewhere comes by more than once.
+            if node not in flattened:
+                flattened.add(node)
+                _refuse_twice(node)
+                super().flatten_mapping(node)
 
     Loader.add_implicit_resolver(
         "tag:yaml.org,2002:float",
@@ -92,8 +117,27 @@ def _parse_yaml(text: str) -> Any:
         mark = error.problem_mark
         where = "" if mark is None else f" in line {mark.line + 1}, column {mark.column + 1}"
         raise InputError(f"it is not YAML: {error.problem or error.context}{where}") from error
+    except InputError:
+        raise
     except (yaml.YAMLError, ValueError) as error:  # bad characters; impossible dates
         raise InputError(f"it is not YAML: {' '.join(str(error).split())}") from error
+    except (LookupError, AttributeError, TypeError, ArithmeticError) as error:
+        # PyYAML takes for granted that a text fits its tag: !!bool "abc" is a KeyError.
+        raise InputError("it is not YAML: a value in it is not of the kind of its tag") from error
+    except RecursionError as error:
+        raise InputError("its values are nested too deep for a grasp file") from error
+
+
+def _refuse_twice(node: yaml.MappingNode) -> None:
+    names = set()
+    for key, _ in node.value:
+        name = (key.tag, key.value) if isinstance(key.value, str) else key
+        if name in names:
+            raise InputError(
+                f"it has a mapping with the key {kind_of(key.value)} more than once, "
+                f"in line {key.start_mark.line + 1}"
+            )
+        names.add(name)
 
 
 def kind_of(value: object) -> str:
@@ -104,7 +148,10 @@ def kind_of(value: object) -> str:
         return "a mapping"
     if isinstance(value, list):
         return f"a list of {len(value)}"
-    shown = repr(value)
+    try:
+        shown = repr(value)
+    except ValueError:  # thousands of digits, which YAML and TOML can write in hexadecimal
+        return "a number of thousands of digits"
     return shown if len(shown) <= 40 else f"{shown[:37]}..."
 
 
@@ -166,3 +213,42 @@ def matrix(what: str, value: object) -> Float[np.ndarray, "4 4"]:
 def stack(matrices: list[Float[np.ndarray, "4 4"]]) -> Float[np.ndarray, "grasps 4 4"]:
     """The matrices as one array, also when there are none."""
     return np.array(matrices, np.float64).reshape(-1, 4, 4)
+
+
+def optional(place: dict[str, Any], key: str, parse_value: Callable[[str, object], Any]) -> Any:
+    """A value of a mapping, or None where it is null or absent."""
+    value = place.get(key)
+    return None if value is None else parse_value(key, value)
+
+
+def rotation_of(
+    what: str, quaternion_xyzw: Float[np.ndarray, "4"], tolerance: float = 1e-3
+) -> Float[np.ndarray, "3 3"]:
+    """The rotation of a quaternion that is rounded to a few digits.
+
+    Args:
+        what: what the message calls it.
+        quaternion_xyzw: the scalar last.
+        tolerance: how far its norm may be from 1.
+
+    Raises:
+        InputError: it is not of unit length.
+    """
+    from scipy.spatial.transform import Rotation
+
+    norm = float(np.linalg.norm(quaternion_xyzw))
+    if abs(norm - 1) > tolerance:
+        raise InputError(f"{what} must have norm 1, got {norm:.6g}")
+    return Rotation.from_quat(quaternion_xyzw).as_matrix()
+
+
+def to_json(what: str, value: object) -> str:
+    """A value in one line of JSON.
+
+    Raises:
+        InputError: JSON cannot hold it.
+    """
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{what} must be what JSON can hold: {error}") from error

@@ -33,8 +33,7 @@ from grasp.formats.convention import (
     Convention,
     unit_named,
 )
-from grasp.formats.pcdiff_json import COLUMNS, optional, to_json
-from grasp.formats.record import Grasps, check_poses
+from grasp.formats.record import COLUMNS, Grasps, check_poses
 from grasp.frames import FRAMES
 from pcdiff.errors import InputError
 
@@ -66,7 +65,7 @@ def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
     if offset is not None:
         poses = poses @ _offset(offset)
         stated = Convention(BY_FORMAT.unit, FRAMES["gripper"], written=True)
-    frame = optional(document, "frame", documents.text)
+    frame = documents.optional(document, "frame", documents.text)
     if frame is not None:
         if frame != OBJECT_FRAME:
             raise InputError(f"its poses must be in the frame {OBJECT_FRAME!r}, not {frame!r}")
@@ -75,15 +74,15 @@ def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
         unit = unit_named(documents.text("unit", document["unit"]))
         stated = Convention(unit, stated.T_frame_grasp, written=True)
 
-    name = optional(gripper, "name", documents.text)
-    scale = optional(subject, "scale", documents.number)
+    name = documents.optional(gripper, "name", documents.text)
+    scale = documents.optional(subject, "scale", documents.number)
     return (
         Grasps(
             poses=poses,
             gripper=None if name is None else OUR_NAMES.get(name, name),
-            object_file=optional(subject, "file", documents.text),
+            object_file=documents.optional(subject, "file", documents.text),
             object_scale=1.0 if scale is None else scale,
-            reason=optional(document, "reason", documents.text),
+            reason=documents.optional(document, "reason", documents.text),
             **_columns(grasps, len(poses)),
         ),
         stated,
@@ -103,8 +102,14 @@ def dump(grasps: Grasps) -> str:
     lists = {"transforms": grasps.poses.tolist()}
     for name, array in grasps.arrays().items():
         lists["object_in_gripper" if name == "success" else name] = array.tolist()
-    lines = [f'"{key}": {to_json(value)}' for key, value in document.items()]
-    columns = [f'"{key}": {to_json(values)}' for key, values in lists.items()]
+    lines = [
+        f'"{key}": {documents.to_json(f"the {key} of the grasps", value)}'
+        for key, value in document.items()
+    ]
+    columns = [
+        f'"{key}": {documents.to_json(f"the {key} of the grasps", values)}'
+        for key, values in lists.items()
+    ]
     lines.append('"grasps": {' + ",\n  ".join(columns) + "}")
     return "{" + ",\n ".join(lines) + "}\n"
 
@@ -135,31 +140,10 @@ def _offset(value: object) -> Float[np.ndarray, "4 4"]:
         offset = np.eye(4)
         offset[:3, 3] = documents.vector(f"the translation of {OFFSET}", value[0])
         quaternion_xyzw = documents.vector(f"the quaternion of {OFFSET}", value[1], 4)
-        offset[:3, :3] = rotation_of(f"the quaternion of {OFFSET}", quaternion_xyzw)
+        offset[:3, :3] = documents.rotation_of(f"the quaternion of {OFFSET}", quaternion_xyzw)
     elif isinstance(value, list) and len(value) == 16:
         offset = documents.vector(OFFSET, value, 16).reshape(4, 4)
     else:
         offset = documents.matrix(OFFSET, value)
     check_poses(OFFSET, offset[None])
     return offset
-
-
-def rotation_of(
-    what: str, quaternion_xyzw: Float[np.ndarray, "4"], tolerance: float = 1e-3
-) -> Float[np.ndarray, "3 3"]:
-    """The rotation of a quaternion that is rounded to a few digits.
-
-    Args:
-        what: what the message calls it.
-        quaternion_xyzw: the scalar last.
-        tolerance: how far its norm may be from 1.
-
-    Raises:
-        InputError: it is not of unit length.
-    """
-    from scipy.spatial.transform import Rotation
-
-    norm = float(np.linalg.norm(quaternion_xyzw))
-    if abs(norm - 1) > tolerance:
-        raise InputError(f"{what} must have norm 1, got {norm:.6g}")
-    return Rotation.from_quat(quaternion_xyzw).as_matrix()

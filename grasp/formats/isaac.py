@@ -33,9 +33,7 @@ import numpy as np
 
 from grasp.formats import documents
 from grasp.formats.convention import METRE, OBJECT_FRAME, Convention, unit_named
-from grasp.formats.graspgen import rotation_of
-from grasp.formats.pcdiff_json import columns, optional
-from grasp.formats.record import Grasps
+from grasp.formats.record import Grasps, columns
 from grasp.frames import FRAMES, to_frame
 from pcdiff.errors import InputError
 
@@ -61,17 +59,17 @@ def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
     )
     if document.get("confidence_is") == "success" and "success_probability" in arrays:
         arrays["success"] = arrays.pop("success_probability") == 1
-    scale = optional(document, "object_scale", documents.number)
-    unit = optional(document, "unit", documents.text)
-    frame = document.get("gripper_frame")
+    scale = documents.optional(document, "object_scale", documents.number)
+    unit = documents.optional(document, "unit", documents.text)
+    frame = documents.optional(document, "gripper_frame", documents.text)
     is_ours = document.get("object_frame") == OBJECT_FRAME and frame in FRAMES
     return (
         Grasps(
             poses=documents.stack(poses),
-            gripper=optional(document, "gripper", documents.text),
-            object_file=optional(document, "object_file", documents.text),
+            gripper=documents.optional(document, "gripper", documents.text),
+            object_file=documents.optional(document, "object_file", documents.text),
             object_scale=1.0 if scale is None else scale,
-            reason=optional(document, "reason", documents.text),
+            reason=documents.optional(document, "reason", documents.text),
             **arrays,
         ),
         Convention(
@@ -145,6 +143,6 @@ def _pose(name: str, grasp: dict[str, Any]) -> np.ndarray:
         documents.number(f"{what}, w,", orientation.get("w")),
     )
     pose = np.eye(4)
-    pose[:3, :3] = rotation_of(what, quaternion_xyzw)
+    pose[:3, :3] = documents.rotation_of(what, quaternion_xyzw)
     pose[:3, 3] = documents.vector(f"the position of {name}", grasp.get("position"))
     return pose

@@ -19,29 +19,24 @@ A reader ignores keys that it does not know, and refuses a newer `version`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from grasp.formats import documents
-from grasp.formats.convention import METRE, OBJECT_FRAME, Convention, unit_named
-from grasp.formats.record import Grasps
+from grasp.formats.convention import (
+    METRE,
+    OBJECT_FRAME,
+    VERSION,
+    Convention,
+    check_version,
+    unit_named,
+)
+from grasp.formats.record import Grasps, columns
 from grasp.frames import axes
 from pcdiff.errors import InputError
 
 FORMAT = "pcdiff-grasp/grasps"
-VERSION = 1
-
-COLUMNS: dict[str, tuple[Callable[[str, object], Any], Any]] = {
-    "energy": (documents.number, np.float64),
-    "success_probability": (documents.number, np.float64),
-    "success": (documents.label, np.bool_),
-    "width": (documents.number, np.float64),
-    "in_collision": (documents.label, np.bool_),
-    "failure": (documents.text, np.str_),
-}
-"""How the entries of `record.PER_GRASP` are read, one a grasp."""
 
 
 def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
@@ -60,21 +55,21 @@ def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
     poses = [
         documents.matrix(f"the pose of grasp {i}", g.get("pose")) for i, g in enumerate(grasps)
     ]
-    scale = optional(subject, "scale", documents.number)
+    scale = documents.optional(subject, "scale", documents.number)
     return (
         Grasps(
             poses=documents.stack(poses),
-            gripper=optional(gripper, "name", documents.text),
-            tool_center_point=optional(gripper, "tool_center_point", documents.vector),
-            object_file=optional(subject, "file", documents.text),
+            gripper=documents.optional(gripper, "name", documents.text),
+            tool_center_point=documents.optional(gripper, "tool_center_point", documents.vector),
+            object_file=documents.optional(subject, "file", documents.text),
             object_scale=1.0 if scale is None else scale,
-            object_sha256=optional(subject, "sha256", documents.text),
-            mass=optional(subject, "mass", documents.number),
-            friction=optional(subject, "friction", documents.number),
-            center_of_mass=optional(subject, "center_of_mass", documents.vector),
-            sampler=optional(document, "sampler", documents.mapping),
-            protocol=optional(document, "protocol", documents.text),
-            reason=optional(document, "reason", documents.text),
+            object_sha256=documents.optional(subject, "sha256", documents.text),
+            mass=documents.optional(subject, "mass", documents.number),
+            friction=documents.optional(subject, "friction", documents.number),
+            center_of_mass=documents.optional(subject, "center_of_mass", documents.vector),
+            sampler=documents.optional(document, "sampler", documents.mapping),
+            protocol=documents.optional(document, "protocol", documents.text),
+            reason=documents.optional(document, "reason", documents.text),
             **columns(grasps),
         ),
         _convention(document, gripper),
@@ -111,52 +106,18 @@ def dump(grasps: Grasps) -> str:
         head["protocol"] = grasps.protocol
     arrays = {name: array.tolist() for name, array in grasps.arrays().items()}
     rows = [
-        to_json({"pose": pose, **{name: values[i] for name, values in arrays.items()}})
+        documents.to_json(
+            f"grasp {i}", {"pose": pose, **{name: values[i] for name, values in arrays.items()}}
+        )
         for i, pose in enumerate(grasps.poses.tolist())
     ]
-    lines = [f"{json.dumps(key)}: {to_json(value)}" for key, value in head.items()]
+    lines = [
+        f"{json.dumps(key)}: {documents.to_json(f'the {key} of the grasps', value)}"
+        for key, value in head.items()
+    ]
     lines.append('"grasps": [' + ",\n  ".join(rows) + "]")
-    lines.append(f'"reason": {to_json(grasps.reason)}')
+    lines.append(f'"reason": {documents.to_json("the reason", grasps.reason)}')
     return "{" + ",\n ".join(lines) + "}\n"
-
-
-def check_version(version: object) -> None:
-    """Refuse a version that is newer than this program or none at all.
-
-    Raises:
-        InputError: with both versions in the message.
-    """
-    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        raise InputError(f"its version must be {VERSION}, got {documents.kind_of(version)}")
-    if version > VERSION:
-        raise InputError(
-            f"its version is {version}, newer than the {VERSION} that this pcdiff-grasp reads: "
-            "install a newer one"
-        )
-
-
-def columns(grasps: list[dict[str, Any]]) -> dict[str, Any]:
-    """The arrays of `record.PER_GRASP` from grasps that are mappings.
-
-    Raises:
-        InputError: some grasps have a value that others lack, or it is of another kind.
-    """
-    arrays: dict[str, Any] = {}
-    for name, (parse_entry, dtype) in COLUMNS.items():
-        values = [grasp.get(name) for grasp in grasps]
-        if all(value is None for value in values):
-            continue
-        if None in values:
-            raise InputError(f"grasp {values.index(None)} has no {name}, but other grasps have one")
-        entries = [parse_entry(f"the {name} of grasp {i}", v) for i, v in enumerate(values)]
-        arrays[name] = np.array(entries, dtype)
-    return arrays
-
-
-def optional(place: dict[str, Any], key: str, parse_value: Callable[[str, object], Any]) -> Any:
-    """A value of a mapping, or None where it is null or absent."""
-    value = place.get(key)
-    return None if value is None else parse_value(key, value)
 
 
 def as_list(array: np.ndarray | None) -> list[float] | None:
@@ -165,10 +126,10 @@ def as_list(array: np.ndarray | None) -> list[float] | None:
 
 
 def _convention(document: dict[str, Any], gripper: dict[str, Any]) -> Convention:
-    unit = optional(document, "unit", documents.text)
-    frame = optional(document, "frame", documents.text)
-    approach = optional(gripper, "approach", documents.text)
-    closing = optional(gripper, "closing", documents.text)
+    unit = documents.optional(document, "unit", documents.text)
+    frame = documents.optional(document, "frame", documents.text)
+    approach = documents.optional(gripper, "approach", documents.text)
+    closing = documents.optional(gripper, "closing", documents.text)
     if frame not in (None, OBJECT_FRAME):
         raise InputError(f"its poses must be in the frame {OBJECT_FRAME!r}, not {frame!r}")
     says_all = None not in (frame, approach, closing)
@@ -177,15 +138,3 @@ def _convention(document: dict[str, Any], gripper: dict[str, Any]) -> Convention
         T_frame_grasp=axes(approach, closing) if says_all else None,
         written=True,
     )
-
-
-def to_json(value: object) -> str:
-    """A value in one line of JSON.
-
-    Raises:
-        InputError: JSON cannot hold it.
-    """
-    try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"the grasps' sampler must be what JSON can hold: {error}") from error

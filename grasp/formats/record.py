@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
+from grasp.formats import documents
 from pcdiff.errors import InputError
 
 ORTHONORMAL_WITHIN = 1e-4
@@ -17,6 +19,16 @@ ORTHONORMAL_WITHIN = 1e-4
 
 PER_GRASP = ("energy", "success_probability", "success", "width", "in_collision", "failure")
 """The names of the optional arrays with one entry a grasp."""
+
+COLUMNS: dict[str, tuple[Callable[[str, object], Any], Any]] = {
+    "energy": (documents.number, np.float64),
+    "success_probability": (documents.number, np.float64),
+    "success": (documents.label, np.bool_),
+    "width": (documents.number, np.float64),
+    "in_collision": (documents.label, np.bool_),
+    "failure": (documents.text, np.str_),
+}
+"""How the entries of `PER_GRASP` are read, one a grasp."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,3 +196,21 @@ def _check_range(name: str, values: np.ndarray) -> None:
     if not fine.all():
         first = int(fine.argmin())
         raise InputError(f"the {name} of grasp {first} must be {expected}, got {values[first]}")
+
+
+def columns(grasps: list[dict[str, Any]]) -> dict[str, Any]:
+    """The arrays of `PER_GRASP` from grasps that are mappings.
+
+    Raises:
+        InputError: some grasps have a value that others lack, or it is of another kind.
+    """
+    arrays: dict[str, Any] = {}
+    for name, (parse_entry, dtype) in COLUMNS.items():
+        values = [grasp.get(name) for grasp in grasps]
+        if all(value is None for value in values):
+            continue
+        if None in values:
+            raise InputError(f"grasp {values.index(None)} has no {name}, but other grasps have one")
+        entries = [parse_entry(f"the {name} of grasp {i}", v) for i, v in enumerate(values)]
+        arrays[name] = np.array(entries, dtype)
+    return arrays

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,6 +36,13 @@ coacd's default, which takes many times as long for parts that are hardly better
 _MODES = ("auto", "on")
 """Of coacd's `preprocess_mode`, in the order they are tried: "auto" makes a mesh anew only if it is
 not a manifold, but the test for that fails on some that are; "on" does not ask."""
+
+_FAILED = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGFPE)
+"""How coacd ends where it fails. Whatever else ends it, memory or a user, would not do so again, so
+that nothing follows from it for the mesh."""
+
+_TIMEOUT = 1800
+"""Seconds. Meshes of a million faces take minutes, tangled ones for ever."""
 
 _PROGRAM = Path(__file__).with_name("run_coacd.py")
 
@@ -70,7 +79,7 @@ def convex_parts(obj: Object, cache: str | os.PathLike[str] | None = None) -> li
     path = (cache_folder() if cache is None else Path(cache)) / f"{key}.npz"
     if path.exists():
         return _read(path)
-    parts = _decompose(obj.vertices, obj.faces)
+    parts = _decompose(obj.file or obj.name, obj.vertices, obj.faces)
     if not parts:
         raise InputError(f"coacd finds no convex parts in {obj.file or obj.name}")
     _write(path, parts)
@@ -78,18 +87,29 @@ def convex_parts(obj: Object, cache: str | os.PathLike[str] | None = None) -> li
 
 
 def _decompose(
-    vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
+    name: str, vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
 ) -> list[Part]:
-    """The parts that coacd finds; none if it finds none or fails."""
+    """The parts that coacd finds; none if it finds none or fails in each mode.
+
+    Raises:
+        InputError: it takes too long, or something else than itself ended it.
+    """
     with tempfile.TemporaryDirectory() as folder:
         mesh, parts = Path(folder) / "mesh.npz", Path(folder) / "parts.npz"
         np.savez(mesh, vertices=vertices, faces=faces)
         for mode in _MODES:
             files = [str(path) for path in (_PROGRAM, mesh, parts)]
             command = [sys.executable, *files, mode, json.dumps(SETTINGS)]
-            done = subprocess.run(command, capture_output=True, check=False)
+            try:
+                done = subprocess.run(command, capture_output=True, check=False, timeout=_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                raise InputError(
+                    f"coacd finds no convex parts of {name} within {_TIMEOUT} s: simplify the mesh"
+                ) from None
             if done.returncode == 0:
                 break
+            if done.returncode not in _FAILED:
+                raise InputError(f"coacd was ended while it took {name} apart: {_end(done)}")
         else:
             return []
         with np.load(parts) as found:
@@ -112,13 +132,27 @@ def _write(path: Path, parts: Sequence[Part]) -> None:
         )
 
 
+def _end(done: subprocess.CompletedProcess[bytes]) -> str:
+    """Why a process ended, in a few words."""
+    if done.returncode < 0:
+        return f"signal {-done.returncode}, perhaps for want of memory"
+    lines = done.stderr.decode(errors="replace").split("\n")
+    return next((line for line in reversed(lines) if line), f"exit code {done.returncode}")
+
+
 def _read(path: Path) -> list[Part]:
+    damaged = f"the cached parts in {path} are damaged: remove that file"
     try:
         # A handle of our own: numpy leaves its one open if the file is damaged.
         with path.open("rb") as handle, np.load(handle) as file:
             vertices, faces, counts = file["vertices"], file["faces"], file["counts"]
         ends = np.cumsum(counts, axis=0)[:-1]
         parts = zip(np.split(vertices, ends[:, 0]), np.split(faces, ends[:, 1]), strict=True)
-        return list(parts)
-    except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"the cached parts in {path} are damaged: remove that file") from error
+        found = list(parts)
+    except (
+        OSError, ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
+        raise InputError(damaged) from error
+    if not np.isfinite(vertices).all() or any(len(part) < 4 for part, _ in found):
+        raise InputError(damaged)
+    return found

@@ -28,9 +28,6 @@ SIDES = ("right", "left")
 
 AXES = {"approach": (0.0, 0.0, 1.0), "closing": (1.0, 0.0, 0.0)}
 
-# The base turns as told, whatever pulls at the fingers: kg·m², far above the object's.
-_BASE_INERTIA = 1e3
-
 # Contacts are between geoms of the hand and geoms of the object only.
 _HAND = {"contype": 1, "conaffinity": 2}
 _OBJECT = {"contype": 2, "conaffinity": 1}
@@ -81,7 +78,7 @@ def build(
     spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     spec.option.impratio = protocol.friction_impedance_ratio
     spec.option.gravity = [0.0, 0.0, 0.0]
-    spec.option.iterations = 30
+    spec.option.iterations = protocol.solver_iterations
     # A diverging trial is a failed trial; it must not start again by itself.
     spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
     spec.compiler.balanceinertia = True
@@ -89,12 +86,13 @@ def build(
         "condim": 4,
         "friction": [friction, protocol.torsional_friction * friction, 0.0],
         "solref": [protocol.time_constant, 1.0],
+        # The same at any depth: the last three shape a rise that there is not.
         "solimp": [protocol.impedance, protocol.impedance, 0.001, 0.5, 2.0],
         # Seen as touching, though only surfaces that overlap press on each other.
         "gap": protocol.contact_gap / 2,
     }
     _add_hand(spec, gripper, {**contact, **_HAND}, protocol)
-    _add_object(spec, body, {**contact, **_OBJECT})
+    _add_object(spec, body, protocol.least_mass, {**contact, **_OBJECT})
     try:
         model = spec.compile()
     except ValueError as error:
@@ -108,7 +106,8 @@ def _add_hand(
 ) -> None:
     import mujoco
 
-    # Gravity pulls on the object alone: an arm holds the hand, and a gear couples the fingers.
+    # Gravity pulls on the object alone: an arm holds the hand, and a gear couples the fingers. What
+    # turns the base is its armature, beside which an inertia of 1, which MuJoCo asks for, is none.
     base = spec.worldbody.add_body(
         name="base", mass=gripper.mass, inertia=[1.0, 1.0, 1.0], explicitinertial=True, gravcomp=1.0
     )
@@ -118,9 +117,9 @@ def _add_hand(
             type=mujoco.mjtJoint.mjJNT_HINGE,
             axis=direction,
             pos=gripper.tool_center_point,
-            armature=_BASE_INERTIA,
+            armature=protocol.base_inertia,
         )
-        _add_motor(spec, axis, _BASE_INERTIA)
+        _add_motor(spec, axis, protocol.base_inertia)
     _add_boxes(base, gripper.hand_boxes, contact)
     force = min(protocol.force, gripper.max_force)
     for side, boxes, outward in zip(SIDES, gripper.fingers(0.0), (1.0, -1.0), strict=True):
@@ -150,7 +149,7 @@ def _add_hand(
         name2=SIDES[1],
         data=[0.0, 1.0, *[0.0] * 10],
         solref=[protocol.time_constant, 1.0],
-        solimp=[0.99, 0.999, 0.001, 0.5, 2.0],
+        solimp=protocol.gear_impedance,
     )
 
 
@@ -170,13 +169,16 @@ def _add_boxes(body: Any, boxes: tuple[Box, ...], contact: dict[str, Any]) -> No
         )
 
 
-def _add_object(spec: mujoco.MjSpec, body: Body, contact: dict[str, Any]) -> None:
+def _add_object(
+    spec: mujoco.MjSpec, body: Body, least_mass: float, contact: dict[str, Any]
+) -> None:
     import mujoco
 
-    inertia = body.inertia
+    heavier = max(1.0, least_mass / body.mass)
+    inertia = heavier * body.inertia
     moving = spec.worldbody.add_body(
         name="object",
-        mass=body.mass,
+        mass=heavier * body.mass,
         fullinertia=[*np.diag(inertia), inertia[0, 1], inertia[0, 2], inertia[1, 2]],
         explicitinertial=True,
     )

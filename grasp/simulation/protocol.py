@@ -1,4 +1,4 @@
-"""What happens to an object in one trial: every number of the physics, in one place.
+"""What happens to an object in one trial: every number of the physics that decides, in one place.
 
 The protocol follows ACRONYM (Eppner, Mousavian, Fox: "ACRONYM: A large-scale grasp dataset based on
 simulation", ICRA 2021, section IV): the free hand closes on the free object without gravity, and
@@ -7,7 +7,9 @@ touch the object in the end. Beyond ACRONYM, gravity pulls while the object is s
 
 The numbers were tuned on half of the grasps of ACRONYM's mug; its table decided among settings that
 did equally well there. See `experiments/results/calibrate_simulation.md` for how well the labels of
-the other half are met. A change of any number is a change of `version`.
+the other half are met. A change of any number is a change of `version`. The one choice that is made
+elsewhere is how an object without exact parts is cut into convex ones; labels name it by itself
+(`grasp.simulation.conditions`).
 """
 
 from __future__ import annotations
@@ -51,14 +53,17 @@ class Protocol:
         force: Each finger presses with, or the gripper's largest force if that is smaller.
         closing_speed: Of a finger that touches nothing.
         squeeze_time: The hand closes for at most this longer than its free stroke takes.
-        settled_speed: Closing ends when fingers (m/s) and object (m/s; rad/s ten times as much)
-            are slower.
+        settled_speed: Closing ends when fingers and object are slower, m/s, …
+        settled_spin: … and the object turns slower, rad/s.
+        shut: Closing also ends when the opening is below this.
         motions: What follows closing, in order.
         gravity: m/s², while the object is shaken.
         check_interval: How often it is looked at whether the hand has closed.
         friction: Coefficient of the object against the hand, if the caller has none. ACRONYM's
             files say 1.
         density: kg/m³, if the caller has no mass. ACRONYM's files say 150.
+        least_mass: Kilograms that a lighter object is given in the trial: MuJoCo's contacts are as
+            soft as what they push is light, and the pads would close through a few grams.
         torsional_friction: The radius of the patch that a contact point stands for: it resists
             spinning by a torque of friction x normal force x this.
         collision_tolerance: The open hand may overlap the object by so much before the grasp counts
@@ -72,6 +77,10 @@ class Protocol:
             edge of the pads; rigid friction would hold it. FleX treats friction as a relaxed
             constraint on positions, which creeps too.
         finger_inertia: Kilograms that each finger moves, reflected through its drive.
+        base_inertia: kg·m² with which the hand's base turns: so far above the object's that it
+            turns as told, whatever pulls at the fingers.
+        gear_impedance: Of the gear that moves the fingers alike (MuJoCo's `solimp`).
+        solver_iterations: At most so many in a step of MuJoCo's solver.
     """
 
     version: str
@@ -80,11 +89,14 @@ class Protocol:
     closing_speed: float
     squeeze_time: float
     settled_speed: float
+    settled_spin: float
+    shut: float
     motions: tuple[Motion, ...]
     gravity: float
     check_interval: float
     friction: float
     density: float
+    least_mass: float
     torsional_friction: float
     collision_tolerance: float
     contact_gap: float
@@ -92,15 +104,20 @@ class Protocol:
     impedance: float
     friction_impedance_ratio: float
     finger_inertia: float
+    base_inertia: float
+    gear_impedance: tuple[float, float, float, float, float]
+    solver_iterations: int
 
 
 PROTOCOL = Protocol(
-    version="1",
+    version="2",
     time_step=0.0025,
     force=40.0,
     closing_speed=0.1,
     squeeze_time=0.2,
     settled_speed=0.002,
+    settled_spin=0.02,
+    shut=0.0001,
     motions=(
         Motion("along", "approach", 10.0, 0.2, (0.0, 0.0, 1.0)),
         Motion("along", "closing", 10.0, 0.2, (0.0, 1.0, 0.0)),
@@ -111,6 +128,7 @@ PROTOCOL = Protocol(
     check_interval=0.025,
     friction=1.0,
     density=150.0,
+    least_mass=0.02,
     torsional_friction=0.01,
     collision_tolerance=0.001,
     contact_gap=0.001,
@@ -118,5 +136,8 @@ PROTOCOL = Protocol(
     impedance=0.99,
     friction_impedance_ratio=0.02,
     finger_inertia=1.0,
+    base_inertia=1000.0,
+    gear_impedance=(0.99, 0.999, 0.001, 0.5, 2.0),
+    solver_iterations=30,
 )
 """The one that every label of this package is made with."""

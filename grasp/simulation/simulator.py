@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
+from grasp.formats.record import check_poses
 from grasp.gripper import Gripper
 from grasp.objects import Object
 from grasp.simulation.body import Body, rigid_body
@@ -22,6 +26,15 @@ from pcdiff.errors import InputError
 _CHUNK = 50
 """Trials that a process is given at once: many enough to be worth building a world for."""
 
+_PROCESSES_A_CORE = 4
+"""At most, beyond which more only cost memory."""
+
+# Beyond these MuJoCo's numbers overflow; no object that a hand holds is near them.
+_HEAVIEST = 1e4  # kg
+_DENSEST = 1e5  # kg/m³
+_ROUGHEST = 100.0  # coefficient of friction
+_FARTHEST = 100.0  # m, of the hand from the object
+
 
 @dataclass(frozen=True, eq=False)
 class Trials:
@@ -31,10 +44,10 @@ class Trials:
         success: (grasps,), whether each holds.
         failure: (grasps,), "" for one that holds, else `collision`, `missed`, `dropped` or
             `unstable`; see `grasp.simulation.trial.Outcome`.
-        width: (grasps,), the opening between the pads in the end, metres; a millimetre or two less
-            than the thickness of a very light object, into which the pads sink.
+        width: (grasps,), the opening between the pads in the end, metres; up to a
+            millimetre less than the thickness, for the pads sink into light objects.
         protocol: The version of the protocol.
-        mass: Of the object in the trials, kg.
+        mass: Of the object, kg; the protocol may give a very light one more.
         friction: Coefficient in the trials.
     """
 
@@ -56,6 +69,7 @@ def simulate(
     friction: float | None = None,
     protocol: Protocol = PROTOCOL,
     workers: int = 1,
+    pool: Executor | None = None,
     progress: Callable[[int], None] | None = None,
     cache: str | os.PathLike[str] | None = None,
 ) -> Trials:
@@ -74,27 +88,28 @@ def simulate(
         protocol: What happens in a trial.
         workers: Processes. With more than one, a script that calls this needs the usual guard
             `if __name__ == "__main__":`, for the processes are spawned.
+        pool: Processes to use instead of `workers` new ones; see `processes`.
         progress: Called with the number of trials that have been done since the last call.
         cache: The folder of convex parts; see `convex_parts`.
 
     Raises:
-        InputError: The object is a point cloud or has no volume; a pose is not rigid; a number is
-            not positive; MuJoCo refuses the parts.
+        InputError: The object is a point cloud or has no volume; a pose is not rigid, or farther
+            than 100 m from the object; a number is out of the range of `check_physics`; there is no
+            worker, or there are more than 4 a CPU core; MuJoCo refuses the parts.
     """
-    _check_poses(poses)
-    if workers < 1:
-        raise InputError(f"physics needs at least 1 worker, got {workers}")
+    _check_poses(obj, poses)
+    check_workers(workers)
+    check_physics(mass=mass, density=density, friction=friction)
     friction = protocol.friction if friction is None else friction
-    if not 0 < friction < np.inf:
-        raise InputError(f"the friction must be a number above 0, got {friction}")
     density = protocol.density if density is None else density
     body = rigid_body(obj, convex_parts(obj, cache), mass, density)
+    check_physics(mass=body.mass)
     outcomes: list[Outcome] = []
-    for done in _run(body, gripper, friction, protocol, poses, workers):
+    for done in _run(body, gripper, friction, protocol, poses, workers, pool):
         outcomes += done
         if progress is not None:
             progress(len(done))
-    failure = np.array([outcome.failure for outcome in outcomes], dtype="U9")
+    failure = np.array([outcome.failure for outcome in outcomes], dtype=np.str_)
     width = np.array([outcome.width for outcome in outcomes], dtype=np.float64)
     return Trials(failure == "", failure, width, protocol.version, body.mass, friction)
 
@@ -121,12 +136,119 @@ def in_collision(
     Raises:
         InputError: As `simulate`; the gripper does not open that wide.
     """
-    _check_poses(poses)
+    _check_poses(obj, poses)
     width = gripper.stroke if width is None else width
     gripper.check_width(width)
     body = rigid_body(obj, convex_parts(obj, cache), None, protocol.density)
     world = World(body, gripper, protocol.friction, protocol)
     return np.array([world.collides(pose, width) for pose in poses], dtype=bool)
+
+
+@contextlib.contextmanager
+def processes(workers: int) -> Iterator[ProcessPoolExecutor | None]:
+    """Processes for several calls of `simulate`, which otherwise starts and ends some in each.
+
+    Args:
+        workers: How many; with 1 there is no pool and `simulate` works in the caller's process.
+
+    Raises:
+        InputError: There is no worker, or there are more than 4 a CPU core.
+    """
+    check_workers(workers)
+    if workers == 1:
+        yield None
+        return
+    # Spawned: a fork would copy the threads' locks of whatever else the caller has imported.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_hear_interrupts) as pool:
+        yield pool
+
+
+def cores() -> int:
+    """How many CPU cores this process may use, where the system tells; else how many there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def check_workers(workers: int) -> None:
+    """Refuse a number of processes that no machine with so many cores has a use for.
+
+    Raises:
+        InputError: There is no worker, or there are more than 4 a CPU core.
+    """
+    most = _PROCESSES_A_CORE * cores()
+    if workers < 1:
+        raise InputError(f"physics needs at least 1 worker, got {workers}")
+    if workers > most:
+        raise InputError(
+            f"expected at most {most} workers, {_PROCESSES_A_CORE} for each CPU core, got {workers}"
+        )
+
+
+def check_physics(
+    *, mass: float | None = None, density: float | None = None, friction: float | None = None
+) -> None:
+    """Refuse what an object cannot be or MuJoCo cannot compute; None is anything that is left out.
+
+    Args:
+        mass: kg, above 0 and at most 10 000.
+        density: kg/m³, above 0 and at most 100 000.
+        friction: Coefficient, above 0 and at most 100.
+
+    Raises:
+        InputError: A number is out of its range.
+    """
+    for name, value, most, unit in (
+        ("mass", mass, _HEAVIEST, " kg"),
+        ("density", density, _DENSEST, " kg/m³"),
+        ("friction", friction, _ROUGHEST, ""),
+    ):
+        if value is None:
+            continue
+        if not 0 < value < np.inf:
+            raise InputError(f"the {name} must be a number above 0, got {value}")
+        if value > most:
+            raise InputError(f"the {name} must be at most {most:g}{unit}, got {value:g}")
+
+
+def _check_poses(obj: Object, poses: np.ndarray) -> None:
+    check_poses("grasp", poses)
+    # By each coordinate: the square of a huge one would overflow.
+    apart = np.abs(poses[:, :3, 3] - obj.centre).max(axis=1)
+    near = apart <= _FARTHEST
+    if not near.all():
+        first = int(near.argmin())
+        raise InputError(
+            f"grasp {first} is {apart[first]:.3g} m from the object, expected at most "
+            f"{_FARTHEST:g} m: are the poses in metres?"
+        )
+
+
+@contextlib.contextmanager
+def no_interrupt() -> Iterator[None]:
+    """A process started in this context is deaf to Ctrl-C, which reaches all of a terminal.
+
+    The one that has to act on it is ours, and what is starting would only print a traceback.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    # Python's resource tracker, when it is first started, would lift the mask.
+    resource_tracker.ensure_running()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _hear_interrupts() -> None:
+    """Forget a Ctrl-C that came while this process started deaf to it, and hear the next one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _run(
@@ -136,24 +258,28 @@ def _run(
     protocol: Protocol,
     poses: Float[np.ndarray, "grasps 4 4"],
     workers: int,
+    pool: Executor | None,
 ) -> Iterator[list[Outcome]]:
     """Outcomes in the order of the poses, some at a time."""
     chunks = [poses[start : start + _CHUNK] for start in range(0, len(poses), _CHUNK)]
-    workers = min(workers, len(chunks))
-    if workers <= 1:
+    if len(chunks) <= 1 or (workers == 1 and pool is None):
         world = World(body, gripper, friction, protocol)
         for chunk in chunks:
             yield [world.trial(pose) for pose in chunk]
         return
-    # Spawned: a fork would copy the threads' locks of whatever else the caller has imported.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        jobs = [pool.submit(_trials, body, gripper, friction, protocol, each) for each in chunks]
+    own = processes(min(workers, len(chunks))) if pool is None else contextlib.nullcontext(pool)
+    with own as executor:
+        assert executor is not None
+        with no_interrupt():  # the first jobs start the processes
+            jobs = [
+                executor.submit(_trials, body, gripper, friction, protocol, each) for each in chunks
+            ]
         try:
             for job in jobs:
                 yield job.result()
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            for job in jobs:
+                job.cancel()
 
 
 def _trials(
@@ -165,22 +291,3 @@ def _trials(
 ) -> list[Outcome]:
     world = World(body, gripper, friction, protocol)
     return [world.trial(pose) for pose in poses]
-
-
-def _check_poses(poses: Float[np.ndarray, "grasps 4 4"]) -> None:
-    """Raise unless each is a rotation and a translation, to the precision of float32 files."""
-    finite = np.isfinite(poses).all(axis=(1, 2))
-    poses = np.where(finite[:, None, None], poses, 0.0)
-    rotations = poses[:, :3, :3]
-    squares = rotations @ np.swapaxes(rotations, 1, 2)
-    rigid = (
-        finite
-        & (np.abs(squares - np.eye(3)).max(axis=(1, 2), initial=0) < 1e-3)
-        & (np.linalg.det(rotations) > 0)
-        & (np.abs(poses[:, 3] - [0, 0, 0, 1]).max(axis=1, initial=0) < 1e-6)
-    )
-    if not rigid.all():
-        raise InputError(
-            f"grasp {int(np.flatnonzero(~rigid)[0])} is not a rigid pose: expected a rotation and "
-            "a translation in metres"
-        )

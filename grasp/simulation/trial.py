@@ -121,15 +121,15 @@ class World:
 
     def _settled(self) -> bool:
         """Whether nothing moves any more, or the pads have met with nothing between them."""
-        speed, start = self._protocol.settled_speed, self._at.object_velocity
+        protocol, start = self._protocol, self._at.object_velocity
         velocity = self._data.qvel
-        if np.abs(velocity[self._at.finger_velocity]).max() > speed:
+        if np.abs(velocity[self._at.finger_velocity]).max() > protocol.settled_speed:
             return False
         still = (
-            np.abs(velocity[start : start + 3]).max() < speed
-            and np.abs(velocity[start + 3 : start + 6]).max() < 10 * speed
+            np.abs(velocity[start : start + 3]).max() < protocol.settled_speed
+            and np.abs(velocity[start + 3 : start + 6]).max() < protocol.settled_spin
         )
-        return bool(still) or self._width() < 1e-4
+        return bool(still) or self._width() < protocol.shut
 
     def _lost(self, failure: Failure) -> Failure:
         """Nothing if both fingers touch the object, else the failure that this is now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -20,6 +21,7 @@ from grasp.antipodal import (
     contact_area,
     sample_antipodal,
     scores,
+    thickness,
 )
 from grasp.gripper import load_gripper
 from grasp.objects import Object
@@ -125,18 +127,57 @@ def test_lines_cross_a_wall_or_the_whole():
     assert across.max() <= STROKE
 
 
-def test_faces_that_contradict_each_other_still_have_contacts():
+def torn_plate():
     faces = np.array(PLATE.faces)
     faces = np.delete(faces, np.abs(PLATE.mesh().face_normals[:, 1]) > 0.5, axis=0)  # no lid
     faces[::2] = faces[::2, ::-1]
-    torn = Object.from_mesh(np.array(PLATE.vertices), faces)
-    assert not torn.mesh().is_winding_consistent
-    contacts = antipodal_contacts(torn, STROKE, 500, rng())
+    return Object.from_mesh(np.array(PLATE.vertices), faces)
+
+
+def folded_sheet(turned=False):
+    """A sheet folded to an S, which sees as much from either side: plates at x = ±2 cm and 0."""
+    half, gap = 0.1, 0.02
+    path = [(gap, half), (gap, -half), (0, -half), (0, half), (-gap, half), (-gap, -half)]
+    vertices = np.array([[x, y, z] for x, y in path for z in (-half, half)])
+    quads = np.array([[i, i + 2, i + 3, i + 1] for i in range(0, 10, 2)])
+    faces = np.concatenate([quads[:, [0, 1, 3]], quads[:, [3, 1, 2]]])
+    return Object.from_mesh(vertices, faces[:, ::-1] if turned else faces)
+
+
+def test_faces_that_contradict_each_other_still_have_contacts():
+    contacts = antipodal_contacts(torn_plate(), STROKE, 500, rng())
     assert len(contacts) == 500
     np.testing.assert_allclose(
         np.sort(contacts.points[:, :, 0], axis=1), [[-0.01, 0.01]] * 500, atol=1e-12
     )
     assert contacts.angles.max() <= CONE + 1e-6
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_sheet_whose_outside_nobody_knows_is_touched_from_both_sides(panda, turned):
+    sheet = folded_sheet(turned)
+    assert not sheet.sided.any()
+    contacts = antipodal_contacts(sheet, STROKE, 500, rng())
+    assert len(contacts) == 500
+    # The side of the first contact is drawn: as many lines begin towards +x as towards -x.
+    across = contacts.points[(np.ptp(contacts.points[:, :, 0], axis=1) > 0.039)]
+    assert len(across) > 20
+    middle = contacts.points[np.abs(contacts.points[:, 0, 0]) < 1e-9, 1, 0]
+    assert 0.3 < (middle > 0).mean() < 0.7
+    pairs = pair([(-0.02, 0, 0), (0.02, 0, 0)], [(-0.02, 0, 0.05), (0.02, 0, 0.05)])
+    area = contact_area(sheet, panda, poses_at(pairs, panda.pad[1]), pairs.width)
+    np.testing.assert_array_equal(area, 1)
+
+
+def test_open_meshes_may_be_wound_inside_out(panda):
+    faces = np.array(PLATE.faces)
+    faces = np.delete(faces, np.abs(PLATE.mesh().face_normals[:, 1]) > 0.5, axis=0)
+    pairs = pair([(-0.01, 0, 0), (0.01, 0, 0)])
+    poses = poses_at(pairs, panda.pad[1])
+    for given in (faces, faces[:, ::-1], np.array(torn_plate().faces)):
+        plate = Object.from_mesh(np.array(PLATE.vertices), given)
+        assert len(antipodal_contacts(plate, STROKE, 200, rng())) == 200
+        assert contact_area(plate, panda, poses, pairs.width) == 1
 
 
 def test_contacts_of_a_cloud_are_among_its_points():
@@ -211,6 +252,44 @@ def test_each_kind_has_its_share(panda):
     assert (candidates(dish, panda, 500, rng()).kinds == ANTIPODAL).mean() > 0.2
 
 
+def turned(obj, rotation):
+    return Object.from_mesh(obj.vertices @ rotation.T, np.array(obj.faces), name=obj.name)
+
+
+def test_heading_in_the_file_does_not_matter(panda):
+    # A quarter of the box along the file's axes would be 5 mm, and at 45 degrees 40.
+    wide = of(box((0.02, 0.3, 0.3)) + box((0.06, 0.06, 0.3)))
+    rotation = np.linalg.qr(rng(4).normal(size=(3, 3)))[0]
+    rotation *= np.sign(np.linalg.det(rotation))
+    yaw = np.array([[1, -1, 0], [1, 1, 0], [0, 0, math.sqrt(2)]]) / math.sqrt(2)
+    for turn in (yaw, rotation):
+        assert thickness(turned(wide, turn)) == pytest.approx(thickness(wide), rel=1e-9)
+    # The contacts themselves may come in another order, since rounding differs.
+    shares = [
+        (candidates(each, panda, 1000, rng()).kinds == RIM).mean()
+        for each in (wide, turned(wide, yaw))
+    ]
+    assert abs(shares[0] - shares[1]) < 0.1
+    contacts = pair([(-0.01, 0, 0), (0.01, 0, 0)], [(-0.01, 0, 0.05), (0.01, 0, 0.05)])
+    poses = poses_at(contacts, 0.1)
+    ranking = Ranking(**ONLY | {"balance": 1.0})
+    straight = scores(BAR, panda, poses, contacts, FRICTION, ranking)
+    aside = Contacts(contacts.points @ yaw.T, contacts.normals @ yaw.T)
+    there = poses.copy()
+    there[:, :3] = yaw @ poses[:, :3]
+    found = scores(turned(BAR, yaw), panda, there, aside, FRICTION, ranking)
+    np.testing.assert_allclose(found, straight, atol=1e-12)
+
+
+def test_thickness_in_closed_form():
+    assert thickness(of(icosphere(5, 0.03))) == pytest.approx(0.06, rel=2e-3)
+    # The surface of a cube of side 1: a third of it at 1/2, the others uniform, so 5/36.
+    cube = of(box((0.1, 0.1, 0.1)))
+    assert thickness(cube) == pytest.approx(0.1 * math.sqrt(12 * 5 / 36), rel=1e-12)
+    cloud = Object.from_points(*cube.surface(200_000, rng(1)))
+    assert thickness(cloud) == pytest.approx(thickness(cube), rel=0.01)
+
+
 def test_near_misses_are_moved_a_little_and_the_others_not_at_all(panda):
     found = candidates(PLATE, panda, 2000, rng(), near_misses=0.25)
     missed = found.kinds == NEAR_MISS
@@ -277,7 +356,10 @@ def test_each_property_of_the_ranking(panda):
     def ranked(**weights):
         return scores(BAR, panda, poses, contacts, FRICTION, Ranking(**ONLY | weights))
 
-    np.testing.assert_allclose(ranked(balance=2.0), [2, 1, 0.02, 2], atol=1e-12)
+    far = math.hypot(0.01, 0.01, 0.1)  # a corner of the bar
+    np.testing.assert_allclose(
+        ranked(balance=2.0), [2, 2 - 0.1 / far, 2 - 0.198 / far, 2], atol=1e-12
+    )
     np.testing.assert_allclose(ranked(alignment=1.0), [1, 1, 1, 0.5], atol=1e-9)
     widths = [0.02, 0.02, 0.02, 0.02 / math.cos(CONE / 2)]
     np.testing.assert_allclose(ranked(room=1.0), 1 - np.array(widths) / 0.08, atol=1e-12)
@@ -304,6 +386,42 @@ def test_contact_area_is_the_share_of_the_pad_on_the_object(panda, form):
     turned = poses.copy()
     turned[:, :3, :3] = poses[:, :3, :3] @ np.diag([-1.0, -1.0, 1.0])
     np.testing.assert_array_equal(contact_area(plate, panda, turned, contacts.width), area)
+
+
+@pytest.mark.parametrize("form", ["mesh", "cloud"])
+def test_an_edge_between_the_pads_is_no_contact_area(panda, form):
+    # A bar turned by 45 degrees about the approach: its edges touch the pads, its sides do not.
+    yaw = np.array([[1, -1, 0], [1, 1, 0], [0, 0, math.sqrt(2)]]) / math.sqrt(2)
+    bar = turned(BAR, yaw)
+    if form == "cloud":
+        bar = Object.from_points(*bar.surface(40_000, rng(3)))
+    edge = 0.01 * math.sqrt(2)
+    contacts = pair([(-edge, 0, 0), (edge, 0, 0)])
+    poses = poses_at(contacts, panda.pad[1])
+    assert contact_area(bar, panda, poses, contacts.width) == 0
+
+
+def test_default_ranking_likes_each_property():
+    weights = dataclasses.astuple(Ranking())
+    assert min(weights) > 0
+    assert sum(weights) == pytest.approx(1)
+
+
+def test_width_is_that_of_the_contacts_of_each_grasp(panda):
+    # A wedge: the width of its grasps says how far along it they are.
+    wedge = of(box((0.04, 0.03, 0.2)))
+    vertices = np.array(wedge.vertices)
+    vertices[:, 0] *= 0.75 + 2.5 * vertices[:, 2]  # 2 to 4 cm
+    wedge = Object.from_mesh(vertices, np.array(wedge.faces))
+    grasps = sample_antipodal(
+        wedge, panda, 200, rng(), ranking=Ranking(**ONLY | {"room": 1.0}), collides=free
+    )
+    assert (np.diff(grasps.width) >= 0).all() and np.ptp(grasps.width) > 0.01
+    across = np.abs(grasps.poses[:, 1, 0]) > 0.8  # between the two sides that are parallel
+    np.testing.assert_allclose(
+        grasps.width[across] * np.abs(grasps.poses[across, 1, 0]), 0.03, atol=1e-9
+    )
+    assert 20 < across.sum() < 180
 
 
 def test_ranking_prefers_lines_through_the_centre(panda):

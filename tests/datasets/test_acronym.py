@@ -477,6 +477,17 @@ def test_labels_of_another_protocol_are_not_taken_for_acronyms(download, tmp_pat
     assert f"{path} has labels of 1, expected" in refused(capsys, *options(download, output))
 
 
+@pytest.mark.parametrize("missing", ["object/mass", "pcdiff_grasp/sampler", LABELS])
+def test_a_prepared_file_that_lacks_something_is_named(download, tmp_path, capsys, missing):
+    output = prepared(download, tmp_path / "set")
+    path = output / "grasps" / "panda" / f"{MUG}.h5"
+    with h5py.File(path, "r+") as file:
+        del file[missing]
+    capsys.readouterr()
+    said = {"object/mass": "mass", "pcdiff_grasp/sampler": "scale", LABELS: "success"}[missing]
+    assert f"{path} does not say {said}" in refused(capsys, *options(download, output))
+
+
 def test_an_output_that_cannot_be_written_ends_the_run(download, tmp_path, capsys):
     output = tmp_path / "set"
     (output / "meshes" / f"{BOWL}.obj").mkdir(parents=True)

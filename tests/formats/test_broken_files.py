@@ -159,6 +159,8 @@ def test_our_json_cut_anywhere_is_refused(document, tmp_path):
         (b"{}", "neither a format"),
         (b"[" * 100_000, "nested too deep|not JSON"),
         (b'{"a": ' * 100_000, "nested too deep|not JSON"),
+        (b'{"unit": "mm", "unit": "metre"}', "the key 'unit' more than once"),
+        (b'{"a": [{"b": {"c": 1, "d": 2, "c": 1}}]}', "the key 'c' more than once"),
         (b'{"format": "pcdiff-grasp/grasps", "version": ' + b"9" * 5000 + b"}", "not JSON"),
     ],
 )
@@ -269,6 +271,7 @@ def isaac(grasps, tmp_path):
         (setter("grasps", "grasp_1", "position", value=[0, math.nan, 0]), "must be finite"),
         (setter("grasps", "grasp_1", "confidence", value=7), "between 0 and 1, got 7"),
         (deleter("grasps", "grasp_1", "confidence"), "grasp 1 has no success_probability"),
+        (setter("gripper_frame", value=[1]), "gripper_frame must be text, got a list of 1"),
     ],
 )
 def test_isaac(change, sentence, isaac, tmp_path):
@@ -292,6 +295,15 @@ def test_isaac(change, sentence, isaac, tmp_path):
         ("a: &a [*a]", "neither a format"),
         ("a: " + "[" * 100_000, "nested too deep"),
         ("- " * 100_000, "nested too deep"),
+        ("a: &a {<<: *a}", "nested too deep|neither a format"),
+        ('a: !!bool "abc"', "not of the kind of its tag"),
+        ('a: !!timestamp "abc"', "not of the kind of its tag"),
+        ('a: !!int ""', "not of the kind of its tag"),
+        ('a: !!float ""', "not of the kind of its tag"),
+        (f"a: {'9:' + '59:' * 300}0.5", "not of the kind of its tag"),
+        (f"grasps: {{transforms: 0x{'f' * 5000}}}", "list, got a number of thousands of digits"),
+        ("name: a\nb: 1\nname: b", "the key 'name' more than once, in line 3"),
+        ("a: {1: x, '1': y, 1: z}", "the key '1' more than once, in line 1"),
     ],
 )
 def test_yaml_that_is_something_else(content, sentence, tmp_path):
@@ -300,6 +312,18 @@ def test_yaml_that_is_something_else(content, sentence, tmp_path):
     with pytest.raises(InputError, match=sentence):
         read_grasps(path)
     refusal(path)
+
+
+def test_what_yaml_merges_into_a_mapping_may_repeat_its_keys(isaac, tmp_path):
+    path = tmp_path / "g.yaml"
+    # `deeper` is built after `use` has merged it.
+    path.write_text(
+        yaml.safe_dump(isaac)
+        + "base: &base {x: 1, y: 2}\nhide: {more: {deeper: &deeper {<<: *base, x: 3}}}\n"
+        + "use: {<<: *deeper, y: 4}\n"
+    )
+    assert documents.read_document(path)["use"] == {"x": 3, "y": 4}
+    assert len(read_grasps(path)) == 7
 
 
 def test_yaml_that_refers_to_itself_a_billion_times_stays_small(tmp_path):

@@ -205,7 +205,7 @@ def test_a_failed_write_leaves_the_old_file(grasps, tmp_path):
     path.write_text("old")
     unwritable = dataclasses.replace(grasps, sampler={"rng": np.random.default_rng(0)})
     for name in ("g.json", "g.h5"):
-        with pytest.raises(InputError, match="sampler"):
+        with pytest.raises(InputError, match="the sampler of the grasps must be what"):
             write_grasps(tmp_path / name, unwritable)
     assert path.read_text() == "old"
     assert [each.name for each in tmp_path.iterdir()] == ["g.json"]

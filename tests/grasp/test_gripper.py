@@ -102,9 +102,13 @@ def test_a_description_is_frozen(tmp_path: Path) -> None:
         ("stroke = 0.06", 'stroke = "wide"', "stroke must be above 0 .*, got 'wide'"),
         ("stroke = 0.06", "stroke = true", "stroke must be above 0 .*, got True"),
         ("stroke", "color = 1\nstroke", "has the unknown color, expected control_points"),
-        ('name = "small"', "name = 3", "name must be a text, got 3"),
+        ('name = "small"', "name = 3", "name must be a text .*, got 3"),
         ("mass = 0.4", "mass = 0", "mass must be above 0"),
-        ("point = [0.0, 0.0, 0.1]", "point = [0.0, 0.1]", "tool_center_point must be 3 .*, got 2"),
+        (
+            "point = [0.0, 0.0, 0.1]",
+            "point = [0.0, 0.1]",
+            r"tool_center_point must be 3 .*, got \[0.0, 0.1\]",
+        ),
         ("point = [0.0, 0.0, 0.1]", "point = [0, 0, inf]", "tool_center_point must be finite"),
         ("[0.03, 0.0, 0.11]", "[0.03, 0.0]", "control_points must be n x 3 numbers"),
         ("centre = [0.0, 0.0, 0.025]\n", "", r"hand\[0\] lacks centre"),
@@ -115,6 +119,21 @@ def test_a_description_is_frozen(tmp_path: Path) -> None:
         ("[[finger.boxes]]", "[finger.boxes]", "finger.boxes must be a list of boxes"),
         ("[[hand]]", "[hand]", "hand must be a list of boxes"),
         ("stroke = 0.06", "stroke = = 1", "is not TOML"),
+        pytest.param("0.06", "1" + "0" * 400, "stroke must be .*, got 1000", id="huge"),
+        pytest.param("0.06", "1" + "0" * 5000, "unreadable value", id="5000 digits"),
+        pytest.param("0.06", "0x" + "f" * 5000, "got a number of thousands", id="hexadecimal"),
+        pytest.param("0.1]", f"1{'0' * 400}]", "point must be finite", id="huge in a list"),
+        pytest.param("0.1]", f"0x{'f' * 5000}]", "point must be finite", id="hexadecimal list"),
+        pytest.param("0.06", "[" * 5000 + "]" * 5000, "nested too deep", id="deep"),
+        ("point = [0.0, 0.0, 0.1]", 'point = ["0", "0", "0.1"]', "must be 3 numbers, got .*'0.1'"),
+        ("point = [0.0, 0.0, 0.1]", "point = [false, 0.0, 0.1]", "must be 3 numbers, got .False"),
+        ("point = [0.0, 0.0, 0.1]", "point = 0.1", "must be 3 numbers, got 0.1"),
+        ("pad = [0.09, 0.11]", "pad = [-1.0, -0.9]", "pad must lie on the boxes .* 0.05 to 0.11"),
+        ("pad = [0.09, 0.11]", "pad = [0.09, 0.12]", "pad must lie on the boxes"),
+        ('"small"', '"../../x"', "name must be a text of at most 64 letters"),
+        ('"small"', '"a\\u0000b"', "name must be a text"),
+        ('"small"', '".."', "name must be a text"),
+        pytest.param('"small"', f'"{"a" * 65}"', "name must be a text", id="65 letters"),
     ],
 )
 def test_a_wrong_entry_is_one_sentence(tmp_path: Path, old: str, new: str, sentence: str) -> None:
@@ -130,6 +149,8 @@ def test_a_gripper_that_is_not_there(tmp_path: Path) -> None:
         load_gripper("hand")
     with pytest.raises(InputError, match="No such file"):
         load_gripper(tmp_path / "hand.toml")
+    with pytest.raises(InputError, match=r"cannot read .*null byte"):
+        load_gripper("x\0.toml")
 
 
 def test_text_that_is_not_text(tmp_path: Path) -> None:
@@ -142,3 +163,17 @@ def test_text_that_is_not_text(tmp_path: Path) -> None:
 def test_an_opening_beyond_the_stroke(width: float) -> None:
     with pytest.raises(InputError, match=r"panda opens from 0 to 0.08 m, got an opening of"):
         load_gripper("panda").boxes(width)
+
+
+def test_a_name_of_64_of_all_the_signs(tmp_path: Path) -> None:
+    name = "Robot-2f_85.b" + "x" * 51
+    assert _load(tmp_path, SMALL.replace("small", name)).name == name
+
+
+def test_a_pad_may_lie_on_several_boxes(tmp_path: Path) -> None:
+    tip = "[[finger.boxes]]\ncentre = [0.004, 0, 0.12]\nhalf_extents = [0.004, 0.01, 0.01]\n"
+    longer = SMALL.replace("pad = [0.09, 0.11]", "pad = [0.09, 0.13]")
+    assert _load(tmp_path, longer + tip).pad == (0.09, 0.13)
+    # A box behind the plane of the pads carries none.
+    with pytest.raises(InputError, match="pad must lie on the boxes"):
+        _load(tmp_path, longer + tip.replace("[0.004, 0, 0.12]", "[0.006, 0, 0.12]"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import subprocess
 import sys
@@ -12,14 +14,14 @@ import pytest
 from PIL import Image
 from trimesh.creation import box
 
-from grasp import cli, evaluation
+from grasp import cli, sources
 from grasp.antipodal import sample_antipodal
 from grasp.evaluation import evaluate
 from grasp.formats import Grasps, read_grasps, write_grasps
 from grasp.gripper import load_gripper
 from grasp.metrics import wilson_interval
 from grasp.objects import load_object
-from grasp.simulation import PROTOCOL, simulate
+from grasp.simulation import PROTOCOL, cores, simulate
 from pcdiff import console
 
 
@@ -110,25 +112,82 @@ def test_simulate_speaks_to_a_person(run, bar, three):
     assert done.code == 0
     assert done.out.splitlines() == [
         f"1 of 3 grasps hold: 33.3 %, 95 % interval {100 * low:.1f} to {100 * high:.1f} % "
-        f"(protocol {PROTOCOL.version})",
+        f"(panda, protocol {PROTOCOL.version})",
         "failures: collision 1, missed 1",
     ]
     assert done.err == ""
 
 
-def test_options_reach_the_physics(run, bar, three, monkeypatch):
-    seen = {}
+@pytest.fixture
+def spied(monkeypatch):
+    """The calls of `simulate`, and how many processes were asked for, before each."""
+    calls = []
+
+    @contextlib.contextmanager
+    def processes(workers):
+        calls.append(workers)
+        yield None
 
     def spy(obj, gripper, poses, **options):
-        seen.update(options, gripper=gripper.name, extent=obj.extent)
-        return simulate(obj, gripper, poses[:1], mass=0.1)
+        calls.append({**options, "gripper": gripper.name, "extent": obj.extent})
+        return simulate(obj, gripper, poses, mass=0.1, friction=options["friction"])
 
+    monkeypatch.setattr("grasp.simulation.processes", processes)
     monkeypatch.setattr("grasp.simulation.simulate", spy)
+    return calls
+
+
+def test_options_reach_the_physics(run, bar, three, spied):
     run("simulate", bar, three, "--mass", "0.2", "--friction", "0.5", "--threads", "3",
         "--gripper", "robotiq_2f_85", "--unit", "mm")  # fmt: skip
-    assert (seen["mass"], seen["friction"], seen["workers"]) == (0.2, 0.5, 3)
+    workers, seen = spied
+    assert workers == 3
+    assert (seen["mass"], seen["friction"], seen["density"]) == (0.2, 0.5, None)
     assert seen["gripper"] == "robotiq_2f_85"
     np.testing.assert_allclose(seen["extent"], [0.03, 0.03, 0.12])
+
+
+def test_options_reach_the_physics_of_an_evaluation(run, bar, spied):
+    """And all its trials share the processes, of which there are as many as cores unless given."""
+    done = run("evaluate", bar, "--unit", "mm", "--samples", "2", "--candidates", "5",
+        "--density", "321", "--friction", "0.5", "--json")  # fmt: skip
+    physics = results_of(done, "grasp evaluate")["conditions"]["physics"]
+    assert physics == {"protocol": PROTOCOL.version, "friction": 0.5, "density": 321.0}
+    workers, *calls = spied
+    assert workers == cores()
+    assert len(calls) == 2
+    for seen in calls:
+        assert (seen["mass"], seen["friction"], seen["density"]) == (None, 0.5, 321.0)
+
+
+def test_the_gripper_is_the_files_or_must_be_given(run, bar, three, tmp_path):
+    other = tmp_path / "other.json"
+    write_grasps(other, dataclasses.replace(read_grasps(three), gripper="robotiq_2f_140"))
+    results = results_of(run("simulate", bar, other, "--json"), "grasp simulate")
+    assert results["gripper"] == "robotiq_2f_140"
+    write_grasps(other, dataclasses.replace(read_grasps(three), gripper=None))
+    done = run("simulate", bar, other)
+    assert done.code == 2
+    assert done.err == f"error: {other} does not name its gripper: give --gripper\n"
+    assert "(panda, protocol" in run("simulate", bar, other, "--gripper", "panda").out
+
+
+@pytest.mark.parametrize(
+    ("trials", "shown"), [(0, 0), (1, 1), (14, 14), (15, 15), (16, 8), (30, 15), (31, 11)]
+)
+def test_a_picture_shows_at_most_fifteen_of_each_outcome(monkeypatch, tmp_path, trials, shown):
+    seen = []
+
+    def draw(obj, gripper, poses, *, colours, opening):
+        seen.append(poses)
+        return np.zeros((4, 5, 3), np.uint8)
+
+    monkeypatch.setattr("grasp.pictures.draw_grasps", draw)
+    success = np.arange(trials + 3) < trials
+    grasps = Grasps(np.tile(np.eye(4), (trials + 3, 1, 1)))
+    outcomes = SimpleNamespace(success=success)
+    cli._draw_trials(tmp_path / "trials.png", None, None, grasps, outcomes, None)
+    assert len(seen.pop()) == shown + 3
 
 
 def test_simulate_draws_a_trial(run, bar, three, tmp_path, monkeypatch):
@@ -163,7 +222,8 @@ def test_simulate_draws_a_trial(run, bar, three, tmp_path, monkeypatch):
 def test_another_geometry_is_told(run, bar, three, tmp_path):
     changed = read_grasps(three)
     path = tmp_path / "other.json"
-    write_grasps(path, Grasps(changed.poses, object_scale=0.001, object_sha256="0" * 64))
+    stated = {"gripper": "panda", "object_scale": 0.001, "object_sha256": "0" * 64}
+    write_grasps(path, Grasps(changed.poses, **stated))
     done = run("simulate", bar, path)
     assert done.code == 0
     assert done.err == f"warning: {path} is of another geometry than {bar}\n"
@@ -206,11 +266,11 @@ def test_labels_are_kept_and_used_again(run, bar, tmp_path, monkeypatch):
     def never(*args, **options):
         raise AssertionError("the labels are there")
 
-    monkeypatch.setattr(evaluation, "label_candidates", never)
+    monkeypatch.setattr(sources, "label_candidates", never)
     assert results_of(run(*arguments, "--json"), "grasp evaluate") == first
     other = run(*arguments, "--friction", "0.3")
     assert other.code == 2
-    assert other.err.startswith(f"error: {kept} is of other conditions: expected ")
+    assert other.err.startswith(f"error: {kept} is of other conditions: its physics is ")
 
 
 def test_evaluate_takes_grasps_from_files(run, bar, three, tmp_path):
@@ -258,6 +318,11 @@ def test_evaluate_takes_grasps_from_files(run, bar, three, tmp_path):
         (("simulate", "{bar}", "{three}", "--unit", "ell"), "'ell' is not one of"),
         (("simulate", "{bar}", "{three}", "--unit", "m"), "its unit is likely mm"),
         (("simulate", "{bar}", "{three}", "--output", "x.csv"), "cannot write x.csv"),
+        (("simulate", "{bar}", "{three}", "--mass", "1e300"), "mass must be at most 10000 kg"),
+        (("simulate", "{bar}", "{three}", "--workers", "9999"), "workers, 4 for each CPU core"),
+        (("evaluate", "{bar}", "--samples", "1000001"), "'--samples'"),
+        (("evaluate", "{bar}", "--candidates", "100000000000"), "'--candidates'"),
+        (("evaluate", "{bar}", "{copy}", "--unit", "mm"), "copy.obj has the same geometry as"),
         (("simulate", "{bar}", "{none}"), "holds no grasps: nothing fits"),
         (("simulate", "{cloud}", "{three}"), "is a point cloud, but physics needs a mesh"),
         (("simulate", "{bar}"), "Missing argument"),
@@ -269,6 +334,14 @@ def test_evaluate_takes_grasps_from_files(run, bar, three, tmp_path):
             "holds the grasps of one object, got 2 objects",
         ),
         (("evaluate", "{bar}", "--seed", "-1"), "--seed"),
+        (
+            ("evaluate", "{bar}", "--unit", "mm", "--frame", "panda_hand"),
+            "the source is antipodal: leave --frame and --grasp-unit out",
+        ),
+        (
+            ("evaluate", "{bar}", "--unit", "mm", "--grasp-unit", "m"),
+            "the source is antipodal: leave --frame and --grasp-unit out",
+        ),
         (("evaluate", "{cloud}"), "is a point cloud, but physics needs a mesh"),
         (("grip",), "No such command"),
     ],
@@ -279,12 +352,41 @@ def test_bad_input_ends_in_one_sentence(run, bar, three, tmp_path, arguments, se
     cloud_scale = ("--unit", "mm") if "{cloud}" in arguments else ()
     none = tmp_path / "none.json"
     write_grasps(none, Grasps(np.empty((0, 4, 4)), reason="nothing fits"))
-    places = {"bar": bar, "three": three, "cloud": cloud, "none": none}
+    copy = tmp_path / "copy.obj"
+    copy.write_text(bar.read_text())
+    places = {"bar": bar, "three": three, "cloud": cloud, "none": none, "copy": copy}
     done = run(*(argument.format(**places) for argument in arguments), *cloud_scale)
     assert done.code == 2
     assert done.out == ""
     assert sentence in done.err
     assert len(done.err.splitlines()) == 1 and done.err.startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("simulate", "{bar}", "{three}", "--picture", "{new}/x.jpg"), "ends in .png, got"),
+        (("simulate", "{bar}", "{three}", "--picture", "{three}/x.png"), "cannot write into"),
+        (("simulate", "{bar}", "{three}", "--output", "{three}/in/x.h5"), "cannot write into"),
+        (("simulate", "{bar}", "{three}", "--output", "{folder}"), "is not a regular file"),
+        (("evaluate", "{bar}", "--unit", "mm", "--labels", "{three}"), "cannot write into"),
+    ],
+)
+def test_what_cannot_be_written_costs_no_physics(
+    run, bar, three, tmp_path, monkeypatch, arguments, sentence
+):
+    def never(*args, **options):
+        raise AssertionError("there is nowhere to write to")
+
+    monkeypatch.setattr("grasp.simulation.simulate", never)
+    folder = tmp_path / "folder.h5"
+    folder.mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    places = {"bar": bar, "three": three, "new": tmp_path / "new", "folder": folder}
+    done = run(*(argument.format(**places) for argument in arguments))
+    assert (done.code, done.out) == (2, "")
+    assert sentence in done.err and len(done.err.splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_help_answers_without_heavy_modules():

@@ -121,6 +121,12 @@ def test_every_figure_of_one_object(panda):
     assert json.loads(json.dumps(record)) == json.loads(json.dumps(report.as_dict()))
 
 
+def test_the_same_geometry_twice_is_refused(panda):
+    again = dataclasses.replace(THIN, name="again", file="again.obj")
+    with pytest.raises(InputError, match=r"again.obj has the same geometry as thin, expected each"):
+        judge(row(3), panda, objects=(THIN, THICK, again))
+
+
 def test_earth_movers_distance_is_of_equally_many(panda):
     exact = judge(row(40)[::-1], panda).judgements[0]
     assert (exact.pairs, tuple(exact.distance)) == (40, (0.0, 0.0, 0.0))
@@ -257,3 +263,82 @@ def test_what_cannot_be_judged(panda):
         )  # fmt: skip
     with pytest.raises(InputError, match="have no success"):
         judge(row(2), panda, labels=lambda obj: Grasps(row(30)))
+
+
+def test_the_source_draws_by_the_seed_and_the_object(panda):
+    seen = {}
+
+    def source(obj, count, rng):
+        seen[seed, obj.name] = rng.random()
+        return Grasps(row(1))
+
+    for seed in (0, 5):
+        evaluate(source, [THIN, THICK], panda, physics, name="test", seed=seed, labels=labelled(30))
+    assert seen == {
+        (seed, obj.name): np.random.default_rng([seed, 2, int(obj.sha256, 16)]).random()
+        for seed in (0, 5)
+        for obj in (THIN, THICK)
+    }
+    assert len(set(seen.values())) == 4
+
+
+def test_the_report_has_the_physics_of_the_trials(panda):
+    def says(**more):
+        report = evaluate(
+            gives(row(3)), [THIN, THICK], panda, more.pop("simulator", physics),
+            name="test", labels=more.pop("labels", labelled(30)), physics=more,
+        )  # fmt: skip
+        return report.stamp.physics
+
+    assert says(density=3.0) == {"protocol": "7", "friction": 0.75, "density": 3.0}
+    assert list(says(density=3.0)) == ["protocol", "friction", "density"]
+    for name in ("protocol", "friction"):
+        with pytest.raises(InputError, match=f"the trials say what {name} they have"):
+            says(**{name: "1"})
+
+    def by_object(obj, gripper, poses):
+        trials = physics(obj, gripper, poses)
+        trials.friction = 0.75 if obj is THIN else 0.25
+        return trials
+
+    assert says(simulator=by_object) == {"protocol": "7", "friction": [0.25, 0.75]}
+
+    # Without grasps, the labels tell; without either, nothing is known.
+    def none(**known):
+        report = evaluate(
+            gives(row(0), reason="none"), [THIN], panda, physics, name="test",
+            labels=lambda obj: dataclasses.replace(labelled(30)(obj), **known),
+        )  # fmt: skip
+        return report.stamp.physics
+
+    assert none(protocol="3", friction=0.5) == {"protocol": "3", "friction": 0.5}
+    assert none() == {}
+
+
+@pytest.mark.parametrize(("quantity", "value"), [("protocol", "6"), ("friction", 0.5)])
+def test_labels_of_other_physics_are_refused(panda, quantity, value):
+    def labels(obj):
+        return dataclasses.replace(labelled(30)(obj), **{quantity: value})
+
+    with pytest.raises(InputError, match=f"of thin were tried with {quantity} {value}, but"):
+        judge(row(2), panda, labels=labels)
+
+
+def test_the_table_says_what_its_figures_are_of(panda):
+    """Of which candidates an object fits, and over how many objects a distance is."""
+
+    def source(obj, count, rng):
+        return Grasps(row(0), reason="none") if obj is THICK else Grasps(row(3))
+
+    report = evaluate(
+        source, [THIN, THICK, plate(0.04, "unfit")], panda, physics, name="test",
+        labels=lambda obj: labelled(19 if obj.name == "unfit" else 40)(obj), candidates=3000,
+    )  # fmt: skip
+    assert report.overall["emd_combined"] == report.judgements[0].distance.combined
+    assert report.as_dict()["objects_with_emd"] == report.matched == 1
+    table = report.table()
+    assert "at least 20 of its first 2000 antipodal candidates hold" in table
+    assert "all that hold of 3000" in table
+    assert "over the 1 objects that fit and got grasps" in table
+    few = dataclasses.replace(report, stamp=dataclasses.replace(report.stamp, candidates=50))
+    assert "at least 20 of its first 50 antipodal" in few.table()

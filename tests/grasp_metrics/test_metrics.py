@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 
+import jaxtyping
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -400,3 +401,28 @@ def test_thinning_at_zero_drops_only_the_same_grasp(rng):
     poses = random_poses(5, rng)
     again = np.concatenate([poses, poses[2:4], poses[:1] @ R_Z_PI])
     assert metrics.thin(again, translation=0.0, rotation=0.0).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_poses_that_are_not_finite(rng):
+    good, bad = random_poses(4, rng), random_poses(4, rng)
+    bad[2, 0, 3] = np.nan
+    for measure in (metrics.coverage, metrics.earth_movers_distance, metrics.pose_distances):
+        for pair in ((good, bad), (bad, good)):
+            with pytest.raises(InputError, match="must be finite, but pose 2 is not"):
+                measure(*pair)
+    with pytest.raises(InputError, match="must be finite, but pose 2 is not"):
+        metrics.thin(bad)
+
+
+def test_arrays_that_do_not_go_together(rng):
+    poses = random_poses(4, rng)
+    # The annotations of shapes are not enforced outside of these tests.
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        for length in (3, 5):
+            with pytest.raises(InputError, match="one success for each of the 4 samples"):
+                metrics.precision_coverage_curve(poses, np.ones(length, bool), poses)
+        with pytest.raises(InputError, match=r"samples must be of shape \(n, 4, 4\)"):
+            metrics.coverage(poses[0], poses)
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from datasets.household import make, make_set, read_catalogue
 from datasets.household.__main__ import main
 from datasets.household.catalogue import write_set
 from datasets.household.meshes import PYBULLET_GROWTH, PYBULLET_SCALE
-from datasets.household.shapes import Convex, box, volume
+from datasets.household.shapes import Polyhedron, box, volume
 from grasp.objects import load_object
 from pcdiff.errors import InputError
 
@@ -72,7 +73,7 @@ def test_what_is_written_is_read_again_to_the_last_bit(tmp_path):
         corners = {tuple(vertex) for vertex in loaded.vertices.tolist()}
         assert corners == {tuple(vertex) for vertex in (thing.vertices + 0.0).tolist()}
         assert loaded.mesh().is_watertight
-        assert volume(Convex(loaded.vertices, loaded.faces)) == pytest.approx(
+        assert volume(Polyhedron(loaded.vertices, loaded.faces)) == pytest.approx(
             entry.mass / entry.parameters["density"], rel=1e-12
         )
         assert len(loaded.parts) == len(thing.parts)
@@ -107,8 +108,12 @@ def test_program_makes_a_set_that_a_larger_count_extends(tmp_path, capsys):
         (["--families", "mug", "--pybullet"], "at most one of"),
         (["--scale", "0.1"], "--scale is for --meshes"),
         (["--scale", "-1", "--pybullet"], "above 0"),
+        (["--licence", "CC0-1.0"], "--licence is for --meshes"),
+        (["--licence", "CC0-1.0", "--pybullet"], "--licence is for --meshes"),
         (["--meshes", "nowhere"], "nowhere does not exist"),
         (["--count", "0"], "--count"),
+        (["--count", "100000000000"], "--count"),
+        (["--labels", "100000000000"], "--labels"),
     ],
 )
 def test_bad_options_are_one_sentence(tmp_path, capsys, arguments, words):
@@ -133,12 +138,63 @@ def test_another_seed_does_not_overwrite_a_set(tmp_path, capsys):
         "[]",
         '{"format": "other", "version": 1, "source": {}, "objects": []}',
         '{"format": "pcdiff-grasp/objects", "version": 1, "source": {}, "objects": [{"name": 1}]}',
+        '{"format": "pcdiff-grasp/objects", "version": 1, "source": {}, "objects": []}',
+        '{"format": "pcdiff-grasp/objects", "version": 1, "source": {}, "objects": {"a": 1}}',
+        '{"format": "pcdiff-grasp/objects", "version": 1, "source": {}, "objects": [5]}',
+        '{"version": ' + "9" * 5000 + "}",
+        "[" * 10**5,
     ],
 )
 def test_damaged_catalogue_is_an_input_error(tmp_path, content):
     (tmp_path / "catalogue.json").write_text(content)
     with pytest.raises(InputError, match=r"catalogue\.json"):
         read_catalogue(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "words"),
+    [
+        (
+            "name",
+            ["../../../evil", "/evil", "a/b", "", "\0", "x" * 241, 5, None],
+            "the name of an",
+        ),
+        (
+            "file",
+            ["../x.obj", "/x.obj", "a/../../x.obj", "..\\x", "C:x", "", 5],
+            "the file of",
+        ),
+        ("parts", ["../x.obj", 5], "the parts of"),
+        ("family", [None, "", 5], "the family of"),
+        ("licence", [[1], ""], "the licence of"),
+        ("sha256", [5], "the sha256 of"),
+        ("mass", ["abc", True, None, 0, -1, float("nan"), float("inf")], "the mass of"),
+        ("friction", ["x", None, False, 0, float("inf")], "the friction of"),
+        ("seed", [-1, 1.5, True], "the seed of"),
+        ("index", ["0"], "the index of"),
+        ("parameters", [None, []], "the parameters of"),
+        ("colour", ["red"], "other fields than"),
+    ],
+)
+def test_a_field_of_the_catalogue_that_cannot_be(tmp_path, field, values, words):
+    things = list(make_set(1, seed=3, families=["box"]))
+    write_set(tmp_path, things, {"maker": "test"}, "MIT")
+    path = tmp_path / "catalogue.json"
+    sound = json.loads(path.read_text())
+    for value in values:
+        entry = sound["objects"][0] | {field: value}
+        path.write_text(json.dumps(sound | {"objects": [entry]}))
+        with pytest.raises(InputError, match=words) as caught:
+            read_catalogue(tmp_path)
+        assert str(path) in str(caught.value)
+
+
+def test_an_object_cannot_be_written_outside_the_folder(tmp_path):
+    (thing,) = make_set(1, seed=3, families=["box"])
+    folder = tmp_path / "a" / "set"
+    with pytest.raises(InputError, match=r"the name of an object must be .*, got '\.\./\.\./"):
+        write_set(folder, [replace(thing, name="../../../evil")], {"maker": "test"}, "MIT")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_folder_of_meshes_in_millimetres(tmp_path, capsys):
@@ -163,10 +219,75 @@ def test_folder_of_meshes_in_millimetres(tmp_path, capsys):
     assert entry.mass == pytest.approx(entry.parameters["density"] * 0.04 * 0.05 * 0.06, rel=1e-6)
     assert (entry.licence, entry.parts, entry.family) == ("CC0-1.0", None, "mesh")
     parts = load_object(output / entries["two_obj"].file).parts
-    assert sum(volume(Convex(*part)) for part in parts) == pytest.approx(0.02 * 0.02 * 0.04)
+    assert sum(volume(Polyhedron(*part)) for part in parts) == pytest.approx(0.02 * 0.02 * 0.04)
     # In metres they would be monsters.
     assert program("--meshes", folder, "--output", tmp_path / "other") == 2
     assert "no objects" in capsys.readouterr().err
+
+
+def test_two_files_for_one_name_are_not_mixed_up(tmp_path, capsys):
+    folder, output = tmp_path / "meshes", tmp_path / "set"
+    for number, name in enumerate(["a b/x.stl", "a_b/x.stl", "A_B_x.stl", "a_b/x.ply"], 1):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        trimesh.creation.box((0.01 * number, 0.1, 0.1)).export(folder / name)
+    assert program("--meshes", folder, "--output", output, "--no-sheet") == 0
+    error = capsys.readouterr().err
+    entries = {entry.name: entry for entry in read_catalogue(output)}
+    assert set(entries) == {"A_B_x_stl", "a_b_x_ply"}
+    assert load_object(output / entries["A_B_x_stl"].file).extent[0] == pytest.approx(0.03)
+    assert f"{folder / 'a b/x.stl'} would have the same name as {folder / 'A_B_x.stl'}" in error
+    assert f"{folder / 'a_b/x.stl'} would have the same name as" in error
+    assert entries["a_b_x_ply"].licence == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("meshes", "output"),
+    [("raw", "raw"), ("raw", "raw/deep/set"), ("raw/meshes", "raw"), ("raw", "link")],
+)
+def test_a_set_does_not_feed_on_itself(tmp_path, capsys, meshes, output):
+    raw = tmp_path / "raw"
+    (raw / "meshes").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(raw)
+    trimesh.creation.box((0.05, 0.04, 0.03)).export(raw / "meshes" / "block.obj")
+    before = sorted(tmp_path.rglob("*"))
+    arguments = ["--meshes", tmp_path / meshes, "--output", tmp_path / output, "--no-sheet"]
+    assert program(*arguments) == 2
+    assert "would be written among those of" in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_flat_meshes_are_skipped_with_a_sentence(tmp_path, capsys):
+    folder, output = tmp_path / "meshes", tmp_path / "set"
+    folder.mkdir()
+    square = "v 0 0 0\nv 0.1 0 0\nv 0.1 0.1 0\nv 0 0.1 0\n"
+    (folder / "sheet.obj").write_text(square + "f 1 2 3\nf 1 3 4\n")
+    (folder / "triangle.obj").write_text(square + "f 1 2 3\n")
+    trimesh.creation.box((0.1, 0.1, 1e-9)).export(folder / "plate.stl")
+    trimesh.creation.box((0.1, 0.1, 0.001)).export(folder / "card.stl")
+    assert program("--meshes", folder, "--output", output, "--no-sheet") == 0
+    error = capsys.readouterr().err
+    for name in ("sheet.obj", "triangle.obj", "plate.stl"):
+        assert f"{folder / name} is flat: its volume is" in error
+    assert [entry.name for entry in read_catalogue(output)] == ["card_stl"]
+
+
+def test_large_meshes_are_not_heavy(tmp_path):
+    folder, output = tmp_path / "meshes", tmp_path / "set"
+    folder.mkdir()
+    trimesh.creation.box((0.5, 0.5, 0.5)).export(folder / "crate.stl")
+    assert program("--meshes", folder, "--output", output, "--no-sheet") == 0
+    (entry,) = read_catalogue(output)
+    assert entry.mass == pytest.approx(1.5)
+    assert entry.parameters["density"] == pytest.approx(1.5 / 0.125)
+
+
+def test_a_smaller_count_cuts_the_catalogue_short(tmp_path):
+    arguments = ["--families", "box", "--no-sheet", "--output", tmp_path]
+    assert program(*arguments, "--count", 2) == 0
+    first, second = read_catalogue(tmp_path)
+    assert program(*arguments, "--count", 1) == 0
+    assert read_catalogue(tmp_path) == [first]
+    assert (tmp_path / second.file).is_file()
 
 
 def test_pybullet_data_is_found_and_not_imported(tmp_path, pybullet_data, capsys):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from datasets.household.shapes import (
-    Convex,
+    Polyhedron,
     arc,
     box,
     convex_hull,
@@ -193,7 +193,7 @@ def test_union_counts_what_overlaps_once():
 def test_union_refuses_what_is_not_closed():
     cube = box((0, 0, 0), (1, 1, 1))
     with pytest.raises(ValueError, match="not a closed polyhedron"):
-        union([Convex(cube.vertices, cube.faces[:-1])])
+        union([Polyhedron(cube.vertices, cube.faces[:-1])])
 
 
 def test_mirror_image_and_turn_keep_volume_and_outside():

@@ -170,7 +170,9 @@ def test_a_set_that_was_changed_is_refused(copy, settings):
     entry = read_catalogue(copy)[0]
     parts = copy / entry.parts
     text = parts.read_text()
-    parts.write_text(text.replace("o part_0", "o part_0\nv 9 9 9", 1))
+    *rest, last = text.splitlines()
+    _, a, b, c = last.split()
+    parts.write_text("\n".join([*rest, f"f {b} {c} {a}"]) + "\n")
     with pytest.raises(InputError, match="of other conditions: its parts is"):
         label_folder(copy, settings)
     parts.write_text(text)
@@ -218,12 +220,23 @@ def test_a_folder_of_meshes_good_and_bad(tmp_path, monkeypatch, capsys):
 
 
 def test_bad_arguments_are_told_in_one_sentence(a_set, settings, tmp_path, capsys):
+    solids = tmp_path / "solids"
+    solids.mkdir()
+    trimesh.creation.box((0.05, 0.04, 0.03)).export(solids / "box.stl")
+    empty = tmp_path / "empty"
+    empty.mkdir()
     for arguments, expected in [
         ([tmp_path / "none"], "does not exist or is not a folder"),
-        ([tmp_path], "has no mesh"),
+        ([empty], "has no mesh"),
         ([a_set, "--gripper", "hook"], "there is no gripper 'hook'"),
         ([a_set, "--friction", 0.5], "has a catalogue, which says scale, mass and friction"),
         ([a_set, "--near-misses", 2], "--near-misses"),
+        ([a_set, "--count", 10**11], "--count"),
+        ([a_set, "--workers", 9999], "workers, 4 for each CPU core, got 9999"),
+        ([solids, "--friction", "nan"], "the friction must be a number above 0, got nan"),
+        ([solids, "--friction", 1e300], "the friction must be at most 100"),
+        ([solids, "--density", -1], "the density must be a number above 0, got -1"),
+        ([solids, "--scale", 0], "the scale must be a number above 0, got 0"),
         ([a_set, "--ray", "somewhere"], "must be local, auto or HOST:PORT, got 'somewhere'"),
         ([a_set, "--ray", "127.0.0.1:1"], "there is no Ray cluster at 127.0.0.1:1"),
     ]:
@@ -232,12 +245,22 @@ def test_bad_arguments_are_told_in_one_sentence(a_set, settings, tmp_path, capsy
         assert program(*arguments) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("error: ") and expected in line
+    assert list(solids.iterdir()) == [solids / "box.stl"]
     with pytest.raises(InputError, match="at least 1 candidate"):
         replace(settings, count=0)
     for name in ("a b", "a_b"):
-        trimesh.creation.box((0.05, 0.04, 0.03)).export(tmp_path / f"{name}.stl")
+        trimesh.creation.box((0.05, 0.04, 0.03)).export(empty / f"{name}.stl")
     with pytest.raises(InputError, match=r"a b.stl and a_b.stl, .* a_b_stl.h5: rename one"):
-        label_folder(tmp_path, settings)
+        label_folder(empty, settings)
+
+
+def test_a_set_without_one_object_to_label_is_bad_input(tmp_path, capsys):
+    trimesh.creation.box((0.05, 0.04, 0.03)).export(tmp_path / "box.stl")
+    assert program(tmp_path, "--scale", 1e9) == 2
+    out, err = capsys.readouterr()
+    skipped, error = err.splitlines()
+    assert out == "" and skipped.startswith("skipped: box_stl: ")
+    assert error == f"error: no object of {tmp_path} can be labelled"
 
 
 # --- The card -------------------------------------------------------------------------------------

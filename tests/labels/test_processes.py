@@ -31,6 +31,14 @@ def jobs(settings) -> list[Job]:
     return [work.job(name, settings) for name in "abcde"]
 
 
+def test_there_are_as_many_processes_as_cores_to_use(jobs, monkeypatch):
+    """Not as many as the machine has."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0}, raising=False)
+    answers = [result for _, result in on_cores(work.answer, jobs)]
+    assert len({answer.split(" in ")[1] for answer in answers}) == 1
+
+
 def begin(folder, count) -> subprocess.Popen:
     arguments = ["--count", count, "--seed", 7, "--workers", 2]
     return subprocess.Popen(

@@ -404,6 +404,21 @@ BROKEN = {
         {},
         "volume",
     ),
+    "parts in mm": (
+        {"a.obj": obj(), "a.parts.obj": b"o a\n" + obj(CORNERS * 1000)},
+        {},
+        "not those of .* by 125 m for a mesh 0.125 m long",
+    ),
+    "parts 5 m away": (
+        {"a.obj": obj(), "a.parts.obj": b"o a\n" + obj(CORNERS + 5)},
+        {},
+        "not those of .* by 5 m",
+    ),
+    "parts of half of it": (
+        {"a.obj": obj(CORNERS * 1000), "a.parts.obj": b"o a\n" + obj(CORNERS * [500, 1000, 1000])},
+        {"unit": "mm"},
+        "not those of .* by 0.0625 m",
+    ),
     "a part without faces": (
         {"a.obj": obj(), "a.parts.obj": b"o a\n" + obj() + b"o b\n"},
         {},

@@ -79,6 +79,15 @@ def test_sheet_agrees_with_itself(rng):
     assert np.allclose(normals, normals[0], atol=1e-9)
 
 
+@pytest.mark.parametrize("axis", range(3))
+def test_flat_sheet_may_lie_in_any_plane_of_the_axes(axis, rng):
+    # From some directions it is seen edge-on, exactly.
+    flat = np.insert(rng.uniform(-1, 1, (400, 2)), axis, 0.25, axis=1)
+    normals = estimate_normals(flat)
+    assert np.allclose(np.abs(normals), np.eye(3)[axis], atol=1e-9)
+    assert np.allclose(normals, normals[0], atol=1e-9)
+
+
 def test_many_points_are_looked_at_thinned(rng):
     points = on_sphere(45_000, rng)
     assert cosines(estimate_normals(points), points).min() > 0.9

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 
+import jaxtyping
 import numpy as np
 import pytest
 import trimesh
@@ -62,6 +63,15 @@ def test_centre_of_an_open_mesh_is_the_mean_of_its_area():
     assert np.allclose(open_box.centre, [0.1, 0.1, 4 * 0.1 / 5], atol=1e-15)
 
 
+def test_centre_of_a_surface_that_crosses_itself_is_inside_its_box():
+    # A box, and beside it one inside out and almost as large: as a solid its centre is far away.
+    outer, other = box((0.2, 0.2, 0.2)), box((0.19, 0.19, 0.19), (0.5, 0.0, 0.0))
+    vertices = np.vstack([outer.vertices, other.vertices])
+    both = Object.from_mesh(vertices, np.vstack([outer.faces, other.faces[:, ::-1] + 8]))
+    areas = np.array([6 * 0.2**2, 6 * 0.19**2])
+    assert both.centre[0] == pytest.approx(areas @ [0.1, 0.595] / areas.sum(), rel=1e-12)
+
+
 def test_cavity_stays_inside_out():
     outer, inner = box((0.2, 0.2, 0.2)), box((0.1, 0.1, 0.1), (0.05, 0.05, 0.05))
     vertices = np.vstack([outer.vertices, inner.vertices])
@@ -69,6 +79,68 @@ def test_cavity_stays_inside_out():
     for given in (faces, faces[:, ::-1]):
         hollow = Object.from_mesh(vertices, given)
         assert np.isclose(np.linalg.det(hollow.vertices[hollow.faces]).sum() / 6, 0.007)
+
+
+def without_lid(obj: Object) -> np.ndarray:
+    top = obj.vertices[obj.faces][:, :, 2].min(axis=1) > obj.bounds[1, 2] - 1e-9
+    return np.array(obj.faces[~top])
+
+
+def flux(obj: Object) -> float:
+    """Of the normals past the centre: above 0 if they point away from it on the whole."""
+    triangles = obj.vertices[obj.faces] - obj.bounds.mean(axis=0)
+    return float(np.linalg.det(triangles).sum())
+
+
+@pytest.mark.parametrize("shape", [box, bowl])
+def test_open_mesh_is_turned_outside_out(shape, rng):
+    obj = shape()
+    faces = without_lid(obj)
+    assert 0 < len(faces) < len(obj.faces)
+    torn = np.where(rng.uniform(size=(len(faces), 1)) < 0.4, faces[:, ::-1], faces)
+    expected = Object.from_mesh(obj.vertices, faces)
+    for given in (faces, faces[:, ::-1], torn):
+        found = Object.from_mesh(obj.vertices + np.array([5.0, 0, 0]), given)
+        assert found.sided.all()
+        assert np.allclose(found.face_normals, expected.face_normals, atol=1e-6)
+    # Those of the whole, which is closed, are outward.
+    assert flux(obj) > 0 and flux(expected) > 0
+
+
+def test_each_piece_of_an_open_mesh_is_turned(rng):
+    # A box without a lid, and far above it two sheets that are the sides of a plate.
+    whole = box((0.2, 0.2, 0.2))
+    square = np.array([[0, 0, 0], [0.2, 0, 0], [0.2, 0.2, 0], [0, 0.2, 0]])
+    lower, upper = (square + np.array([0, 0, height]) for height in (1.0, 1.01))
+    up = np.array([[0, 1, 2], [0, 2, 3]])
+    vertices = np.vstack([whole.vertices, lower, upper])
+    pieces = [without_lid(whole), up[:, ::-1] + 8, up + 12]
+    expected = np.vstack(pieces)
+    for flips in ([1, 1, 1], [-1, 1, 1], [1, -1, 1], [1, 1, -1], [-1, -1, -1]):
+        given = np.vstack([piece[:, ::flip] for piece, flip in zip(pieces, flips, strict=True)])
+        found = Object.from_mesh(vertices, given)
+        assert found.sided.all()
+        turned = np.sort(expected, axis=1), np.sort(found.faces, axis=1)
+        assert np.array_equal(*turned)
+        normals = Object.from_mesh(vertices, expected).face_normals
+        assert np.array_equal(np.sign(found.face_normals.round(9)), np.sign(normals.round(9)))
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_flat_sheet_stays_as_it_is(turn):
+    square = np.array([[0, 0, 0], [0.2, 0, 0], [0.2, 0.1, 0], [0, 0.1, 0]])
+    faces = np.array([[0, 1, 2], [0, 2, 3]])[:, ::turn]
+    sheet = Object.from_mesh(square, faces)
+    assert not sheet.sided.any()
+    assert np.allclose(sheet.face_normals, [0, 0, turn])
+    assert box().sided.all()
+
+
+def test_open_mesh_made_again_is_the_same():
+    obj = bowl()
+    first = Object.from_mesh(obj.vertices, without_lid(obj)[:, ::-1])
+    again = Object.from_mesh(first.vertices, first.faces)
+    assert first.sha256 == again.sha256
 
 
 def test_surface_is_sampled_by_area(rng):
@@ -428,3 +500,59 @@ def test_depth_image_as_npz(tmp_path):
     assert np.allclose(load_object(path, unit="mm").vertices, whole, atol=1e-12)
     part = load_object(path, unit="mm", mask=MASK > 0)
     assert np.allclose(part.vertices, expected_points(MASK), atol=1e-12)
+
+
+# ------------------------------------------------------------------------- faces without neighbours
+
+
+@pytest.mark.parametrize(
+    "faces",
+    [
+        [[0, 1, 2]],
+        [[0, 1, 2], [3, 5, 4]],  # no side in common
+        np.repeat(box().faces, 2, axis=0).tolist(),  # each side in common to four
+    ],
+)
+def test_faces_without_neighbours_stay_as_they_are(faces):
+    made = Object.from_mesh(box().vertices, np.array(faces))
+    # The sheets stay as they are; a box whose faces are doubled is outside out already.
+    assert np.array_equal(made.vertices[made.faces], box().vertices[np.array(faces)])
+    assert not made.sided.any() or len(faces) == 24
+
+
+def test_a_single_triangle_is_loaded_and_drawn_from(tmp_path, rng):
+    (tmp_path / "a.obj").write_text("v 0 0 0\nv 0.1 0 0\nv 0 0.1 0\nf 1 2 3\n")
+    points, normals = load_object(tmp_path / "a.obj").surface(100, rng)
+    assert np.array_equal(normals, np.tile([0.0, 0.0, 1.0], (100, 1)))
+    assert (points >= 0).all() and (points[:, :2].sum(axis=1) <= 0.1).all()
+
+
+@pytest.fixture
+def unchecked():
+    """The annotations of shapes are not enforced, as outside of these tests."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.parametrize(
+    ("vertices", "faces", "words"),
+    [
+        (np.eye(3), np.array([[0, 1, 2, 0]]), r"triangles .* got int64 of shape \(1, 4\)"),
+        (np.eye(3), np.array([[0.0, 1.0, 2.9]]), "whole numbers .* got float64"),
+        (np.eye(3), np.array([0, 1, 2]), r"shape \(3,\)"),
+        (np.eye(3)[:, :2], np.array([[0, 1, 2]]), r"vertex positions .* of shape \(3, 2\)"),
+        (np.array([["a", "b", "c"]] * 3), np.array([[0, 1, 2]]), "vertex positions as numbers"),
+    ],
+)
+def test_arrays_that_are_no_mesh(vertices, faces, words, unchecked):
+    with pytest.raises(InputError, match=words):
+        Object.from_mesh(vertices, faces)
+
+
+def test_arrays_that_are_no_cloud(unchecked, rng):
+    points = rng.normal(size=(20, 3))
+    with pytest.raises(InputError, match=r"point positions .* got float64 of shape"):
+        Object.from_points(points[:, :2])
+    with pytest.raises(InputError, match="one normal a point"):
+        Object.from_points(points, points[:5])

@@ -85,6 +85,42 @@ def test_coacd_may_end_its_process(
             convex_parts(obj, tmp_path / "parts")
 
 
+def test_a_killed_coacd_says_nothing_of_the_mesh(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "killed.py"
+    program.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    monkeypatch.setattr(decomposition, "_PROGRAM", program)
+    with pytest.raises(InputError, match=r"coacd was ended .* signal 9, perhaps for"):
+        convex_parts(_object(_angle()), tmp_path / "parts")
+    assert not (tmp_path / "parts").exists()
+
+
+def test_a_tangled_mesh_has_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "waits.py"
+    program.write_text("import threading\nthreading.Event().wait()\n")
+    monkeypatch.setattr(decomposition, "_PROGRAM", program)
+    monkeypatch.setattr(decomposition, "_TIMEOUT", 1)
+    with pytest.raises(InputError, match="within 1 s: simplify the mesh"):
+        convex_parts(_object(_angle()), tmp_path / "parts")
+
+
+@pytest.mark.parametrize("content", ["not finite", "one array"])
+def test_a_cache_of_something_else_is_one_sentence(tmp_path: Path, content: str) -> None:
+    obj = _object(_angle())
+    convex_parts(obj, tmp_path)
+    (path,) = tmp_path.iterdir()
+    with np.load(path) as file:
+        arrays = dict(file)
+    with path.open("wb") as handle:
+        if content == "not finite":
+            np.savez(handle, **{**arrays, "vertices": np.full_like(arrays["vertices"], np.nan)})
+        else:
+            np.save(handle, arrays["vertices"])
+    with pytest.raises(InputError, match=r"cached parts in .*npz are damaged: remove that file"):
+        convex_parts(obj, tmp_path)
+
+
 def test_a_damaged_cache_is_one_sentence(tmp_path: Path) -> None:
     obj = _object(_angle())
     convex_parts(obj, tmp_path)
@@ -150,3 +186,12 @@ def test_an_open_mesh_has_the_mass_of_its_parts() -> None:
     assert from_parts.mass == pytest.approx(whole.mass)
     assert from_parts.centre == pytest.approx(whole.centre)
     assert from_parts.inertia == pytest.approx(whole.inertia, abs=1e-12)
+
+
+def test_a_closed_mesh_has_its_own_mass_though_its_parts_overlap() -> None:
+    solid = _object(trimesh.creation.box(bounds=[[0, 0, 0], [0.06, 0.02, 0.02]]))
+    parts = [trimesh.creation.box(bounds=[[x, 0, 0], [x + 0.04, 0.02, 0.02]]) for x in (0.0, 0.02)]
+    pairs = [(np.array(part.vertices), np.array(part.faces)) for part in parts]
+    body = rigid_body(solid, pairs, None, 500.0)
+    assert body.mass == pytest.approx(500 * 0.06 * 0.02 * 0.02)
+    assert body.inertia[1, 1] == pytest.approx(body.mass / 12 * (0.06**2 + 0.02**2))

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +15,12 @@ from scipy.spatial.transform import Rotation
 
 from grasp.gripper import Gripper
 from grasp.objects import Object
-from grasp.simulation import PROTOCOL, Motion, in_collision, simulate
+from grasp.simulation import PROTOCOL, Motion, cores, in_collision, processes, simulate, simulator
+from grasp.simulation.trial import Outcome
 from pcdiff.errors import InputError
 from tests.simulation.conftest import box, convex, hold
 
+ROOT = Path(__file__).resolve().parents[2]
 G = PROTOCOL.gravity
 ALONG_Y = (0.0, 1.0, 0.0)
 
@@ -196,6 +202,53 @@ def test_the_outcome_is_the_same_in_any_order_and_number_of_processes(panda: Gri
     assert apart.width[order].tolist() == alone.width.tolist()  # to the last bit
 
 
+def test_calls_share_the_processes_of_a_pool(
+    panda: Gripper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As does one that fails, which leaves the pool to the others."""
+    made: list[int] = []
+
+    class Counted(simulator.ProcessPoolExecutor):
+        def __init__(self, workers: int, **options: object) -> None:
+            made.append(workers)
+            super().__init__(workers, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(simulator, "ProcessPoolExecutor", Counted)
+    poses, obj = _candidates(60), box(0.03, 0.05, 0.07)
+
+    def stop(done: int) -> None:
+        raise InterruptedError
+
+    with processes(2) as pool:
+        first = simulate(obj, panda, poses, pool=pool)
+        with pytest.raises(InterruptedError):
+            simulate(obj, panda, poses, pool=pool, progress=stop)
+        second = simulate(obj, panda, poses[::-1], pool=pool)
+    assert made == [2]
+    alone = simulate(obj, panda, poses)
+    assert first.width.tolist() == alone.width.tolist() == second.width[::-1].tolist()
+    with processes(1) as pool:
+        assert pool is None
+    with pytest.raises(InputError, match="at least 1 worker, got 0"), processes(0):
+        pass
+
+
+def test_cores_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5, 7}, raising=False)
+    assert cores() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert cores() == 64
+
+
+def test_a_failure_of_any_length_has_its_name(
+    panda: Gripper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "a name of more than nine letters"
+    monkeypatch.setattr(simulator.World, "trial", lambda self, pose: Outcome(name, 0.0))  # type: ignore[arg-type]
+    assert simulate(box(0.03, 0.03, 0.03), panda, hold()[None]).failure.tolist() == [name]
+
+
 def test_no_grasps(panda: Gripper) -> None:
     trials = simulate(box(0.03, 0.03, 0.03), panda, np.zeros((0, 4, 4)))
     assert len(trials.success) == len(trials.failure) == len(trials.width) == 0
@@ -209,7 +262,11 @@ def test_no_grasps(panda: Gripper) -> None:
         ({"mass": np.inf}, "the mass must be a number above 0, got inf"),
         ({"density": -1.0}, "the density must be a number above 0, got -1.0"),
         ({"friction": np.nan}, "the friction must be a number above 0, got nan"),
+        ({"mass": 1e300}, r"the mass must be at most 10000 kg, got 1e\+300"),
+        ({"density": 1e6}, r"the density must be at most 100000 kg/m³, got 1e\+06"),
+        ({"friction": 101.0}, "the friction must be at most 100, got 101"),
         ({"workers": 0}, "physics needs at least 1 worker, got 0"),
+        ({"workers": 4 * cores() + 1}, "expected at most .* workers, 4 for each CPU core, got"),
     ],
 )
 def test_wrong_numbers(panda: Gripper, options: dict[str, float], sentence: str) -> None:
@@ -217,13 +274,93 @@ def test_wrong_numbers(panda: Gripper, options: dict[str, float], sentence: str)
         simulate(box(0.03, 0.03, 0.03), panda, hold()[None], **options)
 
 
-@pytest.mark.parametrize("entry", [(0, 0, np.nan), (0, 0, 1.1), (2, 2, -1.0), (3, 0, 0.5)])
-def test_poses_that_are_not_rigid(panda: Gripper, entry: tuple[int, int, float]) -> None:
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        ((0, 0, np.nan), "the pose of grasp 1 has a number that is not finite"),
+        ((0, 0, 1 + 2e-4), "the rotation of grasp 1 is not orthonormal"),
+        ((2, 2, -1.0), "the rotation of grasp 1 is a reflection"),
+        ((3, 0, 0.5), "the last row of the pose of grasp 1 must be 0 0 0 1"),
+    ],
+)
+def test_poses_that_are_not_rigid(
+    panda: Gripper, entry: tuple[int, int, float], sentence: str
+) -> None:
+    """What grasp files refuse, physics refuses too."""
     poses = np.stack([hold(), hold()])
     row, column, value = entry
     poses[1, row, column] = value
-    with pytest.raises(InputError, match="grasp 1 is not a rigid pose"):
-        simulate(box(0.03, 0.03, 0.03), panda, poses)
+    for physics in (simulate, in_collision):
+        with pytest.raises(InputError, match=sentence):
+            physics(box(0.03, 0.03, 0.03), panda, poses)
+
+
+@pytest.mark.parametrize("distance", [101.0, 1e300])
+def test_poses_that_are_nowhere_near_the_object(panda: Gripper, distance: float) -> None:
+    """MuJoCo would tell of them on standard error and in a file of the current folder."""
+    poses = np.stack([hold(), hold((0.0, distance, 0.0))])
+    for physics in (simulate, in_collision):
+        with pytest.raises(InputError, match=r"grasp 1 is 1.* m from the object, expected at most"):
+            physics(box(0.03, 0.03, 0.03), panda, poses)
+    far = np.array([0.0, 0.0, distance])
+    poses = np.stack([hold((0.0, 0.0, 99.0))])
+    assert simulate(box(0.03, 0.03, 0.03), panda, poses).failure.tolist() == ["missed"]
+    if distance < 1e3:  # near the object, wherever the origin of its file is
+        moved = trimesh.creation.box((0.03, 0.03, 0.03)).apply_translation(far)
+        assert simulate(convex(moved), panda, hold((0.0, 0.0, distance))[None]).success.all()
+
+
+def test_an_object_too_large_to_compute(panda: Gripper) -> None:
+    with pytest.raises(InputError, match="the mass must be at most 10000 kg, got 150000"):
+        simulate(box(10.0, 10.0, 10.0), panda, hold()[None])
+
+
+INTERRUPTED = """
+import os, pathlib, signal, sys
+import numpy as np
+import trimesh
+
+if __name__ == "__mp_main__":  # A worker that starts. As a terminal does: all processes, once.
+    try:
+        pathlib.Path(sys.argv[1]).touch(exist_ok=False)
+        os.killpg(0, signal.SIGINT)
+    except FileExistsError:
+        pass
+
+from grasp.gripper import load_gripper
+from grasp.objects import Object
+from grasp.simulation import simulate
+
+def main():
+    mesh = trimesh.creation.box((0.03, 0.03, 0.03))
+    vertices, faces = np.array(mesh.vertices), np.array(mesh.faces)
+    obj = Object.from_mesh(vertices, faces, name="box", parts=((vertices, faces),))
+    poses = np.tile(np.eye(4), (200, 1, 1))
+    poses[:, 2, 3] = -0.1034
+    try:
+        simulate(obj, load_gripper("panda"), poses, workers=2)
+    except KeyboardInterrupt:
+        raise SystemExit(130)
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs groups of processes")
+def test_an_interrupted_worker_says_nothing(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(INTERRUPTED)
+    done = subprocess.run(
+        [sys.executable, program, tmp_path / "interrupted"],
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert (tmp_path / "interrupted").exists()
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def test_a_cloud_has_no_physics(panda: Gripper) -> None:

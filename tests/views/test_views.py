@@ -338,6 +338,25 @@ def test_lateral_noise_moves_edges_alone(rng):
     assert lost.any() and not lost[inner].any()
 
 
+def test_what_a_pixel_shows_has_the_angle_of_where_that_is(rng):
+    # Beside a plate that faces the camera, one that it grazes and so does not measure: whatever is
+    # measured, also in the pixels of the other plate, is at the depth of the first.
+    rows = [(-0.05, 0.5), (0.025, 0.5), (0.015, 0.3), (0.067, 1.0)]
+    vertices = np.array([[x, y, z] for x, z in rows for y in (-0.5, 0.5)])
+    faces = np.array([[0, 1, 2], [2, 1, 3], [4, 5, 6], [6, 5, 7]])
+    obj = Object.from_mesh(vertices, faces)
+    where = {"intrinsics": np.array([[300.0, 0, 32], [0, 300.0, 24], [0, 0, 1]])}
+    where |= {"height": 48, "width": 64}
+    exact = render_view(obj, np.eye(4), **where)
+    grazed = exact.mask & (np.abs(exact.depth - 0.5) > 1e-6)
+    assert grazed.sum() > 100
+    noise = replace(QUIET, lateral=4.0, grazing_angle=radians(80))
+    noisy = render_view(obj, np.eye(4), **where, noise=noise, rng=rng)
+    measured = noisy.depth > 0
+    assert (measured & grazed).sum() > 20
+    assert np.allclose(noisy.depth[measured], 0.5, atol=1e-12)
+
+
 def test_noise_is_that_of_the_generator():
     pose = look_at(np.ones(3), np.zeros(3))
     generators = [np.random.default_rng(seed) for seed in (1, 1, 2)]
@@ -346,3 +365,30 @@ def test_noise_is_that_of_the_generator():
     assert not np.array_equal(views[0].depth, views[2].depth)
     with pytest.raises(InputError, match="needs a random generator"):
         render_view(cube(), np.eye(4), noise=KINECT)
+
+
+@pytest.mark.parametrize(
+    ("pose", "words"),
+    [
+        (np.diag([1.0, 1, 1, np.nan]), "not finite"),
+        (np.diag([2.0, 2, 2, 1]), "not orthonormal"),
+        (np.diag([-1.0, 1, 1, 1]), "reflection"),
+    ],
+)
+def test_a_pose_that_no_camera_has(pose, words):
+    with pytest.raises(InputError, match=f"camera .*{words}"):
+        render_view(cube(), pose, **SMALL)
+
+
+@pytest.mark.parametrize(
+    ("position", "up", "words"),
+    [
+        ([0.0, 0, 1], (0.0, 0.0, 0.0), "other than 0"),
+        ([0.0, 0, 1], (0.0, np.nan, 1.0), "finite direction"),
+        ([np.nan, 0, 1], (0.0, 0.0, 1.0), "at finite places"),
+        ([np.inf, 0, 1], (0.0, 0.0, 1.0), "at finite places"),
+    ],
+)
+def test_a_camera_that_stands_nowhere(position, up, words):
+    with pytest.raises(InputError, match=words):
+        look_at(np.array(position), np.zeros(3), up)

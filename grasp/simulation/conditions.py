@@ -1,0 +1,38 @@
+"""What physics depends on beside poses and protocol: digests by which labels are told apart."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+from grasp.gripper import Gripper
+from grasp.objects import Object
+from grasp.simulation.decomposition import SETTINGS
+
+
+def conditions(obj: Object, gripper: Gripper) -> dict[str, Any]:
+    """The hand's shape and the object's convex parts, as JSON can hold them.
+
+    A gripper's name tells nothing of its shape, and the digest of an object is of its surface, not
+    of the parts that the hand touches.
+
+    Args:
+        obj: A mesh.
+        gripper: The hand.
+
+    Returns:
+        `gripper_sha256`, and under `parts` the digest of the object's exact parts, or else the
+        settings with which coacd finds some.
+    """
+    return {
+        "gripper_sha256": digest(dataclasses.asdict(gripper)),
+        "parts": {"coacd": SETTINGS} if obj.parts is None else {"sha256": digest(obj.parts)},
+    }
+
+
+def digest(value: Any) -> str:
+    """The SHA-256 of a value made of numbers, text, arrays and containers of them."""
+    text = json.dumps(value, sort_keys=True, default=lambda array: array.tolist())
+    return hashlib.sha256(text.encode()).hexdigest()
