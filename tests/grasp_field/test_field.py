@@ -1,0 +1,200 @@
+"""The field, conditioned and trained: what it is asked in which frame, and what training sees."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from trimesh.creation import box
+
+from grasp.field import FieldConfig, GraspField
+from grasp.field_objective import FieldObjective, read_items, split
+from grasp.formats import Grasps, write_grasps
+from grasp.networks.energy import NetworkConfig
+from grasp.objects import Object, load_object
+from pcdiff import checkpoint
+from pcdiff.diffusion.parametrization import noise_from_score
+from pcdiff.diffusion.samplers import Multistep
+from pcdiff.diffusion.schedules import Level
+from pcdiff.errors import InputError
+from pcdiff.randomness import seeded
+from pcdiff.training import accumulate_gradient
+
+CONFIG = FieldConfig(NetworkConfig(width=32, layers=2), NetworkConfig(width=16, layers=2))
+
+
+@pytest.fixture(scope="module")
+def field():
+    return GraspField.initialized(CONFIG, 0).eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def bar():
+    """3 x 4 x 12 cm, a metre off the origin of its file."""
+    mesh = box((0.03, 0.04, 0.12))
+    mesh.apply_translation([1.0, 0.0, -0.5])
+    return Object.from_mesh(np.array(mesh.vertices), np.array(mesh.faces))
+
+
+@pytest.fixture(scope="module")
+def of_bar(field, bar):
+    return field.condition(bar)
+
+
+def poses(count, seed=0):
+    return GraspField.initialized(CONFIG, 0).space.random(
+        (count, 4, 4), 0.5, torch.Generator().manual_seed(seed), torch.tensor([1.0, 0.0, -0.5])
+    )
+
+
+# --- The field ------------------------------------------------------------------------------------
+
+
+def test_weights_are_written_and_read(field, tmp_path):
+    path = tmp_path / "field.safetensors"
+    checkpoint.save(path, "grasp-field", {"model": CONFIG.as_dict()}, field.state_dict())
+    again = GraspField.load(path)
+    assert again.config == CONFIG
+    for name, tensor in field.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], tensor, rtol=0, atol=0)
+    other = {**CONFIG.as_dict(), "energy": {"width": 33, "layers": 2}}
+    checkpoint.save(path, "grasp-field", {"model": other}, field.state_dict())
+    with pytest.raises(InputError, match="should be"):
+        GraspField.load(path)
+
+
+def test_the_cost_is_the_energy_that_the_score_is_the_gradient_of(field, of_bar):
+    """ε̂ = σ S^{1/2} ∇E, with ∇E by central differences of `cost` along the retraction."""
+    at, sigma = poses(12), 0.3
+    about = at.clone()
+    about[:, :3, 3] -= of_bar.centre
+    level = Level(torch.ones(12), torch.full((12,), sigma))
+    noise = field.predict_noise(about, level, of_bar.condition)
+    step = 2e-3 * torch.eye(6)
+    differences = [
+        of_bar.cost(field.space.retract(at, s.expand(12, 6)), sigma)
+        - of_bar.cost(field.space.retract(at, -s.expand(12, 6)), sigma)
+        for s in field.space.from_unit(step)
+    ]
+    gradient = field.space.to_unit(torch.stack(differences, dim=-1) / 4e-3)
+    expected = noise_from_score(field.space, -gradient, level)
+    torch.testing.assert_close(noise, expected, rtol=0.02, atol=2e-3)
+
+
+def test_a_batch_of_any_shape_is_asked(of_bar):
+    at = poses(6)
+    flat = of_bar.cost(at)
+    torch.testing.assert_close(of_bar.cost(at.view(2, 3, 4, 4)), flat.view(2, 3))
+    assert of_bar.success_probability(at[0]).shape == ()
+    torch.testing.assert_close(of_bar.hold(at), -of_bar.success_probability(at).log())
+
+
+def test_noise_levels_that_were_not_trained_are_refused(of_bar):
+    for sigma in (0.001, 5.0):
+        with pytest.raises(InputError, match=r"the noise level must be 0.02 to 1.2, got"):
+            of_bar.cost(poses(1), sigma)
+
+
+def test_samples_are_a_function_of_their_generators(of_bar):
+    generators = [seeded(3, place) for place in range(5)]
+    five = of_bar.sample(5, generators, steps=4, sampler=Multistep())
+    two = of_bar.sample(2, [seeded(3, place) for place in range(2)], steps=4, sampler=Multistep())
+    torch.testing.assert_close(five[:2], two, rtol=1e-4, atol=1e-4)
+    with pytest.raises(InputError, match="expected at least 1, got 0"):
+        of_bar.sample(0, seeded(0))
+
+
+def test_guidance_pulls_where_its_cost_is_low(of_bar):
+    """A strong spring to a place leaves the poses there, whatever the untrained field says."""
+    place = torch.tensor([1.1, 0.05, -0.4])
+
+    def spring(at):
+        return ((at[..., :3, 3] - place) ** 2).sum(-1) / (2 * 0.002**2)
+
+    free = of_bar.sample(20, seeded(0), steps=30)
+    pulled = of_bar.sample(20, seeded(0), steps=30, guidance=spring, guided_below=0.02)
+    assert (pulled[:, :3, 3] - place).norm(dim=1).mean() < (free[:, :3, 3] - place).norm(
+        dim=1
+    ).mean()
+
+
+# --- Training -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two boxes with 40 labelled grasps each: those that hold are at x > 0 of their boxes."""
+    folder = tmp_path_factory.mktemp("set")
+    rng = np.random.default_rng(0)
+    for name, side in (("a", 0.03), ("b", 0.05)):
+        box((side, 0.04, 0.1)).export(folder / f"{name}.obj")
+        obj = load_object(folder / f"{name}.obj")
+        at = np.tile(np.diag([1.0, -1.0, -1.0, 1.0]), (40, 1, 1))
+        at[:, :3, 3] = rng.normal([0, 0, 0.15], 0.02, (40, 3))
+        for hand in ("panda", "robotiq_2f_85"):
+            labelled = Grasps(
+                at, gripper=hand, object_file=f"{name}.obj", object_sha256=obj.sha256,
+                success=at[:, 0, 3] > 0, mass=0.1, friction=0.5,
+            )  # fmt: skip
+            (folder / "grasps" / hand).mkdir(parents=True, exist_ok=True)
+            write_grasps(folder / "grasps" / hand / f"{name}.h5", labelled)
+    return folder
+
+
+def test_items_are_what_the_files_say(folder):
+    items = read_items(folder, "panda", 0, full=1, views=1)
+    assert [item.name for item in items] == ["a", "b"]
+    for item in items:
+        assert len(item.surfaces) == 2
+        assert torch.equal(item.success, item.poses[:, 0, 3] > 0)
+    # A view sees at most three of the six sides.
+    whole, seen = (surface.values[0, :, 0].sum() for surface in items[1].surfaces)
+    assert seen < 0.75 * whole
+    with pytest.raises(InputError, match="no labelled grasps for robotiq_2f_140"):
+        read_items(folder, "robotiq_2f_140", 0)
+
+
+def test_an_object_is_on_one_side_for_every_gripper(folder):
+    items = [
+        item
+        for hand in ("panda", "robotiq_2f_85")
+        for item in read_items(folder, hand, 0, full=1, views=0)
+    ]
+    many = [dataclasses.replace(i, sha256=f"{n:064x}") for n in range(12) for i in items[:2]]
+    train, validation = split(many, 4)
+    assert {int(item.sha256, 16) for item in validation} == {0, 4, 8}
+    assert len(train) == 18 and len(validation) == 6
+
+
+def test_what_is_drawn_holds_and_is_about_the_centre(folder):
+    (item, _) = read_items(folder, "panda", 0, full=1, views=0)
+    objective = FieldObjective(GraspField.initialized(CONFIG, 0), [item], [item], grasps=64)
+    surface, held, tried, success = objective._draw(item, seeded(1))
+    back = held[:, :3, 3] + surface.centre
+    assert (back[:, 0] > 0).all()  # turned about its approach or not, a hand stays where it is
+    assert torch.equal(success.bool(), (tried[:, :3, 3] + surface.centre)[:, 0] > 0)
+    turned = held[:, 0, 0] < 0
+    assert 10 < turned.sum() < 54
+
+
+def test_training_lowers_both_losses(folder):
+    items = read_items(folder, "panda", 0, full=1, views=0)
+    model = GraspField.initialized(CONFIG, 0)
+    objective = FieldObjective(model, items, items, grasps=32)
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    with torch.no_grad():
+        before = objective.validation_loss(model.eval(), seeded(9))
+    model.train()
+    for step in range(60):
+        optimizer.zero_grad()
+        generators = [seeded(0, step, place) for place in range(2)]
+        accumulate_gradient(
+            lambda chosen, g: objective.loss(model, chosen, g), [0, 1], generators, 0, "cpu", False
+        )
+        optimizer.step()
+    with torch.no_grad():
+        after = objective.validation_loss(model.eval(), seeded(9))
+    assert after["denoising"] < 0.9 * before["denoising"]
+    assert after["bce"] < 0.8 * before["bce"]
