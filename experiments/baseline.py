@@ -11,11 +11,7 @@ of the work) are kept in that folder and used again.
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 from experiments import record
 
@@ -38,7 +34,7 @@ def main() -> None:
     if chosen.labels is not None:
         options += ["--labels", str(chosen.labels)]
     name = "baseline" if chosen.gripper == "panda" else f"baseline_{chosen.gripper}"
-    evaluation = grasp("evaluate", *map(str, files), *options)
+    evaluation = record.answer("grasp", "evaluate", *map(str, files), *options)
     results = {"cpu_seconds": evaluation["cpu_seconds"], **evaluation["results"]}
     record.write(name, evaluation["seed"], results, results.pop("table"))
 
@@ -46,14 +42,6 @@ def main() -> None:
 def household_meshes(folder: Path) -> list[Path]:
     """The meshes of a folder that are not primitive shapes, sorted."""
     return [path for path in sorted(folder.rglob("*.stl")) if not path.stem.startswith(PRIMITIVES)]
-
-
-def grasp(*arguments: str) -> dict[str, Any]:
-    """What a `grasp` command prints with `--json`."""
-    command = [sys.executable, "-m", "grasp", *arguments, "--json"]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
 
 
 if __name__ == "__main__":

@@ -9,13 +9,10 @@ argument it looks for the development data beside the checkout.
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from experiments import record
 
@@ -29,19 +26,11 @@ def main() -> None:
         print(f"skipped: there is no {clouds}; name a canonical HDF5 with chairs")
         return
     with tempfile.TemporaryDirectory() as folder:
-        pcdiff("sample", "--count", "8", "--output", folder)
+        record.answer("pcdiff", "sample", "--count", "8", "--output", folder)
         shutil.copy(Path(folder) / "sheet.png", record.RESULTS / "chairs.png")
-    evaluation = pcdiff("evaluate", str(clouds), "--category", "chair")
+    evaluation = record.answer("pcdiff", "evaluate", str(clouds), "--category", "chair")
     results = {"cpu_seconds": evaluation["cpu_seconds"], **evaluation["results"]}
     record.write("chairs", evaluation["seed"], results, results.pop("table"))
-
-
-def pcdiff(*arguments: str) -> dict[str, Any]:
-    """What a `pcdiff` command prints with `--json`."""
-    command = [sys.executable, "-m", "pcdiff", *arguments, "--json"]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
 
 
 if __name__ == "__main__":

@@ -38,6 +38,19 @@ def write(name: str, seed: int, results: dict[str, Any], table: str) -> None:
     print(table)
 
 
+def answer(program: str, *arguments: str) -> dict[str, Any]:
+    """What a command of one of the two programs prints with `--json`.
+
+    Args:
+        program: `pcdiff` or `grasp`.
+        arguments: its command line.
+    """
+    command = [sys.executable, "-m", program, *arguments, "--json"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
 def _outside(argument: str) -> str:
     """An argument without the folders of this machine."""
     return Path(argument).name if Path(argument).is_absolute() else argument
