@@ -119,8 +119,10 @@ def labelled_again(
     for name in names:
         first, second = (read_grasps(each / f"grasps/panda/{name}.h5") for each in (folder, again))
         assert np.array_equal(first.poses, second.poses), name
-        assert np.array_equal(first.success, second.success), name  # type: ignore[arg-type]
-        assert np.array_equal(first.width, second.width), name  # type: ignore[arg-type]
+        others = second.arrays()
+        assert all(np.array_equal(array, others[key]) for key, array in first.arrays().items()), (
+            name
+        )
     return names
 
 

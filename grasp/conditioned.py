@@ -7,20 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from grasp.field import Condition, GraspField, value_and_gradient
 from pcdiff.diffusion.parametrization import noise_from_score
 from pcdiff.diffusion.samplers import DDIM, Sampler, State, sample
 from pcdiff.diffusion.schedules import Level, karras_levels
 from pcdiff.errors import InputError
 from pcdiff.randomness import Generator
-
-if TYPE_CHECKING:
-    from grasp.field import Condition, GraspField
 
 Cost = Callable[[Tensor], Tensor]
 """Of poses (grasps, 4, 4) in the frame of the object's file: (grasps,), differentiable."""
@@ -97,7 +94,6 @@ class ConditionedField:
         steps: int = DEFAULT_STEPS,
         sampler: Sampler | None = None,
         guidance: Cost | None = None,
-        guided_below: float = torch.inf,
     ) -> Iterator[State]:
         """The sampler's states on the way from random poses to grasps, about the object's centre.
 
@@ -107,7 +103,6 @@ class ConditionedField:
             steps: of the sampler.
             sampler: how to step; `DDIM(0.5)` unless given.
             guidance: a cost that is added to the energy.
-            guided_below: the noise level from which on it is added.
         """
         field = self.field
         if count < 1:
@@ -118,17 +113,11 @@ class ConditionedField:
             (count, 4, 4), largest, generator, centre=torch.zeros_like(self.centre)
         )
 
-        def predict(x: Tensor, level: Level, condition: Condition) -> Tensor:
-            parts = [
-                self._noise(part, Level(*(v[begin : begin + AT_ONCE] for v in level)), guidance)
-                if guidance is not None and float(level.sigma.max()) <= guided_below
-                else field.predict_noise(
-                    part, Level(*(v[begin : begin + AT_ONCE] for v in level)), condition
-                )
-                for begin in range(0, len(x), AT_ONCE)
-                for part in (x[begin : begin + AT_ONCE],)
-            ]
-            return torch.cat(parts)
+        def predict(x: Tensor, level: Level, _: Condition) -> Tensor:
+            parts = zip(*(each.split(AT_ONCE) for each in (x, *level)), strict=True)
+            return torch.cat(
+                [self._noise(part, Level(alpha, sigma), guidance) for part, alpha, sigma in parts]
+            )
 
         yield from sample(
             sampler or DDIM(0.5), predict, field.space, x, levels, self.condition, generator
@@ -141,17 +130,16 @@ class ConditionedField:
         steps: int = DEFAULT_STEPS,
         sampler: Sampler | None = None,
         guidance: Cost | None = None,
-        guided_below: float = torch.inf,
     ) -> Float[Tensor, "count 4 4"]:
         """Poses of grasps, `T_object_grasp`, in no order; arguments as for `trajectory`."""
-        for state in self.trajectory(count, generator, steps, sampler, guidance, guided_below):
+        for state in self.trajectory(count, generator, steps, sampler, guidance):
             last = state.x
         return self._in_file_frame(last)
 
-    def _noise(self, x: Tensor, level: Level, guidance: Cost) -> Tensor:
-        from grasp.field import value_and_gradient
-
+    def _noise(self, x: Tensor, level: Level, guidance: Cost | None) -> Tensor:
         noise = self.field.predict_noise(x, level, self.condition)
+        if guidance is None:
+            return noise
         _, gradient = value_and_gradient(
             lambda at: guidance(self._in_file_frame(at)), self.field.space, x
         )

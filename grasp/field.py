@@ -34,7 +34,7 @@ from pcdiff.diffusion.schedules import GeometricVarianceExploding, Level
 from pcdiff.errors import InputError
 from pcdiff.manifolds.base import Manifold
 from pcdiff.manifolds.se3 import SE3
-from pcdiff.randomness import Generator
+from pcdiff.randomness import Generator, initial_weights
 
 if TYPE_CHECKING:
     from grasp.conditioned import ConditionedField
@@ -110,12 +110,8 @@ class GraspField(nn.Module):
 
     @classmethod
     def initialized(cls, config: FieldConfig, seed: int) -> GraspField:
-        """An untrained field whose weights are a function of `seed`.
-
-        torch draws initial weights from its global generator, which is left as it was.
-        """
-        with torch.random.fork_rng(devices=[]):  # noqa: TID251 - what it draws is fenced in
-            torch.default_generator.manual_seed(seed)
+        """An untrained field whose weights are a function of `seed`."""
+        with initial_weights(seed):
             return cls(config)
 
     @classmethod

@@ -42,7 +42,7 @@ from pcdiff.metrics.checks import check_clouds
 from pcdiff.networks.encoders import PointNetEncoder
 from pcdiff.networks.noise import REFERENCE_WIDTHS, GatedPointNetwork
 from pcdiff.networks.priors import FlowPrior, GaussianPrior, LatentPrior
-from pcdiff.randomness import Generator
+from pcdiff.randomness import Generator, initial_weights
 
 KIND = "point-cloud-generator"
 SPACE = Euclidean(point_ndim=2)
@@ -165,12 +165,8 @@ class PointCloudGenerator(nn.Module):
 
     @classmethod
     def initialized(cls, config: GeneratorConfig, seed: int) -> PointCloudGenerator:
-        """An untrained generator whose weights are a function of `seed`.
-
-        torch draws initial weights from its global generator, which is left as it was.
-        """
-        with torch.random.fork_rng(devices=[]):  # noqa: TID251 - what it draws is fenced in
-            torch.default_generator.manual_seed(seed)
+        """An untrained generator whose weights are a function of `seed`."""
+        with initial_weights(seed):
             return cls(config)
 
     @classmethod

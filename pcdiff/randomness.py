@@ -8,7 +8,8 @@ moved, so that a CPU generator gives the same numbers for every device.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -50,6 +51,17 @@ def spawn(generator: torch.Generator, count: int) -> list[torch.Generator]:
         for _ in range(count)
     ]
     return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+@contextlib.contextmanager
+def initial_weights(seed: int) -> Iterator[None]:
+    """Inside, torch initialises modules as a function of `seed`.
+
+    It draws weights from its global generator, which is left as it was.
+    """
+    with torch.random.fork_rng(devices=[]):  # noqa: TID251 - what it draws is fenced in
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def normal(

@@ -11,8 +11,7 @@ output is invariant to moving object and gripper together, by construction, and 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -41,10 +40,6 @@ class NetworkConfig:
 
     width: int = 384
     layers: int = 3
-
-    def as_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        return asdict(self)
 
 
 def features(

@@ -41,15 +41,6 @@ class Surface:
         """On another device or in another type."""
         return Surface(**{each.name: getattr(self, each.name).to(*where) for each in fields(self)})
 
-    def expand(self, count: int) -> Surface:
-        """One object, as if it were several."""
-        return Surface(
-            **{
-                each.name: (value := getattr(self, each.name)).expand(count, *value.shape[1:])
-                for each in fields(self)
-            }
-        )
-
     @classmethod
     def stack(cls, surfaces: list[Surface]) -> Surface:
         """Several of one object each, as one of several objects."""
