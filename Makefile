@@ -19,6 +19,7 @@ help:  ## list the targets
 
 demo: $(RUNTIME)  ## set up, then sample eight point clouds, and label grasps of a mug in physics
 	$(BIN)/pcdiff sample --count 8 --output demo/
+	rm -rf demo/mug  # labels of another version there would be refused
 	$(BIN)/python -m datasets.household --count 1 --families mug --labels 200 --no-sheet --output demo/mug
 	$(BIN)/grasp simulate $(MUG).obj $(subst meshes,grasps/panda,$(MUG)).h5 --picture demo/mug.png
 	@echo "Point clouds, their pictures (sheet.png) and the mug with grasps that hold (green) and"

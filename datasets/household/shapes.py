@@ -18,6 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from pcdiff.errors import InputError
+
 WELD = 1e-9
 """What is closer than this, in metres, is one point of the surface of a union."""
 
@@ -360,9 +362,15 @@ def union(solid: Sequence[Polyhedron]) -> Polyhedron:
     overlaps or touches is united by manifold3d.
 
     Raises:
+        InputError: manifold3d is not installed.
         ValueError: a piece is not a closed polyhedron.
     """
-    from manifold3d import Error, Manifold, Mesh64, OpType
+    try:
+        from manifold3d import Error, Manifold, Mesh64, OpType
+    except ModuleNotFoundError as error:
+        raise InputError(
+            'joining solids needs manifold3d: install it with pip install ".[makers]"'
+        ) from error
 
     bodies = [
         Manifold(Mesh64(body.vertices, body.faces.astype(np.uint64))) for body in glued(solid)

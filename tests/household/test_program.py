@@ -321,3 +321,11 @@ def test_program_starts_without_torch():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout.strip() == "False"
+
+
+def test_without_manifold3d_the_extra_is_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "manifold3d", None)
+    with pytest.raises(SystemExit) as ended:
+        main(["--count", "1", "--families", "mug", "--no-sheet", "--output", str(tmp_path / "set")])
+    assert ended.value.code == 2
+    assert 'install it with pip install ".[makers]"' in capsys.readouterr().err
