@@ -7,7 +7,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -16,10 +16,12 @@ from pcdiff.console import Json, Seed, Session
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
+    from grasp.costs import Constraint
     from grasp.evaluation import Outcomes, Simulator
     from grasp.formats import Grasps
     from grasp.gripper import Gripper
     from grasp.objects import Object
+    from pcdiff.diffusion.samplers import Sampler
 
 _MOST = 10**6  # grasps of an object
 _SHOWN = 15  # trials of either outcome in a picture of many, at most
@@ -104,9 +106,7 @@ def simulate(
         check_grasp_file(output)
         console.check_file(output)
     if picture is not None:
-        if picture.suffix.lower() != ".png":
-            raise InputError(f"a picture is written to a file that ends in .png, got {picture}")
-        console.check_file(picture)
+        _check_picture(picture)
     read = read_grasps(grasps, frame=frame, unit=grasp_unit)
     if not len(read):
         raise InputError(f"{grasps} holds no grasps: {read.reason}")
@@ -168,8 +168,15 @@ def evaluate(
         list[Path], typer.Argument(metavar="OBJECT...", help="Meshes, in one unit and scale.")
     ],
     source: Annotated[
-        str, typer.Option(help="antipodal, a grasp file, or a folder with one for each object.")
-    ] = "antipodal",
+        str | None,
+        typer.Option(
+            help="antipodal, a grasp file, or a folder with one for each object.",
+            show_default="antipodal",
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Judge this grasp field: a name or a file.")
+    ] = None,
     gripper: Annotated[str, typer.Option(help="A name or a .toml file.")] = "panda",
     samples: Annotated[
         int, typer.Option(min=1, max=_MOST, help="Grasps an object from the source.")
@@ -206,7 +213,7 @@ def evaluate(
     from grasp.gripper import load_gripper
     from grasp.objects import load_object
     from grasp.simulation import PROTOCOL
-    from grasp.sources import kept_labels, named_source
+    from grasp.sources import ANTIPODAL, field_source, kept_labels, named_source
 
     session = _session("grasp evaluate", seed, device, as_json)
     if labels is not None:
@@ -215,7 +222,13 @@ def evaluate(
     loaded = [load_object(path, 1.0 if scale is None else scale, unit) for path in objects]
     for obj in loaded:
         _mesh_only(obj)
-    grasps = named_source(source, loaded, hand, frame=frame, unit=grasp_unit)
+    if weights is None:
+        source = source or ANTIPODAL
+        grasps = named_source(source, loaded, hand, frame=frame, unit=grasp_unit)
+    else:
+        if source is not None:
+            raise InputError("--source and --weights are two sources: give one of them")
+        source, grasps = f"field {weights}", field_source(weights, hand)
     friction = PROTOCOL.friction if friction is None else friction
     density = PROTOCOL.density if density is None else density
     physics = {"protocol": PROTOCOL.version, "friction": friction, "density": density}
@@ -238,6 +251,288 @@ def evaluate(
             else kept_labels(labels, hand, simulator, count=candidates, seed=seed, physics=physics),
         )
     session.finish({**report.as_dict(), "table": report.table()}, report.table())
+
+
+@app.command()
+def sample(
+    obj: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OBJECT",
+            help="A mesh, a point cloud, or a depth image (.npz, or .png with a .json beside it).",
+        ),
+    ],
+    gripper: Annotated[str, typer.Option(help="A name or a .toml file.")] = "panda",
+    count: Annotated[int, typer.Option(min=1, max=_MOST, help="Grasps at most.")] = 200,
+    weights: Annotated[str, typer.Option(help="A name or a file.")] = "panda",
+    scene: Annotated[
+        Path | None, typer.Option(help="What stands around the object: a .yaml file.")
+    ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(help="X,Y,Z,RADIUS: only grasps whose fingers meet in this ball, metres."),
+    ] = None,
+    approach: Annotated[
+        str | None,
+        typer.Option(help="X,Y,Z,DEGREES: only grasps that approach within a cone about X,Y,Z."),
+    ] = None,
+    thin: Annotated[
+        bool, typer.Option("--thin", help="Of grasps within 1 cm and 15 degrees keep the best.")
+    ] = False,
+    least_probability: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Of success; less likely ones are not given."),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=2, max=10_000, help="Of the sampler.")] = None,
+    sampler: Annotated[
+        Literal["multistep", "ddim", "langevin"], typer.Option(help="Langevin is the reference.")
+    ] = "multistep",
+    temperature: Annotated[
+        float | None, typer.Option(help="1: the field's own distribution; less: its likelier part.")
+    ] = None,
+    oversampling: Annotated[
+        float | None, typer.Option(min=1, max=100, help="Samples drawn for each grasp.")
+    ] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="Of a depth image: where the object is, .png or .npy.")
+    ] = None,
+    intrinsics: Annotated[
+        Path | None, typer.Option(help="Of a depth image: .json with fx, fy, cx, cy.")
+    ] = None,
+    scale: Scale = None,
+    unit: Unit = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write the grasps: .json, .h5 or .yaml.")
+    ] = None,
+    picture: Annotated[Path | None, typer.Option(help="Write a PNG of object and grasps.")] = None,
+    seed: Seed = 0,
+    device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda or cuda:N.")] = "cpu",
+    threads: Annotated[
+        int, typer.Option(min=0, max=4096, help="CPU threads; 0 lets torch choose.")
+    ] = 0,
+    as_json: Json = False,
+) -> None:
+    """Sample grasps of an object, the likeliest to hold first.
+
+    Each comes with its probability of success, energy, width, and whether the open hand is in
+    collision. If no grasp is likely to hold, none is given, and the reason is.
+    """
+    from grasp.conditioned import Sampling
+    from grasp.field import GraspField
+    from grasp.formats import write_grasps
+    from grasp.gripper import load_gripper
+    from grasp.metrics import ROTATION, TRANSLATION
+    from grasp.objects import load_object
+    from grasp.scene import load_scene
+    from grasp.sources import check_grasp_file
+    from pcdiff.randomness import seeded
+
+    session = Session("grasp sample", seed, device, threads, as_json)
+    if output is not None:
+        check_grasp_file(output)
+        console.check_file(output)
+    if picture is not None:
+        _check_picture(picture)
+    hand = load_gripper(gripper)
+    given: dict[str, Any] = {
+        "steps": steps,
+        "temperature": temperature,
+        "oversampling": oversampling,
+        "least_probability": least_probability,
+        "apart": (TRANSLATION, ROTATION) if thin else None,
+    }
+    how = Sampling(
+        sampler=_sampler(sampler), **{name: v for name, v in given.items() if v is not None}
+    )
+    guidance = _constraint(region, approach, hand)
+    surroundings = None if scene is None else load_scene(scene)
+    loaded = load_object(
+        obj, 1.0 if scale is None else scale, unit, mask=mask, intrinsics=intrinsics
+    )
+    field = GraspField.from_pretrained(weights).to(device).condition(loaded, hand, seed)
+    grasps = field.sample(count, seeded(seed), how, guidance, surroundings)
+    grasps = dataclasses.replace(
+        grasps, sampler={"weights": weights, "seed": seed, **how.as_dict()}
+    )
+    if output is not None:
+        write_grasps(output, grasps)
+    if picture is not None:
+        _draw_probabilities(picture, loaded, hand, grasps)
+    files = [str(path) for path in (output, picture) if path is not None]
+    probability = grasps.success_probability
+    assert probability is not None
+    assert grasps.in_collision is not None
+    results = {
+        "grasps": len(grasps),
+        "gripper": hand.name,
+        "weights": weights,
+        "success_probability": {
+            "best": float(probability[0]) if len(grasps) else None,
+            "mean": float(probability.mean()) if len(grasps) else None,
+        },
+        "in_collision": int(grasps.in_collision.sum()),
+        "reason": grasps.reason,
+        "files": files,
+    }
+    lines = [f"{len(grasps)} grasps of {loaded.name} for {hand.name}"]
+    if len(grasps):
+        lines[0] += (
+            f", probability of success {probability[0]:.2f} (best) to {probability[-1]:.2f}, mean "
+            f"{probability.mean():.2f}; {int(grasps.in_collision.sum())} in collision"
+        )
+    if grasps.reason is not None:
+        lines.append(grasps.reason)
+    session.finish(results, "\n".join([*lines, *files]))
+
+
+@app.command()
+def train(
+    labels: Annotated[
+        list[Path],
+        typer.Argument(metavar="GRASPS_DIR...", help="Folders that datasets.labels wrote."),
+    ],
+    output: Annotated[Path, typer.Option(help="Folder of the run.")],
+    gripper: Annotated[
+        list[str] | None,
+        typer.Option(help="A name or a .toml file; may be repeated. Default: all with labels."),
+    ] = None,
+    networks: Annotated[
+        Literal["both", "energy", "success"], typer.Option(help="Which to train.")
+    ] = "both",
+    validate_one_in: Annotated[
+        int, typer.Option(min=2, help="One object in so many is for validation.")
+    ] = 12,
+    grasps: Annotated[int, typer.Option(min=1, help="Of each object and gripper in a step.")] = 16,
+    steps: Annotated[int, typer.Option(min=1, help="Optimizer steps.")] = 20_000,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=2**20, help="Objects a step, all processes.")
+    ] = 24,
+    learning_rate: Annotated[float, typer.Option(help="Adam's, at its height.")] = 1e-3,
+    ema_decay: Annotated[
+        float, typer.Option(min=0, max=1, help="Of the averaged weights.")
+    ] = 0.999,
+    validate_every: Annotated[int, typer.Option(min=1, help="Steps; also a checkpoint.")] = 500,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --output.")] = False,
+    initialize_from: Annotated[
+        str | None, typer.Option(help="Begin from these weights: a name or a file.")
+    ] = None,
+    seed: Seed = 0,
+    device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda or cuda:N.")] = "cpu",
+    threads: Annotated[
+        int, typer.Option(min=0, max=4096, help="CPU threads; 0 lets torch choose.")
+    ] = 0,
+    as_json: Json = False,
+) -> None:
+    """Train a grasp field.
+
+    On labelled grasps of any objects and grippers, e.g. a user's own. Writes last.safetensors (for
+    --resume), best.safetensors (lowest validation loss), metrics.csv and curves.png. To use two
+    processes: torchrun --nproc-per-node 2 -m grasp train ...
+    """
+    from grasp.field import FieldConfig, GraspField
+    from grasp.field_objective import NETWORKS, FieldObjective
+    from grasp.items import grippers_in, read_items, split
+    from grasp.simulation import cores, processes
+    from pcdiff import distributed
+    from pcdiff.training import TrainingConfig
+    from pcdiff.training_command import follow
+
+    session = Session("grasp train", seed, device, threads, as_json)
+    hands = {folder: grippers_in(folder, gripper or []) for folder in labels}
+    files = sum(
+        len(list(folder.glob(f"grasps/{h.name}/*.h5"))) for folder in labels for h in hands[folder]
+    )
+    with distributed.processes(device):
+        console.check_folder(output)
+        with (
+            console.progress("reading", files, distributed.is_first()) as advance,
+            processes(cores()) as pool,
+        ):
+            items = [
+                item
+                for folder in labels
+                for item in read_items(
+                    folder, hands[folder], output / "surfaces", seed, pool=pool, advance=advance
+                )
+            ]
+        training, validation = split(items, validate_one_in)
+        if not training or not validation:
+            raise InputError(
+                f"--validate-one-in {validate_one_in} leaves {len(training)} labelled objects to "
+                f"train on and {len(validation)} to validate on, expected some of each"
+            )
+        fresh = initialize_from is None
+        model = (
+            GraspField.initialized(FieldConfig(), seed)
+            if initialize_from is None
+            else GraspField.from_pretrained(initialize_from).train().requires_grad_(True)
+        )
+        objective = FieldObjective(
+            model,
+            training,
+            validation,
+            grasps,
+            NETWORKS if networks == "both" else (networks,),
+            origin={
+                "source": [folder.name for folder in labels],
+                "grippers": sorted({hand.name for each in hands.values() for hand in each}),
+                "initialized_from": initialize_from,
+            },
+        )
+        if fresh:
+            objective.standardize(seed)
+        settings = TrainingConfig(
+            steps=steps,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            ema_decay=ema_decay,
+            bfloat16=False,
+            validate_every=validate_every,
+            seed=seed,
+        )
+        follow(session, objective, settings, output, resume)
+
+
+def _check_picture(path: Path) -> None:
+    if path.suffix.lower() != ".png":
+        raise InputError(f"a picture is written to a file that ends in .png, got {path}")
+    console.check_file(path)
+
+
+def _sampler(name: str) -> Sampler:
+    from pcdiff.diffusion.samplers import DDIM, AnnealedLangevin, Multistep
+
+    return {"multistep": Multistep, "ddim": DDIM, "langevin": AnnealedLangevin}[name]()
+
+
+def _constraint(region: str | None, approach: str | None, gripper: Gripper) -> Constraint | None:
+    """What the options say that grasps must meet."""
+    import math
+
+    import numpy as np
+
+    from grasp.costs import ApproachCone, Both, NearPoint
+
+    found: list[Constraint] = []
+    if region is not None:
+        *point, radius = _numbers("--region", region, "X,Y,Z,RADIUS")
+        found.append(NearPoint(np.array(point), radius, gripper.tool_center_point, sigma=radius))
+    if approach is not None:
+        *direction, degrees = _numbers("--approach", approach, "X,Y,Z,DEGREES")
+        found.append(ApproachCone(np.array(direction), math.radians(degrees), sigma=0.1))
+    if len(found) == 2:
+        return Both(*found)
+    return found[0] if found else None
+
+
+def _numbers(option: str, text: str, form: str) -> list[float]:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise InputError(f"{option} must be {form}, got {text!r}") from error
+    if len(numbers) != form.count(",") + 1:
+        raise InputError(f"{option} must be {form}, got {text!r}")
+    return numbers
 
 
 def _session(command: str, seed: int, device: str, as_json: bool) -> Session:
@@ -312,6 +607,20 @@ def _draw_trials(
         opening=None if trial is None else trials.width[shown],
     )
     save_png(path, image)
+
+
+def _draw_probabilities(path: Path, obj: Object, gripper: Gripper, grasps: Grasps) -> None:
+    """Some grasps, from the likeliest to the least likely, coloured by probability."""
+    import numpy as np
+
+    from grasp.pictures import draw_grasps, probability_colours
+    from pcdiff.pictures import save_png
+
+    assert grasps.success_probability is not None
+    shown = np.unique(np.linspace(0, max(0, len(grasps) - 1), 2 * _SHOWN).astype(int))
+    shown = shown[: len(grasps)]
+    colours = probability_colours(grasps.success_probability[shown])
+    save_png(path, draw_grasps(obj, gripper, grasps.poses[shown], colours=colours))
 
 
 def _outcome(trials: Outcomes, trial: int) -> str:

@@ -1,31 +1,85 @@
 """A field conditioned on one object and one gripper: sampled from, and asked for costs.
 
 Frames and units: poses are `T_object_grasp` in the frame of the object's file, metres.
+
+What `ConditionedField.draw` gives are samples of the field, as they come. What `sample` gives are
+grasps: of some more samples those that are likeliest to hold, ranked, with what is known of each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from grasp.costs import Constraint, Cost
 from grasp.field import Condition, GraspField, value_and_gradient
+from grasp.formats import Grasps
+from grasp.gripper import Gripper
+from grasp.objects import Object
+from grasp.selection import select
 from pcdiff.diffusion.parametrization import noise_from_score
-from pcdiff.diffusion.samplers import DDIM, Sampler, State, sample
+from pcdiff.diffusion.samplers import Multistep, Sampler, State, sample
 from pcdiff.diffusion.schedules import Level, karras_levels
 from pcdiff.errors import InputError
 from pcdiff.randomness import Generator
 
-Cost = Callable[[Tensor], Tensor]
-"""Of poses (grasps, 4, 4) in the frame of the object's file: (grasps,), differentiable."""
-
-DEFAULT_STEPS = 20
+if TYPE_CHECKING:
+    from grasp.scene import Scene
 
 AT_ONCE = 128
 """Poses that go through the network together: what it computes of them fits a processor's cache."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to sample grasps.
+
+    Attributes:
+        steps: of the sampler.
+        sampler: how to step from one noise level to the next.
+        temperature: T, that the energy is divided by while sampling: 1 gives the field's own
+            distribution, less its likelier part. The field is blurred by what it does not know, and
+            grasps are at the edge of collision, so that its own distribution is too wide.
+        finest: the last noise level, from which poses are denoised in one step.
+        success_weight: of −log of the probability of success, which is added to the energy.
+        oversampling: samples drawn for each grasp that is asked for.
+        least_probability: of success; less likely samples are not given as grasps.
+        apart: metres and radians; of grasps that are as near as that to each other only the best is
+            given (see `grasp.metrics.thin`).
+
+    Raises:
+        InputError: a number is out of its range.
+    """
+
+    steps: int = 12
+    sampler: Sampler = field(default_factory=Multistep)
+    temperature: float = 0.4
+    finest: float = 0.1
+    success_weight: float = 0.0
+    oversampling: float = 2.0
+    least_probability: float = 0.2
+    apart: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("temperature", 0.01), ("oversampling", 1.0), ("success_weight", 0.0)):
+            value = getattr(self, name)
+            if not least <= value <= 100:
+                raise InputError(f"{name} must be {least:g} to 100, got {value}")
+        if not 0 <= self.least_probability <= 1:
+            raise InputError(
+                f"the least probability of success must be 0 to 1, got {self.least_probability}"
+            )
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return {**asdict(self), "sampler": repr(self.sampler)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,10 +89,16 @@ class ConditionedField:
     Attributes:
         field: the networks.
         condition: the object's surface and the gripper's probes.
+        obj: the object.
+        gripper: the gripper.
+        points: of the object's surface, metres, by which collisions and widths are told.
     """
 
     field: GraspField
     condition: Condition
+    obj: Object
+    gripper: Gripper
+    points: Float[np.ndarray, "points 3"]
 
     @property
     def centre(self) -> Float[Tensor, "3"]:
@@ -58,41 +118,36 @@ class ConditionedField:
         Raises:
             InputError: the field was not trained at that level.
         """
-        schedule = self.field.schedule
-        sigma = schedule.sigma_min if noise_level is None else noise_level
-        if not schedule.sigma_min <= sigma <= schedule.sigma_max:
-            raise InputError(
-                f"the noise level must be {schedule.sigma_min:g} to {schedule.sigma_max:g}, "
-                f"got {sigma}"
-            )
-        about = self._about_centre(poses)
-        surface, probes = self.condition
-        energy = self.field.energy(about, about.new_full(about.shape[:2], sigma), probes, surface)
-        return energy.reshape(poses.shape[:-2])
+        return self._ask(self.field.energy, poses, noise_level)
 
-    def success_probability(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch"]:
+    def success_probability(
+        self, poses: Float[Tensor, "*batch 4 4"], noise_level: float | None = None
+    ) -> Float[Tensor, "*batch"]:
         """How probable it is that a grasp holds.
 
         Args:
             poses: `T_object_grasp`.
+            noise_level: σ of the noise by which the grasps were moved; without, they were not.
         """
-        return self._logit(poses).sigmoid()
+        return self._ask(self.field.success, poses, noise_level).sigmoid()
 
-    def hold(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch"]:
-        """−log of the probability that a grasp holds: a cost for guidance.
+    def hold(
+        self, poses: Float[Tensor, "*batch 4 4"], noise_level: float | None = None
+    ) -> Float[Tensor, "*batch"]:
+        """−log of the probability that a grasp holds, a cost.
 
         Args:
             poses: `T_object_grasp`.
+            noise_level: as for `success_probability`.
         """
-        return torch.nn.functional.softplus(-self._logit(poses))
+        return torch.nn.functional.softplus(-self._ask(self.field.success, poses, noise_level))
 
     @torch.no_grad()
     def trajectory(
         self,
         count: int,
         generator: Generator,
-        steps: int = DEFAULT_STEPS,
-        sampler: Sampler | None = None,
+        how: Sampling | None = None,
         guidance: Cost | None = None,
     ) -> Iterator[State]:
         """The sampler's states on the way from random poses to grasps, about the object's centre.
@@ -100,59 +155,114 @@ class ConditionedField:
         Args:
             count: how many poses.
             generator: one generator, or one a pose.
-            steps: of the sampler.
-            sampler: how to step; `DDIM(0.5)` unless given.
-            guidance: a cost that is added to the energy.
+            how: `Sampling()` unless given.
+            guidance: a cost that is added to the energy; one of `grasp.costs` is softened while
+                the poses are noisy, any other is taken as it is.
+
+        Raises:
+            InputError: there is no pose to sample, or the finest noise level was not trained.
         """
-        field = self.field
+        how = how or Sampling()
         if count < 1:
             raise InputError(f"grasps to sample: expected at least 1, got {count}")
-        largest, smallest = field.schedule.trained_ratios()
-        levels = karras_levels(field.schedule, steps, largest, smallest)
-        x = field.space.random(
-            (count, 4, 4), largest, generator, centre=torch.zeros_like(self.centre)
+        schedule, space = self.field.schedule, self.field.space
+        if not schedule.sigma_min <= how.finest < schedule.sigma_max:
+            raise InputError(
+                f"the finest noise level must be {schedule.sigma_min:g} to below "
+                f"{schedule.sigma_max:g}, got {how.finest}"
+            )
+        levels = karras_levels(schedule, how.steps, schedule.sigma_max, how.finest)
+        x = space.random(
+            (count, 4, 4), schedule.sigma_max, generator, centre=torch.zeros_like(self.centre)
         )
 
         def predict(x: Tensor, level: Level, _: Condition) -> Tensor:
             parts = zip(*(each.split(AT_ONCE) for each in (x, *level)), strict=True)
             return torch.cat(
-                [self._noise(part, Level(alpha, sigma), guidance) for part, alpha, sigma in parts]
+                [self._noise(part, Level(*rest), how, guidance) for part, *rest in parts]
             )
 
-        yield from sample(
-            sampler or DDIM(0.5), predict, field.space, x, levels, self.condition, generator
-        )
+        yield from sample(how.sampler, predict, space, x, levels, self.condition, generator)
+
+    def draw(
+        self,
+        count: int,
+        generator: Generator,
+        how: Sampling | None = None,
+        guidance: Cost | None = None,
+    ) -> Float[Tensor, "count 4 4"]:
+        """Samples of the field, `T_object_grasp`, in no order; arguments as for `trajectory`."""
+        for state in self.trajectory(count, generator, how, guidance):
+            last = state.x
+        return self._in_file_frame(last)
 
     def sample(
         self,
         count: int,
         generator: Generator,
-        steps: int = DEFAULT_STEPS,
-        sampler: Sampler | None = None,
+        how: Sampling | None = None,
         guidance: Cost | None = None,
-    ) -> Float[Tensor, "count 4 4"]:
-        """Poses of grasps, `T_object_grasp`, in no order; arguments as for `trajectory`."""
-        for state in self.trajectory(count, generator, steps, sampler, guidance):
-            last = state.x
-        return self._in_file_frame(last)
+        scene: Scene | None = None,
+    ) -> Grasps:
+        """Grasps, the likeliest to hold first; those in collision with a scene last.
 
-    def _noise(self, x: Tensor, level: Level, guidance: Cost | None) -> Tensor:
+        Of `oversampling` times as many samples those are given that are likeliest to hold, and meet
+        the constraint that guided them, if it is one of `grasp.costs`.
+
+        Args:
+            count: how many grasps at most.
+            generator: one generator, or one a sample.
+            how: `Sampling()` unless given.
+            guidance: as for `trajectory`.
+            scene: what stands around the object.
+
+        Returns:
+            The grasps with energies, probabilities of success, widths, and whether the open hand
+            is in collision with the object or the scene. If there are fewer than asked for, down
+            to none, `reason` says why.
+
+        Raises:
+            InputError: as for `trajectory`.
+        """
+        how = how or Sampling()
+        samples = self.draw(math.ceil(count * how.oversampling), generator, how, guidance)
+        meets = guidance if isinstance(guidance, Constraint) else None
+        return select(self, samples, count, how, meets, scene)
+
+    def _noise(self, x: Tensor, level: Level, how: Sampling, guidance: Cost | None) -> Tensor:
+        sigma = float(level.sigma[0])
         noise = self.field.predict_noise(x, level, self.condition)
-        if guidance is None:
-            return noise
-        _, gradient = value_and_gradient(
-            lambda at: guidance(self._in_file_frame(at)), self.field.space, x
-        )
-        return noise + noise_from_score(self.field.space, -gradient, level)
+        terms: list[Cost] = []
+        if isinstance(guidance, Constraint):
+            terms.append(guidance.blurred(sigma, self.field.space.length))
+        elif guidance is not None:
+            terms.append(guidance)
+        if how.success_weight:
+            terms.append(lambda at: how.success_weight * self.hold(at, sigma))
+        noise = noise / how.temperature
+        for term in terms:
+            noise = noise + self._slope(term, x, level)
+        return noise
 
-    def _logit(self, poses: Tensor) -> Tensor:
+    def _slope(self, cost: Cost, x: Tensor, level: Level) -> Tensor:
+        """What a cost adds to the noise that the field predicts."""
+        space = self.field.space
+        _, gradient = value_and_gradient(lambda at: cost(self._in_file_frame(at)), space, x)
+        return noise_from_score(space, -gradient, level)
+
+    def _ask(self, network: torch.nn.Module, poses: Tensor, noise_level: float | None) -> Tensor:
+        schedule = self.field.schedule
+        sigma = schedule.sigma_min if noise_level is None else noise_level
+        # Beyond the ends by what rounding makes of them.
+        if not 0.999 * schedule.sigma_min <= sigma <= 1.001 * schedule.sigma_max:
+            raise InputError(
+                f"the noise level must be {schedule.sigma_min:g} to {schedule.sigma_max:g}, "
+                f"got {sigma}"
+            )
+        about = _moved(poses, -self.centre).reshape(1, -1, 4, 4)
         surface, probes = self.condition
-        logit: Tensor = self.field.success(self._about_centre(poses), probes, surface)
-        return logit.reshape(poses.shape[:-2])
-
-    def _about_centre(self, poses: Tensor) -> Tensor:
-        """One object's poses, about its centre: (1, grasps, 4, 4)."""
-        return _moved(poses, -self.centre).reshape(1, -1, 4, 4)
+        number = network(about, about.new_full(about.shape[:2], sigma), probes, surface)
+        return number.reshape(poses.shape[:-2])
 
     def _in_file_frame(self, poses: Tensor) -> Tensor:
         return _moved(poses, self.centre)

@@ -30,16 +30,27 @@ from grasp.objects import Object
 from pcdiff import checkpoint
 from pcdiff.diffusion.losses import denoising_loss
 from pcdiff.diffusion.parametrization import noise_from_score
+from pcdiff.diffusion.process import perturb
 from pcdiff.diffusion.schedules import GeometricVarianceExploding, Level
-from pcdiff.errors import InputError
 from pcdiff.manifolds.base import Manifold
 from pcdiff.manifolds.se3 import SE3
-from pcdiff.randomness import Generator, initial_weights
+from pcdiff.randomness import Generator, initial_weights, uniform
 
 if TYPE_CHECKING:
     from grasp.conditioned import ConditionedField
 
 KIND = "grasp-field"
+
+POINTS = 4096
+"""Of an object's surface, by which collisions and widths are told."""
+
+WEIGHTS = Path(__file__).parent / "weights"
+"""The weights that the package carries."""
+
+
+def pretrained_names() -> list[str]:
+    """The names of the weights that the package carries."""
+    return checkpoint.names_in(WEIGHTS)
 
 
 class Condition(NamedTuple):
@@ -96,7 +107,7 @@ class GraspField(nn.Module):
         super().__init__()
         self.config = config
         self.energy = EnergyNetwork(config.energy, config.length)
-        self.success = SuccessNetwork(config.success)
+        self.success = SuccessNetwork(config.success, config.length)
 
     @property
     def space(self) -> SE3:
@@ -115,24 +126,18 @@ class GraspField(nn.Module):
             return cls(config)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> GraspField:
-        """A trained field from a file, in evaluation mode and on the CPU.
+    def from_pretrained(cls, weights: str | os.PathLike[str] = "panda") -> GraspField:
+        """A trained field, in evaluation mode and on the CPU.
 
         Args:
-            path: of the weights.
+            weights: the name of weights in the package (see `pretrained_names`) or a file.
 
         Raises:
             InputError: there are no such weights or they are of something else.
         """
-        configuration, tensors = checkpoint.load(path, KIND)
-        try:
-            model = cls(FieldConfig.from_dict(configuration["model"]))
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise InputError(
-                f"weights {path}: no field can be built from their configuration ({error!r})"
-            ) from error
-        checkpoint.load_state(model, tensors, Path(path))
-        return model.eval().requires_grad_(False)
+        return checkpoint.load_model(
+            weights, KIND, WEIGHTS, lambda description: cls(FieldConfig.from_dict(description))
+        )
 
     def condition(
         self, obj: Object, gripper: Gripper | str = "panda", seed: int = 0
@@ -151,11 +156,12 @@ class GraspField(nn.Module):
         from grasp.surfaces import surface_of
 
         hand = load_gripper(gripper) if isinstance(gripper, str) else gripper
-        surface = surface_of(obj, np.random.default_rng([seed, int(obj.sha256, 16)]))
+        rng = np.random.default_rng([seed, int(obj.sha256, 16)])
+        surface = surface_of(obj, rng)
+        points = obj.surface(POINTS if obj.is_mesh else min(POINTS, len(obj.vertices)), rng)[0]
         first = next(self.parameters())
-        return ConditionedField(
-            self, Condition(surface.to(first), Probes(*(each.to(first) for each in probes(hand))))
-        )
+        condition = Condition(surface.to(first), Probes(*(e.to(first) for e in probes(hand))))
+        return ConditionedField(self, condition, obj, hand, points)
 
     def predict_noise(
         self, x: Float[Tensor, "batch 4 4"], level: Level, condition: Condition
@@ -170,40 +176,105 @@ class GraspField(nn.Module):
         poses = x.unflatten(0, (len(condition.surface), -1))
         sigma = level.sigma.view(poses.shape[:2])
         _, gradient = value_and_gradient(
-            lambda moved: self.energy(moved, sigma, condition.probes, condition.surface),
+            lambda moved: self.energy(
+                moved, sigma, condition.probes, condition.surface, curved=not self.training
+            ),
             self.space,
             poses,
             keep_graph=self.training,
         )
         return noise_from_score(self.space, -gradient.flatten(0, 1), level)
 
-    def loss(
+    def denoising_loss(
         self,
-        held: Float[Tensor, "objects positives 4 4"],
-        tried: Float[Tensor, "objects candidates 4 4"],
-        success: Float[Tensor, "objects candidates"],
+        held: Float[Tensor, "objects grasps 4 4"],
+        others: Float[Tensor, "objects others 4 4"],
         condition: Condition,
         generator: Generator,
-    ) -> dict[str, Tensor]:
-        """What training minimises, and its parts, as means over the batch.
-
-        The two networks share no weights, so that the sum trains each by its own loss.
+    ) -> Tensor:
+        """What trains the energy: denoising score matching, the mean over the batch.
 
         Args:
             held: grasps that hold, about the centre of each surface.
-            tried: grasps of both outcomes, likewise.
-            success: 1 for each of these that holds, else 0.
+            others: more of them; see `pcdiff.diffusion.losses.denoising_loss`.
             condition: of the objects.
             generator: one generator, or one an object.
         """
-        if not isinstance(generator, torch.Generator):
-            generator = [each for each in generator for _ in range(held.shape[1])]
-        denoising, _ = denoising_loss(
-            self.predict_noise, self.space, self.schedule, held.flatten(0, 1), generator, condition
+        grasps = held.shape[1]
+        loss, _ = denoising_loss(
+            self.predict_noise,
+            self.space,
+            self.schedule,
+            held.flatten(0, 1),
+            _each(generator, grasps),
+            condition,
+            others.repeat_interleave(grasps, 0),
         )
-        logits = self.success(tried, condition.probes, condition.surface)
-        entropy = nn.functional.binary_cross_entropy_with_logits(logits, success)
-        return {"loss": denoising.mean() + entropy, "denoising": denoising.mean(), "bce": entropy}
+        return loss.mean()
+
+    def success_loss(
+        self,
+        tried: Float[Tensor, "objects grasps 4 4"],
+        success: Float[Tensor, "objects grasps"],
+        condition: Condition,
+        generator: Generator,
+    ) -> Tensor:
+        """What trains the probability of success: cross entropy, the mean over the batch.
+
+        Half of the grasps are moved by noise of a random level, as a sampler's are on their way;
+        the label stays that of the grasp before. So the probability is right at any level, and its
+        gradient turns samples of grasps into samples of those that hold (Dhariwal & Nichol 2021,
+        "classifier guidance").
+
+        Args:
+            tried: grasps of both outcomes, about the centre of each surface.
+            success: 1 for each that holds, else 0.
+            condition: of the objects.
+            generator: one generator, or one an object.
+        """
+        flat, schedule = tried.flatten(0, 1), self.schedule
+        generator = _each(generator, tried.shape[1])
+        times = schedule.random_times(len(flat), generator)
+        still = uniform((len(flat),), generator) < 0.5
+        level = Level(*(each.to(flat) for each in schedule(times)))
+        moved = perturb(self.space, flat, level, generator)
+        poses = torch.where(still[:, None, None], flat, moved).view_as(tried)
+        sigma = torch.where(still, schedule.sigma_min, level.sigma).view_as(success)
+        logits = self.success(poses, sigma, condition.probes, condition.surface)
+        return nn.functional.binary_cross_entropy_with_logits(logits, success)
+
+    @torch.no_grad()
+    def standardize(
+        self,
+        held: Float[Tensor, "objects grasps 4 4"],
+        condition: Condition,
+        generator: Generator,
+    ) -> None:
+        """Fit the scales of the networks' inputs to examples, before training.
+
+        Args:
+            held: grasps, about the centre of each surface.
+            condition: of the objects.
+            generator: of the noise.
+        """
+        flat = held.flatten(0, 1)
+        level = Level(
+            *(
+                each.to(flat)
+                for each in self.schedule(self.schedule.random_times(len(flat), generator))
+            )
+        )
+        poses = perturb(self.space, flat, level, generator).view_as(held)
+        sigma = level.sigma.view(held.shape[:2])
+        for network in (self.energy, self.success):
+            network.standardize(poses, sigma, condition.probes, condition.surface)
+
+
+def _each(generator: Generator, grasps: int) -> Generator:
+    """One generator for each grasp, from one for each object."""
+    if isinstance(generator, torch.Generator):
+        return generator
+    return [each for each in generator for _ in range(grasps)]
 
 
 def value_and_gradient(

@@ -1,58 +1,30 @@
-"""What training a `GraspField` means: labelled grasps of many objects, its loss, its validation."""
+"""What training a `GraspField` means: which grasps it sees, its losses, its validation."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Collection, Sequence
 from typing import Any, cast
 
-import numpy as np
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from grasp.field import KIND, Condition, GraspField
-from grasp.formats import Grasps, read_grasps
-from grasp.gripper import load_gripper
-from grasp.networks.probes import Probes, probes
+from grasp.items import Item, Tried
+from grasp.networks.probes import Probes
 from grasp.networks.surface import Surface
-from grasp.objects import Object, load_object
-from grasp.surfaces import surface_of
-from pcdiff.errors import InputError
 from pcdiff.randomness import seeded
 
-FULL, VIEWS = 2, 2
-"""Surfaces of each object that training chooses from: drawn on the whole mesh, and seen from one
-side with a depth camera's noise."""
+ENERGY, SUCCESS = NETWORKS = ("energy", "success")
+"""The two networks, which share no weights, so that each can be trained without the other."""
 
-FEWEST = 5
-"""Grasps that hold, below which an object teaches nothing about where they are."""
+OTHERS = 32
+"""Further grasps that hold, by which the variance of the denoising target is reduced."""
 
 _TURN = torch.diag(torch.tensor([-1.0, -1.0, 1.0, 1.0]))
 """R_z(π): the same grasp of a parallel jaw."""
 
-
-@dataclass(frozen=True, eq=False)
-class Item:
-    """Labelled grasps of one object with one gripper.
-
-    Attributes:
-        name: of the object.
-        sha256: of its geometry.
-        surfaces: to choose from.
-        probes: of the gripper.
-        poses: `T_object_grasp`, metres.
-        success: whether each holds.
-    """
-
-    name: str
-    sha256: str
-    surfaces: tuple[Surface, ...]
-    probes: Probes
-    poses: Float[Tensor, "grasps 4 4"]
-    success: Bool[Tensor, " grasps"]
+_EXAMPLES = 256  # items to which the scales of the networks' inputs are fitted
 
 
 class FieldObjective:
@@ -63,6 +35,7 @@ class FieldObjective:
         train: labelled grasps.
         validation: labelled grasps of other objects.
         grasps: drawn of each item and step, for either network.
+        networks: which to train.
         origin: what else the weights should record.
     """
 
@@ -73,25 +46,46 @@ class FieldObjective:
         model: GraspField,
         train: Sequence[Item],
         validation: Sequence[Item],
-        grasps: int = 48,
+        grasps: int = 16,
+        networks: Collection[str] = NETWORKS,
         origin: dict[str, Any] | None = None,
     ) -> None:
         self.model, self.train, self.validation, self.grasps = model, train, validation, grasps
+        self.networks = tuple(name for name in NETWORKS if name in networks)
         self.size = len(train)
         digest = hashlib.sha256()
         for item in (*train, *validation):
-            digest.update(item.poses.numpy().tobytes() + item.success.numpy().tobytes())
+            for tried in (item.candidates, item.samples):
+                if tried is not None:
+                    digest.update(tried.poses.numpy().tobytes() + tried.success.numpy().tobytes())
         self.description: dict[str, Any] = {
             "model": model.config.as_dict(),
             "data": {
                 "sha256": digest.hexdigest(),
                 "items": len(train),
-                "labels": sum(len(item.poses) for item in train),
+                "labels": sum(len(item.candidates.poses) for item in train),
+                "labelled_samples": sum(
+                    len(item.samples.poses) for item in train if item.samples is not None
+                ),
                 "validation_items": len(validation),
                 "grasps": grasps,
+                "networks": list(self.networks),
             },
             "origin": dict(origin or {}),
         }
+
+    def standardize(self, seed: int) -> None:
+        """Fit the scales of the inputs of a model that is not trained yet.
+
+        Args:
+            seed: of what is drawn.
+        """
+        order = torch.randperm(self.size, generator=seeded(seed))[:_EXAMPLES].tolist()
+        items = [self.train[place] for place in order]
+        drawn = [_held(item, self.grasps, seeded(seed, place)) for place, item in enumerate(items)]
+        surfaces = [item.surfaces[place % len(item.surfaces)] for place, item in enumerate(items)]
+        about = [_about(held, surface) for held, surface in zip(drawn, surfaces, strict=True)]
+        self.model.standardize(torch.stack(about), _condition(surfaces, items), seeded(seed, 0))
 
     def loss(
         self, model: nn.Module, items: list[int], generators: list[torch.Generator]
@@ -106,115 +100,75 @@ class FieldObjective:
         return self._loss(model, self.validation, generators)
 
     def _loss(
-        self, model: nn.Module, items: Sequence[Item], generators: Sequence[torch.Generator]
+        self, model: nn.Module, items: Sequence[Item], generators: list[torch.Generator]
     ) -> dict[str, Tensor]:
-        drawn = [self._draw(item, g) for item, g in zip(items, generators, strict=True)]
-        surfaces, held, tried, success = zip(*drawn, strict=True)
-        condition = Condition(
-            Surface.stack(list(surfaces)),
-            Probes(*(torch.cat(each) for each in zip(*(i.probes for i in items), strict=True))),
-        )
-        device = next(model.parameters()).device
+        field = cast(GraspField, model)
+        device = next(field.parameters()).device
+        surfaces = [
+            item.surfaces[int(torch.randint(len(item.surfaces), (), generator=generator))]
+            for item, generator in zip(items, generators, strict=True)
+        ]
+        condition = _condition(surfaces, items)
         condition = Condition(
             condition.surface.to(device), Probes(*(each.to(device) for each in condition.probes))
         )
-        return cast(GraspField, model).loss(
-            torch.stack(held).to(device),
-            torch.stack(tried).to(device),
-            torch.stack(success).to(device),
-            condition,
-            list(generators),
-        )
-
-    def _draw(
-        self, item: Item, generator: torch.Generator
-    ) -> tuple[Surface, Tensor, Tensor, Tensor]:
-        """A surface and grasps about its centre, each turned by π or not."""
-
-        def some(places: Tensor) -> Tensor:
-            return places[torch.randint(len(places), (self.grasps,), generator=generator)]
-
-        surface = item.surfaces[int(torch.randint(len(item.surfaces), (), generator=generator))]
-        held = some(item.success.nonzero()[:, 0])
-        tried = some(torch.arange(len(item.poses)))
-        poses = item.poses[torch.cat([held, tried])]
-        turned = torch.rand(len(poses), 1, 1, generator=generator) < 0.5
-        poses = torch.where(turned, poses @ _TURN, poses)
-        poses[:, :3, 3] -= surface.centre
-        return surface, *poses.split(self.grasps), item.success[tried].float()
-
-
-def split(items: Sequence[Item], one_in: int) -> tuple[list[Item], list[Item]]:
-    """Items to train on and items to validate on, by object: one object in so many.
-
-    An object's place depends on its geometry alone, so it is the same for every gripper and run.
-    """
-    parts: tuple[list[Item], list[Item]] = ([], [])
-    for item in items:
-        parts[int(item.sha256, 16) % one_in == 0].append(item)
-    return parts
+        parts: dict[str, Tensor] = {}
+        if ENERGY in self.networks:
+            held = torch.stack(
+                [
+                    _about(_held(item, self.grasps + OTHERS, generator), surface)
+                    for item, generator, surface in zip(items, generators, surfaces, strict=True)
+                ]
+            ).to(device)
+            others = held[:, self.grasps :]
+            others = torch.cat([others, others @ _TURN.to(device)], dim=1)
+            parts["denoising"] = field.denoising_loss(
+                held[:, : self.grasps], others, condition, generators
+            )
+        if SUCCESS in self.networks:
+            tried = [
+                _tried(item, self.grasps, generator)
+                for item, generator in zip(items, generators, strict=True)
+            ]
+            poses = [_about(each.poses, s) for each, s in zip(tried, surfaces, strict=True)]
+            success = torch.stack([each.success.float() for each in tried])
+            parts["cross_entropy"] = field.success_loss(
+                torch.stack(poses).to(device), success.to(device), condition, generators
+            )
+        return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
 
-def read_items(
-    folder: Path,
-    gripper: str,
-    seed: int,
-    full: int = FULL,
-    views: int = VIEWS,
-    advance: Callable[[], None] = lambda: None,
-) -> list[Item]:
-    """The labelled grasps of a folder, with surfaces of the objects.
-
-    Args:
-        folder: of a set, with `grasps/GRIPPER/NAME.h5`, which name their meshes relative to it.
-        gripper: its name, or the file that describes it.
-        seed: of what is drawn.
-        full: surfaces of the whole object.
-        views: surfaces seen from one side.
-        advance: called after each object.
-
-    Raises:
-        InputError: there are no such labels, or a file cannot be read.
-    """
-    hand = load_gripper(gripper)
-    files = sorted((folder / "grasps" / hand.name).glob("*.h5"))
-    if not files:
-        raise InputError(f"{folder} has no labelled grasps for {hand.name}: no grasps/{hand.name}")
-    items = []
-    for path in files:
-        grasps = read_grasps(path)
-        if grasps.success is None or grasps.object_file is None:
-            raise InputError(f"{path} has no labels or does not name its object")
-        if grasps.success.sum() >= FEWEST:
-            obj = load_object(folder / grasps.object_file, grasps.object_scale)
-            items.append(_item(path.stem, obj, grasps, probes(hand), seed, full, views))
-        advance()
-    return items
+def _held(item: Item, count: int, generator: torch.Generator) -> Tensor:
+    """Grasps that hold, each turned by π or not."""
+    held = item.held
+    return _turned(held[torch.randint(len(held), (count,), generator=generator)], generator)
 
 
-def _item(
-    name: str, obj: Object, grasps: Grasps, of_hand: Probes, seed: int, full: int, views: int
-) -> Item:
-    rng = np.random.default_rng([seed, int(obj.sha256, 16)])
-    surfaces = [surface_of(obj, rng) for _ in range(full)]
-    surfaces += [surface_of(seen, rng) for seen in _seen(obj, views, rng)]
-    assert grasps.success is not None
-    return Item(
-        name,
-        obj.sha256,
-        tuple(surfaces),
-        of_hand,
-        torch.from_numpy(grasps.poses).float(),
-        torch.from_numpy(grasps.success),
+def _tried(item: Item, count: int, generator: torch.Generator) -> Tried:
+    """Grasps of both outcomes, likewise: candidates and a field's samples in equal parts."""
+    groups = [item.candidates] if item.samples is None else [item.candidates, item.samples]
+    parts = []
+    for share, group in enumerate(groups):
+        some = (count + share) // len(groups)
+        places = torch.randint(len(group.poses), (some,), generator=generator)
+        parts.append(Tried(_turned(group.poses[places], generator), group.success[places]))
+    return Tried(
+        torch.cat([part.poses for part in parts]), torch.cat([part.success for part in parts])
     )
 
 
-def _seen(obj: Object, count: int, rng: np.random.Generator) -> list[Object]:
-    """Noisy single views from random directions, at 50 cm to 1 m."""
-    from grasp.views import KINECT, poses_on_sphere, render_view
+def _turned(poses: Tensor, generator: torch.Generator) -> Tensor:
+    turned = torch.rand(len(poses), 1, 1, generator=generator) < 0.5
+    return torch.where(turned, poses @ _TURN, poses)
 
-    views = []
-    for _ in range(count):
-        (camera,) = poses_on_sphere(1, obj.centre, rng.uniform(0.5, 1.0), rng)
-        views.append(render_view(obj, camera, noise=KINECT, rng=rng).in_object())
-    return views
+
+def _about(poses: Tensor, surface: Surface) -> Tensor:
+    """Poses about the surface's centre."""
+    about = poses.clone()
+    about[:, :3, 3] -= surface.centre
+    return about
+
+
+def _condition(surfaces: Sequence[Surface], items: Sequence[Item]) -> Condition:
+    hands = zip(*(item.probes for item in items), strict=True)
+    return Condition(Surface.stack(list(surfaces)), Probes(*(torch.cat(each) for each in hands)))

@@ -32,6 +32,14 @@ def outcome_colours(success: Bool[np.ndarray, " grasps"]) -> Float[np.ndarray, "
     return np.where(success[:, None], SUCCESS, FAILURE)
 
 
+def probability_colours(
+    probability: Float[np.ndarray, " grasps"],
+) -> Float[np.ndarray, "grasps 3"]:
+    """From red at 0 to green at 1."""
+    share = probability[:, None]
+    return share * np.array(SUCCESS) + (1 - share) * np.array(FAILURE)
+
+
 def draw_grasps(
     obj: Object,
     gripper: Gripper,

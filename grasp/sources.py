@@ -7,7 +7,9 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from grasp.antipodal import sample_antipodal
 from grasp.evaluation import Simulator, Source, label_candidates
@@ -16,6 +18,9 @@ from grasp.gripper import Gripper
 from grasp.objects import Object
 from grasp.simulation import conditions
 from pcdiff.errors import InputError
+
+if TYPE_CHECKING:
+    from grasp.conditioned import Sampling
 
 ANTIPODAL = "antipodal"
 """The name of the baseline."""
@@ -76,6 +81,31 @@ def named_source(
             f"the source must be {ANTIPODAL}, a grasp file or a folder of them, got {name!r}"
         )
     return lambda obj, count, rng: _first(_file_for(obj, path), obj, count, frame, unit)
+
+
+def field_source(weights: str, gripper: Gripper, how: Sampling | None = None) -> Source:
+    """Samples of a trained field.
+
+    Args:
+        weights: the name of weights in the package, or a file.
+        gripper: the gripper.
+        how: how to sample; `Sampling()` unless given.
+
+    Raises:
+        InputError: there are no such weights.
+    """
+    from grasp.conditioned import Sampling
+    from grasp.field import GraspField
+    from pcdiff.randomness import seeded
+
+    field = GraspField.from_pretrained(weights)
+    how = how or Sampling()
+
+    def source(obj: Object, count: int, rng: np.random.Generator) -> Grasps:
+        seed = int(rng.integers(2**31))
+        return field.condition(obj, gripper, seed).sample(count, seeded(seed), how)
+
+    return source
 
 
 def kept_labels(

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from grasp.networks.surface import Surface
+from grasp.networks.kernel_sums import look
+from grasp.networks.surface import LINE, Surface
 from grasp.objects import Object
 from pcdiff.errors import InputError
 from pcdiff.metrics.chamfer import sample_farthest_points
@@ -16,6 +17,12 @@ POINTS = 512
 
 COARSE = 128
 """Of the coarse level, each of which stands for the fine ones that are nearest to it."""
+
+LANDMARKS = 64
+"""Points that the networks see one by one."""
+
+# Of the places on a landmark's line: the kernel's width, metres, and a share of the way to there.
+_NARROWEST, _SPREADING = 0.003, 0.25
 
 _DRAWN = 4  # points drawn on a mesh for each one that is kept: the kept ones are evenly spread
 _NEIGHBOURS = 6  # by whose distance a point's area is estimated
@@ -84,9 +91,34 @@ def oriented_points(
         "coarse_values": sums[:5].T,
         "covariance": (values[:, :1] * places).T @ places / areas.sum(),
     }
+    landmarks = places[:LANDMARKS]
+    cell = cKDTree(landmarks).query(places)[1]
+    shares = np.bincount(cell, areas) / areas.sum()
+    described = _along_normals(places, normals, values)
+    arrays["landmarks"] = landmarks
+    arrays["landmark_values"] = np.column_stack([shares, normals[: len(landmarks)], described])
     return Surface(
         **{name: torch.from_numpy(array).float()[None] for name, array in arrays.items()}
     )
+
+
+def _along_normals(
+    places: Float[np.ndarray, "points 3"],
+    normals: Float[np.ndarray, "points 3"],
+    values: Float[np.ndarray, "points 5"],
+) -> Float[np.ndarray, "landmarks described"]:
+    """What is at each place on each landmark's line; see `DESCRIBED`."""
+    outward = torch.from_numpy(normals[:LANDMARKS, None])
+    steps = torch.tensor(LINE, dtype=torch.float64)[:, None]
+    at = (torch.from_numpy(places[:LANDMARKS, None]) + steps * outward).flatten(0, 1)[None]
+    width = (_NARROWEST + _SPREADING * steps.abs()).repeat(len(outward), 1)[None]
+    amount, normal, distance = look(
+        at, width, torch.from_numpy(places)[None], torch.from_numpy(values)[None]
+    )
+    facing = (normal[0].unflatten(0, (len(outward), -1)) * outward).sum(-1)
+    described = torch.stack([amount.view_as(facing), facing, distance.view_as(facing)], dim=-1)
+    found: Float[np.ndarray, "landmarks described"] = described.flatten(1).numpy()
+    return found
 
 
 def _areas(

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from pcdiff.errors import InputError
 from pcdiff.files import atomic_write
 
 FORMAT = "pcdiff-grasp/weights"
 VERSION = 1
+
+_Model = TypeVar("_Model", bound=nn.Module)
 
 
 def save(
@@ -76,6 +78,61 @@ def load(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[
         raise InputError(
             f"weights {path}: expected a whole safetensors file, but {_one_line(error)}"
         ) from error
+
+
+def names_in(shipped: Path) -> list[str]:
+    """The names of the weights in a folder of a package."""
+    return sorted(path.stem for path in shipped.glob("*.safetensors"))
+
+
+def find(weights: str | os.PathLike[str], shipped: Path) -> Path:
+    """The file of weights.
+
+    Args:
+        weights: the name of weights in `shipped`, or a file.
+        shipped: the folder of the weights that a package carries.
+
+    Raises:
+        InputError: there are no such weights.
+    """
+    path, names = Path(weights), names_in(shipped)
+    if not path.exists() and str(weights) in names:
+        path = shipped / f"{weights}.safetensors"
+    if not path.is_file():
+        raise InputError(
+            f"weights {str(weights)!r}: neither a file nor one of the shipped weights "
+            f"({', '.join(names) or 'none'})"
+        )
+    return path
+
+
+def load_model(
+    weights: str | os.PathLike[str],
+    kind: str,
+    shipped: Path,
+    build: Callable[[dict[str, Any]], _Model],
+) -> _Model:
+    """A trained model, in evaluation mode and on the CPU.
+
+    Args:
+        weights: the name of weights in `shipped`, or a file.
+        kind: what the caller can use.
+        shipped: the folder of the weights that a package carries.
+        build: makes the model from its configuration.
+
+    Raises:
+        InputError: there are no such weights, or they are of something else.
+    """
+    path = find(weights, shipped)
+    configuration, tensors = load(path, kind)
+    try:
+        model = build(configuration["model"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"weights {path}: no model can be built from their configuration ({error!r})"
+        ) from error
+    load_state(model, {name: tensor.float() for name, tensor in tensors.items()}, path)
+    return model.eval().requires_grad_(False)
 
 
 def load_state(module: Any, tensors: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:

@@ -310,8 +310,8 @@ def train(
     from pcdiff.cloud_objective import CloudObjective
     from pcdiff.diffusion.schedules import SCHEDULES
     from pcdiff.generator import GeneratorConfig, PointCloudGenerator, Standardization
-    from pcdiff.training import BEST, TrainingConfig
-    from pcdiff.training import train as run
+    from pcdiff.training import TrainingConfig
+    from pcdiff.training_command import follow
 
     session = Session("pcdiff train", seed, device, threads, as_json)
     training, validation = (_box_normalised(clouds, category, split) for split in ("train", "val"))
@@ -352,28 +352,8 @@ def train(
         compile=compile_networks,
         seed=seed,
     )
-    row: dict[str, float] | None = None
-    with (
-        distributed.processes(device),
-        console.progress("training", steps, distributed.is_first()) as advance,
-    ):
-        done = 0
-        for progress in run(objective, settings, output, device, resume):
-            if progress.row is not None:
-                row = progress.row
-            advance(progress.step - done, f"validation {row['validation_loss']:.4f}" if row else "")
-            done = progress.step
-        first = distributed.is_first()
-    if not first:
-        return
-    _draw_log(output)
-    summary = "there was no step left to do"
-    if row is not None:
-        summary = "last " + ", ".join(f"{name} {value:.4g}" for name, value in row.items())
-    session.finish(
-        {"weights": str(output / BEST), "last": row},
-        f"{output / BEST}: the weights with the lowest validation loss; {summary}",
-    )
+    with distributed.processes(device):
+        follow(session, objective, settings, output, resume)
 
 
 def _load(weights: str, device: str) -> PointCloudGenerator:
@@ -423,20 +403,6 @@ def _write_sheet(path: Path, clouds: Any, labels: list[str] | None = None) -> st
     shown = [cloud.numpy() for cloud in clouds[:SHOWN]]
     save_png(path, draw_clouds(shown, labels=labels))
     return str(path)
-
-
-def _draw_log(folder: Path) -> None:
-    """The curves, if matplotlib is installed: it is an extra, and a run is worth more than it."""
-    import csv
-
-    from pcdiff.pictures import draw_curves, save_png
-    from pcdiff.training import LOG
-
-    try:
-        with (folder / LOG).open(newline="") as file:
-            save_png(folder / "curves.png", draw_curves(csv.DictReader(file)))
-    except InputError as error:
-        typer.echo(f"no curves: {error}", err=True)
 
 
 if __name__ == "__main__":

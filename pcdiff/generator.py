@@ -179,23 +179,12 @@ class PointCloudGenerator(nn.Module):
         Raises:
             InputError: if there are no such weights or they are of something else.
         """
-        path = Path(weights)
-        if not path.exists() and str(weights) in pretrained_names():
-            path = _weights_folder() / f"{weights}.safetensors"
-        if not path.is_file():
-            raise InputError(
-                f"weights {str(weights)!r}: neither a file nor one of the shipped weights "
-                f"({', '.join(pretrained_names()) or 'none'})"
-            )
-        configuration, tensors = checkpoint.load(path, KIND)
-        try:
-            model = cls(GeneratorConfig.from_dict(configuration["model"]))
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise InputError(
-                f"weights {path}: no generator can be built from their configuration ({error!r})"
-            ) from error
-        checkpoint.load_state(model, {name: t.float() for name, t in tensors.items()}, path)
-        return model.eval().requires_grad_(False)
+        return checkpoint.load_model(
+            weights,
+            KIND,
+            _weights_folder(),
+            lambda description: cls(GeneratorConfig.from_dict(description)),
+        )
 
     def save(self, path: str | os.PathLike[str], training: dict[str, Any] | None = None) -> None:
         """Write the weights, the configuration and a record of the training that made them."""

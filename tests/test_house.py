@@ -24,6 +24,7 @@ TOOLS = {
     "pcdiff.checkpoint",
     "pcdiff.pictures",
     "pcdiff.training",
+    "pcdiff.training_command",
     "pcdiff.distributed",
     "pcdiff.console",
 }
@@ -41,6 +42,7 @@ ARROWS: dict[str, set[str]] = {
     "pcdiff.distributed": BASE,
     "pcdiff.console": BASE,
     "pcdiff.training": CORE | TOOLS,
+    "pcdiff.training_command": CORE | TOOLS,
     "pcdiff": CORE | TOOLS | HEAD,
     "pcdiff.cli": CORE | TOOLS | HEAD,
     "pcdiff.__main__": {"pcdiff.cli"},

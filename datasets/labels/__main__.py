@@ -22,8 +22,15 @@ def labels(
     gripper: Annotated[str, typer.Option(help="A name or a .toml file.")] = "panda",
     count: Annotated[int, typer.Option(min=1, max=10**6, help="Candidates of each object.")] = 500,
     near_misses: Annotated[
-        float, typer.Option(min=0, max=1, help="The share of near misses among them.")
-    ] = NEAR_MISSES,
+        float | None,
+        typer.Option(
+            min=0, max=1, help="The share of near misses among them.", show_default=str(NEAR_MISSES)
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="Label samples of this grasp field, not candidates: a name or a file."),
+    ] = None,
     scale: Annotated[
         float | None, typer.Option(help="Metres in a unit of the meshes. Default: 1.")
     ] = None,
@@ -45,7 +52,9 @@ def labels(
 ) -> None:
     """Label grasps of every object in physics, successes and failures alike."""
     session = Session("datasets.labels", seed, as_json=as_json)
-    settings = Settings(load_gripper(gripper), count, near_misses, seed)
+    if near_misses is None:
+        near_misses = NEAR_MISSES if weights is None else 0.0
+    settings = Settings(load_gripper(gripper), count, near_misses, seed, weights)
     with progress("objects", len(targets_in(folder))) as advance:
         done = label_folder(
             folder,

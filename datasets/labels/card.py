@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from datasets.labels.labelling import Settings
+from datasets.labels.labelling import Settings, digest
 from grasp.formats import Grasps
 from grasp.gripper import SHIPPED
 from grasp.metrics import Estimate, cluster_bootstrap, success_rate
@@ -118,6 +118,7 @@ def summary(settings: Settings, labels: Sequence[Labels]) -> dict[str, Any]:
         "protocol": PROTOCOL.version,
         "count": settings.count,
         "near_misses": settings.near_misses,
+        "weights": None if settings.weights is None else digest(settings.weights),
         "seed": settings.seed,
         "made_with": {package: sorted(found) for package, found in sorted(versions.items())},
         **_figures([_success(g) for g in grasps], settings.seed),
@@ -157,9 +158,14 @@ def command(settings: Settings, options: Mapping[str, float | None]) -> str:
     name = settings.gripper.name
     gripper = name if (SHIPPED / f"{name}.toml").exists() else f"{name}.toml"
     given = "".join(f" --{key} {value:g}" for key, value in options.items() if value is not None)
+    drawn = (
+        f"--near-misses {settings.near_misses:g}"
+        if settings.weights is None
+        else f"--weights {settings.weights}"
+    )
     return (
         f"python -m datasets.labels FOLDER --gripper {gripper} --count {settings.count} "
-        f"--near-misses {settings.near_misses:g} --seed {settings.seed}{given}"
+        f"{drawn} --seed {settings.seed}{given}"
     )
 
 
@@ -197,9 +203,7 @@ def readme(card: Mapping[str, Any]) -> str:
         f"`{card['command']}`",
         f"Date {card['date']}, gripper {card['gripper']}, physics protocol {card['protocol']}, "
         f"seed {card['seed']}; {versions or 'no versions known'}. Of each object "
-        f"{card['count']} candidates: antipodal ones with varied approach and depth, thin places "
-        f"(rims, walls, handles) among them, of which {100 * card['near_misses']:g} % in the mean "
-        "were moved and turned a little: the near misses. Nothing was rejected. Each went through "
+        f"{card['count']} {_source(card)}. Nothing was rejected. Each went through "
         "the same trial: the free hand closes, the object is shaken; a hand that overlaps the "
         "object to begin with is a failure.",
         "The candidates of an object depend on the seed and on its geometry alone, so more "
@@ -224,6 +228,16 @@ def readme(card: Mapping[str, Any]) -> str:
         _LIMITS,
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _source(card: Mapping[str, Any]) -> str:
+    if card["weights"] is not None:
+        return f"samples of the grasp field whose weights have the SHA-256 {card['weights']}"
+    return (
+        "candidates: antipodal ones with varied approach and depth, thin places (rims, walls, "
+        f"handles) among them, of which {100 * card['near_misses']:g} % in the mean were moved and "
+        "turned a little: the near misses"
+    )
 
 
 def _success(grasps: Grasps) -> np.ndarray:

@@ -6,6 +6,9 @@ FOLDER/grasps/GRIPPER/README.md   the data card
 FOLDER/grasps/GRIPPER/card.json   the same for programs
 ```
 
+Labels of a field's samples are in FOLDER/samples/WEIGHTS in place of FOLDER/grasps, with the first
+letters of the SHA-256 of the weights.
+
 Each file names its mesh relative to FOLDER, so the folder can be moved. A file is written in one
 step and by one process, so a run that is killed loses only the objects it was at, and the next one
 goes on from there.
@@ -28,9 +31,10 @@ from datasets.household.catalogue import CATALOGUE, read_catalogue
 from datasets.household.meshes import mesh_files
 from datasets.labels.card import Labels, write_card
 from datasets.labels.cluster import on_cluster
-from datasets.labels.labelling import Job, Settings, attempt
+from datasets.labels.labelling import Job, Settings, attempt, digest
 from datasets.labels.processes import on_cores
 from grasp.formats import Grasps, read_grasps, write_grasps
+from grasp.items import CANDIDATES, SAMPLES
 from grasp.objects import load_object
 from grasp.simulation import PROTOCOL, cores
 from grasp.simulation.simulator import check_physics, check_workers
@@ -148,7 +152,7 @@ def label_folder(
         raise InputError(
             f"{folder} has a catalogue, which says scale, mass and friction: expected none of them"
         )
-    output = folder / "grasps" / _file_name(settings.gripper.name)
+    output = folder / _place(settings) / _file_name(settings.gripper.name)
     prepare_folder(output)
     skipped: dict[str, str] = {}
 
@@ -216,6 +220,13 @@ def label_folder(
     seconds = round(time.monotonic() - begin, 3)
     kept = len(targets) - len(missing)
     return Labelled(output, made, kept, grasps, seconds, sentences, card)
+
+
+def _place(settings: Settings) -> Path:
+    """Where labels are, within the folder of their objects; see `grasp.items`."""
+    if settings.weights is None:
+        return Path(CANDIDATES)
+    return Path(SAMPLES, digest(settings.weights)[:12])
 
 
 def targets_in(folder: Path, friction: float | None = None) -> list[Target]:

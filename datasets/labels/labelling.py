@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import hashlib
 import importlib.metadata
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,11 +22,17 @@ from grasp.simulation.body import rigid_body
 from pcdiff.console import version
 from pcdiff.errors import InputError
 
+if TYPE_CHECKING:
+    from grasp.field import GraspField
+
 STREAM = 101
 """The second word of the candidates' seeds; the streams of `grasp.evaluation` are others."""
 
 NEAR_MISSES = 0.25
 """The share of near misses among the candidates, unless another is given."""
+
+SAMPLE = "sample"
+"""The kind of a grasp that a field gave."""
 
 PACKAGES = ("mujoco", "coacd", "numpy")
 """What else decides about labels; each file says with which version it was made."""
@@ -39,17 +47,22 @@ class Settings:
         count: candidates of each object.
         near_misses: the share of near misses among them, 0 to 1.
         seed: the candidates of an object depend on it and on the object's geometry.
+        weights: of a `GraspField` whose samples are labelled in place of candidates: a name or a
+            file.
 
     Raises:
-        InputError: a number is out of its range.
+        InputError: a number is out of its range, or there are no such weights.
     """
 
     gripper: Gripper
     count: int = 500
     near_misses: float = NEAR_MISSES
     seed: int = 0
+    weights: str | None = None
 
     def __post_init__(self) -> None:
+        if self.weights is not None and self.near_misses:
+            raise InputError("the samples of a field have no near misses: expected a share of 0")
         if self.count < 1 or self.seed < 0:
             raise InputError(
                 "labels need at least 1 candidate an object and a seed of 0 or more, got "
@@ -79,6 +92,13 @@ class Job:
     friction: float
     settings: Settings
 
+    @property
+    def source(self) -> dict[str, Any]:
+        """What the grasps come from, as JSON can hold it."""
+        if self.settings.weights is None:
+            return {"name": "antipodal candidates", "cone_friction": FRICTION}
+        return {"name": "samples of a field", "weights": digest(self.settings.weights)}
+
     def conditions(self) -> dict[str, Any]:
         """What the labels depend on beside protocol and geometry, as JSON can hold it.
 
@@ -86,10 +106,9 @@ class Job:
         """
         settings = self.settings
         return {
-            "name": "antipodal candidates",
+            **self.source,
             "count": settings.count,
             "near_misses": settings.near_misses,
-            "cone_friction": FRICTION,
             "seed": settings.seed,
             "stream": STREAM,
             **conditions(self.obj, settings.gripper),
@@ -100,7 +119,7 @@ class Job:
 
 
 def label(job: Job) -> Grasps:
-    """Draw the candidates of an object and put each through physics.
+    """Draw the candidates of an object, or a field's samples, and put each through physics.
 
     Args:
         job: the object.
@@ -120,26 +139,20 @@ def label(job: Job) -> Grasps:
     obj = dataclasses.replace(job.obj, parts=tuple(convex_parts(job.obj)))
     density = PROTOCOL.density if job.density is None else job.density
     body = rigid_body(obj, obj.parts or (), job.mass, density)
-    drawn = candidates(
-        obj,
-        settings.gripper,
-        settings.count,
-        generator(settings.seed, STREAM, obj),
-        near_misses=settings.near_misses,
-    )
+    poses, kinds = _drawn(obj, settings)
     grasps = Grasps(
-        poses=drawn.poses,
+        poses=poses,
         gripper=settings.gripper.name,
         object_file=obj.file,
         object_scale=obj.scale,
-        success=np.zeros(len(drawn), bool),
+        success=np.zeros(len(poses), bool),
         mass=body.mass,
         friction=job.friction,
         center_of_mass=body.centre,
         object_sha256=obj.sha256,
         sampler={
             **job.conditions(),
-            "kinds": drawn.kinds.tolist(),
+            "kinds": kinds.tolist(),
             "made_with": {
                 "pcdiff-grasp": version(),
                 **{name: importlib.metadata.version(name) for name in PACKAGES},
@@ -148,14 +161,52 @@ def label(job: Job) -> Grasps:
         protocol=PROTOCOL.version,
         tool_center_point=settings.gripper.tool_center_point,
     )
-    if not len(drawn):
+    if not len(poses):
         reason = (
             f"no two opposite contacts within the {settings.gripper.stroke:g} m that "
             f"{settings.gripper.name} opens"
         )
         return dataclasses.replace(grasps, reason=reason)
-    trials = simulate(obj, settings.gripper, drawn.poses, mass=body.mass, friction=job.friction)
+    trials = simulate(obj, settings.gripper, poses, mass=body.mass, friction=job.friction)
     return with_outcomes(grasps, trials)
+
+
+def _drawn(obj: Object, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+    """Poses, and the kind of each."""
+    if settings.weights is None:
+        drawn = candidates(
+            obj,
+            settings.gripper,
+            settings.count,
+            generator(settings.seed, STREAM, obj),
+            near_misses=settings.near_misses,
+        )
+        return drawn.poses, drawn.kinds
+    from pcdiff.randomness import seeded
+
+    field = load_field(settings.weights).condition(obj, settings.gripper, settings.seed)
+    poses = field.draw(settings.count, seeded(settings.seed, STREAM, int(obj.sha256[:8], 16)))
+    return poses.double().numpy(), np.full(len(poses), SAMPLE)
+
+
+@functools.cache
+def load_field(weights: str) -> GraspField:
+    """The field of these weights, read once in each process."""
+    import torch
+
+    from grasp.field import GraspField
+
+    torch.set_num_threads(1)  # each process has a core
+    return GraspField.from_pretrained(weights)
+
+
+@functools.cache
+def digest(weights: str) -> str:
+    """The SHA-256 of a file of weights, by which its samples are told from others."""
+    from grasp.field import WEIGHTS
+    from pcdiff.checkpoint import find
+
+    return hashlib.sha256(find(weights, WEIGHTS).read_bytes()).hexdigest()
 
 
 def attempt(job: Job) -> Grasps | str:

@@ -1,32 +1,32 @@
 """The default networks: what the gripper's probes see of the surface, then a small perceptron.
 
 From each probe the surface is seen through kernel sums at two widths: how much of it is near, the
-signed distance to it (Σ w n·(x − p) / Σ w, the implicit moving least squares of Kolluri 2008, up
-to a constant that lets it vanish where nothing is near), and its normal in the gripper's frame.
-Kernels widen with the noise level: what is blurred in the data need not be seen sharply. With the
-surface's centre and covariance in the gripper's frame, this is all that the perceptron sees, so its
-output is invariant to moving object and gripper together, by construction, and smooth.
+signed distance to it, and its normal in the gripper's frame. Kernels widen with the noise level:
+what is blurred in the data need not be seen sharply. The whole object is seen as a sum over its
+landmarks, and by its centre and covariance, in the gripper's frame. This is all that the perceptron
+sees, so its output is invariant to moving object and gripper together, by construction, and smooth.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from grasp.networks.kernel_sums import kernel_sums
+from grasp.networks.kernel_sums import look
 from grasp.networks.probes import ALL, DIMENSIONS, FINE, Probes
-from grasp.networks.surface import Surface
+from grasp.networks.surface import DESCRIBED, Surface
 
 _WIDENING = 0.35  # of a kernel, over the spread σℓ of noisy grasps
 _COARSE = 4.0  # widths of the coarse level over those of the fine one
-_FLOOR = 0.05  # of the amount of surface that counts as near; a plane through the probe is 1
 _FREQUENCIES = (0.5, 1.0, 2.0, 4.0)  # of log σ
+_EMBEDDED = 64  # numbers that stand for σ
 _PER_PROBE = 5
 _FINEST = 0.007  # a typical kernel without noise, metres
+_SEEN = _PER_PROBE * (FINE + ALL) + 9
+_LEAST_DEVIATION = 0.01  # of what is seen, by which it is divided
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,12 @@ class NetworkConfig:
     Attributes:
         width: of the hidden layers.
         layers: hidden ones.
+        summary: features of the sum over landmarks.
     """
 
     width: int = 384
     layers: int = 3
+    summary: int = 64
 
 
 def features(
@@ -47,6 +49,7 @@ def features(
     spread: Float[Tensor, "objects grasps"],
     probes: Probes,
     surface: Surface,
+    curved: bool = True,
 ) -> Float[Tensor, "objects grasps features"]:
     """What the probes see.
 
@@ -55,28 +58,28 @@ def features(
         spread: σℓ, how far grasps are moved by noise, metres.
         probes: of the gripper of each object, or of one for all.
         surface: of each object.
+        curved: whether to be exact when differentiated by the poses twice; see `kernel_sums`.
     """
     objects, grasps = poses.shape[:2]
     rotation, translation = poses[..., :3, :3], poses[..., :3, 3]
     places = probes.places[:, None] @ rotation.mT + translation[..., None, :]
-    blur = _WIDENING * spread[..., None]
-    width = torch.sqrt(probes.widths[:, None] ** 2 + blur**2)
+    width = torch.sqrt(probes.widths[:, None] ** 2 + (_WIDENING * spread[..., None]) ** 2)
     seen = []
     for count, factor, points, values in (
         (FINE, 1.0, surface.points, surface.values),
         (ALL, _COARSE, surface.coarse_points, surface.coarse_values),
     ):
-        flat = places[..., :count, :].flatten(1, 2)
-        h = factor * width[..., :count].flatten(1)[..., None]
-        sums = kernel_sums(flat, h**-2, points, values) / (2 * math.pi * h**2)
-        amount, normal, offset = sums.split([1, 3, 1], dim=-1)
-        near = amount + _FLOOR
-        distance = ((flat * normal).sum(-1, keepdim=True) - offset) / (near * h)
-        turned = (normal / near).view(objects, grasps, -1, 3) @ rotation
+        amount, normal, distance = look(
+            places[..., :count, :].flatten(1, 2),
+            factor * width[..., :count].flatten(1)[..., None],
+            points,
+            values,
+            curved,
+        )
         seen += [
-            torch.log1p(amount).view(objects, grasps, -1),
+            amount.view(objects, grasps, -1),
             distance.view(objects, grasps, -1),
-            turned.flatten(2),
+            (normal.view(objects, grasps, -1, 3) @ rotation).flatten(2),
         ]
     upper = torch.triu_indices(3, 3, device=poses.device)
     centre = -(rotation.mT @ translation[..., None])[..., 0]
@@ -84,35 +87,95 @@ def features(
     return torch.cat([*seen, centre / 0.1, covariance[..., upper[0], upper[1]] / 0.01], dim=-1)
 
 
+class Summary(nn.Module):
+    """The whole object seen from the gripper: Σᵢ aᵢ φ(A pᵢ + B nᵢ + C dᵢ + D(σ)) over landmarks.
+
+    A sum over a set (Zaheer et al. 2017, "Deep Sets") of each landmark's place and normal in the
+    gripper's frame and its description.
+
+    Args:
+        size: how many features.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.place = nn.Linear(6, size)
+        self.described = nn.Linear(DESCRIBED, size, bias=False)
+        self.noise = nn.Linear(_EMBEDDED, size, bias=False)
+
+    def forward(
+        self,
+        poses: Float[Tensor, "objects grasps 4 4"],
+        noise: Float[Tensor, "objects grasps embedded"],
+        surface: Surface,
+    ) -> Float[Tensor, "objects grasps size"]:
+        """The sum that each pose sees."""
+        rotation, translation = poses[..., :3, :3], poses[..., :3, 3]
+        area, normal, described = surface.landmark_values.split([1, 3, DESCRIBED], dim=-1)
+        place = (surface.landmarks[:, None] - translation[..., None, :]) @ rotation / 0.1
+        hidden = self.place(torch.cat([place, normal[:, None] @ rotation], dim=-1))
+        hidden = hidden + self.described(described)[:, None] + self.noise(noise)[..., None, :]
+        total: Tensor = (area.mT[:, None] @ nn.functional.silu(hidden))[..., 0, :]
+        return total
+
+
 class Perceptron(nn.Module):
-    """Features, the gripper's dimensions and the noise level to one number.
+    """What is seen, the gripper's dimensions and the noise level to one number.
 
     Args:
         config: sizes.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        inputs = _PER_PROBE * (FINE + ALL) + 9 + DIMENSIONS
-        self.noise = nn.Sequential(
-            nn.Linear(2 * len(_FREQUENCIES), 64), nn.SiLU(), nn.Linear(64, 2 * config.width)
-        )
-        self.first = nn.Linear(inputs, config.width)
+        self.register_buffer("mean", torch.zeros(_SEEN))
+        self.register_buffer("deviation", torch.ones(_SEEN))
+        self.noise = nn.Sequential(nn.Linear(2 * len(_FREQUENCIES), _EMBEDDED), nn.SiLU())
+        self.modulation = nn.Linear(_EMBEDDED, 2 * config.width)
+        self.summary = Summary(config.summary)
+        self.first = nn.Linear(_SEEN + config.summary + DIMENSIONS, config.width)
         self.hidden = nn.ModuleList(
             nn.Linear(config.width, config.width) for _ in range(config.layers - 1)
         )
         self.last = nn.Linear(config.width, 1)
 
+    def standardize(self, seen: Float[Tensor, "*batch features"]) -> None:
+        """Let what the probes see count relative to its mean and deviation in these examples."""
+        flat = seen.flatten(0, -2)
+        self.mean.copy_(flat.mean(0))
+        self.deviation.copy_(flat.std(0) + _LEAST_DEVIATION)
+
     def forward(
         self,
         seen: Float[Tensor, "objects grasps features"],
-        dimensions: Float[Tensor, "#objects dimensions"],
+        poses: Float[Tensor, "objects grasps 4 4"],
         noise_level: Float[Tensor, "objects grasps"],
+        probes: Probes,
+        surface: Surface,
     ) -> Float[Tensor, "objects grasps"]:
-        """The number of each grasp."""
+        """The number of each grasp.
+
+        Args:
+            seen: what `features` says.
+            poses: as there.
+            noise_level: σ.
+            probes: as there.
+            surface: as there.
+        """
         phase = torch.log(noise_level)[..., None] * noise_level.new_tensor(_FREQUENCIES)
-        scale, shift = self.noise(torch.cat([phase.sin(), phase.cos()], -1)).chunk(2, -1)
-        given = torch.cat([seen, dimensions[:, None].expand(*seen.shape[:2], -1)], -1)
+        noise = self.noise(torch.cat([phase.sin(), phase.cos()], dim=-1))
+        given = torch.cat(
+            [
+                (seen - self.mean) / self.deviation,
+                self.summary(poses, noise, surface),
+                probes.dimensions[:, None].expand(*seen.shape[:2], -1),
+            ],
+            dim=-1,
+        )
+        scale, shift = self.modulation(noise).chunk(2, dim=-1)
         hidden = nn.functional.silu(self.first(given) * (1 + scale) + shift)
         for layer in self.hidden:
             hidden = hidden + nn.functional.silu(layer(hidden))
@@ -139,6 +202,7 @@ class EnergyNetwork(nn.Module):
         noise_level: Float[Tensor, "objects grasps"],
         probes: Probes,
         surface: Surface,
+        curved: bool = True,
     ) -> Float[Tensor, "objects grasps"]:
         """The energy of each grasp.
 
@@ -147,38 +211,38 @@ class EnergyNetwork(nn.Module):
             noise_level: σ.
             probes: of the gripper of each object, or of one for all.
             surface: of each object.
+            curved: whether to be exact when differentiated by the poses twice; see `kernel_sums`.
         """
         spread = noise_level * self.length
-        number = self.perceptron(
-            features(poses, spread, probes, surface), probes.dimensions, noise_level
-        )
+        seen = features(poses, spread, probes, surface, curved)
+        number = self.perceptron(seen, poses, noise_level, probes, surface)
         # Where kernels are wider than the noise, features change little over its spread, over which
         # the energy should still change by about one.
         blur = _WIDENING * spread
         return number * torch.sqrt(_FINEST**2 + blur**2) / blur
 
+    def standardize(
+        self,
+        poses: Float[Tensor, "objects grasps 4 4"],
+        noise_level: Float[Tensor, "objects grasps"],
+        probes: Probes,
+        surface: Surface,
+    ) -> None:
+        """Fit the scale of the inputs to examples, before training; arguments as for `forward`."""
+        self.perceptron.standardize(features(poses, noise_level * self.length, probes, surface))
 
-class SuccessNetwork(nn.Module):
-    """The logit of the probability that a grasp holds in physics.
 
-    Args:
-        config: sizes.
-    """
-
-    def __init__(self, config: NetworkConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.perceptron = Perceptron(config)
+class SuccessNetwork(EnergyNetwork):
+    """The logit of the probability that a grasp holds which was moved by noise of level σ."""
 
     def forward(
         self,
         poses: Float[Tensor, "objects grasps 4 4"],
+        noise_level: Float[Tensor, "objects grasps"],
         probes: Probes,
         surface: Surface,
+        curved: bool = True,
     ) -> Float[Tensor, "objects grasps"]:
         """The logit of each grasp; arguments as for `EnergyNetwork`."""
-        still = poses.new_zeros(poses.shape[:2])
-        # There is no noise here; the logarithm of its level is 0.
-        return self.perceptron(
-            features(poses, still, probes, surface), probes.dimensions, torch.ones_like(still)
-        )
+        seen = features(poses, noise_level * self.length, probes, surface, curved)
+        return self.perceptron(seen, poses, noise_level, probes, surface)

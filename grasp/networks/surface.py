@@ -9,6 +9,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+LINE = (-0.08, -0.05, -0.025, -0.012, -0.006, 0.012, 0.025, 0.05)
+"""Places on the line along a landmark's outward normal, metres. What is there tells whether, and
+how far behind the landmark, there is an opposite face, and whether there is room before it."""
+
+DESCRIBED = 3 * len(LINE)
+"""Numbers that describe a landmark: at each place of `LINE` how much surface is near, which way it
+faces, and how far it is."""
+
 
 @dataclass(frozen=True, eq=False)
 class Surface:
@@ -24,6 +32,9 @@ class Surface:
         values: square metres, and their products with n and n·p.
         coarse_points: centres of areas of the coarse level.
         coarse_values: sums of the values.
+        landmarks: some of the points, evenly spread, metres.
+        landmark_values: the area that each stands for, as a share of all; its normal; and its
+            description, which depends on no frame.
         covariance: of the points about the centre, by area, square metres.
     """
 
@@ -32,6 +43,8 @@ class Surface:
     values: Float[Tensor, "objects points 5"]
     coarse_points: Float[Tensor, "objects coarse 3"]
     coarse_values: Float[Tensor, "objects coarse 5"]
+    landmarks: Float[Tensor, "objects landmarks 3"]
+    landmark_values: Float[Tensor, "objects landmarks 28"]
     covariance: Float[Tensor, "objects 3 3"]
 
     def __len__(self) -> int:

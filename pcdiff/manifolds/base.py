@@ -67,6 +67,27 @@ class Manifold(ABC):
         """
 
     @abstractmethod
+    def log_kernel(self, mean: Tensor, x: Tensor, noise_level: Tensor) -> Tensor:
+        """log p(x | mean, σ), of which `kernel_score` is the gradient, up to a constant of σ.
+
+        Arguments as there.
+        """
+
+    def mixture_score(self, means: Tensor, x: Tensor, noise_level: Tensor) -> Tensor:
+        """∇ₓ log Σᵢ p(x | meanᵢ, σ), as a tangent covector.
+
+        Args:
+            means: points that weigh alike, `(batch…, means, *point)`.
+            x: points, `(batch…, *point)`.
+            noise_level: σ, `(batch…)`.
+        """
+        axis = -1 - self.point_ndim
+        x, sigma = x.unsqueeze(axis), noise_level.unsqueeze(-1)
+        weights = self.log_kernel(means, x, sigma).softmax(-1)
+        scores = self.kernel_score(means, x, sigma)
+        return (self.over_tangent(weights) * scores).sum(-1 - self.tangent_ndim)
+
+    @abstractmethod
     def contract(self, alpha: Tensor, x: Tensor) -> Tensor:
         """`x` scaled by the signal coefficient α, `(batch…)`.
 

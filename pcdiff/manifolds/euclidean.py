@@ -54,6 +54,11 @@ class Euclidean(Manifold):
         """−(x − mean)/σ²."""
         return -(x - mean) / self.over_tangent(noise_level) ** 2
 
+    def log_kernel(self, mean: Tensor, x: Tensor, noise_level: Tensor) -> Tensor:
+        """−‖x − mean‖²/2σ²."""
+        square = (x - mean).square().flatten(-self.point_ndim).sum(-1)
+        return -square / (2 * noise_level**2)
+
     def contract(self, alpha: Tensor, x: Tensor) -> Tensor:
         """α x."""
         return self.over_tangent(alpha) * x

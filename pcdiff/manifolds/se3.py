@@ -164,6 +164,19 @@ class SE3(Manifold):
         twist = so3.SO3().kernel_score(mean_rotation, rotation, noise_level)
         return torch.cat([pull, twist], dim=-1)
 
+    def log_kernel(
+        self,
+        mean: Float[Tensor, "*#batch 4 4"],
+        x: Float[Tensor, "*#batch 4 4"],
+        noise_level: Float[Tensor, "*#batch"],
+    ) -> Float[Tensor, "..."]:
+        """−‖t − t₀‖²/2(σℓ)² and what `SO3` says of the rotations."""
+        rotation, translation = _parts(x)
+        mean_rotation, mean_translation = _parts(mean)
+        square = (translation - mean_translation).square().sum(-1)
+        of_rotation = so3.SO3().log_kernel(mean_rotation, rotation, noise_level)
+        return of_rotation - square / (2 * (noise_level.to(x) * self.length) ** 2)
+
     def contract(self, alpha: Tensor, x: Float[Tensor, "*#batch 4 4"]) -> Float[Tensor, "... 4 4"]:
         """`x` itself; a pose has no multiples.
 

@@ -29,7 +29,8 @@ _ARCTANGENT = [(-1) ** k / (2 * k + 1) for k in range(24)]
 
 # The wrapped normal law is the same to within 1e-19 for all σ above 10 (Poisson summation: its
 # first Fourier coefficient is of order σ² e^{−σ²/2}), and there all but 16 turns either way hold
-# less than 1e-19 of it.
+# less than 1e-19 of it. Of k turns the nearest point is 2πk − π away, so that k/(σ + ½) turns do
+# the same at any σ.
 _WIDEST, _TURNS = 10.0, 16
 
 
@@ -197,7 +198,7 @@ class SO3(Manifold):
         omega = self.local(mean, x)
         squared, angle = _angle(omega)
         sigma = noise_level.to(x).clamp(max=_WIDEST)
-        turns = _turns(angle)
+        turns = _turns(angle, sigma)
         weights = _log_weights(angle, sigma).softmax(-1)
         # The slope of one turn's logarithm is 2/(θ+τ) − (θ+τ)/σ²; less that of no turn, it is
         # −τ (2/(θ(θ+τ)) + 1/σ²), whose weighted mean is thus free of cancellation at small θ.
@@ -262,15 +263,17 @@ def _angle(omega: Tensor) -> tuple[Tensor, Tensor]:
     return squared, squared.clamp(min=1e-30).sqrt()
 
 
-def _turns(angle: Tensor) -> Tensor:
-    """The whole turns 2πk that are summed over, from −16 to 16."""
-    turns = torch.arange(-_TURNS, _TURNS + 1, dtype=angle.dtype, device=angle.device)
+def _turns(angle: Tensor, sigma: Tensor) -> Tensor:
+    """The whole turns 2πk that are summed over: all that hold more than 1e-19 of the law."""
+    widest = float(sigma.max()) if sigma.numel() else 0.0
+    most = math.ceil(_TURNS * (widest + 0.5) / (_WIDEST + 0.5))
+    turns = torch.arange(-most, most + 1, dtype=angle.dtype, device=angle.device)
     return 2 * math.pi * turns
 
 
 def _log_weights(angle: Tensor, sigma: Tensor) -> Tensor:
     """Logarithms of (θ+τ)² exp(−(θ+τ)²/2σ²) for each turn τ, relative to that of no turn."""
-    angle, turns = angle[..., None], _turns(angle)
+    angle, turns = angle[..., None], _turns(angle, sigma)
     volume = 2 * (1 + turns / angle).abs().log()
     return volume - turns * (2 * angle + turns) / (2 * sigma[..., None] ** 2)
 

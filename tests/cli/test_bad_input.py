@@ -171,7 +171,7 @@ WEIGHTS = {
     "next": "next.safetensors: expected version 1, got 2",
     "grasp": "grasp.safetensors: expected kind 'point-cloud-generator', got 'grasp-field'",
     "less": "less.safetensors: tensor 'encoder.norm.bias' should be [16] but is absent",
-    "bare": "bare.safetensors: no generator can be built from their configuration",
+    "bare": "bare.safetensors: no model can be built from their configuration",
 }
 
 

@@ -9,20 +9,23 @@ import pytest
 import torch
 from trimesh.creation import box
 
+from grasp import field_objective
+from grasp.conditioned import Sampling
 from grasp.field import FieldConfig, GraspField
-from grasp.field_objective import FieldObjective, read_items, split
+from grasp.field_objective import FieldObjective
 from grasp.formats import Grasps, write_grasps
-from grasp.networks.energy import NetworkConfig
+from grasp.items import Tried, grippers_in, read_items, split
+from grasp.networks.energy import NetworkConfig, features
 from grasp.objects import Object, load_object
 from pcdiff import checkpoint
 from pcdiff.diffusion.parametrization import noise_from_score
-from pcdiff.diffusion.samplers import Multistep
+from pcdiff.diffusion.process import perturb
 from pcdiff.diffusion.schedules import Level
 from pcdiff.errors import InputError
 from pcdiff.randomness import seeded
 from pcdiff.training import accumulate_gradient
 
-CONFIG = FieldConfig(NetworkConfig(width=32, layers=2), NetworkConfig(width=16, layers=2))
+CONFIG = FieldConfig(NetworkConfig(32, 2, 8), NetworkConfig(16, 2, 8))
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +58,14 @@ def poses(count, seed=0):
 def test_weights_are_written_and_read(field, tmp_path):
     path = tmp_path / "field.safetensors"
     checkpoint.save(path, "grasp-field", {"model": CONFIG.as_dict()}, field.state_dict())
-    again = GraspField.load(path)
+    again = GraspField.from_pretrained(path)
     assert again.config == CONFIG
     for name, tensor in field.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], tensor, rtol=0, atol=0)
-    other = {**CONFIG.as_dict(), "energy": {"width": 33, "layers": 2}}
+    other = {**CONFIG.as_dict(), "energy": {"width": 33, "layers": 2, "summary": 8}}
     checkpoint.save(path, "grasp-field", {"model": other}, field.state_dict())
     with pytest.raises(InputError, match="should be"):
-        GraspField.load(path)
+        GraspField.from_pretrained(path)
 
 
 def test_the_cost_is_the_energy_that_the_score_is_the_gradient_of(field, of_bar):
@@ -99,11 +102,12 @@ def test_noise_levels_that_were_not_trained_are_refused(of_bar):
 
 def test_samples_are_a_function_of_their_generators(of_bar):
     generators = [seeded(3, place) for place in range(5)]
-    five = of_bar.sample(5, generators, steps=4, sampler=Multistep())
-    two = of_bar.sample(2, [seeded(3, place) for place in range(2)], steps=4, sampler=Multistep())
+    how = Sampling(steps=4)
+    five = of_bar.draw(5, generators, how)
+    two = of_bar.draw(2, [seeded(3, place) for place in range(2)], how)
     torch.testing.assert_close(five[:2], two, rtol=1e-4, atol=1e-4)
     with pytest.raises(InputError, match="expected at least 1, got 0"):
-        of_bar.sample(0, seeded(0))
+        of_bar.draw(0, seeded(0))
 
 
 def test_guidance_pulls_where_its_cost_is_low(of_bar):
@@ -113,8 +117,9 @@ def test_guidance_pulls_where_its_cost_is_low(of_bar):
     def spring(at):
         return ((at[..., :3, 3] - place) ** 2).sum(-1) / (2 * 0.15**2)
 
-    free = of_bar.sample(20, seeded(0), steps=30)
-    pulled = of_bar.sample(20, seeded(0), steps=30, guidance=spring)
+    how = Sampling(steps=30, temperature=1.0, finest=0.02)
+    free = of_bar.draw(20, seeded(0), how)
+    pulled = of_bar.draw(20, seeded(0), how, spring)
     assert (pulled[:, :3, 3] - place).norm(dim=1).mean() < (free[:, :3, 3] - place).norm(
         dim=1
     ).mean()
@@ -143,46 +148,93 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_items_are_what_the_files_say(folder):
-    items = read_items(folder, "panda", 0, full=1, views=1)
+@pytest.fixture(scope="module")
+def items(folder, tmp_path_factory):
+    hands = grippers_in(folder, ["panda"])
+    return read_items(folder, hands, tmp_path_factory.mktemp("kept"), 0, full=1, views=1)
+
+
+def test_items_are_what_the_files_say(folder, items):
     assert [item.name for item in items] == ["a", "b"]
     for item in items:
         assert len(item.surfaces) == 2
-        assert torch.equal(item.success, item.poses[:, 0, 3] > 0)
+        assert item.samples is None
+        assert torch.equal(item.candidates.success, item.candidates.poses[:, 0, 3] > 0)
+        assert (item.held[:, 0, 3] > 0).all()
     # A view sees at most three of the six sides.
     whole, seen = (surface.values[0, :, 0].sum() for surface in items[1].surfaces)
     assert seen < 0.75 * whole
     with pytest.raises(InputError, match="no labelled grasps for robotiq_2f_140"):
-        read_items(folder, "robotiq_2f_140", 0)
+        grippers_in(folder, ["robotiq_2f_140"])
+    assert [hand.name for hand in grippers_in(folder, [])] == ["panda", "robotiq_2f_85"]
 
 
-def test_an_object_is_on_one_side_for_every_gripper(folder):
-    items = [
-        item
-        for hand in ("panda", "robotiq_2f_85")
-        for item in read_items(folder, hand, 0, full=1, views=0)
-    ]
+def test_surfaces_are_kept(folder, tmp_path):
+    hands = grippers_in(folder, ["panda"])
+    made = read_items(folder, hands, tmp_path, 0, full=1, views=0)
+    files = sorted(tmp_path.iterdir())
+    when = [path.stat().st_mtime_ns for path in files]
+    again = read_items(folder, hands, tmp_path, 0, full=1, views=0)
+    assert [path.stat().st_mtime_ns for path in files] == when
+    for one, other in zip(made, again, strict=True):
+        assert torch.equal(one.surfaces[0].points, other.surfaces[0].points)
+    more = read_items(folder, hands, tmp_path, 0, full=2, views=0)
+    assert len(more[0].surfaces) == 2
+
+
+def test_samples_of_a_field_are_read_beside_the_candidates(folder, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    for weights in ("one", "two"):
+        (copy / "samples" / weights).mkdir(parents=True)
+        shutil.copytree(copy / "grasps" / "panda", copy / "samples" / weights / "panda")
+    item, _ = read_items(copy, grippers_in(copy, ["panda"]), tmp_path / "kept", 0, full=1, views=0)
+    assert item.samples is not None
+    assert torch.equal(item.samples.poses, torch.cat([item.candidates.poses] * 2))
+
+
+def test_an_object_is_on_one_side_for_every_gripper(items):
     many = [dataclasses.replace(i, sha256=f"{n:064x}") for n in range(12) for i in items[:2]]
     train, validation = split(many, 4)
     assert {int(item.sha256, 16) for item in validation} == {0, 4, 8}
     assert len(train) == 18 and len(validation) == 6
 
 
-def test_what_is_drawn_holds_and_is_about_the_centre(folder):
-    (item, _) = read_items(folder, "panda", 0, full=1, views=0)
-    objective = FieldObjective(GraspField.initialized(CONFIG, 0), [item], [item], grasps=64)
-    surface, held, tried, success = objective._draw(item, seeded(1))
-    back = held[:, :3, 3] + surface.centre
-    assert (back[:, 0] > 0).all()  # turned about its approach or not, a hand stays where it is
-    assert torch.equal(success.bool(), (tried[:, :3, 3] + surface.centre)[:, 0] > 0)
-    turned = held[:, 0, 0] < 0
-    assert 10 < turned.sum() < 54
+def test_what_is_drawn_holds_and_is_turned_half_of_the_time(items):
+    held = field_objective._held(items[0], 64, seeded(1))
+    assert (held[:, 0, 3] > 0).all()  # turned about its approach or not, a hand stays where it is
+    assert 10 < (held[:, 0, 0] < 0).sum() < 54
+    tried = field_objective._tried(items[0], 64, seeded(1))
+    assert torch.equal(tried.success, tried.poses[:, 0, 3] > 0)
+    # As many samples as candidates, however many there are of either.
+    few = Tried(items[0].candidates.poses[:3] + 0, torch.zeros(3, dtype=torch.bool))
+    both = dataclasses.replace(items[0], samples=few)
+    _, success = dataclasses.astuple(field_objective._tried(both, 64, seeded(1)))
+    assert not success[32:].any()
 
 
-def test_training_lowers_both_losses(folder):
-    items = read_items(folder, "panda", 0, full=1, views=0)
+def test_inputs_are_standardized(items):
+    """What the network sees of the examples then has mean 0 and deviation 1, or less if it was."""
+    model = GraspField.initialized(CONFIG, 0)
+    FieldObjective(model, items, items, grasps=64).standardize(0)
+    perceptron, (item, _) = model.energy.perceptron, items
+    generator = seeded(5)
+    held = torch.stack([field_objective._held(item, 400, generator)])
+    held[..., :3, 3] -= item.surfaces[0].centre
+    level = Level(*(v.float() for v in model.schedule(model.schedule.random_times(400, generator))))
+    moved = perturb(model.space, held[0], level, generator)[None]
+    seen = features(moved, level.sigma[None] * 0.1, item.probes, item.surfaces[0])
+    scaled = (seen - perceptron.mean) / perceptron.deviation
+    assert 0.5 < scaled.std(1).median() < 1.5
+    assert scaled.mean(1).abs().median() < 0.5
+
+
+def test_training_lowers_both_losses(items):
     model = GraspField.initialized(CONFIG, 0)
     objective = FieldObjective(model, items, items, grasps=32)
+    objective.standardize(0)
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     with torch.no_grad():
         before = objective.validation_loss(model.eval(), seeded(9))
@@ -197,4 +249,13 @@ def test_training_lowers_both_losses(folder):
     with torch.no_grad():
         after = objective.validation_loss(model.eval(), seeded(9))
     assert after["denoising"] < 0.9 * before["denoising"]
-    assert after["bce"] < 0.8 * before["bce"]
+    assert after["cross_entropy"] < 0.8 * before["cross_entropy"]
+
+
+@pytest.mark.parametrize("name", ["energy", "success"])
+def test_one_network_is_trained_without_the_other(items, name):
+    model = GraspField.initialized(CONFIG, 0)
+    objective = FieldObjective(model, items, items, grasps=8, networks=[name])
+    objective.loss(model, [0, 1], [seeded(0), seeded(1)])["loss"].backward()
+    trained = {part for part, p in model.named_parameters() if p.grad is not None}
+    assert trained and all(part.startswith(name) for part in trained)

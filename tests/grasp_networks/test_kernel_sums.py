@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
-from grasp.networks.kernel_sums import kernel_sums
+from grasp.networks.kernel_sums import kernel_sums, look
 
 
 @pytest.fixture
@@ -37,6 +39,36 @@ def test_derivatives_of_first_and_second_order(given):
     x = x.requires_grad_()
     assert torch.autograd.gradcheck(lambda x: kernel_sums(x, *rest), x)
     assert torch.autograd.gradgradcheck(lambda x: kernel_sums(x, *rest), x)
+
+
+def test_without_curvature_what_weights_see_is_exact(given):
+    """d/dw of a function of ∂M/∂x is the same; d/dx of it is not."""
+    x, *rest = given
+    weight = torch.linspace(0.2, 0.8, 4, dtype=torch.float64).requires_grad_()
+    found = []
+    for curved in (True, False):
+        at = x.detach().requires_grad_()
+        value = torch.tanh(kernel_sums(at, *rest, curved) @ weight)
+        (slope,) = torch.autograd.grad(value.sum(), at, create_graph=True)
+        found.append(torch.autograd.grad(slope.square().sum(), weight)[0])
+    torch.testing.assert_close(found[1], found[0], rtol=1e-12, atol=1e-12)
+
+
+def test_looking_at_a_plane():
+    """A fine grid on z = 0, seen from 3 mm above with a kernel of 6 mm."""
+    side = torch.linspace(-0.05, 0.05, 101, dtype=torch.float64)
+    flat = torch.cartesian_prod(side, side)
+    points = torch.cat([flat, torch.zeros(len(flat), 1, dtype=torch.float64)], dim=1)[None]
+    normal = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)
+    values = torch.zeros(1, len(flat), 5, dtype=torch.float64)
+    values[..., 0] = values[..., 3] = 0.001**2
+    height, width = 0.003, torch.full((1, 1, 1), 0.006, dtype=torch.float64)
+    amount, facing, distance = look(height * normal[None, None], width, points, values)
+    expected = math.exp(-0.5 * (height / 0.006) ** 2)
+    assert amount.item() == pytest.approx(math.log1p(expected), rel=1e-6)
+    share = expected / (expected + 0.05)
+    torch.testing.assert_close(facing[0, 0], share * normal, rtol=1e-6, atol=1e-9)
+    assert distance.item() == pytest.approx(share * height / 0.006, rel=1e-6)
 
 
 def test_a_third_derivative(given):

@@ -132,6 +132,46 @@ class TestMoves:
 
 
 @over_manifolds
+def test_log_kernel_is_the_density_up_to_a_constant(
+    manifold: Manifold, generator: torch.Generator
+) -> None:
+    mean = random_points(manifold, (6,), torch.float64, generator)
+    sigma = torch.tensor(0.7, dtype=torch.float64)
+    x = manifold.retract(mean, sigma * manifold.tangent_noise(mean, generator))
+    found = manifold.log_kernel(mean, x, sigma.expand(6))
+    expected = torch.stack(
+        [log_density(manifold, m, y, sigma) for m, y in zip(mean, x, strict=True)]
+    )
+    torch.testing.assert_close(found - found[0], expected - expected[0])
+
+
+@over_manifolds
+def test_mixture_score_is_the_gradient_of_the_mixtures_log_density(
+    manifold: Manifold, generator: torch.Generator
+) -> None:
+    """Of three kernels, by central differences along `retract`."""
+    sigma = torch.tensor([0.6], dtype=torch.float64)
+    first = random_points(manifold, (1, 1), torch.float64, generator)
+    several = first.expand(1, 3, *first.shape[2:])
+    means = manifold.retract(several, 0.5 * manifold.tangent_noise(several, generator))
+    x = manifold.retract(means[:, 0], 0.5 * manifold.tangent_noise(means[:, 0], generator))
+    score = manifold.mixture_score(means, x, sigma)[0]
+
+    def log_mixture(y: Tensor) -> Tensor:
+        each = [log_density(manifold, mean, y, sigma[0]) for mean in means[0]]
+        return torch.stack(each).logsumexp(0)
+
+    step = 1e-5
+    basis = step * torch.eye(score.numel(), dtype=torch.float64).unflatten(-1, score.shape)
+    slopes = [
+        log_mixture(manifold.retract(x[0], v)) - log_mixture(manifold.retract(x[0], -v))
+        for v in basis
+    ]
+    numerical = torch.stack(slopes).reshape(score.shape) / (2 * step)
+    torch.testing.assert_close(score, numerical, rtol=1e-6, atol=1e-6)
+
+
+@over_manifolds
 def test_tangent_noise_has_unit_covariance_in_unit_coordinates(
     manifold: Manifold, generator: torch.Generator
 ) -> None:

@@ -186,6 +186,36 @@ class TestLoss:
         expected = torch.cat(parts, dim=-1).square().mean(-1)
         torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-9)
 
+    @pytest.mark.parametrize("manifold", [Euclidean(1), SO3(), SE3(0.1)], ids=str)
+    def test_others_take_the_variance_out_of_the_target_and_leave_its_mean(
+        self, manifold: Manifold, generator: torch.Generator
+    ) -> None:
+        """With all the points that a sample may come from, the loss of the best model is zero.
+
+        The best model is −σ S^{1/2} times the score of the mixture; without the others what is left
+        of its loss is the variance of the target, and the two differ by that alone.
+        """
+        schedule, points = GeometricVarianceExploding(0.2, 0.8), draw(manifold, generator, 3)
+        x0 = points[torch.arange(3000) % 3]
+        others = torch.stack([points[(torch.arange(3000) + k) % 3] for k in (1, 2)], dim=1)
+
+        def best(x: Tensor, level: Level, condition: Any) -> Tensor:
+            means = points.expand(len(x), *points.shape)
+            return noise_from_score(manifold, manifold.mixture_score(means, x, level.sigma), level)
+
+        def worse(x: Tensor, level: Level, condition: Any) -> Tensor:
+            return 0.5 * best(x, level, condition)
+
+        def loss_of(model: Any, with_others: Tensor | None) -> Tensor:
+            stream = torch.Generator().manual_seed(3)
+            return denoising_loss(model, manifold, schedule, x0, stream, None, with_others)[0]
+
+        assert loss_of(best, others).max() < 1e-20
+        variance = loss_of(best, None)
+        assert variance.mean() > 0.01
+        gained = loss_of(worse, None) - variance - loss_of(worse, others)
+        assert gained.mean().abs() < 4 * gained.std() / math.sqrt(3000)
+
     def test_exact_denoiser_leaves_the_conditional_variance(
         self, generator: torch.Generator
     ) -> None:

@@ -1,0 +1,112 @@
+"""From samples of a field to grasps: which are given, in which order, or why there are none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from grasp.collision import closing_width, in_collision
+from grasp.costs import Constraint
+from grasp.formats import Grasps
+from grasp.metrics import thin
+
+if TYPE_CHECKING:
+    from grasp.conditioned import ConditionedField, Sampling
+    from grasp.scene import Scene
+
+_DIRECTIONS = 200  # along which an object is measured
+
+
+@torch.no_grad()
+def select(
+    field: ConditionedField,
+    samples: Float[Tensor, "samples 4 4"],
+    count: int,
+    how: Sampling,
+    constraint: Constraint | None = None,
+    scene: Scene | None = None,
+) -> Grasps:
+    """The grasps among samples; see `ConditionedField.sample`.
+
+    Args:
+        field: that they are of.
+        samples: `T_object_grasp`, metres.
+        count: how many grasps at most.
+        how: says which are likely enough, and how far they must be apart.
+        constraint: that grasps must meet.
+        scene: what stands around the object.
+    """
+    probability = field.success_probability(samples).double().numpy()
+    meets = np.ones(len(samples), bool)
+    if constraint is not None:
+        meets = constraint.holds(samples).numpy()
+    poses = samples.double().numpy()
+    hits_object = in_collision(poses, field.gripper, field.points)
+    hits_scene = np.zeros(len(poses), bool)
+    if scene is not None:
+        hits_scene = scene.in_collision(poses, field.gripper)
+    order = np.lexsort([-probability, hits_scene])
+    order = order[(meets & (probability >= how.least_probability))[order]]
+    likely = len(order)
+    if how.apart is not None:
+        order = order[thin(poses[order], *how.apart)]
+    order = order[:count]
+    reason = None
+    if len(order) < count:
+        reason = _reason(field, probability, meets, hits_object, likely, how.least_probability)
+    chosen = samples[torch.from_numpy(order)]
+    energy = field.cost(chosen).double().numpy() if len(chosen) else np.zeros(0)
+    return Grasps(
+        poses=poses[order],
+        gripper=field.gripper.name,
+        object_file=field.obj.file,
+        object_scale=field.obj.scale,
+        object_sha256=field.obj.sha256,
+        energy=energy,
+        success_probability=probability[order],
+        width=closing_width(poses[order], field.gripper, field.points),
+        in_collision=(hits_object | hits_scene)[order],
+        tool_center_point=field.gripper.tool_center_point,
+        reason=reason,
+    )
+
+
+def _reason(
+    field: ConditionedField,
+    probability: np.ndarray,
+    meets: np.ndarray,
+    hits_object: np.ndarray,
+    likely: int,
+    least_probability: float,
+) -> str:
+    """Why there are fewer grasps than asked for."""
+    samples = len(probability)
+    if not meets.any():
+        return f"none of {samples} samples meets the constraint that guided them"
+    if likely:
+        return (
+            f"{likely} of {samples} samples have a probability of success of at least "
+            f"{least_probability:g}; draw more samples for more grasps"
+        )
+    narrowest = 1000 * min(_extents(field.points))
+    return (
+        f"no grasp is likely to hold: the best of {samples} samples has a probability of success "
+        f"of {probability[meets].max():.2f}, below {least_probability:g}, and the open hand hits "
+        f"the object in {100 * hits_object.mean():.0f} % of them; the object measures "
+        f"{narrowest:.0f} mm where it is narrowest, and {field.gripper.name} opens "
+        f"{1000 * field.gripper.stroke:.0f} mm"
+    )
+
+
+def _extents(points: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, " directions"]:
+    """Of a surface, along directions spread over the sphere, metres."""
+    golden = np.pi * (3 - 5**0.5)
+    z = (np.arange(_DIRECTIONS) + 0.5) / _DIRECTIONS  # a half sphere: opposite ones are the same
+    turn, radius = golden * np.arange(_DIRECTIONS), np.sqrt(1 - z**2)
+    directions = np.stack([radius * np.cos(turn), radius * np.sin(turn), z])
+    along: Float[np.ndarray, " directions"] = np.ptp(points @ directions, axis=0)
+    return along

@@ -1,0 +1,249 @@
+"""Costs against closed forms, finite differences and the constraints that they stand for."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from grasp.costs import ApproachCone, Constraint, InBox, NearPoint, total
+from pcdiff.errors import InputError
+from pcdiff.manifolds.se3 import SE3
+
+TCP = np.array([0.01, -0.02, 0.1034])
+POINT = np.array([1.0, 0.2, -0.3])
+BALL = NearPoint(POINT, 0.02, TCP, sigma=0.005)
+BOX = InBox(np.array([0.99, -np.inf, -0.32]), np.array([1.01, 0.21, np.inf]), TCP, sigma=0.005)
+CONE = ApproachCone(np.array([0.0, 3.0, 4.0]), math.radians(30), sigma=0.2)
+ALL = {"ball": BALL, "box": BOX, "cone": CONE}
+SPACE = SE3()
+
+
+def poses(count: int, generator: torch.Generator, spread: float = 0.3) -> Tensor:
+    """Poses whose tool centre points are about the point, in double precision."""
+    turned = SPACE.random(
+        (count, 4, 4), spread, generator, torch.zeros(3, dtype=torch.float64), torch.float64
+    )
+    turned[:, :3, 3] += torch.from_numpy(POINT) - turned[:, :3, :3] @ torch.from_numpy(TCP)
+    return turned
+
+
+def with_tcp_at(point: np.ndarray) -> Tensor:
+    pose = torch.eye(4, dtype=torch.float64)
+    pose[:3, 3] = torch.from_numpy(point - TCP)
+    return pose
+
+
+def with_approach(angle: float) -> Tensor:
+    """A pose whose approach is at an angle to the cone's axis, and any roll."""
+    axis = torch.tensor([0.0, 0.6, 0.8], dtype=torch.float64)
+    aside = torch.tensor([0.0, -0.8, 0.6], dtype=torch.float64)
+    z = math.cos(angle) * axis + math.sin(angle) * aside
+    x = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64)
+    pose = torch.eye(4, dtype=torch.float64)
+    pose[:3, :3] = torch.stack([x, torch.linalg.cross(z, x), z], dim=1)
+    return pose
+
+
+def gradient(cost: Constraint, at: Tensor) -> Tensor:
+    step = torch.zeros(*at.shape[:-2], 6, dtype=at.dtype, requires_grad=True)
+    (slope,) = torch.autograd.grad(cost(SPACE.retract(at, step)).sum(), step)
+    return slope
+
+
+# --- Closed forms ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("offset", "cost"),
+    [
+        ([0.0, 0.0, 0.0], 0.0),
+        ([0.0, 0.0199, 0.0], 0.0),
+        ([0.0, 0.0, -0.025], 0.5),  # σ beyond the ball
+        ([0.018, 0.024, 0.0], 2.0),  # 3 cm from the point
+    ],
+)
+def test_ball(offset: list[float], cost: float) -> None:
+    pose = with_tcp_at(POINT + offset)
+    assert float(BALL(pose)) == pytest.approx(cost, abs=1e-12)
+    assert bool(BALL.holds(pose)) == (cost == 0)
+
+
+@pytest.mark.parametrize(
+    ("at", "cost"),
+    [
+        ([1.0, -50.0, 70.0], 0.0),  # where there is no bound
+        ([1.0, 0.215, 0.0], 0.5),
+        ([0.98, 0.22, -0.325], 0.5 * (4 + 4 + 1)),
+    ],
+)
+def test_box(at: list[float], cost: float) -> None:
+    pose = with_tcp_at(np.array(at))
+    assert float(BOX(pose)) == pytest.approx(cost, abs=1e-9)
+    assert bool(BOX.holds(pose)) == (cost == 0)
+
+
+@pytest.mark.parametrize("degrees", [0.0, 29.9, 30.1, 60.0, 90.0, 180.0])
+def test_cone(degrees: float) -> None:
+    pose = with_approach(math.radians(degrees))
+    excess = max(0.0, math.cos(math.radians(30)) - math.cos(math.radians(degrees)))
+    assert float(CONE(pose)) == pytest.approx(0.5 * (excess / 0.2) ** 2, abs=1e-12)
+    assert bool(CONE.holds(pose)) == (degrees <= 30)
+
+
+def test_a_cone_of_half_a_turn_lets_everything_pass(generator: torch.Generator) -> None:
+    everything = ApproachCone(np.array([0.0, 0.0, -1.0]), math.pi, sigma=0.1)
+    assert everything.holds(poses(100, generator)).all()
+
+
+def test_total_is_the_weighted_sum(generator: torch.Generator) -> None:
+    at = poses(20, generator)
+    weighted = total(BALL, CONE, lambda each: each[..., 0, 3], weights=[2.0, 0.5, 1.0])
+    expected = 2 * BALL(at) + 0.5 * CONE(at) + at[:, 0, 3]
+    torch.testing.assert_close(weighted(at), expected, rtol=1e-14, atol=0)
+    nothing = total(BALL, weights=[0.0])
+    assert nothing(at).count_nonzero() == 0
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_any_batch_and_type(name: str, generator: torch.Generator) -> None:
+    cost, at = ALL[name], poses(24, generator)
+    values, met = cost(at), cost.holds(at)
+    assert cost(at.view(2, 3, 4, 4, 4)).equal(values.view(2, 3, 4))
+    assert cost.holds(at.view(2, 12, 4, 4)).equal(met.view(2, 12))
+    assert cost(at[0]).equal(values[0])
+    single = cost(at.float())
+    assert single.dtype == torch.float32
+    torch.testing.assert_close(single.double(), values, rtol=1e-3, atol=1e-3)
+
+
+# --- Slopes ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_slopes_are_those_of_finite_differences(name: str, generator: torch.Generator) -> None:
+    cost, at = ALL[name], poses(4, generator)
+    assert (cost(at) > 0).sum() > 1
+    step = torch.zeros(len(at), 6, dtype=torch.float64, requires_grad=True)
+    moved = lambda v: cost(SPACE.retract(at, v))  # noqa: E731
+    assert torch.autograd.gradcheck(moved, step)
+    assert torch.autograd.gradgradcheck(moved, step)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_cost_slope_and_constraint_agree(name: str, generator: torch.Generator) -> None:
+    cost, at = ALL[name], poses(500, generator, spread=0.25)
+    met, slope = cost.holds(at), gradient(cost, at)
+    assert 0.02 < met.double().mean() < 0.98
+    assert met.equal(cost(at) == 0)
+    assert slope[met].count_nonzero() == 0
+    assert (slope[~met].norm(dim=1) > 0).all()
+
+
+def test_the_slope_begins_at_zero() -> None:
+    for beyond in (0.0, 1e-6, 1e-4):
+        at = with_tcp_at(POINT + np.array([0.0, 0.0, 0.02 + beyond]))
+        # In the object's frame along z, which is the gripper's here: excess / σ².
+        assert float(gradient(BALL, at)[2]) == pytest.approx(beyond / 0.005**2, abs=1e-6)
+        angle = math.radians(30) + beyond
+        slope = gradient(CONE, with_approach(angle))
+        expected = (math.cos(math.radians(30)) - math.cos(angle)) * math.sin(angle) / 0.2**2
+        assert float(slope.norm()) == pytest.approx(expected, abs=1e-9)
+
+
+def test_slopes_are_finite_where_norms_and_angles_have_none() -> None:
+    opposite, along = with_approach(math.pi), with_approach(0.0)
+    centre = with_tcp_at(POINT)
+    for cost, at in ((CONE, opposite), (CONE, along), (BALL, centre), (BOX, centre)):
+        step = torch.zeros(6, dtype=torch.float64, requires_grad=True)
+        value = cost(SPACE.retract(at, step))
+        (slope,) = torch.autograd.grad(value, step, create_graph=True)
+        assert slope.isfinite().all()
+        (curvature,) = torch.autograd.grad(slope.square().sum() + slope.sum(), step)
+        assert curvature.isfinite().all()
+    torch.testing.assert_close(
+        gradient(CONE, opposite), torch.zeros(6, dtype=torch.float64), rtol=0, atol=1e-12
+    )
+    assert float(CONE(opposite)) > float(CONE(with_approach(3.0)))
+
+
+# --- Noise ----------------------------------------------------------------------------------------
+
+
+def test_blurred_is_the_cost_under_noise() -> None:
+    """−log E exp(−cost) of a normal excess, by quadrature, far outside, where no noise gets in."""
+    bound = InBox(np.zeros(3), np.full(3, np.inf), np.zeros(3), sigma=0.01)
+    level, length = 0.3, 0.1
+    noise = np.linspace(-10, 10, 20_001)
+    law = np.exp(-(noise**2) / 2)
+
+    def reference(depth: float) -> float:
+        excess = np.maximum(depth + level * length * noise, 0)
+        return -math.log((law * np.exp(-((excess / 0.01) ** 2) / 2)).sum() / law.sum())
+
+    def ours(depth: float) -> float:
+        pose = torch.eye(4, dtype=torch.float64)
+        pose[0, 3] = -depth
+        return float(bound.blurred(level, length)(pose))
+
+    assert ours(0.2) - ours(0.18) == pytest.approx(reference(0.2) - reference(0.18), rel=1e-3)
+    assert bound.blurred(0.0, length).sigma == bound.sigma
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_blurring_knows_how_far_noise_moves_the_excess(
+    name: str, generator: torch.Generator
+) -> None:
+    cost, level = ALL[name], 0.02
+    spread = math.sqrt(cost.blurred(level, SPACE.length).sigma ** 2 - cost.sigma**2)
+    largest = 0.0
+    for at in poses(30, generator, spread=2.0):
+        still = at.expand(4000, 4, 4)
+        moved = SPACE.retract(still, level * SPACE.tangent_noise(still, generator))
+        excess = cost.excess(moved)
+        outside = (excess > 0).all(dim=0)
+        largest = max(largest, *excess.std(dim=0)[outside].tolist(), 0.0)
+    assert 0.75 * spread < largest < 1.05 * spread
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_step_of_a_sampler_does_not_overshoot(name: str, generator: torch.Generator) -> None:
+    """The step that takes all of a level's noise off moves by σ² S times the slope."""
+    level, at = 1.2, poses(200, generator, spread=1.0)
+    sharp, blurred = ALL[name], ALL[name].blurred(1.2, SPACE.length)
+    metric = SPACE.from_unit(SPACE.from_unit(torch.ones(6, dtype=torch.float64)))
+
+    def after(cost: Constraint) -> Tensor:
+        return sharp.excess(SPACE.retract(at, -(level**2) * metric * gradient(cost, at)))
+
+    before = sharp.excess(at).norm(dim=1)
+    assert (after(blurred).norm(dim=1) <= before + 1e-12).double().mean() > 0.95
+    if name != "cone":
+        assert after(sharp).norm(dim=1).mean() > 10 * before.mean()
+
+
+# --- Bad input ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: NearPoint(np.array([0.0, np.nan, 0.0]), 0.1, TCP, sigma=0.1), "three finite"),
+        (lambda: NearPoint(POINT, 0.0, TCP, sigma=0.1), "radius must be above 0"),
+        (lambda: NearPoint(POINT, 0.1, TCP, sigma=0.0), "sigma must be above 0"),
+        (lambda: InBox(POINT, POINT - 1, TCP, sigma=0.1), "begin before it ends"),
+        (lambda: InBox(np.full(3, np.nan), POINT, TCP, sigma=0.1), "begin before it ends"),
+        (lambda: ApproachCone(np.zeros(3), 0.3, sigma=0.1), "must have a length"),
+        (lambda: ApproachCone(POINT, 4.0, sigma=0.1), "half-angle"),
+        (lambda: BALL.blurred(-1.0, 0.1), "noise level"),
+        (lambda: total(weights=[]), "0 costs and 0 weights"),
+        (lambda: total(BALL, CONE, weights=[1.0]), "2 costs and 1 weights"),
+        (lambda: total(BALL, weights=[-1.0]), "weight of a cost"),
+    ],
+)  # fmt: skip
+def test_refusals(make: object, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        make()
