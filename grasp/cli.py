@@ -399,6 +399,13 @@ def train(
     networks: Annotated[
         Literal["both", "energy", "success"], typer.Option(help="Which to train.")
     ] = "both",
+    architecture: Annotated[
+        Literal["default", "paper"] | None,
+        typer.Option(
+            help="Of the energy network; paper: that of SE(3)-DiffusionFields.",
+            show_default="default",
+        ),
+    ] = None,
     validate_one_in: Annotated[
         int, typer.Option(min=2, help="One object in so many is for validation.")
     ] = 12,
@@ -429,9 +436,10 @@ def train(
     --resume), best.safetensors (lowest validation loss), metrics.csv and curves.png. To use two
     processes: torchrun --nproc-per-node 2 -m grasp train ...
     """
-    from grasp.field import FieldConfig, GraspField
+    from grasp.field import DEFAULT, PAPER, FieldConfig, GraspField
     from grasp.field_objective import NETWORKS, FieldObjective
-    from grasp.items import grippers_in, read_items, split
+    from grasp.items import DISTANCES, count_objects, grippers_in, read_items, split
+    from grasp.prepared import Recipe
     from grasp.simulation import cores, processes
     from pcdiff import distributed
     from pcdiff.training import TrainingConfig
@@ -439,20 +447,19 @@ def train(
 
     session = Session("grasp train", seed, device, threads, as_json)
     hands = {folder: grippers_in(folder, gripper or []) for folder in labels}
-    files = sum(
-        len(list(folder.glob(f"grasps/{h.name}/*.h5"))) for folder in labels for h in hands[folder]
-    )
+    objects = sum(count_objects(folder, hands[folder]) for folder in labels)
+    recipe = Recipe(seed, distances=DISTANCES if architecture == PAPER else 0)
+    console.check_folder(output)
     with distributed.processes(device):
-        console.check_folder(output)
         with (
-            console.progress("reading", files, distributed.is_first()) as advance,
+            console.progress("reading", objects, distributed.is_first()) as advance,
             processes(cores()) as pool,
         ):
             items = [
                 item
                 for folder in labels
                 for item in read_items(
-                    folder, hands[folder], output / "surfaces", seed, pool=pool, advance=advance
+                    folder, hands[folder], output / "objects", recipe, pool, advance
                 )
             ]
         training, validation = split(items, validate_one_in)
@@ -462,10 +469,16 @@ def train(
                 f"train on and {len(validation)} to validate on, expected some of each"
             )
         fresh = initialize_from is None
+        if architecture is not None and not fresh:
+            raise InputError("--architecture: the weights of --initialize-from decide this")
         model = (
-            GraspField.initialized(FieldConfig(), seed)
+            GraspField.initialized(FieldConfig(architecture or DEFAULT), seed)
             if initialize_from is None
             else GraspField.from_pretrained(initialize_from).train().requires_grad_(True)
+        )
+        trained_on = {hand.name: hand.sha256 for each in hands.values() for hand in each}
+        model.config = dataclasses.replace(
+            model.config, grippers=model.config.grippers | trained_on
         )
         objective = FieldObjective(
             model,
@@ -475,7 +488,6 @@ def train(
             NETWORKS if networks == "both" else (networks,),
             origin={
                 "source": [folder.name for folder in labels],
-                "grippers": sorted({hand.name for each in hands.values() for hand in each}),
                 "initialized_from": initialize_from,
             },
         )

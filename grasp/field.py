@@ -23,7 +23,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from grasp.gripper import Gripper, load_gripper
-from grasp.networks.energy import EnergyNetwork, NetworkConfig, SuccessNetwork
+from grasp.networks.energy import EnergyNetwork, NetworkConfig, PoseNetwork, SuccessNetwork
+from grasp.networks.paper import PaperConfig, PaperNetwork, distance_loss
 from grasp.networks.probes import Probes, probes
 from grasp.networks.surface import Surface
 from grasp.objects import Object
@@ -32,6 +33,7 @@ from pcdiff.diffusion.losses import denoising_loss
 from pcdiff.diffusion.parametrization import noise_from_score
 from pcdiff.diffusion.process import perturb
 from pcdiff.diffusion.schedules import GeometricVarianceExploding, Level
+from pcdiff.errors import InputError
 from pcdiff.manifolds.base import Manifold
 from pcdiff.manifolds.se3 import SE3
 from pcdiff.randomness import Generator, initial_weights, uniform
@@ -40,6 +42,12 @@ if TYPE_CHECKING:
     from grasp.conditioned import ConditionedField
 
 KIND = "grasp-field"
+
+DEFAULT, PAPER = ARCHITECTURES = ("default", "paper")
+
+LAYOUT = 1
+"""The version of the gripper's probes and of what the networks see of a surface: weights of another
+one mean nothing here."""
 
 POINTS = 4096
 """Of an object's surface, by which collisions and widths are told."""
@@ -70,19 +78,41 @@ class FieldConfig:
     """Everything that builds a `GraspField`; it travels with the weights.
 
     Attributes:
-        energy: sizes of the energy network.
+        architecture: of the energy network: "default", or "paper" for that of the paper.
+        energy: sizes of the energy network, if it is the default one.
+        paper: sizes of it if it is that of the paper.
         success: sizes of the network of success.
         length: ℓ, metres per radian: noise of level σ turns by σ radians and moves by σℓ metres.
         sigma_min: the least noise level; grasps are trained, and sampled, to that precision.
         sigma_max: the largest. At 1.2 the wrapped normal, by which rotations are noised, is near
             to uniform; far above, it is not (see `pcdiff.manifolds.so3`).
+        grippers: the digests of the descriptions of those that it was trained on, by name.
+        layout: the version of what the networks see.
+
+    Raises:
+        InputError: that is not the version of this code, or there is no such architecture.
     """
 
+    architecture: str = DEFAULT
     energy: NetworkConfig = field(default_factory=NetworkConfig)
+    paper: PaperConfig = field(default_factory=PaperConfig)
     success: NetworkConfig = field(default_factory=lambda: NetworkConfig(width=256))
     length: float = 0.1
     sigma_min: float = 0.02
     sigma_max: float = 1.2
+    grippers: dict[str, str] = field(default_factory=dict)
+    layout: int = LAYOUT
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            raise InputError(
+                f"the architecture must be {' or '.join(ARCHITECTURES)}, got {self.architecture!r}"
+            )
+        if self.layout != LAYOUT:
+            raise InputError(
+                f"its networks see the gripper and the object by layout {self.layout}, expected "
+                f"{LAYOUT}"
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """The description that `from_dict` reads back."""
@@ -92,8 +122,12 @@ class FieldConfig:
     def from_dict(cls, description: dict[str, Any]) -> FieldConfig:
         """The configuration that `as_dict` described."""
         given = dict(description)
-        energy, success = (NetworkConfig(**given.pop(name)) for name in ("energy", "success"))
-        return cls(energy, success, **given)
+        for name, kind in (
+            ("energy", NetworkConfig), ("success", NetworkConfig), ("paper", PaperConfig),
+        ):  # fmt: skip
+            if name in given:
+                given[name] = kind(**given[name])
+        return cls(**given)
 
 
 class GraspField(nn.Module):
@@ -106,7 +140,11 @@ class GraspField(nn.Module):
     def __init__(self, config: FieldConfig) -> None:
         super().__init__()
         self.config = config
-        self.energy = EnergyNetwork(config.energy, config.length)
+        self.energy: EnergyNetwork | PaperNetwork
+        if config.architecture == PAPER:
+            self.energy = PaperNetwork(config.paper, config.length)
+        else:
+            self.energy = EnergyNetwork(config.energy, config.length)
         self.success = SuccessNetwork(config.success, config.length)
 
     @property
@@ -150,12 +188,18 @@ class GraspField(nn.Module):
             seed: of the points that are drawn on the object's surface.
 
         Raises:
-            InputError: there is no such gripper, or the object has too few points.
+            InputError: there is no such gripper, the field was trained on another one of that
+                name, or the object has too few points.
         """
         from grasp.conditioned import ConditionedField
         from grasp.surfaces import surface_of
 
         hand = load_gripper(gripper) if isinstance(gripper, str) else gripper
+        if self.config.grippers.get(hand.name, hand.sha256) != hand.sha256:
+            raise InputError(
+                f"the field was trained on another description of the gripper {hand.name} than "
+                "this one: give yours another name, or train with it"
+            )
         rng = np.random.default_rng([seed, int(obj.sha256, 16)])
         surface = surface_of(obj, rng)
         points = obj.surface(POINTS if obj.is_mesh else min(POINTS, len(obj.vertices)), rng)[0]
@@ -243,6 +287,27 @@ class GraspField(nn.Module):
         logits = self.success(poses, sigma, condition.probes, condition.surface)
         return nn.functional.binary_cross_entropy_with_logits(logits, success)
 
+    def distance_loss(
+        self,
+        points: Float[Tensor, "objects points 3"],
+        distances: Float[Tensor, "objects points"],
+        condition: Condition,
+    ) -> Tensor:
+        """What the paper's network learns beside the energy: signed distances, over its unit.
+
+        Args:
+            points: about the centre of each surface, metres.
+            distances: signed, metres.
+            condition: of the objects.
+
+        Raises:
+            InputError: the network is not that of the paper.
+        """
+        if not isinstance(self.energy, PaperNetwork):
+            raise InputError("only the paper's network learns distances")
+        predicted = self.energy.signed_distance(points, condition.surface)
+        return distance_loss(predicted, distances) / self.config.paper.unit
+
     @torch.no_grad()
     def standardize(
         self,
@@ -267,7 +332,8 @@ class GraspField(nn.Module):
         poses = perturb(self.space, flat, level, generator).view_as(held)
         sigma = level.sigma.view(held.shape[:2])
         for network in (self.energy, self.success):
-            network.standardize(poses, sigma, condition.probes, condition.surface)
+            if isinstance(network, PoseNetwork):
+                network.standardize(poses, sigma, condition.probes, condition.surface)
 
 
 def _each(generator: Generator, grasps: int) -> Generator:

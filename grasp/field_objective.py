@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from grasp.field import KIND, Condition, GraspField
+from grasp.field import KIND, PAPER, Condition, GraspField
 from grasp.items import Item, Tried
 from grasp.networks.probes import Probes
 from grasp.networks.surface import Surface
@@ -23,6 +23,8 @@ OTHERS = 32
 
 _TURN = torch.diag(torch.tensor([-1.0, -1.0, 1.0, 1.0]))
 """R_z(π): the same grasp of a parallel jaw."""
+
+_QUERIES = 256  # places of each item and step at which the paper's network learns distances
 
 _EXAMPLES = 256  # items to which the scales of the networks' inputs are fitted
 
@@ -125,6 +127,17 @@ class FieldObjective:
             parts["denoising"] = field.denoising_loss(
                 held[:, : self.grasps], others, condition, generators
             )
+            if field.config.architecture == PAPER:
+                known = [
+                    item.distances[torch.randint(len(item.distances), (_QUERIES,), generator=g)]
+                    for item, g in zip(items, generators, strict=True)
+                ]
+                distances = torch.stack(known).to(device)
+                parts["distance"] = field.distance_loss(
+                    distances[..., :3] - condition.surface.centre[:, None],
+                    distances[..., 3],
+                    condition,
+                )
         if SUCCESS in self.networks:
             tried = [
                 _tried(item, self.grasps, generator)

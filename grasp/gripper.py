@@ -10,7 +10,7 @@ import os
 import re
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from grasp.digest import digest
 from grasp.formats.documents import kind_of
 from pcdiff.errors import InputError
 
@@ -75,6 +76,11 @@ class Gripper:
     hand_boxes: tuple[Box, ...]
     finger_boxes: tuple[Box, ...]
     pad: tuple[float, float]
+
+    @cached_property
+    def sha256(self) -> str:
+        """The digest of the description."""
+        return digest(asdict(self))
 
     @cached_property
     def _finger_bounds(self) -> Float[np.ndarray, "2 3"]:

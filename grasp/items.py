@@ -7,9 +7,9 @@ fields, `samples/WEIGHTS/GRIPPER/NAME.h5`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,22 +21,17 @@ from grasp.formats import Grasps, read_grasps
 from grasp.gripper import Gripper, load_gripper
 from grasp.networks.probes import Probes, probes
 from grasp.networks.surface import Surface
-from grasp.objects import Object, load_object
-from grasp.surfaces import surface_of
-from pcdiff import checkpoint
+from grasp.prepared import Prepared, Recipe, Source, prepare
 from pcdiff.errors import InputError
 
-FULL, VIEWS = 2, 2
-"""Surfaces of each object that training chooses from: drawn on the whole mesh, and seen from one
-side with a depth camera's noise."""
+DISTANCES = 2000
+"""Places of each object from which the paper's network learns signed distances."""
 
 FEWEST = 5
 """Grasps that hold, below which an object teaches nothing about where they are."""
 
 CANDIDATES, SAMPLES = "grasps", "samples"
 """Folders of labelled candidates, and of labelled samples of a field."""
-
-_KIND = "surfaces"
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +55,7 @@ class Item:
         name: of the object.
         sha256: of its geometry.
         surfaces: to choose from.
+        distances: places in the frame of the object's file with their signed distances, metres.
         probes: of the gripper.
         candidates: grasps that were tried whatever a field thinks of them.
         samples: grasps that a field gave; None if there are none.
@@ -68,9 +64,10 @@ class Item:
     name: str
     sha256: str
     surfaces: tuple[Surface, ...]
+    distances: Float[Tensor, "places 4"]
     probes: Probes
     candidates: Tried
-    samples: Tried | None = None
+    samples: Tried | None
 
     @property
     def held(self) -> Float[Tensor, "held 4 4"]:
@@ -111,14 +108,21 @@ def grippers_in(folder: Path, given: Sequence[str]) -> list[Gripper]:
     return hands
 
 
+def count_objects(folder: Path, grippers: Sequence[Gripper]) -> int:
+    """How many objects have labels.
+
+    Args:
+        folder: of labels.
+        grippers: whose labels count.
+    """
+    return len({path.name for hand in grippers for path in _files(folder, hand)})
+
+
 def read_items(
     folder: Path,
     grippers: Sequence[Gripper],
     kept: Path,
-    seed: int,
-    *,
-    full: int = FULL,
-    views: int = VIEWS,
+    recipe: Recipe,
     pool: ProcessPoolExecutor | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> list[Item]:
@@ -127,35 +131,44 @@ def read_items(
     Args:
         folder: of labels.
         grippers: whose labels to read.
-        kept: a folder in which surfaces are kept, as it takes a second to make an object's.
-        seed: of what is drawn on the objects.
-        full: surfaces of the whole object.
-        views: surfaces seen from one side.
-        pool: processes that make surfaces.
+        kept: a folder for what is made of the objects, as it takes a second for each.
+        recipe: what to make of them.
+        pool: processes that make it.
         advance: called after each file of labels.
 
     Raises:
         InputError: a file cannot be read or is not of labels.
     """
     labels = [(hand, path, _labels(path)) for hand in grippers for path in _files(folder, hand)]
-    objects = {each.object_sha256: each for _, _, each in labels if _teaches(each)}
-    surfaces = dict(_surfaces(folder, list(objects.values()), kept, seed, full, views, pool))
+    labels = [each for each in labels if _teaches(each[2])]
+    sources = {
+        source.sha256: source
+        for _, _, grasps in labels
+        for source in [
+            Source(folder / str(grasps.object_file), grasps.object_scale, str(grasps.object_sha256))
+        ]
+    }
+    made: dict[str, Prepared] = {}
+    for sha256, prepared in zip(
+        sources, prepare(list(sources.values()), kept, recipe, pool), strict=True
+    ):
+        made[sha256] = prepared
+        advance()
     items = []
     for hand, path, grasps in labels:
-        if _teaches(grasps):
-            sha256 = str(grasps.object_sha256)
-            own = sorted(folder.glob(f"{SAMPLES}/*/{hand.name}/{path.name}"))
-            items.append(
-                Item(
-                    path.stem,
-                    sha256,
-                    surfaces[sha256],
-                    probes(hand),
-                    _tried([grasps]),
-                    _tried([_labels(each) for each in own]) if own else None,
-                )
+        sha256 = str(grasps.object_sha256)
+        own = sorted(folder.glob(f"{SAMPLES}/*/{hand.name}/{path.name}"))
+        items.append(
+            Item(
+                path.stem,
+                sha256,
+                made[sha256].surfaces,
+                made[sha256].distances,
+                probes(hand),
+                _tried([grasps]),
+                _tried([_labels(each) for each in own]) if own else None,
             )
-        advance()
+        )
     return items
 
 
@@ -178,69 +191,3 @@ def _tried(several: Sequence[Grasps]) -> Tried:
     poses = np.concatenate([each.poses for each in several])
     success = np.concatenate([each.success for each in several if each.success is not None])
     return Tried(torch.from_numpy(poses).float(), torch.from_numpy(success))
-
-
-def _surfaces(
-    folder: Path,
-    labels: Sequence[Grasps],
-    kept: Path,
-    seed: int,
-    full: int,
-    views: int,
-    pool: ProcessPoolExecutor | None,
-) -> Iterator[tuple[str, tuple[Surface, ...]]]:
-    """Each object's surfaces by its SHA-256: those that are kept, and those that are not yet."""
-    jobs = [
-        (folder / str(each.object_file), each.object_scale, str(each.object_sha256), kept, seed)
-        for each in labels
-    ]
-    counts = [(full, views)] * len(jobs)
-    arguments = [(*job, *count) for job, count in zip(jobs, counts, strict=True)]
-    made = map(_prepare, arguments) if pool is None else pool.map(_prepare, arguments)
-    for path in made:
-        configuration, tensors = checkpoint.load(path, _KIND)
-        yield str(configuration["object"]), _unpacked(tensors)
-
-
-def _prepare(job: tuple[Path, float, str, Path, int, int, int]) -> Path:
-    """The file with an object's surfaces; made if it is not there."""
-    source, scale, sha256, kept, seed, full, views = job
-    path = kept / f"{sha256[:16]}.safetensors"
-    wanted = {"object": sha256, "seed": seed, "full": full, "views": views}
-    if path.is_file():
-        found, _ = checkpoint.load(path, _KIND)
-        if all(found.get(name) == value for name, value in wanted.items()):
-            return path
-    torch.set_num_threads(1)  # each process has a core
-    obj = load_object(source, scale)
-    if obj.sha256 != sha256:
-        raise InputError(f"{source} is of another geometry than its labels")
-    rng = np.random.default_rng([seed, int(sha256, 16)])
-    surfaces = [surface_of(obj, rng) for _ in range(full)]
-    surfaces += [surface_of(seen, rng) for seen in _seen(obj, views, rng)]
-    tensors = {
-        f"{place}.{each.name}": getattr(surface, each.name)
-        for place, surface in enumerate(surfaces)
-        for each in fields(Surface)
-    }
-    checkpoint.save(path, _KIND, wanted, tensors)
-    return path
-
-
-def _unpacked(tensors: dict[str, Tensor]) -> tuple[Surface, ...]:
-    count = len(tensors) // len(fields(Surface))
-    return tuple(
-        Surface(**{each.name: tensors[f"{place}.{each.name}"] for each in fields(Surface)})
-        for place in range(count)
-    )
-
-
-def _seen(obj: Object, count: int, rng: np.random.Generator) -> list[Object]:
-    """Noisy single views from random directions, at 50 cm to 1 m."""
-    from grasp.views import KINECT, poses_on_sphere, render_view
-
-    views = []
-    for _ in range(count):
-        (camera,) = poses_on_sphere(1, obj.centre, rng.uniform(0.5, 1.0), rng)
-        views.append(render_view(obj, camera, noise=KINECT, rng=rng).in_object())
-    return views

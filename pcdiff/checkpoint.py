@@ -127,6 +127,8 @@ def load_model(
     configuration, tensors = load(path, kind)
     try:
         model = build(configuration["model"])
+    except InputError as error:
+        raise InputError(f"weights {path}: {error}") from error
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"weights {path}: no model can be built from their configuration ({error!r})"

@@ -31,7 +31,7 @@ _LEAST_DEVIATION = 0.01  # of what is seen, by which it is divided
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Sizes of an `EnergyNetwork` or a `SuccessNetwork`.
+    """Sizes of a `PoseNetwork`.
 
     Attributes:
         width: of the hidden layers.
@@ -183,8 +183,8 @@ class Perceptron(nn.Module):
         return number
 
 
-class EnergyNetwork(nn.Module):
-    """E(H, σ | surface, gripper), up to a constant of each surface and σ.
+class PoseNetwork(nn.Module):
+    """One number of each pose, given a surface, a gripper and a noise level.
 
     Args:
         config: sizes.
@@ -204,7 +204,7 @@ class EnergyNetwork(nn.Module):
         surface: Surface,
         curved: bool = True,
     ) -> Float[Tensor, "objects grasps"]:
-        """The energy of each grasp.
+        """The number of each pose.
 
         Args:
             poses: of the gripper, about the centre of each surface, metres.
@@ -213,13 +213,9 @@ class EnergyNetwork(nn.Module):
             surface: of each object.
             curved: whether to be exact when differentiated by the poses twice; see `kernel_sums`.
         """
-        spread = noise_level * self.length
-        seen = features(poses, spread, probes, surface, curved)
-        number = self.perceptron(seen, poses, noise_level, probes, surface)
-        # Where kernels are wider than the noise, features change little over its spread, over which
-        # the energy should still change by about one.
-        blur = _WIDENING * spread
-        return number * torch.sqrt(_FINEST**2 + blur**2) / blur
+        seen = features(poses, noise_level * self.length, probes, surface, curved)
+        number: Tensor = self.perceptron(seen, poses, noise_level, probes, surface)
+        return number
 
     def standardize(
         self,
@@ -232,8 +228,8 @@ class EnergyNetwork(nn.Module):
         self.perceptron.standardize(features(poses, noise_level * self.length, probes, surface))
 
 
-class SuccessNetwork(EnergyNetwork):
-    """The logit of the probability that a grasp holds which was moved by noise of level σ."""
+class EnergyNetwork(PoseNetwork):
+    """E(H, σ | surface, gripper), up to a constant of each surface and σ."""
 
     def forward(
         self,
@@ -243,6 +239,13 @@ class SuccessNetwork(EnergyNetwork):
         surface: Surface,
         curved: bool = True,
     ) -> Float[Tensor, "objects grasps"]:
-        """The logit of each grasp; arguments as for `EnergyNetwork`."""
-        seen = features(poses, noise_level * self.length, probes, surface, curved)
-        return self.perceptron(seen, poses, noise_level, probes, surface)
+        """The energy of each pose; arguments as for `PoseNetwork`."""
+        number = super().forward(poses, noise_level, probes, surface, curved)
+        # Where kernels are wider than the noise, features change little over its spread, over which
+        # the energy should still change by about one.
+        blur = _WIDENING * noise_level * self.length
+        return number * torch.sqrt(_FINEST**2 + blur**2) / blur
+
+
+class SuccessNetwork(PoseNetwork):
+    """The logit of the probability that a grasp holds which was moved by noise of level σ."""

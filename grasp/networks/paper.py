@@ -64,7 +64,7 @@ class PaperConfig:
         layers: hidden ones of the field; that in the middle sees the inputs again.
         outputs: of the field at a point; the first is the signed distance.
         code: size of the code of an object's shape.
-        encoder: widths of the encoder's layers.
+        encoder: width of the encoder's first layer; each of the other two is twice as wide.
         decoder: width of the decoder's hidden layer.
         unit: what the network calls 1, metres.
         least_noise: σ at which the field's first output is a signed distance.
@@ -74,7 +74,7 @@ class PaperConfig:
     layers: int = 8
     outputs: int = 7
     code: int = 128
-    encoder: tuple[int, ...] = (64, 128, 256)
+    encoder: int = 64
     decoder: int = 512
     unit: float = 0.1
     least_noise: float = 0.02
@@ -160,7 +160,7 @@ class _Encoder(nn.Module):
     def __init__(self, config: PaperConfig) -> None:
         super().__init__()
         self.unit = config.unit
-        widths = [6, *config.encoder]
+        widths = [6, *(config.encoder * 2**layer for layer in range(3))]
         layers = [nn.Linear(*ends) for ends in pairwise(widths)]
         self.points = nn.Sequential(*(each for layer in layers for each in (layer, nn.SiLU())))
         self.last = nn.Linear(widths[-1], config.code)

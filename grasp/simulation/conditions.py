@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
 from typing import Any
 
+from grasp.digest import digest
 from grasp.gripper import Gripper
 from grasp.objects import Object
 from grasp.simulation.decomposition import SETTINGS
@@ -27,12 +25,6 @@ def conditions(obj: Object, gripper: Gripper) -> dict[str, Any]:
         settings with which coacd finds some.
     """
     return {
-        "gripper_sha256": digest(dataclasses.asdict(gripper)),
+        "gripper_sha256": gripper.sha256,
         "parts": {"coacd": SETTINGS} if obj.parts is None else {"sha256": digest(obj.parts)},
     }
-
-
-def digest(value: Any) -> str:
-    """The SHA-256 of a value made of numbers, text, arrays and containers of them."""
-    text = json.dumps(value, sort_keys=True, default=lambda array: array.tolist())
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -14,9 +14,11 @@ from grasp.conditioned import Sampling
 from grasp.field import FieldConfig, GraspField
 from grasp.field_objective import FieldObjective
 from grasp.formats import Grasps, write_grasps
+from grasp.gripper import load_gripper
 from grasp.items import Tried, grippers_in, read_items, split
 from grasp.networks.energy import NetworkConfig, features
 from grasp.objects import Object, load_object
+from grasp.prepared import Recipe
 from pcdiff import checkpoint
 from pcdiff.diffusion.parametrization import noise_from_score
 from pcdiff.diffusion.process import perturb
@@ -25,7 +27,7 @@ from pcdiff.errors import InputError
 from pcdiff.randomness import seeded
 from pcdiff.training import accumulate_gradient
 
-CONFIG = FieldConfig(NetworkConfig(32, 2, 8), NetworkConfig(16, 2, 8))
+CONFIG = FieldConfig(energy=NetworkConfig(32, 2, 8), success=NetworkConfig(16, 2, 8))
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +68,22 @@ def test_weights_are_written_and_read(field, tmp_path):
     checkpoint.save(path, "grasp-field", {"model": other}, field.state_dict())
     with pytest.raises(InputError, match="should be"):
         GraspField.from_pretrained(path)
+
+
+def test_weights_of_another_layout_or_gripper_are_refused(bar, tmp_path):
+    path = tmp_path / "field.safetensors"
+    model = GraspField.initialized(CONFIG, 0)
+    checkpoint.save(
+        path, "grasp-field", {"model": {**CONFIG.as_dict(), "layout": 99}}, model.state_dict()
+    )
+    with pytest.raises(InputError, match=r"field.safetensors: its networks see .* layout 99, exp"):
+        GraspField.from_pretrained(path)
+    panda = load_gripper("panda")
+    model.config = dataclasses.replace(CONFIG, grippers={"panda": panda.sha256})
+    model.condition(bar, panda)
+    with pytest.raises(InputError, match="another description of the gripper panda than this one"):
+        model.condition(bar, dataclasses.replace(panda, stroke=0.09))
+    model.condition(bar, dataclasses.replace(panda, stroke=0.09, name="wide"))
 
 
 def test_the_cost_is_the_energy_that_the_score_is_the_gradient_of(field, of_bar):
@@ -151,7 +169,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def items(folder, tmp_path_factory):
     hands = grippers_in(folder, ["panda"])
-    return read_items(folder, hands, tmp_path_factory.mktemp("kept"), 0, full=1, views=1)
+    return read_items(folder, hands, tmp_path_factory.mktemp("kept"), Recipe(0, 1, 1))
 
 
 def test_items_are_what_the_files_say(folder, items):
@@ -171,14 +189,14 @@ def test_items_are_what_the_files_say(folder, items):
 
 def test_surfaces_are_kept(folder, tmp_path):
     hands = grippers_in(folder, ["panda"])
-    made = read_items(folder, hands, tmp_path, 0, full=1, views=0)
+    made = read_items(folder, hands, tmp_path, Recipe(0, 1, 0))
     files = sorted(tmp_path.iterdir())
     when = [path.stat().st_mtime_ns for path in files]
-    again = read_items(folder, hands, tmp_path, 0, full=1, views=0)
+    again = read_items(folder, hands, tmp_path, Recipe(0, 1, 0))
     assert [path.stat().st_mtime_ns for path in files] == when
     for one, other in zip(made, again, strict=True):
         assert torch.equal(one.surfaces[0].points, other.surfaces[0].points)
-    more = read_items(folder, hands, tmp_path, 0, full=2, views=0)
+    more = read_items(folder, hands, tmp_path, Recipe(0, 2, 0))
     assert len(more[0].surfaces) == 2
 
 
@@ -190,7 +208,7 @@ def test_samples_of_a_field_are_read_beside_the_candidates(folder, tmp_path):
     for weights in ("one", "two"):
         (copy / "samples" / weights).mkdir(parents=True)
         shutil.copytree(copy / "grasps" / "panda", copy / "samples" / weights / "panda")
-    item, _ = read_items(copy, grippers_in(copy, ["panda"]), tmp_path / "kept", 0, full=1, views=0)
+    item, _ = read_items(copy, grippers_in(copy, ["panda"]), tmp_path / "kept", Recipe(0, 1, 0))
     assert item.samples is not None
     assert torch.equal(item.samples.poses, torch.cat([item.candidates.poses] * 2))
 

@@ -18,7 +18,7 @@ from grasp.objects import Object
 from grasp.surfaces import surface_of
 from pcdiff.manifolds import se3, so3
 
-CONFIG = FieldConfig(NetworkConfig(32, 2, 8), NetworkConfig(16, 2, 8))
+CONFIG = FieldConfig(energy=NetworkConfig(32, 2, 8), success=NetworkConfig(16, 2, 8))
 
 
 def object_of(mesh, name="thing"):

@@ -23,7 +23,7 @@ from pcdiff.manifolds import so3
 from pcdiff.manifolds.se3 import SE3
 from pcdiff.randomness import initial_weights
 
-SMALL = PaperConfig(width=64, layers=4, code=16, encoder=(32, 64), decoder=32)
+SMALL = PaperConfig(width=64, layers=4, code=16, encoder=16, decoder=32)
 SPACE = SE3(0.1)
 
 

@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from grasp.digest import digest
 from grasp.gripper import load_gripper
 from grasp.objects import Object
 from grasp.simulation import conditions
-from grasp.simulation.conditions import digest
 from grasp.simulation.decomposition import SETTINGS
 from tests.simulation.conftest import box
 

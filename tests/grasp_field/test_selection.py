@@ -1,0 +1,115 @@
+"""Which samples become grasps, with probabilities that are known."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from trimesh.creation import box
+
+from grasp.conditioned import Sampling
+from grasp.costs import NearPoint
+from grasp.gripper import load_gripper
+from grasp.objects import Object
+from grasp.scene import Scene
+from grasp.selection import select
+from pcdiff.errors import InputError
+
+PANDA = load_gripper("panda")
+
+
+def above(x, height=0.1):
+    """A hand that points down, x off the axis of the bar, its fingertips at a height."""
+    pose = np.diag([1.0, -1.0, -1.0, 1.0])
+    pose[0, 3], pose[2, 3] = x, height + PANDA.tool_center_point[2]
+    return pose
+
+
+def field_of(sides, probability):
+    mesh = box(sides)
+    obj = Object.from_mesh(np.array(mesh.vertices), np.array(mesh.faces))
+    return SimpleNamespace(
+        obj=obj,
+        gripper=PANDA,
+        points=obj.surface(4096, np.random.default_rng(0))[0],
+        success_probability=lambda poses: probability(poses[:, 0, 3]),
+        cost=lambda poses: poses[:, 0, 3],
+    )
+
+
+@pytest.fixture
+def bar():
+    """3 x 4 x 20 cm; the farther along x, the likelier to hold: 0.5 + 10 x."""
+    return field_of((0.03, 0.04, 0.2), lambda x: 0.5 + 10 * x)
+
+
+def samples(*offsets, height=0.08):
+    return torch.tensor(np.stack([above(x, height) for x in offsets]), dtype=torch.float32)
+
+
+def test_the_likeliest_come_first_and_the_unlikely_do_not_come(bar):
+    found = select(bar, samples(0.0, 0.02, -0.04, 0.01), 10, Sampling())
+    np.testing.assert_allclose(found.success_probability, [0.7, 0.6, 0.5], atol=1e-6)
+    np.testing.assert_allclose(found.energy, [0.02, 0.01, 0.0], atol=1e-6)
+    np.testing.assert_allclose(found.poses[:, 0, 3], [0.02, 0.01, 0.0], atol=1e-6)
+    assert found.reason is not None
+    assert found.reason.startswith("3 of 4 samples have a probability of success of at least 0.2")
+    assert len(select(bar, samples(0.0, 0.02, 0.01), 2, Sampling())) == 2
+
+
+def test_collisions_and_widths_are_those_of_the_hand_at_the_bar(bar):
+    # 3 cm wide, so that the fingers at 4 cm hit it from an offset of 2.5 cm on.
+    found = select(bar, samples(0.03, 0.0), 2, Sampling())
+    assert found.in_collision is not None and found.width is not None
+    assert found.in_collision.tolist() == [True, False]
+    assert found.width[1] == pytest.approx(0.03, abs=1e-6)
+    assert found.reason is None
+
+
+def test_what_hits_the_scene_comes_last(bar):
+    lying = Scene(T_world_table=np.eye(4))
+    poses = torch.cat([samples(0.02, height=-0.05), samples(0.0)])
+    assert select(bar, poses, 2, Sampling()).poses[0, 0, 3] == pytest.approx(0.02)
+    found = select(bar, poses, 2, Sampling(), scene=lying)
+    assert found.poses[0, 0, 3] == 0.0
+    assert found.in_collision is not None and found.in_collision.tolist() == [False, True]
+
+
+def test_of_near_duplicates_the_best_is_given(bar):
+    found = select(bar, samples(0.0, 0.004, 0.02), 3, Sampling(apart=(0.01, 0.1)))
+    np.testing.assert_allclose(found.poses[:, 0, 3], [0.02, 0.004], atol=1e-6)
+
+
+def test_a_constraint_must_be_met(bar):
+    here = NearPoint(np.array([0.0, 0.0, 0.08]), 0.005, PANDA.tool_center_point, sigma=0.01)
+    found = select(bar, samples(0.0, 0.02), 2, Sampling(), here)
+    assert found.poses[:, 0, 3].tolist() == [0.0]
+    found = select(bar, samples(0.02, 0.03), 2, Sampling(), here)
+    assert not len(found)
+    assert found.reason == "none of 2 samples meets the constraint that guided them"
+
+
+def test_no_grasp_and_why():
+    crate = field_of((0.2, 0.3, 0.25), lambda x: torch.full_like(x, 0.1))
+    found = select(crate, samples(0.0, 0.01, height=0.05), 5, Sampling())
+    assert not len(found) and found.energy is not None and len(found.energy) == 0
+    assert found.reason == (
+        "no grasp is likely to hold: the best of 2 samples has a probability of success of 0.10, "
+        "below 0.2, and the open hand hits the object in 100 % of them; the object measures 201 mm "
+        "where it is narrowest, and panda opens 80 mm"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"temperature": 0.0}, "temperature must be 0.01 to 100, got 0.0"),
+        ({"oversampling": 0.5}, "oversampling must be 1 to 100, got 0.5"),
+        ({"least_probability": 1.5}, "probability of success must be 0 to 1, got 1.5"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(given, sentence):
+    with pytest.raises(InputError, match=sentence):
+        Sampling(**given)
