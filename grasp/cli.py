@@ -528,7 +528,8 @@ def _constraint(region: str | None, approach: str | None, gripper: Gripper) -> C
     found: list[Constraint] = []
     if region is not None:
         *point, radius = _numbers("--region", region, "X,Y,Z,RADIUS")
-        found.append(NearPoint(np.array(point), radius, gripper.tool_center_point, sigma=radius))
+        near = NearPoint(np.array(point), radius, gripper.tool_center_point, sigma=abs(radius))
+        found.append(near)
     if approach is not None:
         *direction, degrees = _numbers("--approach", approach, "X,Y,Z,DEGREES")
         found.append(ApproachCone(np.array(direction), math.radians(degrees), sigma=0.1))

@@ -1,0 +1,207 @@
+"""`grasp sample` and `grasp train` with a tiny field: what they write, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from trimesh.creation import box
+
+from grasp import cli
+from grasp.field import KIND, FieldConfig, GraspField
+from grasp.formats import Grasps, read_grasps, write_grasps
+from grasp.networks.energy import NetworkConfig
+from grasp.objects import load_object
+from pcdiff import checkpoint, console
+
+TINY = FieldConfig(energy=NetworkConfig(16, 1, 4), success=NetworkConfig(8, 1, 4))
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs the command in this process; its exit code, standard output and standard error."""
+
+    def command(*arguments):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            console.run(cli.app, [str(argument) for argument in arguments])
+        return SimpleNamespace(code=end.value.code, **capsys.readouterr()._asdict())
+
+    return command
+
+
+@pytest.fixture
+def bar(tmp_path):
+    box((0.03, 0.04, 0.12)).export(tmp_path / "bar.obj")
+    return tmp_path / "bar.obj"
+
+
+@pytest.fixture
+def weights(tmp_path):
+    path = tmp_path / "tiny.safetensors"
+    model = GraspField.initialized(TINY, 0)
+    checkpoint.save(path, KIND, {"model": TINY.as_dict()}, model.state_dict())
+    return path
+
+
+def sample(run, bar, weights, *options):
+    return run("sample", bar, "--weights", weights, "--count", 8, "--steps", 4, *options)
+
+
+# --- grasp sample ---------------------------------------------------------------------------------
+
+
+def test_what_is_written_is_what_python_gives(run, bar, weights, tmp_path):
+    from grasp.conditioned import Sampling
+    from pcdiff.randomness import seeded
+
+    output, picture = tmp_path / "g.json", tmp_path / "g.png"
+    done = sample(
+        run, bar, weights, "--least-probability", 0, "--seed", 5, "--output", output,
+        "--picture", picture, "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    results = json.loads(done.out)["results"]
+    found = read_grasps(output)
+    field = GraspField.from_pretrained(weights).condition(load_object(bar), "panda", 5)
+    expected = field.sample(8, seeded(5), Sampling(steps=4, least_probability=0.0))
+    np.testing.assert_allclose(found.poses, expected.poses, atol=1e-6)
+    np.testing.assert_allclose(found.energy, expected.energy, rtol=1e-5)
+    np.testing.assert_allclose(found.width, expected.width, atol=1e-9)
+    assert results["grasps"] == len(found) == 8
+    assert results["success_probability"]["best"] == pytest.approx(found.success_probability[0])
+    assert found.sampler is not None and found.sampler["seed"] == 5
+    assert found.sampler["steps"] == 4 and found.sampler["temperature"] == Sampling().temperature
+    assert found.object_sha256 == load_object(bar).sha256
+    with Image.open(picture) as image:
+        assert image.size == (900, 700)
+
+
+def test_constraints_and_scene(run, bar, weights, tmp_path):
+    scene = tmp_path / "scene.yaml"
+    scene.write_text("table: {position: [0, 0, -0.06]}\n")
+    options = ("--least-probability", 0, "--oversampling", 20, "--scene", scene, "--thin")
+    output = tmp_path / "g.json"
+    done = sample(
+        run, bar, weights, *options, "--region", "0,0,0,0.15", "--approach", "0,0,-1,80",
+        "--output", output,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    found = read_grasps(output)
+    assert len(found)
+    tips = found.poses @ np.array([0, 0, 0.1034, 1])
+    assert (np.linalg.norm(tips[:, :3], axis=1) <= 0.15 + 1e-6).all()
+    assert (-found.poses[:, 2, 2] >= np.cos(np.radians(80)) - 1e-6).all()
+
+
+def test_no_grasp_comes_with_its_reason(run, bar, weights, tmp_path):
+    output = tmp_path / "g.json"
+    done = sample(run, bar, weights, "--least-probability", 0.999, "--output", output)
+    assert done.code == 0
+    assert "0 grasps of bar" in done.out and "no grasp is likely to hold" in done.out
+    assert read_grasps(output).reason in done.out
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--region", "0,0,0"], "--region must be X,Y,Z,RADIUS, got '0,0,0'"),
+        (["--region", "0,0,a,1"], "--region must be X,Y,Z,RADIUS, got '0,0,a,1'"),
+        (["--region", "0,0,0,-1"], "the radius must be above 0"),
+        (["--approach", "0,0,0,30"], "the direction of an approach must have a length"),
+        (["--temperature", "0"], "temperature must be 0.01 to 100"),
+        (["--gripper", "nobody"], "nobody"),
+        (["--output", "g.txt"], "cannot write g.txt"),
+        (["--picture", "g.jpg"], "ends in .png"),
+        (["--scene", "none.yaml"], "none.yaml"),
+        (["--weights", "none.safetensors"], "neither a file nor one of the shipped weights"),
+        (["--device", "cuda:9"], "cannot be used here"),
+    ],
+)
+def test_bad_input_of_sample(run, bar, weights, options, sentence):
+    done = sample(run, bar, weights, *options)
+    assert done.code == 2
+    assert sentence in done.err and done.err.count("\n") == 1
+
+
+def test_the_field_is_judged_like_any_other_source(run, bar, weights):
+    done = run("evaluate", bar, "--weights", weights, "--source", "antipodal")
+    assert done.code == 2 and "--source and --weights are two sources" in done.err
+
+
+# --- grasp train ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three boxes with 30 labelled grasps each."""
+    folder, rng = tmp_path / "set", np.random.default_rng(0)
+    (folder / "grasps" / "panda").mkdir(parents=True)
+    for place in range(3):
+        name = f"box{place}"
+        box((0.03 + 0.01 * place, 0.04, 0.1)).export(folder / f"{name}.obj")
+        obj = load_object(folder / f"{name}.obj")
+        at = np.tile(np.diag([1.0, -1.0, -1.0, 1.0]), (30, 1, 1))
+        at[:, :3, 3] = rng.normal([0, 0, 0.15], 0.02, (30, 3))
+        labelled = Grasps(
+            at, gripper="panda", object_file=f"{name}.obj", object_sha256=obj.sha256,
+            success=at[:, 0, 3] > 0, mass=0.1, friction=0.5,
+        )  # fmt: skip
+        write_grasps(folder / "grasps" / "panda" / f"{name}.h5", labelled)
+    return folder
+
+
+def train(run, folder, output, *options):
+    return run(
+        "train", folder, "--output", output, "--batch-size", 2, "--grasps", 2,
+        "--validate-one-in", 2, "--validate-every", 2, *options,
+    )  # fmt: skip
+
+
+def test_training_resumes_and_begins_from_weights(run, folder, tmp_path):
+    output = tmp_path / "run"
+    done = train(run, folder, output, "--steps", 2)
+    assert done.code == 0, done.err
+    done = train(run, folder, output, "--steps", 4)
+    assert done.code == 2 and "already holds a run" in done.err
+    done = train(run, folder, output, "--steps", 2, "--resume")
+    assert done.code == 0 and "no step left" in done.out
+    first = GraspField.from_pretrained(output / "best.safetensors")
+    assert set(first.config.grippers) == {"panda"}
+    again = tmp_path / "again"
+    done = train(
+        run, folder, again, "--steps", 2, "--networks", "success",
+        "--initialize-from", output / "best.safetensors",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    second = GraspField.from_pretrained(again / "best.safetensors")
+    for name, tensor in second.state_dict().items():
+        same = torch.equal(tensor, first.state_dict()[name])
+        assert same or name.startswith("success"), name
+
+
+def test_the_papers_network_learns_distances_too(run, folder, tmp_path):
+    output = tmp_path / "paper"
+    done = train(run, folder, output, "--steps", 2, "--architecture", "paper")
+    assert done.code == 0, done.err
+    assert "validation_distance" in (output / "metrics.csv").read_text()
+    assert GraspField.from_pretrained(output / "best.safetensors").config.architecture == "paper"
+
+
+def test_bad_input_of_train(run, folder, tmp_path):
+    output = tmp_path / "run"
+    cases = [
+        (["--gripper", "robotiq_2f_85"], "has no labelled grasps for robotiq_2f_85"),
+        (["--validate-one-in", "1"], "validate-one-in"),
+        (["--initialize-from", "none.safetensors"], "neither a file nor one of the shipped"),
+        (["--learning-rate", "-1"], "learning_rate"),
+    ]
+    for options, sentence in cases:
+        done = train(run, folder, output, "--steps", 2, *options)
+        assert done.code == 2 and sentence in done.err, done.err
+    done = run("train", tmp_path, "--output", output)
+    assert done.code == 2 and "has no labelled grasps: no folder grasps" in done.err
