@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pcdiff.diffusion.samplers import Sampler
 
 _MOST = 10**6  # grasps of an object
+_METRES_BESIDE, _COSINE_BESIDE = 0.01, 0.1  # of a region and a cone, what costs half a nat
 _SHOWN = 15  # trials of either outcome in a picture of many, at most
 
 app = console.application("Sample, simulate and judge grasps of parallel-jaw grippers.")
@@ -177,6 +178,12 @@ def evaluate(
     weights: Annotated[
         str | None, typer.Option(help="Judge this grasp field: a name or a file.")
     ] = None,
+    view: Annotated[
+        bool,
+        typer.Option(
+            "--view", help="The field sees one side of each object, with a depth camera's noise."
+        ),
+    ] = False,
     gripper: Annotated[str, typer.Option(help="A name or a .toml file.")] = "panda",
     samples: Annotated[
         int, typer.Option(min=1, max=_MOST, help="Grasps an object from the source.")
@@ -222,13 +229,16 @@ def evaluate(
     loaded = [load_object(path, 1.0 if scale is None else scale, unit) for path in objects]
     for obj in loaded:
         _mesh_only(obj)
+    if view and weights is None:
+        raise InputError("--view is what a field sees, so it needs --weights")
     if weights is None:
         source = source or ANTIPODAL
         grasps = named_source(source, loaded, hand, frame=frame, unit=grasp_unit)
     else:
         if source is not None:
             raise InputError("--source and --weights are two sources: give one of them")
-        source, grasps = f"field {weights}", field_source(weights, hand)
+        source = f"field {weights}" + (" from one view" if view else "")
+        grasps = field_source(weights, hand, view=view)
     friction = PROTOCOL.friction if friction is None else friction
     density = PROTOCOL.density if density is None else density
     physics = {"protocol": PROTOCOL.version, "friction": friction, "density": density}
@@ -452,6 +462,7 @@ def train(
     console.check_folder(output)
     with distributed.processes(device):
         with (
+            distributed.first_goes_first(),
             console.progress("reading", objects, distributed.is_first()) as advance,
             processes(cores()) as pool,
         ):
@@ -528,11 +539,12 @@ def _constraint(region: str | None, approach: str | None, gripper: Gripper) -> C
     found: list[Constraint] = []
     if region is not None:
         *point, radius = _numbers("--region", region, "X,Y,Z,RADIUS")
-        near = NearPoint(np.array(point), radius, gripper.tool_center_point, sigma=abs(radius))
-        found.append(near)
+        found.append(
+            NearPoint(np.array(point), radius, gripper.tool_center_point, sigma=_METRES_BESIDE)
+        )
     if approach is not None:
         *direction, degrees = _numbers("--approach", approach, "X,Y,Z,DEGREES")
-        found.append(ApproachCone(np.array(direction), math.radians(degrees), sigma=0.1))
+        found.append(ApproachCone(np.array(direction), math.radians(degrees), sigma=_COSINE_BESIDE))
     if len(found) == 2:
         return Both(*found)
     return found[0] if found else None

@@ -27,11 +27,13 @@ from grasp.metrics import (
     EarthMoversDistance,
     Estimate,
     PrecisionCoverage,
+    Reliability,
     cluster_bootstrap,
     coverage,
     earth_movers_distance,
     fits,
     precision_coverage_curve,
+    reliability,
     success_at_top,
     success_rate,
 )
@@ -113,6 +115,7 @@ class Judgement:
         positives: how many of them held.
         fits: whether the object fits the gripper.
         success: whether each grasp of the source held, best ranked first.
+        probability: of that, as the source says; None if it does not.
         failures: how many grasps failed for each reason.
         curve: precision against coverage along the ranking; None without grasps or positives.
         covered_at_base: coverage where distances are between the hands' bases; likewise.
@@ -130,6 +133,7 @@ class Judgement:
     positives: int
     fits: bool
     success: Bool[np.ndarray, " grasps"]
+    probability: Float[np.ndarray, " grasps"] | None
     failures: dict[str, int]
     curve: PrecisionCoverage | None
     covered_at_base: float | None
@@ -249,6 +253,19 @@ class Report:
         """Of how many fitting objects the earth mover's distance is: those that got grasps."""
         return sum(each.distance is not None for each in self.fitting)
 
+    def reliability(self) -> Reliability | None:
+        """Of the probabilities of all grasps of all objects; None where the source gives none."""
+        said = [(each.probability, each.success) for each in self.judgements if len(each.success)]
+        if not said or any(probability is None for probability, _ in said):
+            return None
+        probability, success = (np.concatenate(each) for each in zip(*said, strict=True))
+        return reliability(probability, success)
+
+    def refusals(self) -> tuple[int, int]:
+        """Of the objects that fit, and of those that do not, how many got no grasp."""
+        empty = [each.fits for each in self.judgements if not len(each.success)]
+        return empty.count(True), empty.count(False)
+
     def curve(self) -> list[dict[str, int | float]]:
         """The mean precision and coverage over the objects that fit, at each of `CUTS`."""
         if not self.fitting:
@@ -276,11 +293,15 @@ class Report:
                 overall[f"{key}_interval"] = interval
             else:
                 overall |= {key: found, f"{key}_interval": None}
+        told = self.reliability()
         return {
             "objects": len(self.judgements),
             "objects_that_fit": len(self.fitting),
             "objects_with_emd": self.matched,
             **overall,
+            "calibration_error": None if told is None else told.error,
+            "refused_that_fit": self.refusals()[0],
+            "refused_that_do_not_fit": self.refusals()[1],
             "curve": self.curve(),
             "by_object": [each.as_dict() for each in self.judgements],
             "conditions": dataclasses.asdict(self.stamp),
@@ -324,6 +345,15 @@ class Report:
             f"Gripper {stamp.gripper}, source {stamp.source}, {stamp.samples} grasps an object, "
             f"seed {stamp.seed}; {physics}.",
         ]
+        fitting, others = self.refusals()
+        if fitting or others:
+            notes.insert(
+                0,
+                f"No grasp was given of {fitting} of the {len(self.fitting)} objects that fit and "
+                f"of {others} of the {len(self.judgements) - len(self.fitting)} that do not.",
+            )
+        if (told := self.reliability()) is not None:
+            notes.insert(0, f"Expected calibration error of the probabilities: {told.error:.3f}.")
         if points:
             notes.insert(0, f"Best k: precision / coverage, %: {points}.")
         return "\n\n".join(["\n".join(lines), *notes])
@@ -504,6 +534,7 @@ def _judge(
         positives=len(positives),
         fits=fits(labelled.success),
         success=success,
+        probability=grasps.success_probability,
         failures=failures,
         curve=curve,
         covered_at_base=covered_at_base,

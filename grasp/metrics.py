@@ -440,6 +440,59 @@ def thin(
     return np.array(kept, np.int64)
 
 
+# --- Probabilities --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """Predicted probabilities held against what happened.
+
+    Attributes:
+        predicted: mean probability of each bin that is not empty, ascending.
+        happened: share of successes in each.
+        count: grasps in each.
+    """
+
+    predicted: Float[np.ndarray, " bins"]
+    happened: Float[np.ndarray, " bins"]
+    count: Int[np.ndarray, " bins"]
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error: Σ n_b/n |happened_b − predicted_b|."""
+        gaps = np.abs(self.happened - self.predicted)
+        return float((gaps * self.count).sum() / self.count.sum())
+
+
+def reliability(
+    probability: Float[np.ndarray, " grasps"],
+    success: Bool[np.ndarray, " grasps"],
+    bins: int = 15,
+) -> Reliability:
+    """The reliability diagram of probabilities of success (Guo et al. 2017, equations 1 to 3).
+
+    Args:
+        probability: predicted, 0 to 1.
+        success: what happened.
+        bins: of equal width.
+
+    Raises:
+        InputError: there are no grasps, or a probability is not one.
+    """
+    if not len(probability) or not ((probability >= 0) & (probability <= 1)).all():
+        raise InputError(
+            f"a reliability diagram needs probabilities of 0 to 1, got {len(probability)} numbers"
+            + (f" of {probability.min()} to {probability.max()}" if len(probability) else "")
+        )
+    place = np.minimum((probability * bins).astype(int), bins - 1)
+    count = np.bincount(place, minlength=bins)
+    some = count > 0
+    predicted, happened = (
+        np.bincount(place, of, bins)[some] / count[some] for of in (probability, success)
+    )
+    return Reliability(predicted, happened, count[some])
+
+
 # --- Checks ---------------------------------------------------------------------------------------
 
 

@@ -13,9 +13,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from grasp.networks.surface import Surface
-from grasp.objects import Object, load_object
+from grasp.objects import load_object
 from grasp.signed_distances import signed_distances
 from grasp.surfaces import surface_of
+from grasp.views import random_views
 from pcdiff import checkpoint
 from pcdiff.errors import InputError
 
@@ -111,7 +112,7 @@ def _make(job: tuple[Source, Path, Recipe]) -> Path:
         raise InputError(f"{source.file} is of another geometry than its labels")
     rng = np.random.default_rng([recipe.seed, int(source.sha256, 16)])
     surfaces = [surface_of(obj, rng) for _ in range(recipe.full)]
-    surfaces += [surface_of(seen, rng) for seen in _seen(obj, recipe.views, rng)]
+    surfaces += [surface_of(seen, rng) for seen in random_views(obj, recipe.views, rng)]
     tensors = {
         f"{place}.{each.name}": getattr(surface, each.name)
         for place, surface in enumerate(surfaces)
@@ -131,14 +132,3 @@ def _unpacked(tensors: dict[str, Tensor]) -> tuple[Surface, ...]:
         Surface(**{each.name: tensors[f"{place}.{each.name}"] for each in fields(Surface)})
         for place in range(count)
     )
-
-
-def _seen(obj: Object, count: int, rng: np.random.Generator) -> list[Object]:
-    """Noisy single views from random directions, at 50 cm to 1 m."""
-    from grasp.views import KINECT, poses_on_sphere, render_view
-
-    views = []
-    for _ in range(count):
-        (camera,) = poses_on_sphere(1, obj.centre, rng.uniform(0.5, 1.0), rng)
-        views.append(render_view(obj, camera, noise=KINECT, rng=rng).in_object())
-    return views

@@ -49,15 +49,20 @@ def select(
     hits_scene = np.zeros(len(poses), bool)
     if scene is not None:
         hits_scene = scene.in_collision(poses, field.gripper)
-    order = np.lexsort([-probability, hits_scene])
-    order = order[(meets & (probability >= how.least_probability))[order]]
-    likely = len(order)
+    given = meets & (probability >= how.least_probability)
+    likely = int(given.sum())
+    if not (given & ~hits_object).any():
+        given[:] = False  # whatever the network thinks of them
+    order = np.lexsort([-probability, hits_object | hits_scene])
+    order = order[given[order]]
     if how.apart is not None:
         order = order[thin(poses[order], *how.apart)]
     order = order[:count]
     reason = None
     if len(order) < count:
-        reason = _reason(field, probability, meets, hits_object, likely, how.least_probability)
+        reason = _reason(
+            field, probability, meets, hits_object, likely, len(order) > 0, how.least_probability
+        )
     chosen = samples[torch.from_numpy(order)]
     energy = field.cost(chosen).double().numpy() if len(chosen) else np.zeros(0)
     return Grasps(
@@ -81,24 +86,26 @@ def _reason(
     meets: np.ndarray,
     hits_object: np.ndarray,
     likely: int,
+    some: bool,
     least_probability: float,
 ) -> str:
     """Why there are fewer grasps than asked for."""
     samples = len(probability)
     if not meets.any():
         return f"none of {samples} samples meets the constraint that guided them"
-    if likely:
+    if some:
         return (
             f"{likely} of {samples} samples have a probability of success of at least "
             f"{least_probability:g}; draw more samples for more grasps"
         )
+    free = int((meets & ~hits_object).sum())
     narrowest = 1000 * min(_extents(field.points))
     return (
-        f"no grasp is likely to hold: the best of {samples} samples has a probability of success "
-        f"of {probability[meets].max():.2f}, below {least_probability:g}, and the open hand hits "
-        f"the object in {100 * hits_object.mean():.0f} % of them; the object measures "
-        f"{narrowest:.0f} mm where it is narrowest, and {field.gripper.name} opens "
-        f"{1000 * field.gripper.stroke:.0f} mm"
+        f"no grasp is likely to hold: of {samples} samples {likely} have a probability of success "
+        f"of at least {least_probability:g} (the best {probability[meets].max():.2f}) and {free} "
+        "keep the open hand free of the object, but none both; "
+        f"the object measures {narrowest:.0f} mm where it is narrowest, and {field.gripper.name} "
+        f"opens {1000 * field.gripper.stroke:.0f} mm"
     )
 
 

@@ -83,19 +83,24 @@ def named_source(
     return lambda obj, count, rng: _first(_file_for(obj, path), obj, count, frame, unit)
 
 
-def field_source(weights: str, gripper: Gripper, how: Sampling | None = None) -> Source:
-    """Samples of a trained field.
+def field_source(
+    weights: str, gripper: Gripper, how: Sampling | None = None, view: bool = False
+) -> Source:
+    """The grasps of a trained field.
 
     Args:
         weights: the name of weights in the package, or a file.
         gripper: the gripper.
         how: how to sample; `Sampling()` unless given.
+        view: whether the field sees one side of each mesh, from a random direction at 50 cm to 1 m
+            with a depth camera's noise, in place of the whole.
 
     Raises:
         InputError: there are no such weights.
     """
     from grasp.conditioned import Sampling
     from grasp.field import GraspField
+    from grasp.views import random_views
     from pcdiff.randomness import seeded
 
     field = GraspField.from_pretrained(weights)
@@ -103,6 +108,8 @@ def field_source(weights: str, gripper: Gripper, how: Sampling | None = None) ->
 
     def source(obj: Object, count: int, rng: np.random.Generator) -> Grasps:
         seed = int(rng.integers(2**31))
+        if view:
+            (obj,) = random_views(obj, 1, rng)
         return field.condition(obj, gripper, seed).sample(count, seeded(seed), how)
 
     return source

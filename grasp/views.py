@@ -41,6 +41,7 @@ __all__ = [
     "look_at",
     "poses_on_sphere",
     "project",
+    "random_views",
     "read_view",
     "render_view",
     "write_view",
@@ -114,6 +115,8 @@ class DepthNoise:
             far, 0, self.focal_baseline / (self.disparity_step * np.where(far, 1, steps))
         )
 
+
+_DISTANCES = 0.5, 1.0  # of the cameras of random views, metres
 
 KINECT = DepthNoise()
 """The noise of the first Kinect."""
@@ -342,3 +345,20 @@ def read_view(path: str | os.PathLike[str]) -> View:
     if pose.shape != (4, 4) or pose.dtype.kind != "f" or not np.isfinite(pose).all():
         raise InputError(f"T_camera_object in {path} must be finite numbers of shape (4, 4)")
     return View(image.depth, image.mask, image.intrinsics, pose)
+
+
+def random_views(obj: Object, count: int, rng: np.random.Generator) -> list[Object]:
+    """Clouds of an object as a depth camera sees it from one side, in the object's frame.
+
+    From uniform directions, at 50 cm to 1 m, with the noise of `KINECT`.
+
+    Args:
+        obj: A mesh.
+        count: How many.
+        rng: Draws directions, distances and noise.
+    """
+    views = []
+    for _ in range(count):
+        (camera,) = poses_on_sphere(1, obj.centre, rng.uniform(*_DISTANCES), rng)
+        views.append(render_view(obj, camera, noise=KINECT, rng=rng).in_object())
+    return views

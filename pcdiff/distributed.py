@@ -31,6 +31,16 @@ def processes(device: str) -> Iterator[None]:
         distributed.destroy_process_group()
 
 
+@contextlib.contextmanager
+def first_goes_first() -> Iterator[None]:
+    """Let the first process do something before the others do it, e.g. fill a folder."""
+    if not is_first():
+        distributed.barrier()
+    yield
+    if is_first() and distributed.is_initialized():
+        distributed.barrier()
+
+
 def is_first() -> bool:
     """Whether this process is the one that writes."""
     return not distributed.is_initialized() or distributed.get_rank() == 0

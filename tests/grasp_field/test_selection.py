@@ -63,16 +63,26 @@ def test_collisions_and_widths_are_those_of_the_hand_at_the_bar(bar):
     # 3 cm wide, so that the fingers at 4 cm hit it from an offset of 2.5 cm on.
     found = select(bar, samples(0.03, 0.0), 2, Sampling())
     assert found.in_collision is not None and found.width is not None
-    assert found.in_collision.tolist() == [True, False]
-    assert found.width[1] == pytest.approx(0.03, abs=1e-6)
+    assert found.in_collision.tolist() == [False, True]
+    assert found.width[0] == pytest.approx(0.03, abs=1e-6)
     assert found.reason is None
 
 
+def test_what_hits_the_object_comes_last_and_not_alone(bar):
+    found = select(bar, samples(0.03, 0.0), 2, Sampling())
+    np.testing.assert_allclose(found.poses[:, 0, 3], [0.0, 0.03], atol=1e-6)
+    found = select(bar, samples(0.03, 0.035), 2, Sampling())
+    assert not len(found)
+    assert found.reason is not None and "of 2 samples 2 have a probability" in found.reason
+    assert "0 keep the open hand free of the object" in found.reason
+
+
 def test_what_hits_the_scene_comes_last(bar):
-    lying = Scene(T_world_table=np.eye(4))
-    poses = torch.cat([samples(0.02, height=-0.05), samples(0.0)])
+    table = np.eye(4)
+    table[2, 3] = 0.07
+    poses = torch.cat([samples(0.02, height=0.06), samples(0.0)])
     assert select(bar, poses, 2, Sampling()).poses[0, 0, 3] == pytest.approx(0.02)
-    found = select(bar, poses, 2, Sampling(), scene=lying)
+    found = select(bar, poses, 2, Sampling(), scene=Scene(T_world_table=table))
     assert found.poses[0, 0, 3] == 0.0
     assert found.in_collision is not None and found.in_collision.tolist() == [False, True]
 
@@ -96,9 +106,9 @@ def test_no_grasp_and_why():
     found = select(crate, samples(0.0, 0.01, height=0.05), 5, Sampling())
     assert not len(found) and found.energy is not None and len(found.energy) == 0
     assert found.reason == (
-        "no grasp is likely to hold: the best of 2 samples has a probability of success of 0.10, "
-        "below 0.2, and the open hand hits the object in 100 % of them; the object measures 201 mm "
-        "where it is narrowest, and panda opens 80 mm"
+        "no grasp is likely to hold: of 2 samples 0 have a probability of success of at least 0.2 "
+        "(the best 0.10) and 0 keep the open hand free of the object, but none both; the object "
+        "measures 201 mm where it is narrowest, and panda opens 80 mm"
     )
 
 

@@ -426,3 +426,29 @@ def test_arrays_that_do_not_go_together(rng):
             metrics.coverage(poses[0], poses)
     finally:
         jaxtyping.config.update("jaxtyping_disable", False)
+
+
+# --- Probabilities --------------------------------------------------------------------------------
+
+
+def test_a_reliability_diagram_by_hand():
+    probability = np.array([0.05, 0.1, 0.5, 0.6, 0.65, 1.0])
+    success = np.array([False, True, False, True, True, True])
+    found = metrics.reliability(probability, success, bins=4)
+    np.testing.assert_allclose(found.predicted, [0.075, (0.5 + 0.6 + 0.65) / 3, 1.0])
+    np.testing.assert_allclose(found.happened, [0.5, 2 / 3, 1.0])
+    assert found.count.tolist() == [2, 3, 1]
+    assert found.error == pytest.approx((2 * 0.425 + 3 * (2 / 3 - 1.75 / 3)) / 6)
+
+
+def test_probabilities_that_are_true_have_no_calibration_error(rng):
+    probability = rng.uniform(size=200_000)
+    success = rng.uniform(size=200_000) < probability
+    assert metrics.reliability(probability, success).error < 0.005
+    assert metrics.reliability(probability**2, success).error == pytest.approx(1 / 6, abs=0.01)
+
+
+@pytest.mark.parametrize("bad", [[], [0.5, 1.5], [-0.1], [math.nan]])
+def test_what_is_no_probability_is_refused(bad):
+    with pytest.raises(InputError, match="probabilities of 0 to 1"):
+        metrics.reliability(np.array(bad), np.zeros(len(bad), bool))
