@@ -79,8 +79,8 @@ def test_what_hits_the_object_comes_last_and_not_alone(bar):
 
 def test_what_hits_the_scene_comes_last(bar):
     table = np.eye(4)
-    table[2, 3] = 0.07
-    poses = torch.cat([samples(0.02, height=0.06), samples(0.0)])
+    table[2, 3] = 0.065
+    poses = torch.cat([samples(0.02, height=0.07), samples(0.0)])
     assert select(bar, poses, 2, Sampling()).poses[0, 0, 3] == pytest.approx(0.02)
     found = select(bar, poses, 2, Sampling(), scene=Scene(T_world_table=table))
     assert found.poses[0, 0, 3] == 0.0
