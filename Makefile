@@ -8,7 +8,6 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-is-installed
 DEV := $(VENV)/.dev-is-installed
-MUG := demo/mug/meshes/mug_0_00000
 BENCHES := $(sort $(wildcard experiments/bench_*.py))
 
 .PHONY: help demo test lint types bench clean
@@ -17,13 +16,17 @@ BENCHES := $(sort $(wildcard experiments/bench_*.py))
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' Makefile
 
-demo: $(RUNTIME)  ## set up, then sample eight point clouds, and label grasps of a mug in physics
+demo: $(RUNTIME)  ## set up, then sample point clouds, and grasps of a mug and a hammer
 	$(BIN)/pcdiff sample --count 8 --output demo/
-	rm -rf demo/mug  # labels of another version there would be refused
-	$(BIN)/python -m datasets.household --count 1 --families mug --labels 200 --no-sheet --output demo/mug
-	$(BIN)/grasp simulate $(MUG).obj $(subst meshes,grasps/panda,$(MUG)).h5 --picture demo/mug.png
-	@echo "Point clouds, their pictures (sheet.png) and the mug with grasps that hold (green) and"
-	@echo "that do not (red) (mug.png) are in demo/"
+	$(BIN)/python -m datasets.household --count 2 --families mug,hammer --no-sheet --output demo/objects
+	@for thing in mug_0_00000 hammer_0_00001; do \
+		$(BIN)/grasp sample demo/objects/meshes/$$thing.obj --count 50 \
+			--output demo/$$thing.json --picture demo/$$thing.png && \
+		$(BIN)/grasp simulate demo/objects/meshes/$$thing.obj demo/$$thing.json \
+			--picture demo/$$thing-physics.png || exit; \
+	done
+	@echo "Point clouds and their pictures (sheet.png), and grasps (.json) of a mug and a hammer with"
+	@echo "pictures, coloured by probability of success and by what physics says, are in demo/"
 
 test: lint types  ## set up, then check style, types and all tests
 	$(BIN)/python -m pytest

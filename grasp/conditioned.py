@@ -120,6 +120,24 @@ class ConditionedField:
         """
         return self._ask(self.field.energy, poses, noise_level)
 
+    def cost_and_gradient(
+        self, poses: Float[Tensor, "grasps 4 4"], noise_level: float | None = None
+    ) -> tuple[Float[Tensor, " grasps"], Float[Tensor, "grasps 6"]]:
+        """The energies and d/dv E(retract(H, v)) at v = 0, per metre and radian, in the body frame.
+
+        Some poses at a time, so that time and memory grow with their number and no more.
+
+        Args:
+            poses: `T_object_grasp`.
+            noise_level: as for `cost`.
+        """
+        each = [
+            value_and_gradient(lambda at: self.cost(at, noise_level), self.field.space, part)
+            for part in poses.split(AT_ONCE)
+        ]
+        values, gradients = zip(*each, strict=True)
+        return torch.cat(values), torch.cat(gradients)
+
     def success_probability(
         self, poses: Float[Tensor, "*batch 4 4"], noise_level: float | None = None
     ) -> Float[Tensor, "*batch"]:

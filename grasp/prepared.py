@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -86,27 +87,41 @@ def prepare(
     Raises:
         InputError: an object cannot be read, or is not the one that is meant.
     """
-    jobs = [(each, folder, recipe) for each in objects]
-    for path in map(_make, jobs) if pool is None else pool.map(_make_on_one_core, jobs):
-        _, tensors = checkpoint.load(path, _KIND)
+    missing = [each for each in objects if not _is_kept(each, folder, recipe)]
+    jobs = [(each, folder, recipe) for each in missing]
+    made = iter(map(_make, jobs) if pool is None else pool.map(_make_on_one_core, jobs))
+    for source in objects:
+        if source in missing:
+            next(made)
+        _, tensors = checkpoint.load(_file(source, folder), _KIND)
         distances = tensors.pop(_DISTANCES)
         yield Prepared(_unpacked(tensors), distances)
 
 
-def _make_on_one_core(job: tuple[Source, Path, Recipe]) -> Path:
+def _file(source: Source, folder: Path) -> Path:
+    return folder / f"{source.sha256[:16]}.safetensors"
+
+
+def _wanted(source: Source, recipe: Recipe) -> dict[str, Any]:
+    return {"object": source.sha256, "recipe": asdict(recipe)}
+
+
+def _is_kept(source: Source, folder: Path, recipe: Recipe) -> bool:
+    path = _file(source, folder)
+    if not path.is_file():
+        return False
+    found, _ = checkpoint.load(path, _KIND)
+    return all(found.get(name) == value for name, value in _wanted(source, recipe).items())
+
+
+def _make_on_one_core(job: tuple[Source, Path, Recipe]) -> None:
     torch.set_num_threads(1)
-    return _make(job)
+    _make(job)
 
 
-def _make(job: tuple[Source, Path, Recipe]) -> Path:
-    """The file of an object, which is made if it is not there."""
+def _make(job: tuple[Source, Path, Recipe]) -> None:
+    """Make the file of an object."""
     source, folder, recipe = job
-    path = folder / f"{source.sha256[:16]}.safetensors"
-    wanted = {"object": source.sha256, "recipe": asdict(recipe)}
-    if path.is_file():
-        found, _ = checkpoint.load(path, _KIND)
-        if all(found.get(name) == value for name, value in wanted.items()):
-            return path
     obj = load_object(source.file, source.scale)
     if obj.sha256 != source.sha256:
         raise InputError(f"{source.file} is of another geometry than its labels")
@@ -122,8 +137,7 @@ def _make(job: tuple[Source, Path, Recipe]) -> Path:
     if recipe.distances:
         places, distances = signed_distances(obj, recipe.distances, rng)
         tensors[_DISTANCES] = torch.from_numpy(np.column_stack([places, distances])).float()
-    checkpoint.save(path, _KIND, wanted, tensors)
-    return path
+    checkpoint.save(_file(source, folder), _KIND, _wanted(source, recipe), tensors)
 
 
 def _unpacked(tensors: dict[str, Tensor]) -> tuple[Surface, ...]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -182,6 +185,28 @@ def test_training_resumes_and_begins_from_weights(run, folder, tmp_path):
     for name, tensor in second.state_dict().items():
         same = torch.equal(tensor, first.state_dict()[name])
         assert same or name.startswith("success"), name
+
+
+def test_two_processes_train_as_one(run, folder, tmp_path):
+    arguments = [
+        "train", folder, "--batch-size", 2, "--grasps", 2, "--validate-one-in", 2,
+        "--validate-every", 2, "--steps", 2, "--output",
+    ]  # fmt: skip
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    done = subprocess.run(
+        [*torchrun, "--nproc-per-node", "2", "-m", "grasp", *map(str, arguments), tmp_path / "two"],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert run(*arguments, tmp_path / "one").code == 0
+    two, one = (
+        checkpoint.load(tmp_path / name / "best.safetensors", KIND)[1] for name in ("two", "one")
+    )
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=1e-4, atol=1e-5)
 
 
 def test_the_papers_network_learns_distances_too(run, folder, tmp_path):

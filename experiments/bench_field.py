@@ -1,0 +1,94 @@
+"""What grasps and gradients of the field cost, beside the floor that their FLOPs give.
+
+    python -m experiments.bench_field
+
+Of the shipped weights on a made mug. A grasp is one that `ConditionedField.sample` gives: sampled,
+ranked, held against the object for collisions, measured. Figures are medians over rounds; the
+CPU-seconds are those of the whole process. The floor is the FLOPs of the matrix products, counted
+by torch, at the rate of a square matrix product, measured between the rounds.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from datasets.household import make
+from experiments import record
+from experiments.bench_training import elapsed, gemm_rate
+from grasp.conditioned import ConditionedField
+from grasp.field import GraspField
+from grasp.objects import Object
+from pcdiff.randomness import seeded
+
+ROUNDS, SEED, GRASPS, POSES = 7, 0, 100, 1000
+SCALES = (100, 1000, 10_000, 100_000)
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    made = make("mug", SEED)
+    mug = Object.from_mesh(made.vertices, made.faces)
+    pretrained = GraspField.from_pretrained()
+    field = pretrained.condition(mug)
+    poses = field.draw(POSES, seeded(SEED))
+    with FlopCounterMode(display=False) as counter:
+        field.cost_and_gradient(poses)
+    gflop = counter.get_total_flops() / 1e9
+    field.sample(GRASPS, seeded(SEED))
+    taken: dict[str, list[float]] = {
+        name: []
+        for name in ("grasps_cpu", "condition_cpu", "gradients_wall", "gradients_cpu", "peak")
+    }
+    for _ in range(ROUNDS):
+        taken["grasps_cpu"].append(cpu(lambda: field.sample(GRASPS, seeded(SEED))))
+        taken["condition_cpu"].append(cpu(lambda: pretrained.condition(mug)))
+        taken["gradients_wall"].append(elapsed(lambda: field.cost_and_gradient(poses)))
+        taken["gradients_cpu"].append(cpu(lambda: field.cost_and_gradient(poses)))
+        taken["peak"].append(gemm_rate(torch.float32))
+    median = {name: statistics.median(each) for name, each in taken.items()}
+    scaling = {count: per_thousand(field, poses, count) for count in SCALES}
+    floor = gflop / median["peak"]
+    results = {**median, "gflop": gflop, "floor_wall": floor, "cpu_per_1000_poses": scaling}
+    threads = torch.get_num_threads()
+    lines = [
+        f"{threads} threads, GEMM peak {median['peak']:.0f} GFLOP/s.",
+        "",
+        "| what | figure | to compare with |",
+        "|---|---|---|",
+        f"| {GRASPS} grasps, CPU-s | {median['grasps_cpu']:.2f} | SE(3)-DiffusionFields' released "
+        "code 76, GraspGen's networks 0.38 |",
+        f"| conditioning on a mesh, CPU-s | {median['condition_cpu']:.2f} | |",
+        f"| {POSES} poses with gradients, ms of wall time | {1e3 * median['gradients_wall']:.0f} | "
+        f"floor {1e3 * floor:.0f}: {gflop:.1f} GFLOP in matrix products |",
+        f"| the same, CPU-ms | {1e3 * median['gradients_cpu']:.0f} | |",
+        *(
+            f"| of {count} poses with gradients, CPU-ms per 1000 | {1e3 * each:.0f} | |"
+            for count, each in scaling.items()
+        ),
+    ]
+    record.write("bench_field", SEED, results, "\n".join(lines))
+
+
+def cpu(run: Callable[[], object]) -> float:
+    """CPU-seconds of the process."""
+    began = time.process_time()
+    run()
+    return time.process_time() - began
+
+
+def per_thousand(field: ConditionedField, poses: torch.Tensor, count: int) -> float:
+    """CPU-seconds of 1000 among so many poses."""
+    many = poses.repeat(-(-count // len(poses)), 1, 1)[:count]
+    rounds = ROUNDS if count < 10**5 else 1
+    return statistics.median(
+        cpu(lambda: field.cost_and_gradient(many)) * 1000 / count for _ in range(rounds)
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""What steps, samplers and temperature do to success, coverage and cost.
+
+    python -m experiments.field_sampling [--weights NAME|FILE] [--count N]
+
+On one made object of each family, of a seed that nothing was trained on, for the Franka hand. Of
+each, samples are drawn as the field gives them, without ranking or refusal, and put through
+physics; coverage is that of the antipodal candidates that hold, by as many samples.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+import numpy as np
+
+from datasets.household import FAMILIES, make
+from experiments import record
+from grasp.antipodal import candidates
+from grasp.conditioned import Sampling
+from grasp.field import GraspField
+from grasp.gripper import load_gripper
+from grasp.metrics import coverage
+from grasp.objects import Object
+from grasp.simulation import cores, processes, simulate
+from pcdiff.diffusion.samplers import DDIM, AnnealedLangevin, Multistep
+from pcdiff.randomness import seeded
+
+SEED = 9001
+CANDIDATES = 400
+SETTINGS = {
+    "as shipped": Sampling(),
+    "6 steps": Sampling(steps=6),
+    "24 steps": Sampling(steps=24),
+    "48 steps": Sampling(steps=48),
+    "DDIM": Sampling(sampler=DDIM()),
+    "DDIM, half of the noise": Sampling(sampler=DDIM(0.5)),
+    "Langevin, 3 moves a level": Sampling(
+        sampler=AnnealedLangevin(moves=3, step_ratio=0.5, predictor=Multistep())
+    ),
+    "temperature 1": Sampling(temperature=1.0),
+    "temperature 1, down to the least noise": Sampling(temperature=1.0, finest=0.02),
+    "temperature 0.6": Sampling(temperature=0.6),
+    "temperature 0.2": Sampling(temperature=0.2),
+}
+
+
+def main() -> None:
+    """Sample, simulate, print, keep."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", default="panda")
+    parser.add_argument("--count", type=int, default=100)
+    chosen = parser.parse_args()
+    field, hand = GraspField.from_pretrained(chosen.weights), load_gripper("panda")
+    tool = np.eye(4)
+    tool[:3, 3] = hand.tool_center_point
+    rows: dict[str, list[tuple[float, ...]]] = {name: [] for name in SETTINGS}
+    with processes(cores()) as pool:
+        for family in FAMILIES:
+            made = make(family, SEED)
+            obj = Object.from_mesh(made.vertices, made.faces, name=made.name, parts=made.parts)
+            physics: dict[str, Any] = {"mass": made.mass, "friction": made.friction, "pool": pool}
+            tried = candidates(obj, hand, CANDIDATES, np.random.default_rng(SEED)).poses
+            held = tried[simulate(obj, hand, tried, **physics).success]
+            of_object = field.condition(obj, hand)
+            for name, how in SETTINGS.items():
+                began = time.process_time()
+                poses = of_object.draw(chosen.count, seeded(SEED), how).double().numpy()
+                seconds = (time.process_time() - began) / chosen.count * 100
+                success = simulate(obj, hand, poses, **physics).success
+                covered = coverage(poses @ tool, held @ tool) if len(held) else np.nan
+                rows[name].append((success.mean(), covered, seconds))
+    means = {name: np.nanmean(each, axis=0) for name, each in rows.items()}
+    results = {
+        name: {"success": mean[0], "coverage": mean[1], "cpu_seconds_per_100": mean[2]}
+        for name, mean in means.items()
+    }
+    lines = [
+        f"{chosen.count} samples of each of {len(FAMILIES)} made objects (seed {SEED}), Franka.",
+        "",
+        f"| setting | success, % | coverage at {chosen.count}, % | CPU-s per 100 |",
+        "|---|---|---|---|",
+        *(
+            f"| {name} | {100 * mean[0]:.1f} | {100 * mean[1]:.1f} | {mean[2]:.2f} |"
+            for name, mean in means.items()
+        ),
+    ]
+    record.write("field_sampling", SEED, results, "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
