@@ -1,4 +1,51 @@
 """Grasps as poses on SE(3): the second head on the diffusion core of `pcdiff`.
 
-Importing this package imports nothing else, so that what needs no torch starts without it.
+    import grasp
+    field = grasp.GraspField.from_pretrained("panda")
+    grasps = field.condition(grasp.load_object("mug.obj")).sample(200, generator=g)
+
+`import grasp` is lazy: what needs no torch starts without it.
 """
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from grasp.conditioned import ConditionedField, Sampling
+    from grasp.field import GraspField
+    from grasp.formats import Grasps, read_grasps, write_grasps
+    from grasp.gripper import Gripper, load_gripper
+    from grasp.objects import Object, load_object
+
+__all__ = [
+    "ConditionedField",
+    "GraspField",
+    "Grasps",
+    "Gripper",
+    "Object",
+    "Sampling",
+    "load_gripper",
+    "load_object",
+    "read_grasps",
+    "write_grasps",
+]
+
+_HOMES = {
+    "ConditionedField": "grasp.conditioned",
+    "GraspField": "grasp.field",
+    "Grasps": "grasp.formats",
+    "Gripper": "grasp.gripper",
+    "Object": "grasp.objects",
+    "Sampling": "grasp.conditioned",
+    "load_gripper": "grasp.gripper",
+    "load_object": "grasp.objects",
+    "read_grasps": "grasp.formats",
+    "write_grasps": "grasp.formats",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        import importlib
+
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'grasp' has no attribute {name!r}")

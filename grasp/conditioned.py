@@ -61,7 +61,7 @@ class Sampling:
     steps: int = 12
     sampler: Sampler = field(default_factory=Multistep)
     temperature: float = 0.4
-    finest: float = 0.1
+    finest: float = 0.05
     success_weight: float = 0.0
     oversampling: float = 2.0
     least_probability: float = 0.2
