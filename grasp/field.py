@@ -200,7 +200,7 @@ class GraspField(nn.Module):
                 f"the field was trained on another description of the gripper {hand.name} than "
                 "this one: give yours another name, or train with it"
             )
-        rng = np.random.default_rng([seed, int(obj.sha256, 16)])
+        rng = np.random.default_rng(seed)  # whatever the object, so that moving it changes nothing
         surface = surface_of(obj, rng)
         points = obj.surface(POINTS if obj.is_mesh else min(POINTS, len(obj.vertices)), rng)[0]
         first = next(self.parameters())
