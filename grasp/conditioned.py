@@ -48,7 +48,6 @@ class Sampling:
             distribution, less its likelier part. The field is blurred by what it does not know, and
             grasps are at the edge of collision, so that its own distribution is too wide.
         finest: the last noise level, from which poses are denoised in one step.
-        success_weight: of −log of the probability of success, which is added to the energy.
         oversampling: samples drawn for each grasp that is asked for.
         least_probability: of success; less likely samples are not given as grasps.
         apart: metres and radians; of grasps that are as near as that to each other only the best is
@@ -62,13 +61,12 @@ class Sampling:
     sampler: Sampler = field(default_factory=Multistep)
     temperature: float = 0.4
     finest: float = 0.05
-    success_weight: float = 0.0
     oversampling: float = 2.0
     least_probability: float = 0.2
     apart: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("temperature", 0.01), ("oversampling", 1.0), ("success_weight", 0.0)):
+        for name, least in (("temperature", 0.01), ("oversampling", 1.0)):
             value = getattr(self, name)
             if not least <= value <= 100:
                 raise InputError(f"{name} must be {least:g} to 100, got {value}")
@@ -248,19 +246,12 @@ class ConditionedField:
         return select(self, samples, count, how, meets, scene)
 
     def _noise(self, x: Tensor, level: Level, how: Sampling, guidance: Cost | None) -> Tensor:
-        sigma = float(level.sigma[0])
-        noise = self.field.predict_noise(x, level, self.condition)
-        terms: list[Cost] = []
+        noise = self.field.predict_noise(x, level, self.condition) / how.temperature
+        if guidance is None:
+            return noise
         if isinstance(guidance, Constraint):
-            terms.append(guidance.blurred(sigma, self.field.space.length))
-        elif guidance is not None:
-            terms.append(guidance)
-        if how.success_weight:
-            terms.append(lambda at: how.success_weight * self.hold(at, sigma))
-        noise = noise / how.temperature
-        for term in terms:
-            noise = noise + self._slope(term, x, level)
-        return noise
+            guidance = guidance.blurred(float(level.sigma[0]), self.field.space.length)
+        return noise + self._slope(guidance, x, level)
 
     def _slope(self, cost: Cost, x: Tensor, level: Level) -> Tensor:
         """What a cost adds to the noise that the field predicts."""
@@ -277,10 +268,11 @@ class ConditionedField:
                 f"the noise level must be {schedule.sigma_min:g} to {schedule.sigma_max:g}, "
                 f"got {sigma}"
             )
-        about = _moved(poses, -self.centre).reshape(1, -1, 4, 4)
         surface, probes = self.condition
+        # Moved to the centre in the type of the poses: of float64 no digit is lost far away.
+        about = _moved(poses, -self.centre).reshape(1, -1, 4, 4).to(surface.points)
         number = network(about, about.new_full(about.shape[:2], sigma), probes, surface)
-        return number.reshape(poses.shape[:-2])
+        return number.reshape(poses.shape[:-2]).to(poses)
 
     def _in_file_frame(self, poses: Tensor) -> Tensor:
         return _moved(poses, self.centre)
