@@ -316,10 +316,8 @@ def sample(
     ] = None,
     picture: Annotated[Path | None, typer.Option(help="Write a PNG of object and grasps.")] = None,
     seed: Seed = 0,
-    device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda or cuda:N.")] = "cpu",
-    threads: Annotated[
-        int, typer.Option(min=0, max=4096, help="CPU threads; 0 lets torch choose.")
-    ] = 0,
+    device: console.Device = "cpu",
+    threads: console.Threads = 0,
     as_json: Json = False,
 ) -> None:
     """Sample grasps of an object, the likeliest to hold first.
@@ -434,10 +432,8 @@ def train(
         str | None, typer.Option(help="Begin from these weights: a name or a file.")
     ] = None,
     seed: Seed = 0,
-    device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda or cuda:N.")] = "cpu",
-    threads: Annotated[
-        int, typer.Option(min=0, max=4096, help="CPU threads; 0 lets torch choose.")
-    ] = 0,
+    device: console.Device = "cpu",
+    threads: console.Threads = 0,
     as_json: Json = False,
 ) -> None:
     """Train a grasp field.

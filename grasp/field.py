@@ -266,9 +266,8 @@ class GraspField(nn.Module):
         """What trains the probability of success: cross entropy, the mean over the batch.
 
         Half of the grasps are moved by noise of a random level, as a sampler's are on their way;
-        the label stays that of the grasp before. So the probability is right at any level, and its
-        gradient turns samples of grasps into samples of those that hold (Dhariwal & Nichol 2021,
-        "classifier guidance").
+        the label stays that of the grasp before, so that the probability is one of noisy grasps,
+        too, and can guide a sampler (Dhariwal & Nichol 2021, "classifier guidance").
 
         Args:
             tried: grasps of both outcomes, about the centre of each surface.

@@ -22,7 +22,6 @@ from grasp.gripper import load_gripper
 from grasp.metrics import wilson_interval
 from grasp.objects import load_object
 from grasp.simulation import PROTOCOL, cores, simulate
-from pcdiff import console
 
 
 @pytest.fixture
@@ -62,19 +61,6 @@ def three(bar, tmp_path):
     )
     write_grasps(path, grasps)
     return path
-
-
-@pytest.fixture
-def run(capsys):
-    """Runs the command in this process; its exit code, standard output and standard error."""
-
-    def command(*arguments):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            console.run(cli.app, [str(argument) for argument in arguments])
-        return SimpleNamespace(code=end.value.code, **capsys.readouterr()._asdict())
-
-    return command
 
 
 def results_of(done, command):

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,27 +13,13 @@ import torch
 from PIL import Image
 from trimesh.creation import box
 
-from grasp import cli
 from grasp.field import KIND, FieldConfig, GraspField
 from grasp.formats import Grasps, read_grasps, write_grasps
 from grasp.networks.energy import NetworkConfig
 from grasp.objects import load_object
-from pcdiff import checkpoint, console
+from pcdiff import checkpoint
 
 TINY = FieldConfig(energy=NetworkConfig(16, 1, 4), success=NetworkConfig(8, 1, 4))
-
-
-@pytest.fixture
-def run(capsys):
-    """Runs the command in this process; its exit code, standard output and standard error."""
-
-    def command(*arguments):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            console.run(cli.app, [str(argument) for argument in arguments])
-        return SimpleNamespace(code=end.value.code, **capsys.readouterr()._asdict())
-
-    return command
 
 
 @pytest.fixture
