@@ -13,12 +13,13 @@ from grasp.collision import closing_width, in_collision
 from grasp.costs import Constraint
 from grasp.formats import Grasps
 from grasp.metrics import thin
+from grasp.normals import directions
 
 if TYPE_CHECKING:
     from grasp.conditioned import ConditionedField, Sampling
     from grasp.scene import Scene
 
-_DIRECTIONS = 200  # along which an object is measured
+_DIRECTIONS = 400  # along which an object is measured
 
 
 @torch.no_grad()
@@ -99,7 +100,10 @@ def _reason(
             f"{least_probability:g}; draw more samples for more grasps"
         )
     free = int((meets & ~hits_object).sum())
-    narrowest = 1000 * min(_extents(field.points))
+    # The axes, too: what was drawn along them is narrowest there.
+    along = np.concatenate([np.eye(3), directions(_DIRECTIONS)])
+    extents = np.ptp(field.points @ along.T, axis=0)
+    narrowest = 1000 * extents.min()
     return (
         f"no grasp is likely to hold: of {samples} samples {likely} have a probability of success "
         f"of at least {least_probability:g} (the best {probability[meets].max():.2f}) and {free} "
@@ -107,13 +111,3 @@ def _reason(
         f"the object measures {narrowest:.0f} mm where it is narrowest, and {field.gripper.name} "
         f"opens {1000 * field.gripper.stroke:.0f} mm"
     )
-
-
-def _extents(points: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, " directions"]:
-    """Of a surface, along directions spread over the sphere, metres."""
-    golden = np.pi * (3 - 5**0.5)
-    z = (np.arange(_DIRECTIONS) + 0.5) / _DIRECTIONS  # a half sphere: opposite ones are the same
-    turn, radius = golden * np.arange(_DIRECTIONS), np.sqrt(1 - z**2)
-    directions = np.stack([radius * np.cos(turn), radius * np.sin(turn), z])
-    along: Float[np.ndarray, " directions"] = np.ptp(points @ directions, axis=0)
-    return along

@@ -108,7 +108,7 @@ def test_no_grasp_and_why():
     assert found.reason == (
         "no grasp is likely to hold: of 2 samples 0 have a probability of success of at least 0.2 "
         "(the best 0.10) and 0 keep the open hand free of the object, but none both; the object "
-        "measures 201 mm where it is narrowest, and panda opens 80 mm"
+        "measures 200 mm where it is narrowest, and panda opens 80 mm"
     )
 
 

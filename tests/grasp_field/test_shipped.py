@@ -146,4 +146,4 @@ def test_a_crate_that_no_hand_spans_is_refused_with_a_reason(shipped):
     obj = Object.from_mesh(np.array(crate.vertices), np.array(crate.faces))
     found = shipped.condition(obj).sample(20, seeded(0), Sampling())
     assert not len(found)
-    assert found.reason is not None and "251 mm where it is narrowest" in found.reason
+    assert found.reason is not None and "250 mm where it is narrowest" in found.reason
