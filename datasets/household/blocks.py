@@ -12,6 +12,7 @@ from datasets.household.shapes import (
     Polyhedron,
     arc,
     box,
+    convex_hull,
     ellipse,
     frustum,
     lathe,
@@ -191,6 +192,36 @@ def toy(draw: Draw) -> list[Polyhedron]:
         pieces.append(piece)
         centres.append(centre)
     return [moved([p], centre)[0] for p, centre in zip(pieces, centres, strict=True)]
+
+
+def figurine(draw: Draw) -> list[Polyhedron]:
+    """A free form of round limbs that branch: a figure of a beast, a hand, a twig, a plane.
+
+    Each limb is the convex hull of two balls, one of them on an earlier limb; some figures are
+    flat, and some have all but their trunk twice, left and right.
+    """
+    draw.material("wood", "plastic", "hollow plastic", "rubber", "ceramic")
+    (ball,) = lathe(arc(1.0, -math.pi / 2, math.pi / 2, 8), 16)
+    mirror = draw.choice("sides", "one", "two") == "two"
+    flat = np.diag([1.0, 1.0, draw.uniform("height", 0.4, 1.0)])
+    centres, radii = [np.zeros(3)], [draw.spread("trunk", 0.012, 0.035)]
+    solid: list[Polyhedron] = []
+    for index in range(1, 1 + draw.integer("limbs", 2, 7)):
+        on = draw.integer(f"on_{index}", 0, index - 1)
+        around = draw.uniform(f"around_{index}", -math.pi, math.pi)
+        up = draw.uniform(f"up_{index}", -1.0, 1.0)
+        across = math.sqrt(1 - up**2)
+        direction = np.array([across * math.cos(around), across * math.sin(around), up])
+        radii.append(draw.spread(f"radius_{index}", 0.005, 0.03))
+        centres.append(centres[on] + draw.spread(f"length_{index}", 0.02, 0.08) * direction)
+        # Turned by its own angle, so that the balls of two limbs do not share faces.
+        (turned,) = yawed([ball], float(index))
+        ends = [turned.vertices * radii[i] + centres[i] for i in (on, index)]
+        limb = convex_hull(np.concatenate(ends) @ flat)
+        if limb is None:
+            raise ValueError(f"limb {index} of a figurine is flat")
+        solid += [limb, *mapped([limb], np.diag([1.0, -1.0, 1.0]))] if mirror else [limb]
+    return _standing_or_lying(draw, solid)
 
 
 def car(draw: Draw) -> list[Polyhedron]:

@@ -30,6 +30,7 @@ FAMILIES: dict[str, Family] = {
     "car": blocks.car,
     "crate": blocks.crate,
     "dumbbell": blocks.dumbbell,
+    "figurine": blocks.figurine,
     "fruit": vessels.fruit,
     "glass": vessels.glass,
     "hammer": tools.hammer,
