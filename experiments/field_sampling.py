@@ -29,20 +29,24 @@ from pcdiff.randomness import seeded
 
 SEED = 9001
 CANDIDATES = 400
+REFERENCE = AnnealedLangevin(moves=3, step_ratio=0.5, predictor=Multistep())
 SETTINGS = {
     "as shipped": Sampling(),
-    "6 steps": Sampling(steps=6),
+    "3 steps": Sampling(steps=3),
+    "12 steps": Sampling(steps=12),
     "24 steps": Sampling(steps=24),
-    "48 steps": Sampling(steps=48),
     "DDIM": Sampling(sampler=DDIM()),
     "DDIM, half of the noise": Sampling(sampler=DDIM(0.5)),
-    "Langevin, 3 moves a level": Sampling(
-        sampler=AnnealedLangevin(moves=3, step_ratio=0.5, predictor=Multistep())
-    ),
+    "Langevin, 3 moves a level": Sampling(sampler=REFERENCE),
+    "begin at 0.1": Sampling(begin=0.1),
+    "begin at 0.5": Sampling(begin=0.5),
+    "from noise": Sampling(begin=None),
+    "from noise, 12 steps": Sampling(begin=None, steps=12),
+    "from noise, 48 steps": Sampling(begin=None, steps=48),
+    "from noise, Langevin, 48 levels": Sampling(begin=None, steps=48, sampler=REFERENCE),
     "temperature 1": Sampling(temperature=1.0),
-    "temperature 1, down to the least noise": Sampling(temperature=1.0, finest=0.02),
-    "temperature 0.6": Sampling(temperature=0.6),
-    "temperature 0.2": Sampling(temperature=0.2),
+    "temperature 0.3": Sampling(temperature=0.3),
+    "down to the least noise": Sampling(finest=0.02),
 }
 
 

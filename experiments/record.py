@@ -24,7 +24,9 @@ def write(name: str, seed: int, results: dict[str, Any], table: str) -> None:
         table: the same for a person, in Markdown.
     """
     record = {
-        "command": " ".join(["python -m", f"experiments.{name}", *map(_outside, sys.argv[1:])]),
+        "command": " ".join(
+            ["python -m", f"experiments.{Path(sys.argv[0]).stem}", *map(_outside, sys.argv[1:])]
+        ),
         "commit": _commit(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": _machine(),

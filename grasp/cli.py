@@ -297,6 +297,9 @@ def sample(
     sampler: Annotated[
         Literal["multistep", "ddim", "langevin"], typer.Option(help="Langevin is the reference.")
     ] = "multistep",
+    from_noise: Annotated[
+        bool, typer.Option("--from-noise", help="Begin with pure noise, not at the surface.")
+    ] = False,
     temperature: Annotated[
         float | None, typer.Option(help="1: the field's own distribution; less: its likelier part.")
     ] = None,
@@ -349,9 +352,10 @@ def sample(
         "least_probability": least_probability,
         "apart": (TRANSLATION, ROTATION) if thin else None,
     }
-    how = Sampling(
-        sampler=_sampler(sampler), **{name: v for name, v in given.items() if v is not None}
-    )
+    given = {name: value for name, value in given.items() if value is not None}
+    if from_noise:
+        given["begin"] = None
+    how = Sampling(sampler=_sampler(sampler), **given)
     guidance = _constraint(region, approach, hand)
     surroundings = None if scene is None else load_scene(scene)
     loaded = load_object(
@@ -444,7 +448,7 @@ def train(
     """
     from grasp.field import DEFAULT, PAPER, FieldConfig, GraspField
     from grasp.field_objective import NETWORKS, FieldObjective
-    from grasp.items import DISTANCES, count_objects, grippers_in, read_items, split
+    from grasp.items import DISTANCES, FEWEST, count_objects, grippers_in, read_items, split
     from grasp.prepared import Recipe
     from grasp.simulation import cores, processes
     from pcdiff import distributed
@@ -474,6 +478,10 @@ def train(
             raise InputError(
                 f"--validate-one-in {validate_one_in} leaves {len(training)} labelled objects to "
                 f"train on and {len(validation)} to validate on, expected some of each"
+            )
+        if networks != "success" and not any(item.has_grasps for item in training):
+            raise InputError(
+                f"no object to train on has {FEWEST} grasps that hold, from which the energy learns"
             )
         fresh = initialize_from is None
         if architecture is not None and not fresh:

@@ -23,18 +23,19 @@ from grasp.field import Condition, GraspField, value_and_gradient
 from grasp.formats import Grasps
 from grasp.gripper import Gripper
 from grasp.objects import Object
+from grasp.parts import in_parts
+from grasp.proposals import propose
 from grasp.selection import select
 from pcdiff.diffusion.parametrization import noise_from_score
+from pcdiff.diffusion.process import perturb
 from pcdiff.diffusion.samplers import Multistep, Sampler, State, sample
 from pcdiff.diffusion.schedules import Level, karras_levels
 from pcdiff.errors import InputError
+from pcdiff.manifolds.se3 import SE3
 from pcdiff.randomness import Generator
 
 if TYPE_CHECKING:
     from grasp.scene import Scene
-
-AT_ONCE = 128
-"""Poses that go through the network together: what it computes of them fits a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,16 @@ class Sampling:
     Attributes:
         steps: of the sampler.
         sampler: how to step from one noise level to the next.
+        begin: the noise level to begin at, from blurred proposals (see `grasp.proposals`); None to
+            begin with pure noise at the greatest level that the field was trained at.
         temperature: T, that the energy is divided by while sampling: 1 gives the field's own
             distribution, less its likelier part. The field is blurred by what it does not know, and
             grasps are at the edge of collision, so that its own distribution is too wide.
         finest: the last noise level, from which poses are denoised in one step.
         oversampling: samples drawn for each grasp that is asked for.
         least_probability: of success; less likely samples are not given as grasps.
+        likely: a probability of success; where more samples than grasps that are asked for are as
+            likely as that, those are given that are far from each other.
         apart: metres and radians; of grasps that are as near as that to each other only the best is
             given (see `grasp.metrics.thin`).
 
@@ -57,12 +62,14 @@ class Sampling:
         InputError: a number is out of its range.
     """
 
-    steps: int = 12
+    steps: int = 6
     sampler: Sampler = field(default_factory=Multistep)
-    temperature: float = 0.4
+    begin: float | None = 0.25
+    temperature: float = 0.6
     finest: float = 0.05
-    oversampling: float = 2.0
+    oversampling: float = 2.5
     least_probability: float = 0.2
+    likely: float = 0.6
     apart: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
@@ -70,10 +77,10 @@ class Sampling:
             value = getattr(self, name)
             if not least <= value <= 100:
                 raise InputError(f"{name} must be {least:g} to 100, got {value}")
-        if not 0 <= self.least_probability <= 1:
-            raise InputError(
-                f"the least probability of success must be 0 to 1, got {self.least_probability}"
-            )
+        for name in ("least_probability", "likely"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise InputError(f"{name} must be a probability of success, 0 to 1, got {value}")
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -123,40 +130,30 @@ class ConditionedField:
     ) -> tuple[Float[Tensor, " grasps"], Float[Tensor, "grasps 6"]]:
         """The energies and d/dv E(retract(H, v)) at v = 0, per metre and radian, in the body frame.
 
-        Some poses at a time, so that time and memory grow with their number and no more.
+        Time and memory grow with the number of poses and no more; see `grasp.parts`.
 
         Args:
             poses: `T_object_grasp`.
             noise_level: as for `cost`.
         """
-        each = [
-            value_and_gradient(lambda at: self.cost(at, noise_level), self.field.space, part)
-            for part in poses.split(AT_ONCE)
-        ]
-        values, gradients = zip(*each, strict=True)
-        return torch.cat(values), torch.cat(gradients)
+        value, gradient = in_parts(
+            lambda part: value_and_gradient(
+                lambda at: self.cost(at, noise_level), self.field.space, part
+            ),
+            poses,
+        )
+        return value, gradient
 
-    def success_probability(
-        self, poses: Float[Tensor, "*batch 4 4"], noise_level: float | None = None
-    ) -> Float[Tensor, "*batch"]:
+    def success_probability(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch"]:
         """How probable it is that a grasp holds.
 
         Args:
             poses: `T_object_grasp`.
-            noise_level: σ of the noise by which the grasps were moved; without, they were not.
         """
-        return self._ask(self.field.success, poses, noise_level).sigmoid()
-
-    def hold(
-        self, poses: Float[Tensor, "*batch 4 4"], noise_level: float | None = None
-    ) -> Float[Tensor, "*batch"]:
-        """−log of the probability that a grasp holds, a cost.
-
-        Args:
-            poses: `T_object_grasp`.
-            noise_level: as for `success_probability`.
-        """
-        return torch.nn.functional.softplus(-self._ask(self.field.success, poses, noise_level))
+        (logits,) = in_parts(
+            lambda part: (self._ask(self.field.success, part, None),), poses.reshape(-1, 4, 4)
+        )
+        return logits.sigmoid().reshape(poses.shape[:-2])
 
     @torch.no_grad()
     def trajectory(
@@ -182,21 +179,28 @@ class ConditionedField:
         if count < 1:
             raise InputError(f"grasps to sample: expected at least 1, got {count}")
         schedule, space = self.field.schedule, self.field.space
-        if not schedule.sigma_min <= how.finest < schedule.sigma_max:
+        begin = schedule.sigma_max if how.begin is None else how.begin
+        if not schedule.sigma_min <= how.finest < begin <= schedule.sigma_max:
             raise InputError(
-                f"the finest noise level must be {schedule.sigma_min:g} to below "
-                f"{schedule.sigma_max:g}, got {how.finest}"
+                f"sampling must begin at a noise level of at most {schedule.sigma_max:g} and end "
+                f"at a finer one of at least {schedule.sigma_min:g}, got {begin:g} and "
+                f"{how.finest:g}"
             )
-        levels = karras_levels(schedule, how.steps, schedule.sigma_max, how.finest)
-        x = space.random(
-            (count, 4, 4), schedule.sigma_max, generator, centre=torch.zeros_like(self.centre)
-        )
+        levels = karras_levels(schedule, how.steps, begin, how.finest)
+        if how.begin is None:
+            middle = torch.zeros_like(self.centre)
+            x = space.random((count, 4, 4), begin, generator, centre=middle)
+        else:
+            cost = None if guidance is None else self._about_centre(_at(guidance, begin, space))
+            guesses = propose(self.condition.surface, self.gripper, count, generator, cost)
+            first = Level(*(each[0] for each in levels)).over_batch(guesses, space.point_ndim)
+            x = perturb(space, guesses, first, generator)
 
         def predict(x: Tensor, level: Level, _: Condition) -> Tensor:
-            parts = zip(*(each.split(AT_ONCE) for each in (x, *level)), strict=True)
-            return torch.cat(
-                [self._noise(part, Level(*rest), how, guidance) for part, *rest in parts]
+            (noise,) = in_parts(
+                lambda part, *rest: (self._noise(part, Level(*rest), how, guidance),), x, *level
             )
+            return noise
 
         yield from sample(how.sampler, predict, space, x, levels, self.condition, generator)
 
@@ -222,8 +226,9 @@ class ConditionedField:
     ) -> Grasps:
         """Grasps, the likeliest to hold first; those in collision with a scene last.
 
-        Of `oversampling` times as many samples those are given that are likeliest to hold, and meet
-        the constraint that guided them, if it is one of `grasp.costs`.
+        Of `oversampling` times as many samples those are given that are likely to hold, and meet
+        the constraint that guided them, if it is one of `grasp.costs`: far from each other where
+        enough are likely, otherwise the likeliest.
 
         Args:
             count: how many grasps at most.
@@ -249,14 +254,12 @@ class ConditionedField:
         noise = self.field.predict_noise(x, level, self.condition) / how.temperature
         if guidance is None:
             return noise
-        if isinstance(guidance, Constraint):
-            guidance = guidance.blurred(float(level.sigma[0]), self.field.space.length)
-        return noise + self._slope(guidance, x, level)
+        return noise + self._slope(_at(guidance, float(level.sigma[0]), self.field.space), x, level)
 
     def _slope(self, cost: Cost, x: Tensor, level: Level) -> Tensor:
         """What a cost adds to the noise that the field predicts."""
         space = self.field.space
-        _, gradient = value_and_gradient(lambda at: cost(self._in_file_frame(at)), space, x)
+        _, gradient = value_and_gradient(self._about_centre(cost), space, x)
         return noise_from_score(space, -gradient, level)
 
     def _ask(self, network: torch.nn.Module, poses: Tensor, noise_level: float | None) -> Tensor:
@@ -274,8 +277,17 @@ class ConditionedField:
         number = network(about, about.new_full(about.shape[:2], sigma), probes, surface)
         return number.reshape(poses.shape[:-2]).to(poses)
 
+    def _about_centre(self, cost: Cost) -> Cost:
+        """A cost of poses about the centre, from one of poses in the frame of the object's file."""
+        return lambda poses: cost(self._in_file_frame(poses))
+
     def _in_file_frame(self, poses: Tensor) -> Tensor:
         return _moved(poses, self.centre)
+
+
+def _at(cost: Cost, sigma: float, space: SE3) -> Cost:
+    """A cost as it is at a noise level."""
+    return cost.blurred(sigma, space.length) if isinstance(cost, Constraint) else cost
 
 
 def _moved(poses: Tensor, by: Tensor) -> Tensor:

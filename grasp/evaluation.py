@@ -300,6 +300,9 @@ class Report:
             "objects_with_emd": self.matched,
             **overall,
             "calibration_error": None if told is None else told.error,
+            "reliability": None
+            if told is None
+            else {name: bins.tolist() for name, bins in vars(told).items()},
             "refused_that_fit": self.refusals()[0],
             "refused_that_do_not_fit": self.refusals()[1],
             "curve": self.curve(),

@@ -36,7 +36,7 @@ from pcdiff.diffusion.schedules import GeometricVarianceExploding, Level
 from pcdiff.errors import InputError
 from pcdiff.manifolds.base import Manifold
 from pcdiff.manifolds.se3 import SE3
-from pcdiff.randomness import Generator, initial_weights, uniform
+from pcdiff.randomness import Generator, initial_weights
 
 if TYPE_CHECKING:
     from grasp.conditioned import ConditionedField
@@ -235,14 +235,16 @@ class GraspField(nn.Module):
         others: Float[Tensor, "objects others 4 4"],
         condition: Condition,
         generator: Generator,
+        weights: Float[Tensor, " objects"],
     ) -> Tensor:
-        """What trains the energy: denoising score matching, the mean over the batch.
+        """What trains the energy: denoising score matching, the mean over objects.
 
         Args:
             held: grasps that hold, about the centre of each surface.
             others: more of them; see `pcdiff.diffusion.losses.denoising_loss`.
             condition: of the objects.
             generator: one generator, or one an object.
+            weights: of the objects in the mean, 0 or 1.
         """
         grasps = held.shape[1]
         loss, _ = denoising_loss(
@@ -254,36 +256,24 @@ class GraspField(nn.Module):
             condition,
             others.repeat_interleave(grasps, 0),
         )
-        return loss.mean()
+        each = loss.unflatten(0, (-1, grasps)).mean(1)
+        return (each * weights).sum() / weights.sum().clamp(min=1)
 
     def success_loss(
         self,
         tried: Float[Tensor, "objects grasps 4 4"],
         success: Float[Tensor, "objects grasps"],
         condition: Condition,
-        generator: Generator,
     ) -> Tensor:
         """What trains the probability of success: cross entropy, the mean over the batch.
-
-        Half of the grasps are moved by noise of a random level, as a sampler's are on their way;
-        the label stays that of the grasp before, so that the probability is one of noisy grasps,
-        too, and can guide a sampler (Dhariwal & Nichol 2021, "classifier guidance").
 
         Args:
             tried: grasps of both outcomes, about the centre of each surface.
             success: 1 for each that holds, else 0.
             condition: of the objects.
-            generator: one generator, or one an object.
         """
-        flat, schedule = tried.flatten(0, 1), self.schedule
-        generator = _each(generator, tried.shape[1])
-        times = schedule.random_times(len(flat), generator)
-        still = uniform((len(flat),), generator) < 0.5
-        level = Level(*(each.to(flat) for each in schedule(times)))
-        moved = perturb(self.space, flat, level, generator)
-        poses = torch.where(still[:, None, None], flat, moved).view_as(tried)
-        sigma = torch.where(still, schedule.sigma_min, level.sigma).view_as(success)
-        logits = self.success(poses, sigma, condition.probes, condition.surface)
+        sigma = torch.full_like(success, self.schedule.sigma_min)
+        logits = self.success(tried, sigma, condition.probes, condition.surface)
         return nn.functional.binary_cross_entropy_with_logits(logits, success)
 
     def distance_loss(

@@ -82,8 +82,9 @@ class FieldObjective:
         Args:
             seed: of what is drawn.
         """
-        order = torch.randperm(self.size, generator=seeded(seed))[:_EXAMPLES].tolist()
-        items = [self.train[place] for place in order]
+        some = [item for item in self.train if item.has_grasps]
+        order = torch.randperm(len(some), generator=seeded(seed))[:_EXAMPLES].tolist()
+        items = [some[place] for place in order]
         drawn = [_held(item, self.grasps, seeded(seed, place)) for place, item in enumerate(items)]
         surfaces = [item.surfaces[place % len(item.surfaces)] for place, item in enumerate(items)]
         about = [_about(held, surface) for held, surface in zip(drawn, surfaces, strict=True)]
@@ -125,7 +126,11 @@ class FieldObjective:
             others = held[:, self.grasps :]
             others = torch.cat([others, others @ _TURN.to(device)], dim=1)
             parts["denoising"] = field.denoising_loss(
-                held[:, : self.grasps], others, condition, generators
+                held[:, : self.grasps],
+                others,
+                condition,
+                generators,
+                torch.tensor([float(item.has_grasps) for item in items], device=device),
             )
             if field.config.architecture == PAPER:
                 known = [
@@ -146,14 +151,14 @@ class FieldObjective:
             poses = [_about(each.poses, s) for each, s in zip(tried, surfaces, strict=True)]
             success = torch.stack([each.success.float() for each in tried])
             parts["cross_entropy"] = field.success_loss(
-                torch.stack(poses).to(device), success.to(device), condition, generators
+                torch.stack(poses).to(device), success.to(device), condition
             )
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
 
 def _held(item: Item, count: int, generator: torch.Generator) -> Tensor:
-    """Grasps that hold, each turned by π or not."""
-    held = item.held
+    """Grasps that hold, each turned by π or not; any, of an object without enough of them."""
+    held = item.held if item.has_grasps else item.candidates.poses
     return _turned(held[torch.randint(len(held), (count,), generator=generator)], generator)
 
 

@@ -74,6 +74,11 @@ class Item:
         """The candidates that hold."""
         return self.candidates.poses[self.candidates.success]
 
+    @property
+    def has_grasps(self) -> bool:
+        """Whether enough candidates hold to teach where grasps are, and not only where not."""
+        return len(self.held) >= FEWEST
+
 
 def split(items: Sequence[Item], one_in: int) -> tuple[list[Item], list[Item]]:
     """Items to train on and items to validate on, by object: one object in so many.
@@ -140,7 +145,7 @@ def read_items(
         InputError: a file cannot be read or is not of labels.
     """
     labels = [(hand, path, _labels(path)) for hand in grippers for path in _files(folder, hand)]
-    labels = [each for each in labels if _teaches(each[2])]
+    labels = [each for each in labels if len(each[2])]
     sources = {
         source.sha256: source
         for _, _, grasps in labels
@@ -181,10 +186,6 @@ def _labels(path: Path) -> Grasps:
     if grasps.success is None or grasps.object_file is None or grasps.object_sha256 is None:
         raise InputError(f"{path} has no labels or does not name its object")
     return grasps
-
-
-def _teaches(grasps: Grasps) -> bool:
-    return grasps.success is not None and int(grasps.success.sum()) >= FEWEST
 
 
 def _tried(several: Sequence[Grasps]) -> Tried:

@@ -440,6 +440,49 @@ def thin(
     return np.array(kept, np.int64)
 
 
+def spread(
+    poses: Float[np.ndarray, "grasps 4 4"],
+    count: int,
+    translation: float = TRANSLATION,
+    rotation: float = ROTATION,
+) -> Int[np.ndarray, " chosen"]:
+    """The places of so many grasps that are far from each other: farthest point sampling.
+
+    The distance is sqrt((Δt/translation)² + (Δθ/rotation)²) for small Δθ, for the smaller Δθ of the
+    two turns of the jaw: it is that between (t, z/√2, x ⊗ x/2, y ⊗ y/2) for the axes of the hand,
+    which are the same for both turns.
+
+    Args:
+        poses: the first of them is chosen first.
+        count: how many; all, if there are not more.
+        translation: metres.
+        rotation: radians.
+
+    Returns:
+        Places in the order in which they were chosen.
+
+    Raises:
+        InputError: a distance is not positive or not finite, or a pose is not finite.
+    """
+    import torch
+
+    from pcdiff.metrics.chamfer import sample_farthest_points
+
+    _check_thresholds(translation, rotation)
+    if not translation or not rotation:
+        raise InputError(f"distances must be positive, got {translation} and {rotation}")
+    _check_finite("poses", poses)
+    if len(poses) <= count:
+        return np.arange(len(poses))
+    x, y, z = poses[:, :3, :3].transpose(2, 0, 1)
+    squares = [(axis[:, :, None] * axis[:, None]).reshape(-1, 9) / 2 for axis in (x, y)]
+    turns = np.hstack([z / math.sqrt(2), *squares]) / rotation
+    places = np.hstack([poses[:, :3, 3] / translation, turns])
+    chosen: Int[np.ndarray, " chosen"]
+    chosen = sample_farthest_points(torch.from_numpy(places)[None], K=count)[1][0].numpy()
+    return chosen
+
+
 # --- Probabilities --------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from grasp.collision import closing_width, in_collision
 from grasp.costs import Constraint
 from grasp.formats import Grasps
-from grasp.metrics import thin
+from grasp.metrics import spread, thin
 from grasp.normals import directions
 
 if TYPE_CHECKING:
@@ -51,18 +51,23 @@ def select(
     if scene is not None:
         hits_scene = scene.in_collision(poses, field.gripper)
     given = meets & (probability >= how.least_probability)
-    likely = int(given.sum())
+    enough = int(given.sum())
     if not (given & ~hits_object).any():
         given[:] = False  # whatever the network thinks of them
-    order = np.lexsort([-probability, hits_object | hits_scene])
+    collides = hits_object | hits_scene
+    order = np.lexsort([-probability, collides])
     order = order[given[order]]
     if how.apart is not None:
         order = order[thin(poses[order], *how.apart)]
+    # Of more likely ones than are asked for, not the likeliest, which are much alike.
+    likely = order[(probability >= how.likely)[order] & ~collides[order]]
+    if len(likely) > count:
+        order = likely[np.sort(spread(poses[likely], count))]
     order = order[:count]
     reason = None
     if len(order) < count:
         reason = _reason(
-            field, probability, meets, hits_object, likely, len(order) > 0, how.least_probability
+            field, probability, meets, hits_object, enough, len(order) > 0, how.least_probability
         )
     chosen = samples[torch.from_numpy(order)]
     energy = field.cost(chosen).double().numpy() if len(chosen) else np.zeros(0)
@@ -75,7 +80,7 @@ def select(
         energy=energy,
         success_probability=probability[order],
         width=closing_width(poses[order], field.gripper, field.points),
-        in_collision=(hits_object | hits_scene)[order],
+        in_collision=collides[order],
         tool_center_point=field.gripper.tool_center_point,
         reason=reason,
     )
@@ -86,7 +91,7 @@ def _reason(
     probability: np.ndarray,
     meets: np.ndarray,
     hits_object: np.ndarray,
-    likely: int,
+    enough: int,
     some: bool,
     least_probability: float,
 ) -> str:
@@ -96,7 +101,7 @@ def _reason(
         return f"none of {samples} samples meets the constraint that guided them"
     if some:
         return (
-            f"{likely} of {samples} samples have a probability of success of at least "
+            f"{enough} of {samples} samples have a probability of success of at least "
             f"{least_probability:g}; draw more samples for more grasps"
         )
     free = int((meets & ~hits_object).sum())
@@ -105,7 +110,7 @@ def _reason(
     extents = np.ptp(field.points @ along.T, axis=0)
     narrowest = 1000 * extents.min()
     return (
-        f"no grasp is likely to hold: of {samples} samples {likely} have a probability of success "
+        f"no grasp is likely to hold: of {samples} samples {enough} have a probability of success "
         f"of at least {least_probability:g} (the best {probability[meets].max():.2f}) and {free} "
         "keep the open hand free of the object, but none both; "
         f"the object measures {narrowest:.0f} mm where it is narrowest, and {field.gripper.name} "

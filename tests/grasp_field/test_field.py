@@ -109,7 +109,6 @@ def test_a_batch_of_any_shape_is_asked(of_bar):
     flat = of_bar.cost(at)
     torch.testing.assert_close(of_bar.cost(at.view(2, 3, 4, 4)), flat.view(2, 3))
     assert of_bar.success_probability(at[0]).shape == ()
-    torch.testing.assert_close(of_bar.hold(at), -of_bar.success_probability(at).log())
 
 
 def test_noise_levels_that_were_not_trained_are_refused(of_bar):
@@ -128,14 +127,15 @@ def test_samples_are_a_function_of_their_generators(of_bar):
         of_bar.draw(0, seeded(0))
 
 
-def test_guidance_pulls_where_its_cost_is_low(of_bar):
+@pytest.mark.parametrize("begin", [None, 0.5])
+def test_guidance_pulls_where_its_cost_is_low(of_bar, begin):
     """A spring of 15 cm to a place draws the poses there, whatever the untrained field says."""
     place = torch.tensor([1.1, 0.05, -0.4])
 
     def spring(at):
         return ((at[..., :3, 3] - place) ** 2).sum(-1) / (2 * 0.15**2)
 
-    how = Sampling(steps=30, temperature=1.0, finest=0.02)
+    how = Sampling(steps=30, begin=begin, temperature=1.0, finest=0.02)
     free = of_bar.draw(20, seeded(0), how)
     pulled = of_bar.draw(20, seeded(0), how, spring)
     assert (pulled[:, :3, 3] - place).norm(dim=1).mean() < (free[:, :3, 3] - place).norm(
@@ -268,6 +268,23 @@ def test_training_lowers_both_losses(items):
         after = objective.validation_loss(model.eval(), seeded(9))
     assert after["denoising"] < 0.9 * before["denoising"]
     assert after["cross_entropy"] < 0.8 * before["cross_entropy"]
+
+
+def test_an_object_that_nothing_holds_teaches_success_alone(items):
+    """It counts in the cross entropy, and the denoising loss is that of the other object."""
+    nothing = Tried(items[1].candidates.poses, torch.zeros(40, dtype=torch.bool))
+    both = [items[0], dataclasses.replace(items[1], candidates=nothing)]
+    model = GraspField.initialized(CONFIG, 0)
+
+    def losses(*chosen):
+        objective = FieldObjective(model, both, both, grasps=8)
+        return objective.loss(model, list(chosen), [seeded(0, place) for place in chosen])
+
+    alone, together = losses(0), losses(0, 1)
+    torch.testing.assert_close(together["denoising"], alone["denoising"])
+    assert losses(1)["denoising"] == 0
+    mean = (alone["cross_entropy"] + losses(1)["cross_entropy"]) / 2
+    torch.testing.assert_close(together["cross_entropy"], mean)
 
 
 @pytest.mark.parametrize("name", ["energy", "success"])

@@ -59,6 +59,16 @@ def test_the_likeliest_come_first_and_the_unlikely_do_not_come(bar):
     assert len(select(bar, samples(0.0, 0.02, 0.01), 2, Sampling())) == 2
 
 
+def test_of_more_likely_ones_than_asked_for_those_far_apart_come(bar):
+    """The best, the farthest from it, then the middle; the near ones of each stay."""
+    found = select(bar, samples(-0.018, 0.0, -0.02, 0.018, 0.02, 0.001), 3, Sampling(likely=0.3))
+    np.testing.assert_allclose(found.poses[:, 0, 3], [0.02, 0.0, -0.02], atol=2e-3)
+    assert found.reason is None
+    # Of those that are not likely, the likeliest.
+    found = select(bar, samples(-0.018, 0.0, -0.02, 0.018, 0.02, 0.001), 3, Sampling(likely=0.9))
+    np.testing.assert_allclose(found.poses[:, 0, 3], [0.02, 0.018, 0.001], atol=1e-6)
+
+
 def test_collisions_and_widths_are_those_of_the_hand_at_the_bar(bar):
     # 3 cm wide, so that the fingers at 4 cm hit it from an offset of 2.5 cm on.
     found = select(bar, samples(0.03, 0.0), 2, Sampling())
@@ -117,7 +127,8 @@ def test_no_grasp_and_why():
     [
         ({"temperature": 0.0}, "temperature must be 0.01 to 100, got 0.0"),
         ({"oversampling": 0.5}, "oversampling must be 1 to 100, got 0.5"),
-        ({"least_probability": 1.5}, "probability of success must be 0 to 1, got 1.5"),
+        ({"least_probability": 1.5}, "least_probability must be a probability .* got 1.5"),
+        ({"likely": -0.1}, "likely must be a probability of success, 0 to 1, got -0.1"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(given, sentence):

@@ -347,6 +347,26 @@ def test_coverage_of_itself_of_half_and_of_nothing(rng):
         metrics.coverage(positives, positives[:0])
 
 
+def test_spread_grasps_are_those_of_a_slow_reference(rng):
+    """Near the identity its distances are those of t/cm and of the turn's vector over 15°."""
+    count, small = 30, 1e-3
+    steps = small * rng.normal(size=(count, 6))
+    poses = np.tile(np.eye(4), (count, 1, 1))
+    poses[:, :3, 3] = steps[:, :3]
+    poses[:, :3, :3] = Rotation.from_rotvec(steps[:, 3:]).as_matrix()
+    turned = poses.copy()
+    turned[::2] = turned[::2] @ np.diag([-1.0, -1.0, 1.0, 1.0])
+    scaled = steps / np.repeat([0.01, math.radians(15)], 3)
+    apart = np.linalg.norm(scaled[:, None] - scaled, axis=-1)
+    chosen = [0]
+    while len(chosen) < 8:
+        chosen.append(int(apart[chosen].min(axis=0).argmax()))
+    assert metrics.spread(turned, 8).tolist() == chosen
+    assert metrics.spread(turned[:5], 8).tolist() == [0, 1, 2, 3, 4]
+    with pytest.raises(InputError, match=r"distances must be positive, got 0.0 and"):
+        metrics.spread(turned, 8, translation=0.0)
+
+
 def test_perfect_source_has_area_one_and_a_wrong_one_none(rng):
     positives = random_poses(20, rng, spread=1.0)
     perfect = metrics.precision_coverage_curve(positives, np.ones(20, bool), positives)

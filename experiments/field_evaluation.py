@@ -1,0 +1,94 @@
+"""What the field's grasps are worth in physics, and whether its probabilities are true.
+
+    python -m experiments.field_evaluation scanned|view|robotiq_2f_85|vessels [--weights NAME|FILE]
+        [--meshes FOLDER] [--labels FOLDER]
+
+Runs `grasp evaluate` on objects that nothing was trained on and draws the reliability diagram:
+
+- scanned: the folder's household meshes (see `experiments.baseline`), the Franka hand, 1000 grasps
+  of each and 2000 candidates, with `--labels` kept in that folder;
+- view: 60 grasps of each from one noisy depth image;
+- robotiq_2f_85: 60 grasps of each for another gripper, by the same weights;
+- vessels: 60 grasps of each of 50 made mugs and bowls of an unseen seed.
+
+Where fewer candidates are made than define what fits (2000), it is told by those.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from datasets.household import make_set, write_set
+from experiments import record
+from experiments.baseline import DEVELOPMENT_DATA, household_meshes
+
+SEED, VESSELS, VESSELS_SEED = 0, 50, 777
+FEW = ["--samples", "60", "--candidates", "300"]
+OPTIONS = {
+    "scanned": [],
+    "view": ["--view", "--samples", "60"],
+    "robotiq_2f_85": ["--gripper", "robotiq_2f_85", *FEW],
+    "vessels": FEW,
+}
+
+
+def main() -> None:
+    """Evaluate, draw, keep."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("which", choices=OPTIONS)
+    parser.add_argument("--weights", default="panda")
+    parser.add_argument("--meshes", type=Path, default=DEVELOPMENT_DATA)
+    parser.add_argument("--labels", type=Path)
+    chosen = parser.parse_args()
+    options = ["--weights", chosen.weights, "--seed", str(SEED), *OPTIONS[chosen.which]]
+    if chosen.labels is not None:
+        options += ["--labels", str(chosen.labels)]
+    with objects(chosen.which, chosen.meshes) as files:
+        if not files:
+            print(f"skipped: there is no {chosen.meshes}; name a folder of .stl meshes")
+            return
+        evaluation = record.answer("grasp", "evaluate", *map(str, files), *options)
+    results = {"cpu_seconds": evaluation["cpu_seconds"], **evaluation["results"]}
+    name = f"field_evaluation_{chosen.which}"
+    draw(results["reliability"], record.RESULTS / f"{name}.png")
+    record.write(name, SEED, results, results.pop("table"))
+
+
+@contextmanager
+def objects(which: str, meshes: Path) -> Iterator[list[Path]]:
+    """The meshes to evaluate on; none if they are not there."""
+    if which != "vessels":
+        yield household_meshes(meshes) if meshes.is_dir() else []
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        made = make_set(VESSELS, VESSELS_SEED, ["mug", "bowl"])
+        entries = write_set(Path(folder), made, {"maker": "datasets.household"}, "MIT")
+        yield [Path(folder) / entry.file for entry in entries]
+
+
+def draw(reliability: dict[str, list[float]], path: Path) -> None:
+    """The diagram: how often grasps of a predicted probability hold; areas are their numbers."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 4.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+    most = max(reliability["count"])
+    sizes = [max(4.0, 400 * count / most) for count in reliability["count"]]
+    axes.scatter(reliability["predicted"], reliability["happened"], s=sizes, alpha=0.7)
+    axes.plot(reliability["predicted"], reliability["happened"], linewidth=1)
+    axes.set(
+        xlim=(0, 1), ylim=(0, 1.02), xlabel="predicted probability", ylabel="share that holds",
+        aspect="equal",
+    )  # fmt: skip
+    figure.savefig(path, dpi=150)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""A function of many poses, asked of some poses at a time, so that each part fits a cache.
+
+Parts also keep several cores busy better than the operations inside one do: these are so small that
+threads which share one mostly wait for each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Tensor
+
+AT_ONCE = 128
+"""Poses that go through a network together."""
+
+
+def in_parts(function: Callable[..., tuple[Tensor, ...]], *tensors: Tensor) -> tuple[Tensor, ...]:
+    """What a function gives for tensors, part by part along their first axis, joined.
+
+    On the CPU parts are calculated by as many threads as torch is set to use, each by itself.
+
+    Args:
+        function: of tensors with a common first axis; each row of its results depends on the same
+            row of the arguments alone.
+        tensors: its arguments, with at least one row.
+    """
+    parts = list(zip(*(tensor.split(AT_ONCE) for tensor in tensors), strict=True))
+    threads = min(torch.get_num_threads(), len(parts))
+    if threads == 1 or tensors[0].device.type != "cpu":
+        results = [function(*part) for part in parts]
+    else:
+        results = _by_threads(function, parts, threads)
+    return tuple(torch.cat(each) for each in zip(*results, strict=True))
+
+
+def _by_threads(
+    function: Callable[..., tuple[Tensor, ...]], parts: list[tuple[Tensor, ...]], threads: int
+) -> list[tuple[Tensor, ...]]:
+    before, gradients = torch.get_num_threads(), torch.is_grad_enabled()
+
+    def each(part: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        with torch.set_grad_enabled(gradients):  # each thread has a mode of its own
+            return function(*part)
+
+    # In a thread this sets the number for that thread, and for those that will be started.
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        try:
+            return list(pool.map(each, parts))
+        finally:
+            torch.set_num_threads(before)

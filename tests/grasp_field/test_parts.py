@@ -1,0 +1,44 @@
+"""Part by part is the same as at once, whatever the threads, which are left as they were."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from grasp.parts import AT_ONCE, in_parts
+
+
+@pytest.fixture(params=[1, 3])
+def threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("rows", [1, AT_ONCE, 3 * AT_ONCE + 5])
+def test_parts_are_joined_in_order(threads, rows):
+    a, b = torch.arange(2.0 * rows).view(rows, 2), torch.arange(rows)
+    total, places = in_parts(lambda x, y: (x.sum(1), y), a, b)
+    assert torch.equal(total, a.sum(1))
+    assert torch.equal(places, b)
+    assert torch.get_num_threads() == threads
+
+
+def test_gradients_are_those_of_the_caller(threads):
+    x = torch.ones(2 * AT_ONCE, requires_grad=True)
+    (squares,) = in_parts(lambda part: (part.square(),), x)
+    squares.sum().backward()
+    assert torch.equal(x.grad, 2 * torch.ones(2 * AT_ONCE))
+    with torch.no_grad():
+        (squares,) = in_parts(lambda part: (part.square(),), x)
+    assert not squares.requires_grad
+
+
+def test_an_error_reaches_the_caller_and_threads_are_as_before(threads):
+    def fails(part):
+        raise ValueError(f"{len(part)} rows")
+
+    with pytest.raises(ValueError, match=f"{AT_ONCE} rows"):
+        in_parts(fails, torch.zeros(2 * AT_ONCE))
+    assert torch.get_num_threads() == threads
