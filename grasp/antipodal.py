@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
+from grasp.collision import in_collision as contains_points
 from grasp.formats import Grasps
 from grasp.gripper import Box, Gripper
 from grasp.objects import Object
@@ -403,25 +404,9 @@ def _half_clear(
     at_random = count - round(_CLEAR * count)
     rest = order[at_random:]
     points = obj.surface(_SURFACE_POINTS, rng)[0]
-    clear = ~_contain(gripper, poses[rest], points)
+    clear = ~contains_points(poses[rest], gripper, points, tolerance=0.0)
     rest = np.concatenate([rest[clear], rest[~clear]])[: count - at_random]
     return rng.permutation(np.concatenate([order[:at_random], rest]))
-
-
-def _contain(
-    gripper: Gripper, poses: Float[np.ndarray, "n 4 4"], points: Float[np.ndarray, "m 3"]
-) -> Bool[np.ndarray, " n"]:
-    """Whether one of the points is inside one of the open gripper's boxes."""
-    boxes = gripper.boxes(gripper.stroke)
-    found = np.zeros(len(poses), bool)
-    block = 256  # poses at a time: bounds the memory
-    for start in range(0, len(poses), block):
-        part = poses[start : start + block]
-        local = (points - part[:, None, :3, 3]) @ part[:, :3, :3]
-        for box in boxes:
-            inside = (np.abs(local - box.centre) <= box.half_extents).all(axis=2)
-            found[start : start + block] |= inside.any(axis=1)
-    return found
 
 
 def _moved(
@@ -544,7 +529,7 @@ def sample_antipodal(
 
 def _in_collision(obj: Object, gripper: Gripper, poses: np.ndarray) -> np.ndarray:
     if not obj.is_mesh:
-        return _contain(gripper, poses, obj.vertices)
+        return contains_points(poses, gripper, obj.vertices, tolerance=0.0)
     from grasp.simulation import in_collision
 
     return in_collision(obj, gripper, poses)
