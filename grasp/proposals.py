@@ -41,7 +41,8 @@ def propose(
             kept, with probability proportional to exp(−cost). It is blurred as proposals will be.
     """
     choice = 1 if cost is None else _CHOICE
-    numbers = uniform((count, 4 * choice + 1), generator, surface.points.dtype)
+    at = surface.points
+    numbers = uniform((count, 4 * choice + 1), generator, at.dtype, at.device)
     poses = _at(surface, gripper, numbers[:, :-1].reshape(-1, 4)).unflatten(0, (count, choice))
     if cost is None:
         return poses[:, 0]

@@ -12,6 +12,16 @@ from pcdiff import console
 from pcdiff.console import Device, Json, Seed, Session, Threads
 from pcdiff.errors import InputError
 from pcdiff.files import prepare_folder
+from pcdiff.training_command import (
+    EmaDecay,
+    InitializeFrom,
+    LearningRate,
+    OptimizerSteps,
+    Resume,
+    RunFolder,
+    ValidateEvery,
+    follow,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -253,7 +263,7 @@ def evaluate(
 @app.command()
 def train(
     clouds: CloudsFile,
-    output: Annotated[Path, typer.Option(help="Folder of the run.")],
+    output: RunFolder,
     category: Category = "chair",
     prior: Annotated[
         Literal["flow", "gaussian", "none"] | None,
@@ -270,7 +280,7 @@ def train(
     mirror: Annotated[
         Literal["none", "x", "y", "z"], typer.Option(help="Reflect half of the clouds along it.")
     ] = "none",
-    steps: Annotated[int, typer.Option(min=1, help="Optimizer steps.")] = 20_000,
+    steps: OptimizerSteps = 20_000,
     batch_size: Annotated[
         int, typer.Option(min=1, max=2**20, help="Clouds a step, all processes.")
     ] = 32,
@@ -282,19 +292,15 @@ def train(
             show_default=f"on a CPU {POINTS_IN_CACHE} points, on a GPU all",
         ),
     ] = None,
-    learning_rate: Annotated[float, typer.Option(help="Adam's, at its height.")] = 1e-3,
-    ema_decay: Annotated[
-        float, typer.Option(min=0, max=1, help="Of the averaged weights.")
-    ] = 0.999,
-    validate_every: Annotated[int, typer.Option(min=1, help="Steps; also a checkpoint.")] = 500,
+    learning_rate: LearningRate = 1e-3,
+    ema_decay: EmaDecay = 0.999,
+    validate_every: ValidateEvery = 500,
     bfloat16: Annotated[bool, typer.Option(help="Networks in bfloat16.")] = True,
     compile_networks: Annotated[
         bool, typer.Option("--compile/--no-compile", help="torch.compile; needs a C++ compiler.")
     ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --output.")] = False,
-    initialize_from: Annotated[
-        str | None, typer.Option(help="Begin from these weights: a name or a file.")
-    ] = None,
+    resume: Resume = False,
+    initialize_from: InitializeFrom = None,
     seed: Seed = 0,
     device: Device = "cpu",
     threads: Threads = 0,
@@ -311,7 +317,6 @@ def train(
     from pcdiff.diffusion.schedules import SCHEDULES
     from pcdiff.generator import GeneratorConfig, PointCloudGenerator, Standardization
     from pcdiff.training import TrainingConfig
-    from pcdiff.training_command import follow
 
     session = Session("pcdiff train", seed, device, threads, as_json)
     training, validation = (_box_normalised(clouds, category, split) for split in ("train", "val"))

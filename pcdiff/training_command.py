@@ -1,15 +1,28 @@
-"""What the commands that train share: the loop with its progress bar, the curves, the record."""
+"""What the commands that train share: options, the loop with its progress bar, the record."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pcdiff import console, distributed
+from pcdiff import console
 from pcdiff.console import Session
 from pcdiff.errors import InputError
-from pcdiff.training import BEST, LOG, Objective, TrainingConfig, train
+
+if TYPE_CHECKING:
+    from pcdiff.training import Objective, TrainingConfig
+
+RunFolder = Annotated[Path, typer.Option(help="Folder of the run.")]
+OptimizerSteps = Annotated[int, typer.Option(min=1, help="Optimizer steps.")]
+LearningRate = Annotated[float, typer.Option(help="Adam's, at its height.")]
+EmaDecay = Annotated[float, typer.Option(min=0, max=1, help="Of the averaged weights.")]
+ValidateEvery = Annotated[int, typer.Option(min=1, help="Steps; also a checkpoint.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in --output.")]
+InitializeFrom = Annotated[
+    str | None, typer.Option(help="Begin from these weights: a name or a file.")
+]
 
 
 def follow(
@@ -29,6 +42,9 @@ def follow(
     Raises:
         InputError: as `pcdiff.training.train`.
     """
+    from pcdiff import distributed
+    from pcdiff.training import BEST, train
+
     row: dict[str, float] | None = None
     with console.progress("training", config.steps, distributed.is_first()) as advance:
         done = 0
@@ -54,6 +70,7 @@ def _draw_log(folder: Path) -> None:
     import csv
 
     from pcdiff.pictures import draw_curves, save_png
+    from pcdiff.training import LOG
 
     try:
         with (folder / LOG).open(newline="") as file:

@@ -48,6 +48,9 @@ ARROWS: dict[str, set[str]] = {
     "pcdiff.__main__": {"pcdiff.cli"},
     # Of the metrics, farthest point sampling.
     "grasp": CORE | TOOLS | {"pcdiff.metrics"},
+    "grasp.commands": CORE | TOOLS | {"grasp"},
+    "grasp.cli": {"pcdiff.console", "grasp.commands"},
+    "grasp.__main__": {"grasp.cli"},
     "datasets": CORE | TOOLS | HEAD | {"grasp"},
     "experiments": CORE | TOOLS | HEAD | {"pcdiff.cli", "grasp", "datasets"},
 }
@@ -122,6 +125,8 @@ def test_module_imports_along_the_arrows(module):
         ("pcdiff.generator", "def f():\n    import grasp.field"),
         ("pcdiff.training", "from pcdiff import PointCloudGenerator"),
         ("grasp.field", "from pcdiff.cli import main"),
+        ("grasp.field", "from grasp.commands.options import Scale"),
+        ("grasp.commands.train", "from grasp.cli import app"),
         ("grasp.field", "import datasets"),
         ("pcdiff", "from experiments.bench import run"),
         ("datasets.household", "import experiments.bench"),

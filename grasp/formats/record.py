@@ -121,14 +121,18 @@ class Grasps:
     def ranked(self) -> Grasps:
         """The same grasps, best first.
 
-        By `success_probability` where that is known, else by `energy`, lowest first; equal ones
-        stay in their order, and so do all where neither is known, whose order is the ranking.
+        By `success_probability` where that is known, else by `energy`, lowest first, and those that
+        are known to be in collision after all others; equal ones stay in their order, and so do all
+        where neither is known, whose order is the ranking.
         """
         if self.success_probability is not None:
-            return self.select(np.argsort(-self.success_probability, kind="stable"))
-        if self.energy is not None:
-            return self.select(np.argsort(self.energy, kind="stable"))
-        return self
+            order = -self.success_probability
+        elif self.energy is not None:
+            order = self.energy
+        else:
+            return self
+        collides = np.zeros(len(self)) if self.in_collision is None else self.in_collision
+        return self.select(np.lexsort([order, collides]))
 
 
 def check_poses(name: str, poses: np.ndarray) -> None:

@@ -97,7 +97,7 @@ def test_best_come_first(format, grasps, rng, tmp_path):
     assert_same(read_grasps(path), grasps, LOST[format])
 
 
-def test_ranking_is_by_probability_then_energy_then_the_order_given(grasps):
+def test_ranking_is_by_probability_then_energy_then_the_order_given_collisions_last(grasps):
     order = np.array([3, 1, 6, 0, 2, 5, 4])
     shuffled = grasps.select(order)
     by_energy = dataclasses.replace(shuffled, success_probability=None)
@@ -107,8 +107,12 @@ def test_ranking_is_by_probability_then_energy_then_the_order_given(grasps):
     np.testing.assert_array_equal(by_energy.ranked().poses, grasps.poses)
     np.testing.assert_array_equal(opposed.ranked().poses, grasps.poses)
     np.testing.assert_array_equal(unscored.ranked().poses, grasps.poses[order])
-    tied = dataclasses.replace(shuffled, success_probability=np.ones(7))
+    tied = dataclasses.replace(
+        shuffled, success_probability=np.ones(7), in_collision=np.zeros(7, bool)
+    )
     np.testing.assert_array_equal(tied.ranked().poses, grasps.poses[order])
+    colliding = dataclasses.replace(grasps, in_collision=np.arange(7) == 0)
+    np.testing.assert_array_equal(colliding.ranked().poses, np.roll(grasps.poses, -1, axis=0))
 
 
 def test_our_json_is_as_the_design_says(grasps, tmp_path):

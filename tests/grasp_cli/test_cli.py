@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 from trimesh.creation import box
 
-from grasp import cli, sources
+from grasp import sources
 from grasp.antipodal import sample_antipodal
+from grasp.commands import simulate as simulate_command
 from grasp.evaluation import evaluate
 from grasp.formats import Grasps, read_grasps, write_grasps
 from grasp.gripper import load_gripper
@@ -172,7 +173,7 @@ def test_a_picture_shows_at_most_fifteen_of_each_outcome(monkeypatch, tmp_path, 
     success = np.arange(trials + 3) < trials
     grasps = Grasps(np.tile(np.eye(4), (trials + 3, 1, 1)))
     outcomes = SimpleNamespace(success=success)
-    cli._draw_trials(tmp_path / "trials.png", None, None, grasps, outcomes, None)
+    simulate_command._draw_trials(tmp_path / "trials.png", None, None, grasps, outcomes, None)
     assert len(seen.pop()) == shown + 3
 
 

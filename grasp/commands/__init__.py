@@ -1,0 +1,1 @@
+"""The commands of `grasp`, one a file, and what several of them share."""

@@ -1,0 +1,71 @@
+"""What the commands that put grasps through physics share."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from pcdiff.console import Session
+from pcdiff.errors import InputError
+
+if TYPE_CHECKING:
+    from grasp.evaluation import Simulator
+    from grasp.objects import Object
+
+
+def physics_session(command: str, seed: int, device: str, as_json: bool) -> Session:
+    """A session on the CPU, where physics runs.
+
+    Args:
+        command: the command's name, e.g. "grasp simulate".
+        seed: the seed it runs with.
+        device: the device asked for.
+        as_json: print the record, not the text.
+
+    Raises:
+        InputError: if that is another device.
+    """
+    if device != "cpu":
+        raise InputError(f"physics runs on the CPU, so --device must be cpu, got {device}")
+    return Session(command, seed, device, as_json=as_json)
+
+
+def check_mesh(obj: Object) -> None:
+    """Raise unless an object is a mesh.
+
+    Raises:
+        InputError: it is a point cloud.
+    """
+    if not obj.is_mesh:
+        raise InputError(f"{obj.file} is a point cloud, but physics needs a mesh")
+
+
+@contextlib.contextmanager
+def open_simulator(
+    workers: int,
+    progress: Callable[..., None],
+    *,
+    mass: float | None = None,
+    density: float | None = None,
+    friction: float | None = None,
+) -> Iterator[Simulator]:
+    """The simulator, and processes for it that live as long as this context.
+
+    Args:
+        workers: how many processes; 0 for one a CPU core.
+        progress: called with the number of trials that have been done since the last call.
+        mass: of each object, kg; None for its volume times the density.
+        density: of the objects, kg/m³; None for the protocol's.
+        friction: coefficient of object and pads; None for the protocol's.
+
+    Raises:
+        InputError: there are too many workers.
+    """
+    from grasp.simulation import cores, processes, simulate
+
+    with processes(workers or cores()) as pool:
+        yield functools.partial(
+            simulate, mass=mass, density=density, friction=friction, pool=pool, progress=progress
+        )
