@@ -65,9 +65,9 @@ class Sampling:
     steps: int = 6
     sampler: Sampler = field(default_factory=Multistep)
     begin: float | None = 0.25
-    temperature: float = 0.6
+    temperature: float = 0.8
     finest: float = 0.05
-    oversampling: float = 2.5
+    oversampling: float = 3.0
     least_probability: float = 0.2
     likely: float = 0.6
     apart: tuple[float, float] | None = None

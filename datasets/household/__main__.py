@@ -19,7 +19,7 @@ from datasets.household.meshes import (
     pybullet_meshes,
     pybullet_objects,
 )
-from datasets.household.objects import FAMILIES, HouseholdObject, check_family, make_set
+from datasets.household.objects import FAMILIES, HouseholdObject, as_of, check_family, make_set
 from datasets.household.sheet import MOST_TILES, write_sheet
 from pcdiff.console import Json, Seed, Session, application, progress, run
 from pcdiff.errors import InputError
@@ -53,6 +53,12 @@ def household(
     licence: Annotated[
         str | None,
         typer.Option(help="Of the meshes of --meshes, for the catalogue. Default: unknown."),
+    ] = None,
+    density: Annotated[
+        float | None, typer.Option(help="Of every object, kg/m³. Default: of its material.")
+    ] = None,
+    friction: Annotated[
+        float | None, typer.Option(help="Of every object. Default: of its material.")
     ] = None,
     sheet: Annotated[bool, typer.Option(help="Whether to draw sheet.png.")] = True,
     labels: Annotated[
@@ -113,6 +119,9 @@ def household(
         source = {"maker": "datasets.household", "families": chosen, "seed": seed}
         objects = make_set(total, seed, chosen)
         licence = LICENCE
+    physics = {"density": density, "friction": friction}
+    source |= {name: value for name, value in physics.items() if value is not None}
+    objects = (as_of(each, density, friction) for each in objects)
     total = total if count is None else min(count, total)
     with progress("objects", total) as advance:
         entries = write_set(output, islice(objects, count), source, licence, advance)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -161,6 +161,32 @@ def make_set(
         check_family(name)
     for index in range(count):
         yield make(names[index % len(names)], seed, index)
+
+
+def as_of(
+    obj: HouseholdObject, density: float | None = None, friction: float | None = None
+) -> HouseholdObject:
+    """The same shape of another material.
+
+    Args:
+        obj: what was made.
+        density: kg/m³; its own unless given.
+        friction: coefficient against a gripper's pads; its own unless given.
+
+    Raises:
+        InputError: a number is not positive and finite.
+    """
+    for name, value in (("density", density), ("friction", friction)):
+        if value is not None and not 0 < value < math.inf:
+            raise InputError(f"the {name} of objects must be above 0 and finite, got {value}")
+    own = float(obj.parameters["density"])
+    given = own if density is None else density
+    return replace(
+        obj,
+        mass=obj.mass * given / own,
+        friction=obj.friction if friction is None else friction,
+        parameters={**obj.parameters, "density": given},
+    )
 
 
 def check_family(name: str) -> None:

@@ -114,6 +114,8 @@ def test_program_makes_a_set_that_a_larger_count_extends(tmp_path, capsys):
         (["--count", "0"], "--count"),
         (["--count", "100000000000"], "--count"),
         (["--labels", "100000000000"], "--labels"),
+        (["--count", "1", "--density", "0"], "the density of objects must be above 0"),
+        (["--count", "1", "--friction", "nan"], "the friction of objects must be above 0"),
     ],
 )
 def test_bad_options_are_one_sentence(tmp_path, capsys, arguments, words):
@@ -121,6 +123,21 @@ def test_bad_options_are_one_sentence(tmp_path, capsys, arguments, words):
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
+
+
+def test_all_are_of_one_density_and_friction_if_asked(tmp_path):
+    arguments = ["--families", "box,mug", "--count", 2, "--no-sheet", "--seed", 4]
+    assert program(*arguments, "--output", tmp_path / "own") == 0
+    given = ["--density", 150, "--friction", 1]
+    assert program(*arguments, *given, "--output", tmp_path / "given") == 0
+    own, light = read_catalogue(tmp_path / "own"), read_catalogue(tmp_path / "given")
+    assert [entry.sha256 for entry in own] == [entry.sha256 for entry in light]
+    for index, entry in enumerate(light):
+        mesh = load_object(tmp_path / "given" / entry.file).mesh()
+        assert entry.mass == pytest.approx(150 * mesh.volume)
+        assert entry.friction == 1
+        assert entry.parameters["density"] == 150
+        assert own[index].mass != pytest.approx(entry.mass)
 
 
 def test_another_seed_does_not_overwrite_a_set(tmp_path, capsys):
