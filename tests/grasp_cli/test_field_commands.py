@@ -43,26 +43,28 @@ def sample(run, bar, weights, *options):
 # --- grasp sample ---------------------------------------------------------------------------------
 
 
-def test_what_is_written_is_what_python_gives(run, bar, weights, tmp_path):
+@pytest.mark.parametrize(("options", "begin"), [((), 0.25), (("--from-noise",), None)])
+def test_what_is_written_is_what_python_gives(run, bar, weights, tmp_path, options, begin):
     from grasp.conditioned import Sampling
     from pcdiff.randomness import seeded
 
     output, picture = tmp_path / "g.json", tmp_path / "g.png"
     done = sample(
         run, bar, weights, "--least-probability", 0, "--seed", 5, "--output", output,
-        "--picture", picture, "--json",
+        "--picture", picture, "--json", *options,
     )  # fmt: skip
     assert done.code == 0, done.err
     results = json.loads(done.out)["results"]
     found = read_grasps(output)
     field = GraspField.from_pretrained(weights).condition(load_object(bar), "panda", 5)
-    expected = field.sample(8, seeded(5), Sampling(steps=4, least_probability=0.0))
+    expected = field.sample(8, seeded(5), Sampling(steps=4, least_probability=0.0, begin=begin))
     np.testing.assert_allclose(found.poses, expected.poses, atol=1e-6)
     np.testing.assert_allclose(found.energy, expected.energy, rtol=1e-5)
     np.testing.assert_allclose(found.width, expected.width, atol=1e-9)
     assert results["grasps"] == len(found) == 8
-    assert results["success_probability"]["best"] == pytest.approx(found.success_probability[0])
+    assert results["success_probability"]["best"] == pytest.approx(found.success_probability.max())
     assert found.sampler is not None and found.sampler["seed"] == 5
+    assert found.sampler["begin"] == begin
     assert found.sampler["steps"] == 4 and found.sampler["temperature"] == Sampling().temperature
     assert found.object_sha256 == load_object(bar).sha256
     with Image.open(picture) as image:
