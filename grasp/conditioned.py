@@ -68,7 +68,7 @@ class Sampling:
     temperature: float = 0.8
     finest: float = 0.05
     oversampling: float = 3.0
-    least_probability: float = 0.2
+    least_probability: float = 0.4
     likely: float = 0.6
     apart: tuple[float, float] | None = None
 

@@ -127,7 +127,7 @@ def test_grasps_hold_and_their_probabilities_are_true(shipped, things):
     probability, success = [], []
     for made in things.values():
         obj = object_of(made)
-        grasps = shipped.condition(obj).sample(40, seeded(0))
+        grasps = shipped.condition(obj).sample(40, seeded(0), Sampling(oversampling=5.0))
         assert len(grasps) == 40 and grasps.success_probability is not None
         trials = simulate(
             obj, load_gripper("panda"), grasps.poses, mass=made.mass, friction=made.friction
