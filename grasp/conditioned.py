@@ -87,6 +87,20 @@ class Sampling:
         return {**asdict(self), "sampler": repr(self.sampler)}
 
 
+OF_A_CLOUD = Sampling(begin=None, steps=12, temperature=0.4, likely=1.0)
+"""For a cloud, one side of which may not have been seen: proposals do not know how thick it is, and
+what is unlike the likeliest is less likely than it seems."""
+
+
+def sampling_of(obj: Object) -> Sampling:
+    """How to sample unless it is said: `Sampling()` of a mesh, `OF_A_CLOUD` of a cloud.
+
+    Args:
+        obj: a mesh or a cloud.
+    """
+    return Sampling() if obj.is_mesh else OF_A_CLOUD
+
+
 @dataclass(frozen=True, eq=False)
 class ConditionedField:
     """E(H, σ) of one object and gripper.
@@ -168,14 +182,14 @@ class ConditionedField:
         Args:
             count: how many poses.
             generator: one generator, or one a pose.
-            how: `Sampling()` unless given.
+            how: that of `sampling_of` unless given.
             guidance: a cost that is added to the energy; one of `grasp.costs` is softened while
                 the poses are noisy, any other is taken as it is.
 
         Raises:
             InputError: there is no pose to sample, or the finest noise level was not trained.
         """
-        how = how or Sampling()
+        how = how or sampling_of(self.obj)
         if count < 1:
             raise InputError(f"grasps to sample: expected at least 1, got {count}")
         schedule, space = self.field.schedule, self.field.space
@@ -233,7 +247,7 @@ class ConditionedField:
         Args:
             count: how many grasps at most.
             generator: one generator, or one a sample.
-            how: `Sampling()` unless given.
+            how: that of `sampling_of` unless given.
             guidance: as for `trajectory`.
             scene: what stands around the object.
 
@@ -245,7 +259,7 @@ class ConditionedField:
         Raises:
             InputError: as for `trajectory`.
         """
-        how = how or Sampling()
+        how = how or sampling_of(self.obj)
         samples = self.draw(math.ceil(count * how.oversampling), generator, how, guidance)
         meets = guidance if isinstance(guidance, Constraint) else None
         return select(self, samples, count, how, meets, scene)

@@ -91,20 +91,18 @@ def field_source(
     Args:
         weights: the name of weights in the package, or a file.
         gripper: the gripper.
-        how: how to sample; `Sampling()` unless given.
+        how: how to sample; see `grasp.conditioned.sampling_of` unless given.
         view: whether the field sees one side of each mesh, from a random direction at 50 cm to 1 m
             with a depth camera's noise, in place of the whole.
 
     Raises:
         InputError: there are no such weights.
     """
-    from grasp.conditioned import Sampling
     from grasp.field import GraspField
     from grasp.views import random_views
     from pcdiff.randomness import seeded
 
     field = GraspField.from_pretrained(weights)
-    how = how or Sampling()
 
     def source(obj: Object, count: int, rng: np.random.Generator) -> Grasps:
         seed = int(rng.integers(2**31))

@@ -87,7 +87,7 @@ def sample(
     Each comes with its probability of success, energy, width, and whether the open hand is in
     collision. If no grasp is likely to hold, none is given, and the reason is.
     """
-    from grasp.conditioned import Sampling
+    from grasp.conditioned import sampling_of
     from grasp.field import GraspField
     from grasp.formats import write_grasps
     from grasp.gripper import load_gripper
@@ -109,12 +109,12 @@ def sample(
     given = {name: value for name, value in given.items() if value is not None}
     if from_noise:
         given["begin"] = None
-    how = Sampling(sampler=_sampler(sampler), **given)
     guidance = _constraint(region, approach, hand)
     surroundings = None if scene is None else load_scene(scene)
     loaded = load_object(
         obj, 1.0 if scale is None else scale, unit, mask=mask, intrinsics=intrinsics
     )
+    how = dataclasses.replace(sampling_of(loaded), sampler=_sampler(sampler), **given)
     field = GraspField.from_pretrained(weights).to(device).condition(loaded, hand, seed)
     grasps = field.sample(count, seeded(seed), how, guidance, surroundings)
     grasps = dataclasses.replace(
