@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,9 +18,6 @@ from grasp.gripper import Gripper
 from grasp.objects import Object
 from grasp.simulation import conditions
 from pcdiff.errors import InputError
-
-if TYPE_CHECKING:
-    from grasp.conditioned import Sampling
 
 ANTIPODAL = "antipodal"
 """The name of the baseline."""
@@ -83,15 +80,12 @@ def named_source(
     return lambda obj, count, rng: _first(_file_for(obj, path), obj, count, frame, unit)
 
 
-def field_source(
-    weights: str, gripper: Gripper, how: Sampling | None = None, view: bool = False
-) -> Source:
+def field_source(weights: str, gripper: Gripper, view: bool = False) -> Source:
     """The grasps of a trained field.
 
     Args:
         weights: the name of weights in the package, or a file.
         gripper: the gripper.
-        how: how to sample; see `grasp.conditioned.sampling_of` unless given.
         view: whether the field sees one side of each mesh, from a random direction at 50 cm to 1 m
             with a depth camera's noise, in place of the whole.
 
@@ -108,7 +102,7 @@ def field_source(
         seed = int(rng.integers(2**31))
         if view:
             (obj,) = random_views(obj, 1, rng)
-        return field.condition(obj, gripper, seed).sample(count, seeded(seed), how)
+        return field.condition(obj, gripper, seed).sample(count, seeded(seed))
 
     return source
 

@@ -99,11 +99,12 @@ def train(
                 f"--validate-one-in {validate_one_in} leaves {len(training)} labelled objects to "
                 f"train on and {len(validation)} to validate on, expected some of each"
             )
-        if networks != "success" and not any(item.has_grasps for item in training):
-            raise InputError(
-                f"no object to train on has {FEWEST} grasps that hold, from which the energy learns"
-            )
         fresh = initialize_from is None
+        # Success alone needs them, too, where the scales of the inputs are not fitted yet.
+        if (fresh or networks != "success") and not any(item.has_grasps for item in training):
+            raise InputError(
+                f"no object to train on has {FEWEST} grasps that hold, expected at least one"
+            )
         if architecture is not None and not fresh:
             raise InputError("--architecture: the weights of --initialize-from decide this")
         model = (

@@ -248,4 +248,4 @@ class EnergyNetwork(PoseNetwork):
 
 
 class SuccessNetwork(PoseNetwork):
-    """The logit of the probability that a grasp holds which was moved by noise of level σ."""
+    """The logit of the probability that a grasp holds, at the least noise level."""

@@ -71,6 +71,25 @@ def test_what_is_written_is_what_python_gives(run, bar, weights, tmp_path, optio
         assert image.size == (900, 700)
 
 
+@pytest.mark.parametrize("networks", ["both", "success"])
+def test_training_without_a_grasp_that_holds_is_refused(run, tmp_path, networks):
+    for index in range(24):
+        path = tmp_path / f"{index}.obj"
+        box((0.03, 0.04, 0.1 + 0.001 * index)).export(path)
+        failed = Grasps(
+            np.tile(np.eye(4), (3, 1, 1)), gripper="panda", object_file=path.name,
+            object_sha256=load_object(path).sha256, success=np.zeros(3, bool), mass=0.1,
+            friction=0.5,
+        )  # fmt: skip
+        (tmp_path / "grasps/panda").mkdir(parents=True, exist_ok=True)
+        write_grasps(tmp_path / f"grasps/panda/{index}.h5", failed)
+    done = run(
+        "train", tmp_path, "--networks", networks, "--validate-one-in", 3, "--output",
+        tmp_path / "run",
+    )  # fmt: skip
+    assert done.code == 2 and "no object to train on has 5 grasps that hold" in done.err
+
+
 def test_constraints_and_scene(run, bar, weights, tmp_path):
     scene = tmp_path / "scene.yaml"
     scene.write_text("table: {position: [0, 0, -0.06]}\n")
