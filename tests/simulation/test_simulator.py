@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -361,6 +364,29 @@ def test_an_interrupted_worker_says_nothing(tmp_path: Path) -> None:
     )
     assert (tmp_path / "interrupted").exists()
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="needs masks of signals")
+def test_an_interrupt_waits_until_a_process_has_started() -> None:
+    """Also where another thread, which may take the signal, is deaf to nothing."""
+    reached, over = [], threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    told, telling = socket.socketpair()
+    telling.setblocking(False)
+    before = signal.set_wakeup_fd(telling.fileno())
+    try:
+        with pytest.raises(KeyboardInterrupt), simulator.no_interrupt():
+            os.kill(os.getpid(), signal.SIGINT)
+            told.recv(1)  # it has come
+            reached.append(True)
+    finally:
+        signal.set_wakeup_fd(before)
+        for each in (told, telling):
+            each.close()
+        over.set()
+        thread.join()
+    assert reached
 
 
 def test_a_cloud_has_no_physics(panda: Gripper) -> None:
