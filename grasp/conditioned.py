@@ -55,8 +55,8 @@ class Sampling:
         least_probability: of success; less likely samples are not given as grasps.
         likely: a probability of success; where more samples than grasps that are asked for are as
             likely as that, those are given that are far from each other.
-        apart: metres and radians; of grasps that are as near as that to each other only the best is
-            given (see `grasp.metrics.thin`).
+        apart: metres between tool centre points, and radians; of grasps that are as near as that to
+            each other only the best is given (see `grasp.metrics.thin`).
 
     Raises:
         InputError: a number is out of its range.

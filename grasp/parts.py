@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
-AT_ONCE = 128
+AT_ONCE = 256
 """Poses that go through a network together."""
 
 

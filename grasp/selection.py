@@ -50,6 +50,8 @@ def select(
     hits_scene = np.zeros(len(poses), bool)
     if scene is not None:
         hits_scene = scene.in_collision(poses, field.gripper)
+    at_tool = poses.copy()  # where grasps are near each other: the hand's base is far from there
+    at_tool[:, :3, 3] += poses[:, :3, :3] @ field.gripper.tool_center_point
     given = meets & (probability >= how.least_probability)
     enough = int(given.sum())
     if not (given & ~hits_object).any():
@@ -58,11 +60,11 @@ def select(
     order = np.lexsort([-probability, collides])
     order = order[given[order]]
     if how.apart is not None:
-        order = order[thin(poses[order], *how.apart)]
+        order = order[thin(at_tool[order], *how.apart)]
     # Of more likely ones than are asked for, not the likeliest, which are much alike.
     likely = order[(probability >= how.likely)[order] & ~collides[order]]
     if len(likely) > count:
-        order = likely[np.sort(spread(poses[likely], count))]
+        order = likely[np.sort(spread(at_tool[likely], count))]
     order = order[:count]
     reason = None
     if len(order) < count:

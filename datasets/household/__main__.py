@@ -20,6 +20,7 @@ from datasets.household.meshes import (
     pybullet_objects,
 )
 from datasets.household.objects import FAMILIES, HouseholdObject, as_of, check_family, make_set
+from datasets.household.roughness import roughened
 from datasets.household.sheet import MOST_TILES, write_sheet
 from pcdiff.console import Json, Seed, Session, application, progress, run
 from pcdiff.errors import InputError
@@ -59,6 +60,13 @@ def household(
     ] = None,
     friction: Annotated[
         float | None, typer.Option(help="Of every object. Default: of its material.")
+    ] = None,
+    roughness: Annotated[
+        float | None,
+        typer.Option(
+            help="Make the parts uneven by up to this, metres, a tenth of a millimetre like real "
+            "surfaces: for labels, physics counts on no perfect face."
+        ),
     ] = None,
     sheet: Annotated[bool, typer.Option(help="Whether to draw sheet.png.")] = True,
     labels: Annotated[
@@ -119,9 +127,11 @@ def household(
         source = {"maker": "datasets.household", "families": chosen, "seed": seed}
         objects = make_set(total, seed, chosen)
         licence = LICENCE
-    physics = {"density": density, "friction": friction}
+    physics = {"density": density, "friction": friction, "roughness": roughness}
     source |= {name: value for name, value in physics.items() if value is not None}
     objects = (as_of(each, density, friction) for each in objects)
+    if roughness is not None:
+        objects = (roughened(each, roughness) for each in objects)
     total = total if count is None else min(count, total)
     with progress("objects", total) as advance:
         entries = write_set(output, islice(objects, count), source, licence, advance)

@@ -31,6 +31,14 @@ def labels(
         str | None,
         typer.Option(help="Label samples of this grasp field, not candidates: a name or a file."),
     ] = None,
+    view: Annotated[
+        bool,
+        typer.Option(
+            "--view",
+            help="The field sees one side of each object, with a depth camera's noise; physics "
+            "has the whole.",
+        ),
+    ] = False,
     scale: Annotated[
         float | None, typer.Option(help="Metres in a unit of the meshes. Default: 1.")
     ] = None,
@@ -54,7 +62,7 @@ def labels(
     session = Session("datasets.labels", seed, as_json=as_json)
     if near_misses is None:
         near_misses = NEAR_MISSES if weights is None else 0.0
-    settings = Settings(load_gripper(gripper), count, near_misses, seed, weights)
+    settings = Settings(load_gripper(gripper), count, near_misses, seed, weights, view)
     with progress("objects", len(targets_in(folder))) as advance:
         done = label_folder(
             folder,

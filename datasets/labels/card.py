@@ -119,6 +119,7 @@ def summary(settings: Settings, labels: Sequence[Labels]) -> dict[str, Any]:
         "count": settings.count,
         "near_misses": settings.near_misses,
         "weights": None if settings.weights is None else digest(settings.weights),
+        **({"view": True} if settings.view else {}),
         "seed": settings.seed,
         "made_with": {package: sorted(found) for package, found in sorted(versions.items())},
         **_figures([_success(g) for g in grasps], settings.seed),
@@ -161,7 +162,7 @@ def command(settings: Settings, options: Mapping[str, float | None]) -> str:
     drawn = (
         f"--near-misses {settings.near_misses:g}"
         if settings.weights is None
-        else f"--weights {settings.weights}"
+        else f"--weights {settings.weights}" + (" --view" if settings.view else "")
     )
     return (
         f"python -m datasets.labels FOLDER --gripper {gripper} --count {settings.count} "
@@ -232,7 +233,13 @@ def readme(card: Mapping[str, Any]) -> str:
 
 def _source(card: Mapping[str, Any]) -> str:
     if card["weights"] is not None:
-        return f"samples of the grasp field whose weights have the SHA-256 {card['weights']}"
+        seen = (
+            ", which saw one side of the object, from a random direction with a depth camera's "
+            "noise, while physics had the whole"
+            if card.get("view")
+            else ""
+        )
+        return f"samples of the grasp field whose weights have the SHA-256 {card['weights']}{seen}"
     return (
         "candidates: antipodal ones with varied approach and depth, thin places (rims, walls, "
         f"handles) among them, of which {100 * card['near_misses']:g} % in the mean were moved and "

@@ -7,7 +7,8 @@ FOLDER/grasps/GRIPPER/card.json   the same for programs
 ```
 
 Labels of a field's samples are in FOLDER/samples/WEIGHTS in place of FOLDER/grasps, with the first
-letters of the SHA-256 of the weights.
+letters of the SHA-256 of the weights; in FOLDER/samples/WEIGHTS-view if the field saw one side of
+each object.
 
 Each file names its mesh relative to FOLDER, so the folder can be moved. A file is written in one
 step and by one process, so a run that is killed loses only the objects it was at, and the next one
@@ -226,7 +227,7 @@ def _place(settings: Settings) -> Path:
     """Where labels are, within the folder of their objects; see `grasp.items`."""
     if settings.weights is None:
         return Path(CANDIDATES)
-    return Path(SAMPLES, digest(settings.weights)[:12])
+    return Path(SAMPLES, digest(settings.weights)[:12] + ("-view" if settings.view else ""))
 
 
 def targets_in(folder: Path, friction: float | None = None) -> list[Target]:

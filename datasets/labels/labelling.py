@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 STREAM = 101
 """The second word of the candidates' seeds; the streams of `grasp.evaluation` are others."""
 
+VIEW_STREAM = 103
+"""The second word of the views' seeds; that of the data card is another."""
+
 NEAR_MISSES = 0.25
 """The share of near misses among the candidates, unless another is given."""
 
@@ -49,9 +52,12 @@ class Settings:
         seed: the candidates of an object depend on it and on the object's geometry.
         weights: of a `GraspField` whose samples are labelled in place of candidates: a name or a
             file.
+        view: whether the field sees one side of each object, as `grasp.sources.field_source` has
+            it, in place of the whole. The view depends on the seed and on the object's geometry.
 
     Raises:
-        InputError: a number is out of its range, or there are no such weights.
+        InputError: a number is out of its range, there are no such weights, or there is a view but
+            no field to see it.
     """
 
     gripper: Gripper
@@ -59,8 +65,11 @@ class Settings:
     near_misses: float = NEAR_MISSES
     seed: int = 0
     weights: str | None = None
+    view: bool = False
 
     def __post_init__(self) -> None:
+        if self.view and self.weights is None:
+            raise InputError("a view is what a field sees, so --view needs --weights")
         if self.weights is not None and self.near_misses:
             raise InputError("the samples of a field have no near misses: expected a share of 0")
         if self.count < 1 or self.seed < 0:
@@ -97,7 +106,11 @@ class Job:
         """What the grasps come from, as JSON can hold it."""
         if self.settings.weights is None:
             return {"name": "antipodal candidates", "cone_friction": FRICTION}
-        return {"name": "samples of a field", "weights": digest(self.settings.weights)}
+        weights = digest(self.settings.weights)
+        if self.settings.view:
+            # Another name too, so that neither kind of samples passes for the other.
+            return {"name": "samples of a field from one view", "weights": weights, "view": True}
+        return {"name": "samples of a field", "weights": weights}
 
     def conditions(self) -> dict[str, Any]:
         """What the labels depend on beside protocol and geometry, as JSON can hold it.
@@ -121,6 +134,8 @@ class Job:
 def label(job: Job) -> Grasps:
     """Draw the candidates of an object, or a field's samples, and put each through physics.
 
+    Physics has the whole object, also where the field saw one side of it.
+
     Args:
         job: the object.
 
@@ -132,7 +147,7 @@ def label(job: Job) -> Grasps:
 
     Raises:
         InputError: physics cannot have the object: it is a cloud, has no volume, or coacd finds no
-            parts.
+            parts; or too few points of it are in view.
     """
     settings = job.settings
     # Found once, with what coacd finds as the object's own.
@@ -182,9 +197,13 @@ def _drawn(obj: Object, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
             near_misses=settings.near_misses,
         )
         return drawn.poses, drawn.kinds
+    from grasp.views import random_views
     from pcdiff.randomness import seeded
 
-    field = load_field(settings.weights).condition(obj, settings.gripper, settings.seed)
+    seen = obj
+    if settings.view:
+        (seen,) = random_views(obj, 1, generator(settings.seed, VIEW_STREAM, obj))
+    field = load_field(settings.weights).condition(seen, settings.gripper, settings.seed)
     poses = field.draw(settings.count, seeded(settings.seed, STREAM, int(obj.sha256[:8], 16)))
     return poses.double().numpy(), np.full(len(poses), SAMPLE)
 

@@ -26,6 +26,7 @@ _EMBEDDED = 64  # numbers that stand for σ
 _PER_PROBE = 5
 _FINEST = 0.007  # a typical kernel without noise, metres
 _SEEN = _PER_PROBE * (FINE + ALL) + 9
+_UNITS = (0.1, 0.1, 0.1, 1.0, 1.0, 1.0)  # of a landmark's place, metres, and normal
 _LEAST_DEVIATION = 0.01  # of what is seen, by which it is divided
 
 
@@ -62,7 +63,9 @@ def features(
     """
     objects, grasps = poses.shape[:2]
     rotation, translation = poses[..., :3, :3], poses[..., :3, 3]
-    places = probes.places[:, None] @ rotation.mT + translation[..., None, :]
+    # One product for all grasps of an object: many small ones take several times as long.
+    places = (rotation.flatten(1, 2) @ probes.places.mT).unflatten(1, (grasps, 3)).mT
+    places = places + translation[..., None, :]
     width = torch.sqrt(probes.widths[:, None] ** 2 + (_WIDENING * spread[..., None]) ** 2)
     seen = []
     for count, factor, points, values in (
@@ -110,12 +113,21 @@ class Summary(nn.Module):
         surface: Surface,
     ) -> Float[Tensor, "objects grasps size"]:
         """The sum that each pose sees."""
+        grasps = poses.shape[1]
         rotation, translation = poses[..., :3, :3], poses[..., :3, 3]
         area, normal, described = surface.landmark_values.split([1, 3, DESCRIBED], dim=-1)
-        place = (surface.landmarks[:, None] - translation[..., None, :]) @ rotation / 0.1
-        hidden = self.place(torch.cat([place, normal[:, None] @ rotation], dim=-1))
-        hidden = hidden + self.described(described)[:, None] + self.noise(noise)[..., None, :]
-        total: Tensor = (area.mT[:, None] @ nn.functional.silu(hidden))[..., 0, :]
+        # The layer's weights are turned, not the landmarks, so that one product serves all grasps.
+        of_place, of_normal = (
+            each @ rotation.mT
+            for each in (self.place.weight / self.place.weight.new_tensor(_UNITS)).split(3, dim=1)
+        )
+        offset = self.place.bias + self.noise(noise) - (of_place @ translation[..., None])[..., 0]
+        weights = torch.cat([of_place, of_normal, offset[..., None]], dim=-1).flatten(1, 2)
+        ones = torch.ones_like(area)
+        landmarks = torch.cat([surface.landmarks, normal, ones], dim=-1).mT
+        hidden = (weights @ landmarks).unflatten(1, (grasps, -1))
+        hidden = hidden + self.described(described).mT[:, None]
+        total: Tensor = (nn.functional.silu(hidden) @ area[:, None])[..., 0]
         return total
 
 

@@ -107,6 +107,18 @@ def test_of_near_duplicates_the_best_is_given(bar):
     np.testing.assert_allclose(found.poses[:, 0, 3], [0.02, 0.004], atol=1e-6)
 
 
+def test_nearness_is_measured_at_the_tool_centre_point(bar):
+    """The hand is tilted by 0.2 about it, by which its base is moved by 2 cm."""
+    tilt, about = np.eye(4), np.eye(4)
+    tilt[1:3, 1:3] = [[np.cos(0.2), -np.sin(0.2)], [np.sin(0.2), np.cos(0.2)]]
+    about[:3, 3] = PANDA.tool_center_point
+    tilted = above(0.01, 0.08) @ about @ tilt @ np.linalg.inv(about)
+    assert np.linalg.norm(tilted[:3, 3] - above(0.01, 0.08)[:3, 3]) > 0.02
+    poses = torch.tensor(np.stack([above(0.01, 0.08), tilted]), dtype=torch.float32)
+    assert len(select(bar, poses, 2, Sampling(apart=(0.001, 0.25)))) == 1
+    assert len(select(bar, poses, 2, Sampling(apart=(0.001, 0.15)))) == 2
+
+
 def test_a_constraint_must_be_met(bar):
     here = NearPoint(np.array([0.0, 0.0, 0.08]), 0.005, PANDA.tool_center_point, sigma=0.01)
     found = select(bar, samples(0.0, 0.02), 2, Sampling(), here)

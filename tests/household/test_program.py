@@ -116,6 +116,7 @@ def test_program_makes_a_set_that_a_larger_count_extends(tmp_path, capsys):
         (["--labels", "100000000000"], "--labels"),
         (["--count", "1", "--density", "0"], "the density of objects must be above 0"),
         (["--count", "1", "--friction", "nan"], "the friction of objects must be above 0"),
+        (["--count", "1", "--roughness", "1"], "the roughness must be 0 to 0.001 m, got 1"),
     ],
 )
 def test_bad_options_are_one_sentence(tmp_path, capsys, arguments, words):
@@ -138,6 +139,18 @@ def test_all_are_of_one_density_and_friction_if_asked(tmp_path):
         assert entry.friction == 1
         assert entry.parameters["density"] == 150
         assert own[index].mass != pytest.approx(entry.mass)
+
+
+def test_parts_are_uneven_and_meshes_the_same_if_asked(tmp_path):
+    arguments = ["--families", "box,mug", "--count", 2, "--no-sheet", "--seed", 4]
+    assert program(*arguments, "--output", tmp_path / "even") == 0
+    assert program(*arguments, "--roughness", 2e-4, "--output", tmp_path / "uneven") == 0
+    even, uneven = read_catalogue(tmp_path / "even"), read_catalogue(tmp_path / "uneven")
+    for one, other in zip(even, uneven, strict=True):
+        assert (one.sha256, one.mass) == (other.sha256, other.mass)
+        texts = [(tmp_path / name / one.parts).read_text() for name in ("even", "uneven")]
+        assert texts[0] != texts[1]
+        assert 0 < other.parameters["roughness"] < 2e-4
 
 
 def test_another_seed_does_not_overwrite_a_set(tmp_path, capsys):
