@@ -52,6 +52,8 @@ class Sampling:
             grasps are at the edge of collision, so that its own distribution is too wide.
         finest: the last noise level, from which poses are denoised in one step.
         oversampling: samples drawn for each grasp that is asked for.
+        attempts: how often so many samples are drawn, at most: again while there are fewer grasps
+            than asked for that are free of collision.
         least_probability: of success; less likely samples are not given as grasps.
         likely: a probability of success; where more samples than grasps that are asked for are as
             likely as that, those are given that are far from each other.
@@ -62,14 +64,15 @@ class Sampling:
         InputError: a number is out of its range.
     """
 
-    steps: int = 6
+    steps: int = 4
     sampler: Sampler = field(default_factory=Multistep)
     begin: float | None = 0.25
     temperature: float = 0.8
     finest: float = 0.05
-    oversampling: float = 3.0
-    least_probability: float = 0.4
-    likely: float = 0.6
+    oversampling: float = 5.0
+    attempts: int = 3
+    least_probability: float = 0.5
+    likely: float = 0.7
     apart: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
@@ -77,6 +80,8 @@ class Sampling:
             value = getattr(self, name)
             if not least <= value <= 100:
                 raise InputError(f"{name} must be {least:g} to 100, got {value}")
+        if not 1 <= self.attempts <= 100:
+            raise InputError(f"attempts must be 1 to 100, got {self.attempts}")
         for name in ("least_probability", "likely"):
             value = getattr(self, name)
             if not 0 <= value <= 1:
@@ -87,7 +92,7 @@ class Sampling:
         return {**asdict(self), "sampler": repr(self.sampler)}
 
 
-OF_A_CLOUD = Sampling(begin=None, steps=12, temperature=0.4, likely=1.0)
+OF_A_CLOUD = Sampling(begin=None, steps=12, temperature=0.4, oversampling=3.0, likely=1.0)
 """For a cloud, one side of which may not have been seen: proposals do not know how thick it is, and
 what is unlike the likeliest is less likely than it seems."""
 
@@ -240,9 +245,9 @@ class ConditionedField:
     ) -> Grasps:
         """Grasps, the likeliest to hold first; those in collision with a scene last.
 
-        Of `oversampling` times as many samples those are given that are likely to hold, and meet
-        the constraint that guided them, if it is one of `grasp.costs`: far from each other where
-        enough are likely, otherwise the likeliest.
+        Of `oversampling` times as many samples, or more if need be, those are given that are likely
+        to hold, and meet the constraint that guided them, if it is one of `grasp.costs`: far from
+        each other where enough are likely, otherwise the likeliest.
 
         Args:
             count: how many grasps at most.
@@ -260,9 +265,14 @@ class ConditionedField:
             InputError: as for `trajectory`.
         """
         how = how or sampling_of(self.obj)
-        samples = self.draw(math.ceil(count * how.oversampling), generator, how, guidance)
         meets = guidance if isinstance(guidance, Constraint) else None
-        return select(self, samples, count, how, meets, scene)
+        drawn: list[Tensor] = []
+        for _ in range(how.attempts):
+            drawn.append(self.draw(math.ceil(count * how.oversampling), generator, how, guidance))
+            grasps = select(self, torch.cat(drawn), count, how, meets, scene)
+            if len(grasps) == count and not np.any(grasps.in_collision):
+                break
+        return grasps
 
     def _noise(self, x: Tensor, level: Level, how: Sampling, guidance: Cost | None) -> Tensor:
         noise = self.field.predict_noise(x, level, self.condition) / how.temperature

@@ -1,10 +1,12 @@
-"""Where sampling may begin in place of pure noise: the hand at the object's surface.
+"""Where sampling may begin in place of pure noise: the hand about two opposite places.
 
-A proposal puts one pad flat on a random place of the surface, the hand turned by a random angle
-about the normal there and opened by a random width. It knows nothing of the other side and may be
-deep inside the object, but blurred by noise of a middling level it is about where blurred grasps
-are, and everywhere on the surface. From there a sampler needs fewer steps than from pure noise, and
-it does not forget the places that a coarse field thinks less of (Meng et al. 2022, "SDEdit").
+A proposal takes two places of the surface that face away from each other, within the stroke, and
+puts the open hand in the middle between them: its pads parallel to the surface at one of them,
+turned by a random angle about the normal there, and as deep as any of the pads' length. It knows
+nothing of what else is in the way, but blurred by noise of a middling level it is about where
+blurred grasps are, and everywhere on the surface. From there a sampler needs fewer steps than from
+pure noise, and it does not forget the places that a coarse field thinks less of (Meng et al. 2022,
+"SDEdit").
 """
 
 from __future__ import annotations
@@ -14,12 +16,14 @@ from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from grasp.gripper import Gripper
 from grasp.networks.surface import Surface
 from pcdiff.randomness import Generator, uniform
 
+_FACING = 0.7  # cosine of the greatest angle between one normal and the opposite of the other
+_ASIDE = 0.005  # metres, a typical distance of one place from the line along the other's normal
 _CHOICE = 8  # proposals for each one that is kept, where a cost chooses
 
 
@@ -42,8 +46,8 @@ def propose(
     """
     choice = 1 if cost is None else _CHOICE
     at = surface.points
-    numbers = uniform((count, 4 * choice + 1), generator, at.dtype, at.device)
-    poses = _at(surface, gripper, numbers[:, :-1].reshape(-1, 4)).unflatten(0, (count, choice))
+    numbers = uniform((count, 3 * choice + 1), generator, at.dtype, at.device)
+    poses = _at(surface, gripper, numbers[:, :-1].reshape(-1, 3)).unflatten(0, (count, choice))
     if cost is None:
         return poses[:, 0]
     likelihood = torch.softmax(-cost(poses.flatten(0, 1)).view(count, choice), dim=1)
@@ -52,28 +56,44 @@ def propose(
 
 
 def _at(
-    surface: Surface, gripper: Gripper, numbers: Float[Tensor, "count 4"]
+    surface: Surface, gripper: Gripper, numbers: Float[Tensor, "count 3"]
 ) -> Float[Tensor, "count 4 4"]:
-    """The proposals that numbers in [0, 1) stand for: place, angle, width and depth."""
-    share = surface.values[0, :, 0].cumsum(0)
-    place = torch.searchsorted(share / share[-1], numbers[:, 0].contiguous()).clamp(
-        max=len(share) - 1
-    )
-    at, area, normal = (
-        surface.points[0, place], surface.values[0, place, :1], surface.values[0, place, 1:4],
-    )  # fmt: skip
-    closing = normal / area
+    """The proposals that numbers in [0, 1) stand for: pair, angle and depth."""
+    points, normals, pairs = _pairs(surface, gripper.stroke)
+    share = pairs.flatten().double().cumsum(0)
+    chosen = torch.searchsorted(share / share[-1], numbers[:, 0].double()).clamp(max=len(share) - 1)
+    one, other = chosen // len(points), chosen % len(points)
+    closing = normals[one]
+    thickness = ((points[one] - points[other]) * closing).sum(1, keepdim=True)
+    middle = points[one] - 0.5 * thickness * closing
     # Any direction across the normal: the axis that is farthest from it, made orthogonal.
-    axis = torch.nn.functional.one_hot(closing.abs().argmin(1), 3).to(closing)
-    across = torch.nn.functional.normalize(torch.linalg.cross(closing, axis), dim=1)
+    axis = nn.functional.one_hot(closing.abs().argmin(1), 3).to(closing)
+    across = nn.functional.normalize(torch.linalg.cross(closing, axis), dim=1)
     angle = 2 * math.pi * numbers[:, 1:2]
     approach = angle.cos() * across + angle.sin() * torch.linalg.cross(closing, across)
     begin, end = gripper.pad
-    poses = torch.eye(4).to(at).repeat(len(numbers), 1, 1)
+    poses = torch.eye(4).to(points).repeat(len(numbers), 1, 1)
     poses[:, :3, :3] = torch.stack([closing, torch.linalg.cross(approach, closing), approach], -1)
-    poses[:, :3, 3] = (
-        at
-        - 0.5 * gripper.stroke * numbers[:, 2:3] * closing
-        - (begin + (end - begin) * numbers[:, 3:4]) * approach
-    )
+    poses[:, :3, 3] = middle - (begin + (end - begin) * numbers[:, 2:3]) * approach
     return poses
+
+
+def _pairs(
+    surface: Surface, stroke: float
+) -> tuple[Float[Tensor, "points 3"], Float[Tensor, "points 3"], Float[Tensor, "points points"]]:
+    """Points, their normals, and how likely each two of them are chosen.
+
+    Where no two are opposite within the stroke, there is nothing to hold: each is its own opposite.
+    """
+    area = surface.values[0, :, :1]
+    real = area[:, 0] > 0
+    points, area, normals = surface.points[0, real], area[real], surface.values[0, real, 1:4]
+    normals = normals / area
+    offset = points[:, None] - points
+    between = (offset * normals[:, None]).sum(-1)
+    aside = offset.square().sum(-1) - between.square()
+    opposite = (between > 0) & (between < stroke) & (normals @ normals.T < -_FACING)
+    pairs = opposite * area * area.T * torch.exp(-aside / (2 * _ASIDE**2))
+    if not (pairs > 0).any():
+        pairs = area[:, 0].diag()
+    return points, normals, pairs

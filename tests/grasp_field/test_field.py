@@ -10,6 +10,7 @@ import torch
 from trimesh.creation import box
 
 from grasp import field_objective
+from grasp.collision import in_collision
 from grasp.conditioned import Sampling
 from grasp.field import FieldConfig, GraspField
 from grasp.field_objective import FieldObjective
@@ -125,6 +126,24 @@ def test_samples_are_a_function_of_their_generators(of_bar):
     torch.testing.assert_close(five[:2], two, rtol=1e-4, atol=1e-4)
     with pytest.raises(InputError, match="expected at least 1, got 0"):
         of_bar.draw(0, seeded(0))
+
+
+def test_samples_are_drawn_again_until_there_are_enough_grasps(of_bar):
+    """As many as the attempts allow: of all samples together the same are chosen."""
+    how = Sampling(steps=2, begin=0.1, oversampling=2.0, least_probability=0.0, attempts=3)
+    generator = seeded(4)
+    samples = torch.cat([of_bar.draw(20, generator, how) for _ in range(3)])
+    probability = of_bar.success_probability(samples)
+    free = ~in_collision(samples.double().numpy(), of_bar.gripper, of_bar.points)
+    best = probability[torch.from_numpy(free)].sort(descending=True).values
+    strict = dataclasses.replace(how, least_probability=float(best[5]), likely=1.0)
+    found = of_bar.sample(10, seeded(4), strict)
+    assert found.success_probability is not None and found.in_collision is not None
+    given = found.success_probability[~found.in_collision]
+    np.testing.assert_allclose(given, best[:6].double(), rtol=1e-4)
+    assert len(given) == 6
+    once = of_bar.sample(10, seeded(4), how)
+    assert len(once) == 10 and once.reason is None
 
 
 @pytest.mark.parametrize("begin", [None, 0.5])

@@ -1,11 +1,11 @@
-"""Where sampling begins: a pad on the surface, anywhere on it, and where a cost is low."""
+"""Where sampling begins: about opposite places, anywhere on the surface, where a cost is low."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from trimesh.creation import box, icosphere
+from trimesh.creation import annulus, box, icosphere
 
 from grasp.gripper import load_gripper
 from grasp.objects import Object
@@ -26,8 +26,8 @@ def ball():
     return surface(icosphere(4, 0.03))
 
 
-def test_a_pad_lies_on_the_surface_with_its_normal(ball):
-    """On a ball at the origin the pad's plane touches where +x passes, as deep as the pad is."""
+def test_the_hand_is_in_the_middle_of_a_ball(ball):
+    """Its closing axis is along a diameter, as deep as any place of the pads."""
     poses = propose(ball, PANDA, 500, seeded(0)).double()
     rotation, hand = poses[:, :3, :3], poses[:, :3, 3] + ball.centre[0]
     torch.testing.assert_close(
@@ -35,29 +35,46 @@ def test_a_pad_lies_on_the_surface_with_its_normal(ball):
         rtol=0, atol=1e-5,
     )  # fmt: skip
     assert (torch.linalg.det(rotation) > 0).all()
-    contact = 0.03 * rotation[:, :, 0]
-    local = (rotation.mT @ (contact - hand)[..., None])[..., 0]
+    local = -(rotation.mT @ hand[..., None])[..., 0]  # of the ball's centre
     begin, end = PANDA.pad
-    assert local[:, 1].abs().max() < 2e-3  # as exact as points stand for a ball
-    assert (local[:, 0] > -2e-3).all() and (local[:, 0] < PANDA.stroke / 2 + 2e-3).all()
+    # A place that is a aside is less far, by r - (r² - a²)^½, and the middle is half of that off:
+    # in the mean E[a²]/4r = 2 (5 mm)²/4r. Else as exact as points stand for a ball.
+    assert local[:, 1].abs().max() < 2e-3
+    assert local[:, 0].abs().mean() == pytest.approx(0.005**2 / (2 * 0.03), abs=1.5e-4)
     assert (local[:, 2] > begin - 2e-3).all() and (local[:, 2] < end + 2e-3).all()
-    for column, low, high in ((0, 0, PANDA.stroke / 2), (2, begin, end)):
-        spread = (local[:, column] - low) / (high - low)
-        assert abs(spread.mean() - 0.5) < 0.05 and abs(spread.std() - 12**-0.5) < 0.03
+    spread = (local[:, 2] - begin) / (end - begin)
+    assert abs(spread.mean() - 0.5) < 0.05 and abs(spread.std() - 12**-0.5) < 0.03
 
 
-def test_places_are_uniform_on_the_surface_and_turns_about_the_normal():
-    """On a 2 x 4 x 8 cm bar a side gets its share of the area, and every angle the same."""
-    poses = propose(surface(box((0.02, 0.04, 0.08))), PANDA, 4000, seeded(0))
+def test_places_are_uniform_on_what_fits_and_turns_about_the_normal():
+    """A 2 x 4 x 9 cm bar is too long to be held by its ends; a wider side gets its share."""
+    poses = propose(surface(box((0.02, 0.04, 0.09))), PANDA, 4000, seeded(0))
     closing, approach = poses[:, :3, 0], poses[:, :3, 2]
     axis = closing.abs().argmax(1)
     share = torch.bincount(axis, minlength=3) / len(poses)
-    area = torch.tensor([4 * 8, 2 * 8, 2 * 4]) / 56
-    assert (share - area).abs().max() < 0.04
+    assert (share - torch.tensor([2 / 3, 1 / 3, 0])).abs().max() < 0.05
     flat = approach[axis == 0]
     angle = torch.atan2(flat[:, 2], flat[:, 1])
     assert abs(angle.cos().mean()) < 0.05 and abs(angle.sin().mean()) < 0.05
     assert abs((2 * angle).cos().mean()) < 0.05
+
+
+def test_of_a_mug_only_what_is_within_the_stroke():
+    """A tube of 10 cm with a wall of 4 mm is held at its wall, never across."""
+    poses = propose(surface(annulus(0.046, 0.05, 0.1)), PANDA, 500, seeded(0))
+    middle = poses[:, :3, 3] + poses[:, :3, 2] * (sum(PANDA.pad) / 2)
+    along = (middle[:, :2] * torch.nn.functional.normalize(poses[:, :2, 0], dim=1)).sum(1).abs()
+    upright = poses[:, 2, 0].abs() < 0.5  # not those between two edges of a rim
+    assert upright.float().mean() > 0.95
+    reach = (PANDA.pad[1] - PANDA.pad[0]) / 2
+    assert (along[upright] - 0.048).abs().max() < 0.003 + reach
+
+
+def test_where_nothing_fits_it_is_anywhere():
+    poses = propose(surface(box((0.2, 0.3, 0.25))), PANDA, 1000, seeded(0))
+    share = torch.bincount(poses[:, :3, 0].abs().argmax(1), minlength=3) / len(poses)
+    area = torch.tensor([0.3 * 0.25, 0.2 * 0.25, 0.2 * 0.3])
+    assert (share - area / area.sum()).abs().max() < 0.05
 
 
 def test_a_cost_chooses_among_them(ball):

@@ -55,7 +55,7 @@ def test_the_likeliest_come_first_and_the_unlikely_do_not_come(bar):
     np.testing.assert_allclose(found.energy, [0.02, 0.01, 0.0], atol=1e-6)
     np.testing.assert_allclose(found.poses[:, 0, 3], [0.02, 0.01, 0.0], atol=1e-6)
     assert found.reason is not None
-    assert found.reason.startswith("3 of 4 samples have a probability of success of at least 0.4")
+    assert found.reason.startswith("3 of 4 samples have a probability of success of at least 0.5")
     assert len(select(bar, samples(0.0, 0.02, 0.01), 2, Sampling())) == 2
 
 
@@ -133,7 +133,7 @@ def test_no_grasp_and_why():
     found = select(crate, samples(0.0, 0.01, height=0.05), 5, Sampling())
     assert not len(found) and found.energy is not None and len(found.energy) == 0
     assert found.reason == (
-        "no grasp is likely to hold: of 2 samples 0 have a probability of success of at least 0.4 "
+        "no grasp is likely to hold: of 2 samples 0 have a probability of success of at least 0.5 "
         "(the best 0.10) and 0 keep the open hand free of the object, but none both; the object "
         "measures 200 mm where it is narrowest, and panda opens 80 mm"
     )
