@@ -24,7 +24,7 @@ from grasp.formats import Grasps
 from grasp.gripper import Gripper
 from grasp.objects import Object
 from grasp.parts import in_parts
-from grasp.proposals import propose
+from grasp.proposals import propose, spans
 from grasp.selection import select
 from pcdiff.diffusion.parametrization import noise_from_score
 from pcdiff.diffusion.process import perturb
@@ -266,10 +266,12 @@ class ConditionedField:
         """
         how = how or sampling_of(self.obj)
         meets = guidance if isinstance(guidance, Constraint) else None
+        # Of a cloud, what is opposite may not have been seen.
+        possible = not self.obj.is_mesh or spans(self.condition.surface, self.gripper)
         drawn: list[Tensor] = []
-        for _ in range(how.attempts):
+        for _ in range(how.attempts if possible else 1):
             drawn.append(self.draw(math.ceil(count * how.oversampling), generator, how, guidance))
-            grasps = select(self, torch.cat(drawn), count, how, meets, scene)
+            grasps = select(self, torch.cat(drawn), count, how, meets, scene, possible)
             if len(grasps) == count and not np.any(grasps.in_collision):
                 break
         return grasps

@@ -55,6 +55,17 @@ def propose(
     return poses[torch.arange(count), kept]
 
 
+def spans(surface: Surface, gripper: Gripper) -> bool:
+    """Whether anything of one object lies between opposite places within the stroke.
+
+    Args:
+        surface: of the object, all around.
+        gripper: gives the stroke.
+    """
+    _, _, pairs = _pairs(surface, gripper.stroke)
+    return bool(pairs.fill_diagonal_(0).any())
+
+
 def _at(
     surface: Surface, gripper: Gripper, numbers: Float[Tensor, "count 3"]
 ) -> Float[Tensor, "count 4 4"]:
@@ -94,6 +105,4 @@ def _pairs(
     aside = offset.square().sum(-1) - between.square()
     opposite = (between > 0) & (between < stroke) & (normals @ normals.T < -_FACING)
     pairs = opposite * area * area.T * torch.exp(-aside / (2 * _ASIDE**2))
-    if not (pairs > 0).any():
-        pairs = area[:, 0].diag()
-    return points, normals, pairs
+    return points, normals, pairs if (pairs > 0).any() else area[:, 0].diag()

@@ -30,6 +30,7 @@ def select(
     how: Sampling,
     constraint: Constraint | None = None,
     scene: Scene | None = None,
+    possible: bool = True,
 ) -> Grasps:
     """The grasps among samples; see `ConditionedField.sample`.
 
@@ -40,6 +41,7 @@ def select(
         how: says which are likely enough, and how far they must be apart.
         constraint: that grasps must meet.
         scene: what stands around the object.
+        possible: whether the gripper spans any part of the object.
     """
     probability = field.success_probability(samples).double().numpy()
     meets = np.ones(len(samples), bool)
@@ -54,7 +56,7 @@ def select(
     at_tool[:, :3, 3] += poses[:, :3, :3] @ field.gripper.tool_center_point
     given = meets & (probability >= how.least_probability)
     enough = int(given.sum())
-    if not (given & ~hits_object).any():
+    if not possible or not (given & ~hits_object).any():
         given[:] = False  # whatever the network thinks of them
     collides = hits_object | hits_scene
     order = np.lexsort([-probability, collides])
@@ -69,8 +71,9 @@ def select(
     reason = None
     if len(order) < count:
         reason = _reason(
-            field, probability, meets, hits_object, enough, len(order) > 0, how.least_probability
-        )
+            field, probability, meets, hits_object, enough, len(order) > 0, how.least_probability,
+            possible,
+        )  # fmt: skip
     chosen = samples[torch.from_numpy(order)]
     energy = field.cost(chosen).double().numpy() if len(chosen) else np.zeros(0)
     return Grasps(
@@ -96,6 +99,7 @@ def _reason(
     enough: int,
     some: bool,
     least_probability: float,
+    possible: bool,
 ) -> str:
     """Why there are fewer grasps than asked for."""
     samples = len(probability)
@@ -106,15 +110,19 @@ def _reason(
             f"{enough} of {samples} samples have a probability of success of at least "
             f"{least_probability:g}; draw more samples for more grasps"
         )
-    free = int((meets & ~hits_object).sum())
     # The axes, too: what was drawn along them is narrowest there.
     along = np.concatenate([np.eye(3), directions(_DIRECTIONS)])
     extents = np.ptp(field.points @ along.T, axis=0)
     narrowest = 1000 * extents.min()
+    size = (
+        f"the object measures {narrowest:.0f} mm where it is narrowest, and {field.gripper.name} "
+        f"opens {1000 * field.gripper.stroke:.0f} mm"
+    )
+    if not possible:
+        return f"no two opposite places of the surface are within the stroke: {size}"
+    free = int((meets & ~hits_object).sum())
     return (
         f"no grasp is likely to hold: of {samples} samples {enough} have a probability of success "
         f"of at least {least_probability:g} (the best {probability[meets].max():.2f}) and {free} "
-        "keep the open hand free of the object, but none both; "
-        f"the object measures {narrowest:.0f} mm where it is narrowest, and {field.gripper.name} "
-        f"opens {1000 * field.gripper.stroke:.0f} mm"
+        f"keep the open hand free of the object, but none both; {size}"
     )

@@ -9,7 +9,7 @@ from trimesh.creation import annulus, box, icosphere
 
 from grasp.gripper import load_gripper
 from grasp.objects import Object
-from grasp.proposals import propose
+from grasp.proposals import propose, spans
 from grasp.surfaces import surface_of
 from pcdiff.randomness import seeded
 
@@ -68,6 +68,11 @@ def test_of_a_mug_only_what_is_within_the_stroke():
     assert upright.float().mean() > 0.95
     reach = (PANDA.pad[1] - PANDA.pad[0]) / 2
     assert (along[upright] - 0.048).abs().max() < 0.003 + reach
+
+
+@pytest.mark.parametrize(("side", "fits"), [(0.07, True), (0.09, False)])
+def test_what_a_hand_spans(side, fits):
+    assert spans(surface(box((side, 0.2, 0.3))), PANDA) == fits
 
 
 def test_where_nothing_fits_it_is_anywhere():
