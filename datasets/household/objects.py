@@ -77,8 +77,8 @@ class HouseholdObject:
         index: its place in the set.
         vertices: of the surface.
         faces: of the surface, counter-clockwise from outside; watertight if it was made.
-        parts: convex polyhedra whose union is what the surface encloses, exactly if it was made;
-            empty where they are not known.
+        parts: convex polyhedra whose union is what the surface encloses, exactly if it was made
+            and not `roughened` since; empty where they are not known.
         mass: kilograms.
         friction: coefficient against a gripper's pads.
         parameters: what was drawn, by name, `yaw`, `offset_x` and `offset_y` among them, and the
