@@ -94,7 +94,10 @@ class FieldConfig:
     """
 
     architecture: str = DEFAULT
-    energy: NetworkConfig = field(default_factory=NetworkConfig)
+    energy: NetworkConfig = field(
+        # Asked several times for each sample, with its gradient; the other one is asked once.
+        default_factory=lambda: NetworkConfig(width=320, summary=32, few_probes=True)
+    )
     paper: PaperConfig = field(default_factory=PaperConfig)
     success: NetworkConfig = field(default_factory=lambda: NetworkConfig(width=256))
     length: float = 0.1

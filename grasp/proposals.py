@@ -2,9 +2,9 @@
 
 A proposal takes two places of the surface that face away from each other, within the stroke, and
 puts the open hand in the middle between them: its pads parallel to the surface at one of them,
-turned by a random angle about the normal there, and as deep as any of the pads' length. It knows
-nothing of what else is in the way, but blurred by noise of a middling level it is about where
-blurred grasps are, and everywhere on the surface. From there a sampler needs fewer steps than from
+turned by a random angle about the normal there, and as deep as any of the pads' length, rather
+where nothing is in the way. Blurred by noise of a middling level it is about where blurred grasps
+are, and everywhere on the surface. From there a sampler needs fewer steps than from
 pure noise, and it does not forget the places that a coarse field thinks less of (Meng et al. 2022,
 "SDEdit").
 """
@@ -18,13 +18,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from grasp.collision import in_collision
 from grasp.gripper import Gripper
 from grasp.networks.surface import Surface
 from pcdiff.randomness import Generator, uniform
 
 _FACING = 0.7  # cosine of the greatest angle between one normal and the opposite of the other
 _ASIDE = 0.005  # metres, a typical distance of one place from the line along the other's normal
-_CHOICE = 8  # proposals for each one that is kept, where a cost chooses
+_CHOICE = 8  # proposals for each one that is kept
+_IN_THE_WAY = 10.0  # what a collision of the open hand costs
 
 
 def propose(
@@ -41,18 +43,21 @@ def propose(
         gripper: gives the stroke and the pads.
         count: how many.
         generator: one generator, or one a proposal.
-        cost: of poses about the centre, (n, 4, 4) to (n,). Of several proposals each time one is
-            kept, with probability proportional to exp(−cost). It is blurred as proposals will be.
+        cost: of poses about the centre, (n, 4, 4) to (n,), in nats, blurred as proposals will be.
+            Of several proposals each time one is kept, with probability proportional to exp(−cost)
+            and little if the open hand is in collision.
     """
-    choice = 1 if cost is None else _CHOICE
     at = surface.points
-    numbers = uniform((count, 3 * choice + 1), generator, at.dtype, at.device)
-    poses = _at(surface, gripper, numbers[:, :-1].reshape(-1, 3)).unflatten(0, (count, choice))
-    if cost is None:
-        return poses[:, 0]
-    likelihood = torch.softmax(-cost(poses.flatten(0, 1)).view(count, choice), dim=1)
-    kept = (likelihood.cumsum(1) < numbers[:, -1:]).sum(1).clamp(max=choice - 1)
-    return poses[torch.arange(count), kept]
+    numbers = uniform((count, 3 * _CHOICE + 1), generator, at.dtype, at.device)
+    poses = _at(surface, gripper, numbers[:, :-1].reshape(-1, 3))
+    real = surface.values[0, :, 0] > 0
+    collides = in_collision(poses.cpu().numpy(), gripper, at[0, real].cpu().numpy())
+    costs = _IN_THE_WAY * torch.from_numpy(collides).to(at)
+    if cost is not None:
+        costs = costs + cost(poses)
+    likelihood = torch.softmax(-costs.view(count, _CHOICE), dim=1)
+    kept = (likelihood.cumsum(1) < numbers[:, -1:]).sum(1).clamp(max=_CHOICE - 1)
+    return poses.unflatten(0, (count, _CHOICE))[torch.arange(count), kept]
 
 
 def spans(surface: Surface, gripper: Gripper) -> bool:

@@ -19,7 +19,14 @@ from datasets.household.meshes import (
     pybullet_meshes,
     pybullet_objects,
 )
-from datasets.household.objects import FAMILIES, HouseholdObject, as_of, check_family, make_set
+from datasets.household.objects import (
+    FAMILIES,
+    HouseholdObject,
+    as_of,
+    check_family,
+    make_set,
+    scaled,
+)
 from datasets.household.roughness import roughened
 from datasets.household.sheet import MOST_TILES, write_sheet
 from pcdiff.console import Json, Seed, Session, application, progress, run
@@ -49,7 +56,10 @@ def household(
     ] = False,
     scale: Annotated[
         float | None,
-        typer.Option(help="Metres in a unit of the meshes. Default: 1; 0.015 for --pybullet."),
+        typer.Option(
+            help="Metres in a unit of the meshes; of what is made, how much larger than drawn. "
+            "Default: 1; 0.015 for --pybullet."
+        ),
     ] = None,
     licence: Annotated[
         str | None,
@@ -118,14 +128,15 @@ def household(
         objects = pybullet_objects(factor, seed, skipped.append)
         licence = PYBULLET_LICENCE
     else:
-        if scale is not None:
-            raise InputError("--scale is for --meshes and --pybullet: what is made is in metres")
         chosen = [name.strip() for name in families.split(",")] if families else list(FAMILIES)
         for name in chosen:
             check_family(name)
         total = 60 if count is None else count
         source = {"maker": "datasets.household", "families": chosen, "seed": seed}
         objects = make_set(total, seed, chosen)
+        if scale is not None:
+            source["scale"] = scale
+            objects = (scaled(each, scale) for each in objects)
         licence = LICENCE
     physics = {"density": density, "friction": friction, "roughness": roughness}
     source |= {name: value for name, value in physics.items() if value is not None}

@@ -82,7 +82,7 @@ class HouseholdObject:
         mass: kilograms.
         friction: coefficient against a gripper's pads.
         parameters: what was drawn, by name, `yaw`, `offset_x` and `offset_y` among them, and the
-            density in kg/m³; lengths in metres, angles in radians.
+            density in kg/m³; lengths in metres, before it was `scaled`, angles in radians.
     """
 
     name: str
@@ -186,6 +186,27 @@ def as_of(
         mass=obj.mass * given / own,
         friction=obj.friction if friction is None else friction,
         parameters={**obj.parameters, "density": given},
+    )
+
+
+def scaled(obj: HouseholdObject, factor: float) -> HouseholdObject:
+    """The same object, larger or smaller, about the file's origin, of the same material.
+
+    Args:
+        obj: what was made.
+        factor: by which lengths grow.
+
+    Raises:
+        InputError: the factor is not positive and finite.
+    """
+    if not 0 < factor < math.inf:
+        raise InputError(f"the scale of objects must be above 0 and finite, got {factor}")
+    return replace(
+        obj,
+        vertices=factor * obj.vertices,
+        parts=tuple(Polyhedron(factor * vertices, faces) for vertices, faces in obj.parts),
+        mass=factor**3 * obj.mass,
+        parameters={**obj.parameters, "scale": factor},
     )
 
 

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from grasp.networks.kernel_sums import look
-from grasp.networks.probes import ALL, DIMENSIONS, FINE, Probes
+from grasp.networks.probes import ALL, DIMENSIONS, FEW_COARSE, FEW_FINE, FINE, Probes
 from grasp.networks.surface import DESCRIBED, Surface
 
 _WIDENING = 0.35  # of a kernel, over the spread σℓ of noisy grasps
@@ -25,7 +25,7 @@ _FREQUENCIES = (0.5, 1.0, 2.0, 4.0)  # of log σ
 _EMBEDDED = 64  # numbers that stand for σ
 _PER_PROBE = 5
 _FINEST = 0.007  # a typical kernel without noise, metres
-_SEEN = _PER_PROBE * (FINE + ALL) + 9
+_OF_OBJECT = 9  # its centre and covariance
 _UNITS = (0.1, 0.1, 0.1, 1.0, 1.0, 1.0)  # of a landmark's place, metres, and normal
 _LEAST_DEVIATION = 0.01  # of what is seen, by which it is divided
 
@@ -38,11 +38,20 @@ class NetworkConfig:
         width: of the hidden layers.
         layers: hidden ones.
         summary: features of the sum over landmarks.
+        few_probes: whether it looks from `FEW_FINE` and `FEW_COARSE` alone.
     """
 
     width: int = 384
     layers: int = 3
     summary: int = 64
+    few_probes: bool = False
+
+    @property
+    def looks(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The probes that see the fine level of a surface, and those that see the coarse one."""
+        if self.few_probes:
+            return FEW_FINE, FEW_COARSE
+        return tuple(range(FINE)), tuple(range(ALL))
 
 
 def features(
@@ -51,6 +60,7 @@ def features(
     probes: Probes,
     surface: Surface,
     curved: bool = True,
+    config: NetworkConfig | None = None,
 ) -> Float[Tensor, "objects grasps features"]:
     """What the probes see.
 
@@ -60,21 +70,24 @@ def features(
         probes: of the gripper of each object, or of one for all.
         surface: of each object.
         curved: whether to be exact when differentiated by the poses twice; see `kernel_sums`.
+        config: says which probes look; all unless given.
     """
     objects, grasps = poses.shape[:2]
     rotation, translation = poses[..., :3, :3], poses[..., :3, 3]
-    # One product for all grasps of an object: many small ones take several times as long.
-    places = (rotation.flatten(1, 2) @ probes.places.mT).unflatten(1, (grasps, 3)).mT
-    places = places + translation[..., None, :]
-    width = torch.sqrt(probes.widths[:, None] ** 2 + (_WIDENING * spread[..., None]) ** 2)
+    fine, coarse = (config or NetworkConfig()).looks
     seen = []
-    for count, factor, points, values in (
-        (FINE, 1.0, surface.points, surface.values),
-        (ALL, _COARSE, surface.coarse_points, surface.coarse_values),
+    for chosen, factor, points, values in (
+        (fine, 1.0, surface.points, surface.values),
+        (coarse, _COARSE, surface.coarse_points, surface.coarse_values),
     ):
+        # One product for all grasps of an object: many small ones take several times as long.
+        places = rotation.flatten(1, 2) @ probes.places[:, chosen].mT
+        places = places.unflatten(1, (grasps, 3)).mT + translation[..., None, :]
+        own = probes.widths[:, None, chosen]
+        width = torch.sqrt(own**2 + (_WIDENING * spread[..., None]) ** 2)
         amount, normal, distance = look(
-            places[..., :count, :].flatten(1, 2),
-            factor * width[..., :count].flatten(1)[..., None],
+            places.flatten(1, 2),
+            factor * width.flatten(1)[..., None],
             points,
             values,
             curved,
@@ -143,12 +156,14 @@ class Perceptron(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(_SEEN))
-        self.register_buffer("deviation", torch.ones(_SEEN))
+        fine, coarse = config.looks
+        seen = _PER_PROBE * (len(fine) + len(coarse)) + _OF_OBJECT
+        self.register_buffer("mean", torch.zeros(seen))
+        self.register_buffer("deviation", torch.ones(seen))
         self.noise = nn.Sequential(nn.Linear(2 * len(_FREQUENCIES), _EMBEDDED), nn.SiLU())
         self.modulation = nn.Linear(_EMBEDDED, 2 * config.width)
         self.summary = Summary(config.summary)
-        self.first = nn.Linear(_SEEN + config.summary + DIMENSIONS, config.width)
+        self.first = nn.Linear(seen + config.summary + DIMENSIONS, config.width)
         self.hidden = nn.ModuleList(
             nn.Linear(config.width, config.width) for _ in range(config.layers - 1)
         )
@@ -225,7 +240,8 @@ class PoseNetwork(nn.Module):
             surface: of each object.
             curved: whether to be exact when differentiated by the poses twice; see `kernel_sums`.
         """
-        seen = features(poses, noise_level * self.length, probes, surface, curved)
+        spread = noise_level * self.length
+        seen = features(poses, spread, probes, surface, curved, self.config)
         number: Tensor = self.perceptron(seen, poses, noise_level, probes, surface)
         return number
 
@@ -237,7 +253,9 @@ class PoseNetwork(nn.Module):
         surface: Surface,
     ) -> None:
         """Fit the scale of the inputs to examples, before training; arguments as for `forward`."""
-        self.perceptron.standardize(features(poses, noise_level * self.length, probes, surface))
+        spread = noise_level * self.length
+        seen = features(poses, spread, probes, surface, config=self.config)
+        self.perceptron.standardize(seen)
 
 
 class EnergyNetwork(PoseNetwork):

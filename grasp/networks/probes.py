@@ -20,6 +20,18 @@ FINE, ALL = 43, 62
 """How many probes see the fine level of a surface: those where pads and fingers are. All see the
 coarse one."""
 
+FEW_FINE = (
+    *(0, 2, 4, 6, 8, 16, 18, 20, 22, 24),  # corners and centres of the pads
+    *(9, 10, 12, 13, 14, 15, 25, 26, 28, 29, 30, 31),  # tips, roots and backs of the fingers
+    *(32, 33, 34, 35, 36, 38, 39, 41, 42),  # between the fingers
+)
+FEW_COARSE = (
+    *(4, 13, 14, 20, 29, 30, 32, 34, 36),  # where pads and fingers are
+    *(43, 44, 45, 46, 47, 48),  # ahead and beside
+    *(49, 50, 53, 54, 57, 58, 59, 60, 61),  # the palm and the base
+)
+"""Probes that tell most, on both sides alike, for a network that is asked often."""
+
 DIMENSIONS = 6
 
 

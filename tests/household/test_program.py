@@ -106,7 +106,6 @@ def test_program_makes_a_set_that_a_larger_count_extends(tmp_path, capsys):
     [
         (["--families", "mug,sofa"], "there is no family 'sofa'"),
         (["--families", "mug", "--pybullet"], "at most one of"),
-        (["--scale", "0.1"], "--scale is for --meshes"),
         (["--scale", "-1", "--pybullet"], "above 0"),
         (["--licence", "CC0-1.0"], "--licence is for --meshes"),
         (["--licence", "CC0-1.0", "--pybullet"], "--licence is for --meshes"),
@@ -225,6 +224,23 @@ def test_an_object_cannot_be_written_outside_the_folder(tmp_path):
     with pytest.raises(InputError, match=r"the name of an object must be .*, got '\.\./\.\./"):
         write_set(folder, [replace(thing, name="../../../evil")], {"maker": "test"}, "MIT")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_made_objects_larger_than_drawn(tmp_path):
+    arguments = ["--families", "mug,hammer", "--count", 2, "--seed", 3, "--no-sheet"]
+    assert program(*arguments, "--output", tmp_path / "drawn") == 0
+    assert program(*arguments, "--output", tmp_path / "large", "--scale", 2.5) == 0
+    for small, large in zip(
+        *(read_catalogue(tmp_path / n) for n in ("drawn", "large")), strict=True
+    ):
+        assert large.mass == pytest.approx(2.5**3 * small.mass)
+        one, other = (
+            load_object(tmp_path / name / each.file)
+            for name, each in (("drawn", small), ("large", large))
+        )
+        assert other.vertices == pytest.approx(2.5 * one.vertices, abs=1e-5)
+        volumes = [sum(volume(Polyhedron(*part)) for part in each.parts) for each in (one, other)]
+        assert volumes[1] == pytest.approx(2.5**3 * volumes[0], rel=1e-4)
 
 
 def test_folder_of_meshes_in_millimetres(tmp_path, capsys):
