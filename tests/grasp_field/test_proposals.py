@@ -7,6 +7,8 @@ import pytest
 import torch
 from trimesh.creation import annulus, box, icosphere
 
+from grasp import proposals
+from grasp.collision import in_collision
 from grasp.gripper import load_gripper
 from grasp.objects import Object
 from grasp.proposals import propose, spans
@@ -46,17 +48,35 @@ def test_the_hand_is_in_the_middle_of_a_ball(ball):
     assert abs(spread.mean() - 0.5) < 0.05 and abs(spread.std() - 12**-0.5) < 0.03
 
 
-def test_places_are_uniform_on_what_fits_and_turns_about_the_normal():
-    """A 2 x 4 x 9 cm bar is too long to be held by its ends; a wider side gets its share."""
-    poses = propose(surface(box((0.02, 0.04, 0.09))), PANDA, 4000, seeded(0))
-    closing, approach = poses[:, :3, 0], poses[:, :3, 2]
-    axis = closing.abs().argmax(1)
-    share = torch.bincount(axis, minlength=3) / len(poses)
+def test_places_are_uniform_on_what_fits():
+    """A 1 x 2 x 9 cm bar is too long to be held by its ends; a wider side gets its share."""
+    poses = propose(surface(box((0.01, 0.02, 0.09))), PANDA, 4000, seeded(0))
+    share = torch.bincount(poses[:, :3, 0].abs().argmax(1), minlength=3) / len(poses)
     assert (share - torch.tensor([2 / 3, 1 / 3, 0])).abs().max() < 0.05
-    flat = approach[axis == 0]
-    angle = torch.atan2(flat[:, 2], flat[:, 1])
-    assert abs(angle.cos().mean()) < 0.05 and abs(angle.sin().mean()) < 0.05
-    assert abs((2 * angle).cos().mean()) < 0.05
+
+
+def test_turned_by_any_angle_about_the_normal():
+    """A washer 10 cm wide and 1 cm high can be held by its flat sides alone."""
+    poses = propose(surface(annulus(0.002, 0.05, 0.01)), PANDA, 4000, seeded(0))
+    assert (poses[:, 2, 0].abs() > 0.99).float().mean() > 0.95
+    angle = torch.atan2(poses[:, 1, 2], poses[:, 0, 2])
+    for order in (1, 2, 3):
+        assert abs((order * angle).cos().mean()) < 0.05
+        assert abs((order * angle).sin().mean()) < 0.05
+
+
+def test_of_eight_one_that_is_free(monkeypatch):
+    """Each is free with probability q: of eight, chosen among the free, with 1 − (1 − q)⁸."""
+    tube = surface(annulus(0.046, 0.05, 0.1))
+    points = tube.points[0].numpy()
+
+    def free():
+        poses = propose(tube, PANDA, 3000, seeded(0)).numpy()
+        return 1 - in_collision(poses, PANDA, points).mean()
+
+    chosen = free()
+    monkeypatch.setattr(proposals, "_CHOICE", 1)
+    assert chosen == pytest.approx(1 - (1 - free()) ** 8, abs=0.04)
 
 
 def test_of_a_mug_only_what_is_within_the_stroke():
