@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,8 +25,8 @@ from grasp.formats import Grasps
 from grasp.gripper import Gripper
 from grasp.objects import Object
 from grasp.parts import in_parts
-from grasp.proposals import propose, spans
-from grasp.selection import select
+from grasp.proposals import Opposites, opposites, propose
+from grasp.selection import Judged, judge, refusal, select
 from pcdiff.diffusion.parametrization import noise_from_score
 from pcdiff.diffusion.process import perturb
 from pcdiff.diffusion.samplers import Multistep, Sampler, State, sample
@@ -129,6 +130,11 @@ class ConditionedField:
         """Of the object's surface, in the frame of its file, metres."""
         return self.condition.surface.centre[0]
 
+    @cached_property
+    def opposites(self) -> Opposites:
+        """The opposite places of the surface that the gripper spans."""
+        return opposites(self.condition.surface, self.gripper)
+
     def cost(
         self, poses: Float[Tensor, "*batch 4 4"], noise_level: float | None = None
     ) -> Float[Tensor, "*batch"]:
@@ -211,7 +217,7 @@ class ConditionedField:
             x = space.random((count, 4, 4), begin, generator, centre=middle)
         else:
             cost = None if guidance is None else self._about_centre(_at(guidance, begin, space))
-            guesses = propose(self.condition.surface, self.gripper, count, generator, cost)
+            guesses = propose(self.opposites, self.gripper, count, generator, cost)
             first = Level(*(each[0] for each in levels)).over_batch(guesses, space.point_ndim)
             x = perturb(space, guesses, first, generator)
 
@@ -265,13 +271,15 @@ class ConditionedField:
             InputError: as for `trajectory`.
         """
         how = how or sampling_of(self.obj)
-        meets = guidance if isinstance(guidance, Constraint) else None
-        # Of a cloud, what is opposite may not have been seen.
-        possible = not self.obj.is_mesh or spans(self.condition.surface, self.gripper)
-        drawn: list[Tensor] = []
-        for _ in range(how.attempts if possible else 1):
-            drawn.append(self.draw(math.ceil(count * how.oversampling), generator, how, guidance))
-            grasps = select(self, torch.cat(drawn), count, how, meets, scene, possible)
+        if self.obj.is_mesh and not self.opposites.exist:  # of a cloud they may not have been seen
+            return refusal(self)
+        constraint = guidance if isinstance(guidance, Constraint) else None
+        judged: Judged | None = None
+        for _ in range(how.attempts):
+            samples = self.draw(math.ceil(count * how.oversampling), generator, how, guidance)
+            more = judge(self, samples, constraint, scene)
+            judged = more if judged is None else judged.and_also(more)
+            grasps = select(self, judged, count, how)
             if len(grasps) == count and not np.any(grasps.in_collision):
                 break
         return grasps

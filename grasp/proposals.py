@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -29,8 +30,45 @@ _CHOICE = 8  # proposals for each one that is kept
 _IN_THE_WAY = 10.0  # what a collision of the open hand costs
 
 
+class Opposites(NamedTuple):
+    """The opposite places of one object's surface.
+
+    Attributes:
+        points: of the surface, about its centre, metres.
+        normals: there, outward.
+        likelihood: of each pair of them to be chosen. Where no two are opposite within the stroke,
+            there is nothing to hold: each is its own opposite.
+        exist: whether any two are.
+    """
+
+    points: Float[Tensor, "points 3"]
+    normals: Float[Tensor, "points 3"]
+    likelihood: Float[Tensor, "points points"]
+    exist: bool
+
+
+def opposites(surface: Surface, gripper: Gripper) -> Opposites:
+    """The opposite places that a gripper spans.
+
+    Args:
+        surface: of one object.
+        gripper: gives the stroke.
+    """
+    area = surface.values[0, :, :1]
+    real = area[:, 0] > 0
+    points, area, normals = surface.points[0, real], area[real], surface.values[0, real, 1:4]
+    normals = normals / area
+    offset = points[:, None] - points
+    between = (offset * normals[:, None]).sum(-1)
+    aside = offset.square().sum(-1) - between.square()
+    opposite = (between > 0) & (between < gripper.stroke) & (normals @ normals.T < -_FACING)
+    pairs = opposite * area * area.T * torch.exp(-aside / (2 * _ASIDE**2))
+    exist = bool((pairs > 0).any())
+    return Opposites(points, normals, pairs if exist else area[:, 0].diag(), exist)
+
+
 def propose(
-    surface: Surface,
+    places: Opposites,
     gripper: Gripper,
     count: int,
     generator: Generator,
@@ -39,19 +77,18 @@ def propose(
     """Proposals for grasps, about the surface's centre.
 
     Args:
-        surface: of one object.
-        gripper: gives the stroke and the pads.
+        places: of one object, which the gripper spans.
+        gripper: gives the pads.
         count: how many.
         generator: one generator, or one a proposal.
         cost: of poses about the centre, (n, 4, 4) to (n,), in nats, blurred as proposals will be.
             Of several proposals each time one is kept, with probability proportional to exp(−cost)
             and little if the open hand is in collision.
     """
-    at = surface.points
+    at = places.points
     numbers = uniform((count, 3 * _CHOICE + 1), generator, at.dtype, at.device)
-    poses = _at(surface, gripper, numbers[:, :-1].reshape(-1, 3))
-    real = surface.values[0, :, 0] > 0
-    collides = in_collision(poses.cpu().numpy(), gripper, at[0, real].cpu().numpy())
+    poses = _at(places, gripper, numbers[:, :-1].reshape(-1, 3))
+    collides = in_collision(poses.cpu().numpy(), gripper, at.cpu().numpy())
     costs = _IN_THE_WAY * torch.from_numpy(collides).to(at)
     if cost is not None:
         costs = costs + cost(poses)
@@ -60,23 +97,12 @@ def propose(
     return poses.unflatten(0, (count, _CHOICE))[torch.arange(count), kept]
 
 
-def spans(surface: Surface, gripper: Gripper) -> bool:
-    """Whether anything of one object lies between opposite places within the stroke.
-
-    Args:
-        surface: of the object, all around.
-        gripper: gives the stroke.
-    """
-    _, _, pairs = _pairs(surface, gripper.stroke)
-    return bool(pairs.fill_diagonal_(0).any())
-
-
 def _at(
-    surface: Surface, gripper: Gripper, numbers: Float[Tensor, "count 3"]
+    places: Opposites, gripper: Gripper, numbers: Float[Tensor, "count 3"]
 ) -> Float[Tensor, "count 4 4"]:
     """The proposals that numbers in [0, 1) stand for: pair, angle and depth."""
-    points, normals, pairs = _pairs(surface, gripper.stroke)
-    share = pairs.flatten().double().cumsum(0)
+    points, normals, likelihood, _ = places
+    share = likelihood.flatten().double().cumsum(0)
     chosen = torch.searchsorted(share / share[-1], numbers[:, 0].double()).clamp(max=len(share) - 1)
     one, other = chosen // len(points), chosen % len(points)
     closing = normals[one]
@@ -92,22 +118,3 @@ def _at(
     poses[:, :3, :3] = torch.stack([closing, torch.linalg.cross(approach, closing), approach], -1)
     poses[:, :3, 3] = middle - (begin + (end - begin) * numbers[:, 2:3]) * approach
     return poses
-
-
-def _pairs(
-    surface: Surface, stroke: float
-) -> tuple[Float[Tensor, "points 3"], Float[Tensor, "points 3"], Float[Tensor, "points points"]]:
-    """Points, their normals, and how likely each two of them are chosen.
-
-    Where no two are opposite within the stroke, there is nothing to hold: each is its own opposite.
-    """
-    area = surface.values[0, :, :1]
-    real = area[:, 0] > 0
-    points, area, normals = surface.points[0, real], area[real], surface.values[0, real, 1:4]
-    normals = normals / area
-    offset = points[:, None] - points
-    between = (offset * normals[:, None]).sum(-1)
-    aside = offset.square().sum(-1) - between.square()
-    opposite = (between > 0) & (between < stroke) & (normals @ normals.T < -_FACING)
-    pairs = opposite * area * area.T * torch.exp(-aside / (2 * _ASIDE**2))
-    return points, normals, pairs if (pairs > 0).any() else area[:, 0].diag()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from grasp.collision import closing_width, in_collision
@@ -22,41 +22,72 @@ if TYPE_CHECKING:
 _DIRECTIONS = 400  # along which an object is measured
 
 
+class Judged(NamedTuple):
+    """Samples and what is known of each.
+
+    Attributes:
+        poses: `T_object_grasp`, metres.
+        probability: of success.
+        meets: whether it meets the constraint.
+        hits_object: whether the open hand is in collision with the object.
+        hits_scene: with what stands around it.
+    """
+
+    poses: Float[Tensor, "samples 4 4"]
+    probability: Float[np.ndarray, " samples"]
+    meets: Bool[np.ndarray, " samples"]
+    hits_object: Bool[np.ndarray, " samples"]
+    hits_scene: Bool[np.ndarray, " samples"]
+
+    def and_also(self, other: Judged) -> Judged:
+        """These and others."""
+        (poses, *known), (more, *more_known) = self, other
+        return Judged(
+            torch.cat([poses, more]),
+            *(np.concatenate(each) for each in zip(known, more_known, strict=True)),
+        )
+
+
 @torch.no_grad()
-def select(
+def judge(
     field: ConditionedField,
     samples: Float[Tensor, "samples 4 4"],
-    count: int,
-    how: Sampling,
     constraint: Constraint | None = None,
     scene: Scene | None = None,
-    possible: bool = True,
-) -> Grasps:
-    """The grasps among samples; see `ConditionedField.sample`.
+) -> Judged:
+    """What is known of samples; arguments as for `ConditionedField.sample`.
 
     Args:
         field: that they are of.
         samples: `T_object_grasp`, metres.
-        count: how many grasps at most.
-        how: says which are likely enough, and how far they must be apart.
         constraint: that grasps must meet.
         scene: what stands around the object.
-        possible: whether the gripper spans any part of the object.
     """
-    probability = field.success_probability(samples).double().numpy()
-    meets = np.ones(len(samples), bool)
-    if constraint is not None:
-        meets = constraint.holds(samples).numpy()
     poses = samples.double().numpy()
-    hits_object = in_collision(poses, field.gripper, field.points)
-    hits_scene = np.zeros(len(poses), bool)
-    if scene is not None:
-        hits_scene = scene.in_collision(poses, field.gripper)
-    at_tool = poses.copy()  # where grasps are near each other: the hand's base is far from there
-    at_tool[:, :3, 3] += poses[:, :3, :3] @ field.gripper.tool_center_point
+    clear = np.zeros(len(poses), bool)
+    return Judged(
+        samples,
+        field.success_probability(samples).double().numpy(),
+        ~clear if constraint is None else constraint.holds(samples).numpy(),
+        in_collision(poses, field.gripper, field.points),
+        clear if scene is None else scene.in_collision(poses, field.gripper),
+    )
+
+
+def select(field: ConditionedField, judged: Judged, count: int, how: Sampling) -> Grasps:
+    """The grasps among samples; see `ConditionedField.sample`.
+
+    Args:
+        field: that they are of.
+        judged: the samples, and what is known of them.
+        count: how many grasps at most.
+        how: says which are likely enough, and how far they must be apart.
+    """
+    samples, probability, meets, hits_object, hits_scene = judged
+    at_tool = samples.double().numpy().copy()  # where grasps are near each other, not at the base
+    at_tool[:, :3, 3] += at_tool[:, :3, :3] @ field.gripper.tool_center_point
     given = meets & (probability >= how.least_probability)
-    enough = int(given.sum())
-    if not possible or not (given & ~hits_object).any():
+    if not (given & ~hits_object).any():
         given[:] = False  # whatever the network thinks of them
     collides = hits_object | hits_scene
     order = np.lexsort([-probability, collides])
@@ -68,61 +99,71 @@ def select(
     if len(likely) > count:
         order = likely[np.sort(spread(at_tool[likely], count))]
     order = order[:count]
-    reason = None
-    if len(order) < count:
-        reason = _reason(
-            field, probability, meets, hits_object, enough, len(order) > 0, how.least_probability,
-            possible,
-        )  # fmt: skip
-    chosen = samples[torch.from_numpy(order)]
-    energy = field.cost(chosen).double().numpy() if len(chosen) else np.zeros(0)
+    reason = _reason(field, judged, len(order), how) if len(order) < count else None
+    return _grasps(
+        field, samples[torch.from_numpy(order)], probability[order], collides[order], reason
+    )
+
+
+def refusal(field: ConditionedField) -> Grasps:
+    """No grasps, for the gripper spans no part of the object."""
+    nothing = np.zeros(0)
+    reason = f"no two opposite places of the surface are within the stroke: {_sizes(field)}"
+    return _grasps(field, torch.zeros(0, 4, 4), nothing, nothing.astype(bool), reason)
+
+
+def _grasps(
+    field: ConditionedField,
+    chosen: Tensor,
+    probability: np.ndarray,
+    collides: np.ndarray,
+    reason: str | None,
+) -> Grasps:
+    poses = chosen.double().numpy()
+    energy = np.zeros(0)
+    if len(poses):
+        with torch.no_grad():
+            energy = field.cost(chosen).double().numpy()
     return Grasps(
-        poses=poses[order],
+        poses=poses,
         gripper=field.gripper.name,
         object_file=field.obj.file,
         object_scale=field.obj.scale,
         object_sha256=field.obj.sha256,
         energy=energy,
-        success_probability=probability[order],
-        width=closing_width(poses[order], field.gripper, field.points),
-        in_collision=collides[order],
+        success_probability=probability,
+        width=closing_width(poses, field.gripper, field.points),
+        in_collision=collides,
         tool_center_point=field.gripper.tool_center_point,
         reason=reason,
     )
 
 
-def _reason(
-    field: ConditionedField,
-    probability: np.ndarray,
-    meets: np.ndarray,
-    hits_object: np.ndarray,
-    enough: int,
-    some: bool,
-    least_probability: float,
-    possible: bool,
-) -> str:
+def _reason(field: ConditionedField, judged: Judged, given: int, how: Sampling) -> str:
     """Why there are fewer grasps than asked for."""
-    samples = len(probability)
-    if not meets.any():
+    samples, least = len(judged.poses), f"{how.least_probability:g}"
+    if not judged.meets.any():
         return f"none of {samples} samples meets the constraint that guided them"
-    if some:
+    enough = int((judged.meets & (judged.probability >= how.least_probability)).sum())
+    if given:
         return (
-            f"{enough} of {samples} samples have a probability of success of at least "
-            f"{least_probability:g}; draw more samples for more grasps"
+            f"{enough} of {samples} samples have a probability of success of at least {least}; "
+            "draw more samples for more grasps"
         )
+    free = int((judged.meets & ~judged.hits_object).sum())
+    return (
+        f"no grasp is likely to hold: of {samples} samples {enough} have a probability of success "
+        f"of at least {least} (the best {judged.probability[judged.meets].max():.2f}) and {free} "
+        f"keep the open hand free of the object, but none both; {_sizes(field)}"
+    )
+
+
+def _sizes(field: ConditionedField) -> str:
+    """How wide the object is, and how far the gripper opens."""
     # The axes, too: what was drawn along them is narrowest there.
     along = np.concatenate([np.eye(3), directions(_DIRECTIONS)])
     extents = np.ptp(field.points @ along.T, axis=0)
-    narrowest = 1000 * extents.min()
-    size = (
-        f"the object measures {narrowest:.0f} mm where it is narrowest, and {field.gripper.name} "
-        f"opens {1000 * field.gripper.stroke:.0f} mm"
-    )
-    if not possible:
-        return f"no two opposite places of the surface are within the stroke: {size}"
-    free = int((meets & ~hits_object).sum())
     return (
-        f"no grasp is likely to hold: of {samples} samples {enough} have a probability of success "
-        f"of at least {least_probability:g} (the best {probability[meets].max():.2f}) and {free} "
-        f"keep the open hand free of the object, but none both; {size}"
+        f"the object measures {1000 * extents.min():.0f} mm where it is narrowest, and "
+        f"{field.gripper.name} opens {1000 * field.gripper.stroke:.0f} mm"
     )

@@ -11,27 +11,27 @@ from grasp import proposals
 from grasp.collision import in_collision
 from grasp.gripper import load_gripper
 from grasp.objects import Object
-from grasp.proposals import propose, spans
+from grasp.proposals import opposites, propose
 from grasp.surfaces import surface_of
 from pcdiff.randomness import seeded
 
 PANDA = load_gripper("panda")
 
 
-def surface(mesh):
+def places(mesh):
     obj = Object.from_mesh(np.array(mesh.vertices), np.array(mesh.faces))
-    return surface_of(obj, np.random.default_rng(0))
+    return opposites(surface_of(obj, np.random.default_rng(0)), PANDA)
 
 
 @pytest.fixture(scope="module")
 def ball():
-    return surface(icosphere(4, 0.03))
+    return places(icosphere(4, 0.03))
 
 
 def test_the_hand_is_in_the_middle_of_a_ball(ball):
     """Its closing axis is along a diameter, as deep as any place of the pads."""
     poses = propose(ball, PANDA, 500, seeded(0)).double()
-    rotation, hand = poses[:, :3, :3], poses[:, :3, 3] + ball.centre[0]
+    rotation, hand = poses[:, :3, :3], poses[:, :3, 3]
     torch.testing.assert_close(
         rotation @ rotation.mT, torch.eye(3, dtype=torch.float64).expand(500, 3, 3),
         rtol=0, atol=1e-5,
@@ -50,14 +50,14 @@ def test_the_hand_is_in_the_middle_of_a_ball(ball):
 
 def test_places_are_uniform_on_what_fits():
     """A 1 x 2 x 9 cm bar is too long to be held by its ends; a wider side gets its share."""
-    poses = propose(surface(box((0.01, 0.02, 0.09))), PANDA, 4000, seeded(0))
+    poses = propose(places(box((0.01, 0.02, 0.09))), PANDA, 4000, seeded(0))
     share = torch.bincount(poses[:, :3, 0].abs().argmax(1), minlength=3) / len(poses)
     assert (share - torch.tensor([2 / 3, 1 / 3, 0])).abs().max() < 0.05
 
 
 def test_turned_by_any_angle_about_the_normal():
     """A washer 10 cm wide and 1 cm high can be held by its flat sides alone."""
-    poses = propose(surface(annulus(0.002, 0.05, 0.01)), PANDA, 4000, seeded(0))
+    poses = propose(places(annulus(0.002, 0.05, 0.01)), PANDA, 4000, seeded(0))
     assert (poses[:, 2, 0].abs() > 0.99).float().mean() > 0.95
     angle = torch.atan2(poses[:, 1, 2], poses[:, 0, 2])
     for order in (1, 2, 3):
@@ -67,8 +67,8 @@ def test_turned_by_any_angle_about_the_normal():
 
 def test_of_eight_one_that_is_free(monkeypatch):
     """Each is free with probability q: of eight, chosen among the free, with 1 − (1 − q)⁸."""
-    tube = surface(annulus(0.046, 0.05, 0.1))
-    points = tube.points[0].numpy()
+    tube = places(annulus(0.046, 0.05, 0.1))
+    points = tube.points.numpy()
 
     def free():
         poses = propose(tube, PANDA, 3000, seeded(0)).numpy()
@@ -81,7 +81,7 @@ def test_of_eight_one_that_is_free(monkeypatch):
 
 def test_of_a_mug_only_what_is_within_the_stroke():
     """A tube of 10 cm with a wall of 4 mm is held at its wall, never across."""
-    poses = propose(surface(annulus(0.046, 0.05, 0.1)), PANDA, 500, seeded(0))
+    poses = propose(places(annulus(0.046, 0.05, 0.1)), PANDA, 500, seeded(0))
     middle = poses[:, :3, 3] + poses[:, :3, 2] * (sum(PANDA.pad) / 2)
     along = (middle[:, :2] * torch.nn.functional.normalize(poses[:, :2, 0], dim=1)).sum(1).abs()
     upright = poses[:, 2, 0].abs() < 0.5  # not those between two edges of a rim
@@ -92,11 +92,11 @@ def test_of_a_mug_only_what_is_within_the_stroke():
 
 @pytest.mark.parametrize(("side", "fits"), [(0.07, True), (0.09, False)])
 def test_what_a_hand_spans(side, fits):
-    assert spans(surface(box((side, 0.2, 0.3))), PANDA) == fits
+    assert places(box((side, 0.2, 0.3))).exist == fits
 
 
 def test_where_nothing_fits_it_is_anywhere():
-    poses = propose(surface(box((0.2, 0.3, 0.25))), PANDA, 1000, seeded(0))
+    poses = propose(places(box((0.2, 0.3, 0.25))), PANDA, 1000, seeded(0))
     share = torch.bincount(poses[:, :3, 0].abs().argmax(1), minlength=3) / len(poses)
     area = torch.tensor([0.3 * 0.25, 0.2 * 0.25, 0.2 * 0.3])
     assert (share - area / area.sum()).abs().max() < 0.05

@@ -9,12 +9,13 @@ import pytest
 import torch
 from trimesh.creation import box
 
+from grasp import selection
 from grasp.conditioned import Sampling
 from grasp.costs import NearPoint
 from grasp.gripper import load_gripper
 from grasp.objects import Object
 from grasp.scene import Scene
-from grasp.selection import select
+from grasp.selection import judge, refusal
 from pcdiff.errors import InputError
 
 PANDA = load_gripper("panda")
@@ -43,6 +44,10 @@ def field_of(sides, probability):
 def bar():
     """3 x 4 x 20 cm; the farther along x, the likelier to hold: 0.5 + 10 x."""
     return field_of((0.03, 0.04, 0.2), lambda x: 0.5 + 10 * x)
+
+
+def select(field, poses, count, how, constraint=None, scene=None):
+    return selection.select(field, judge(field, poses, constraint, scene), count, how)
 
 
 def samples(*offsets, height=0.08):
@@ -100,6 +105,26 @@ def test_what_hits_the_scene_comes_last(bar):
     found = select(bar, poses, 2, Sampling(), scene=Scene(T_world_table=table))
     assert found.poses[0, 0, 3] == 0.0
     assert found.in_collision is not None and found.in_collision.tolist() == [False, True]
+
+
+def test_samples_judged_in_turn_are_as_those_judged_together(bar):
+    table = np.eye(4)
+    table[2, 3] = 0.065
+    poses = torch.cat([samples(0.02, 0.03, height=0.07), samples(0.0, 0.01)])
+    near = NearPoint(np.array([0.01, 0.0, 0.08]), 0.015, PANDA.tool_center_point, sigma=0.01)
+    given = judge(bar, poses, near, Scene(T_world_table=table))
+    parts = [judge(bar, part, near, Scene(T_world_table=table)) for part in poses.split([1, 3])]
+    for whole, joined in zip(given, parts[0].and_also(parts[1]), strict=True):
+        np.testing.assert_array_equal(whole, joined)
+
+
+def test_a_refusal_tells_both_sizes():
+    found = refusal(field_of((0.2, 0.25, 0.3), lambda x: x))
+    assert not len(found)
+    assert found.reason == (
+        "no two opposite places of the surface are within the stroke: the object measures 200 mm "
+        "where it is narrowest, and panda opens 80 mm"
+    )
 
 
 def test_of_near_duplicates_the_best_is_given(bar):
