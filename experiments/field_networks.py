@@ -9,9 +9,10 @@ are those of `experiments.baseline`, the hand is Franka's, and `grasp.evaluation
 as for `grasp evaluate`.
 
 A file's network of success is untrained, so each field is given that of the shipped weights
-(`with_success_of`): it ranks and refuses for every field, of samples that are all drawn by
-`SAMPLING`, and only the energies differ. Neither is neutral: that network has learned from samples
-of the shipped energy and its forerunners, and `SAMPLING` was chosen for them.
+(`with_success_of`): it ranks and refuses for every field, and only the energies differ. These two
+rows are sampled from pure noise, by `SAMPLING`: proposals, by which the shipped weights sample,
+would say in place of the energies where grasps are. The judge is not neutral: it has learned from
+samples of the shipped energy and its forerunners.
 
 Success at a coverage C: of the shortest beginning of the ranking that covers C, the share of grasps
 that hold; 0 for an object whose whole list covers less, so that a source gains nothing by leaving
@@ -46,14 +47,13 @@ from grasp.gripper import Gripper, load_gripper
 from grasp.metrics import FITS_CANDIDATES, PrecisionCoverage, cluster_bootstrap
 from grasp.objects import Object, load_object
 from grasp.simulation import PROTOCOL, cores, processes, simulate
-from grasp.sources import ANTIPODAL, kept_labels, named_source
+from grasp.sources import ANTIPODAL, field_source, kept_labels, named_source
 from pcdiff import checkpoint
 from pcdiff.errors import InputError
-from pcdiff.randomness import seeded
 
 SEED = 0
 SHIPPED = "panda"
-SAMPLING = Sampling()
+SAMPLING = Sampling(begin=None, steps=12, oversampling=2.0, attempts=1)
 COVERAGES = (0.2, 0.3, 0.4, 0.5)
 """At which the sources are compared."""
 
@@ -134,7 +134,7 @@ def contestants(
                 f"--{architecture} {file}: its network is the {field.config.architecture} one"
             )
         field = with_success_of(shipped, field)
-        yield f"{architecture} network", field_source(field, hand), known(field, file)
+        yield f"{architecture} network", field_source(field, hand, SAMPLING), known(field, file)
     yield "antipodal baseline", named_source(ANTIPODAL, [], hand), {}
 
 
@@ -142,16 +142,6 @@ def with_success_of(judge: GraspField, field: GraspField) -> GraspField:
     """The field itself, that keeps its energy and takes over the judge's probability of success."""
     field.success.load_state_dict(judge.success.state_dict())
     return field
-
-
-def field_source(field: GraspField, hand: Gripper) -> Source:
-    """The grasps of a field in memory, drawn as by `grasp.sources.field_source`."""
-
-    def source(obj: Object, count: int, rng: np.random.Generator) -> Grasps:
-        seed = int(rng.integers(2**31))
-        return field.condition(obj, hand, seed).sample(count, seeded(seed), SAMPLING)
-
-    return source
 
 
 def known(field: GraspField, weights: str | Path) -> dict[str, Any]:

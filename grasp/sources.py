@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,10 @@ from grasp.gripper import Gripper
 from grasp.objects import Object
 from grasp.simulation import conditions
 from pcdiff.errors import InputError
+
+if TYPE_CHECKING:
+    from grasp.conditioned import Sampling
+    from grasp.field import GraspField
 
 ANTIPODAL = "antipodal"
 """The name of the baseline."""
@@ -80,29 +84,26 @@ def named_source(
     return lambda obj, count, rng: _first(_file_for(obj, path), obj, count, frame, unit)
 
 
-def field_source(weights: str, gripper: Gripper, view: bool = False) -> Source:
+def field_source(
+    field: GraspField, gripper: Gripper, how: Sampling | None = None, view: bool = False
+) -> Source:
     """The grasps of a trained field.
 
     Args:
-        weights: the name of weights in the package, or a file.
+        field: the field.
         gripper: the gripper.
+        how: to sample; see `ConditionedField.sample`.
         view: whether the field sees one side of each mesh, from a random direction at 50 cm to 1 m
             with a depth camera's noise, in place of the whole.
-
-    Raises:
-        InputError: there are no such weights.
     """
-    from grasp.field import GraspField
     from grasp.views import random_views
     from pcdiff.randomness import seeded
-
-    field = GraspField.from_pretrained(weights)
 
     def source(obj: Object, count: int, rng: np.random.Generator) -> Grasps:
         seed = int(rng.integers(2**31))
         if view:
             (obj,) = random_views(obj, 1, rng)
-        return field.condition(obj, gripper, seed).sample(count, seeded(seed))
+        return field.condition(obj, gripper, seed).sample(count, seeded(seed), how)
 
     return source
 

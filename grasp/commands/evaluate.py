@@ -77,6 +77,7 @@ def evaluate(
     collision is a failure.
     """
     from grasp.evaluation import evaluate as run
+    from grasp.field import GraspField
     from grasp.gripper import load_gripper
     from grasp.objects import load_object
     from grasp.simulation import PROTOCOL
@@ -98,7 +99,7 @@ def evaluate(
         if source is not None:
             raise InputError("--source and --weights are two sources: give one of them")
         source = f"field {weights}" + (" from one view" if view else "")
-        grasps = field_source(weights, hand, view=view)
+        grasps = field_source(GraspField.from_pretrained(weights), hand, view=view)
     friction = PROTOCOL.friction if friction is None else friction
     density = PROTOCOL.density if density is None else density
     physics = {"protocol": PROTOCOL.version, "friction": friction, "density": density}
