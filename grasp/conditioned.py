@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from grasp.scene import Scene
 
 
+_SURPLUS = 1.2  # of further samples, over what should do
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How to sample grasps.
@@ -53,8 +56,8 @@ class Sampling:
             grasps are at the edge of collision, so that its own distribution is too wide.
         finest: the last noise level, from which poses are denoised in one step.
         oversampling: samples drawn for each grasp that is asked for.
-        attempts: how often so many samples are drawn, at most: again while there are fewer grasps
-            than asked for that are free of collision.
+        attempts: the most samples that are drawn, over `oversampling`: more are drawn while there
+            are fewer grasps than asked for that are free of collision.
         least_probability: of success; less likely samples are not given as grasps.
         likely: a probability of success; where more samples than grasps that are asked for are as
             likely as that, those are given that are far from each other.
@@ -65,9 +68,9 @@ class Sampling:
         InputError: a number is out of its range.
     """
 
-    steps: int = 4
+    steps: int = 3
     sampler: Sampler = field(default_factory=Multistep)
-    begin: float | None = 0.25
+    begin: float | None = 0.15
     temperature: float = 0.8
     finest: float = 0.05
     oversampling: float = 5.0
@@ -274,15 +277,21 @@ class ConditionedField:
         if self.obj.is_mesh and not self.opposites.exist:  # of a cloud they may not have been seen
             return refusal(self)
         constraint = guidance if isinstance(guidance, Constraint) else None
+        at_once = wanted = math.ceil(count * how.oversampling)
+        most = how.attempts * at_once
         judged: Judged | None = None
-        for _ in range(how.attempts):
-            samples = self.draw(math.ceil(count * how.oversampling), generator, how, guidance)
-            more = judge(self, samples, constraint, scene)
+        while True:
+            some = generator if isinstance(generator, torch.Generator) else generator[:wanted]
+            more = judge(self, self.draw(wanted, some, how, guidance), constraint, scene)
             judged = more if judged is None else judged.and_also(more)
             grasps = select(self, judged, count, how)
-            if len(grasps) == count and not np.any(grasps.in_collision):
-                break
-        return grasps
+            drawn = len(judged.poses)
+            free = len(grasps) - int(np.asarray(grasps.in_collision).sum())
+            if free == count or drawn == most:
+                return grasps
+            # As many as give what is missing if they are as good, and some more.
+            wanted = math.ceil(_SURPLUS * (count - free) * drawn / max(free, 1))
+            wanted = min(wanted, at_once, most - drawn)
 
     def _noise(self, x: Tensor, level: Level, how: Sampling, guidance: Cost | None) -> Tensor:
         noise = self.field.predict_noise(x, level, self.condition) / how.temperature
