@@ -43,7 +43,7 @@ def sample(run, bar, weights, *options):
 # --- grasp sample ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("options", "begin"), [((), 0.25), (("--from-noise",), None)])
+@pytest.mark.parametrize(("options", "begin"), [((), 0.15), (("--from-noise",), None)])
 def test_what_is_written_is_what_python_gives(run, bar, weights, tmp_path, options, begin):
     from grasp.conditioned import Sampling
     from pcdiff.randomness import seeded
