@@ -10,6 +10,7 @@ by torch, at the rate of a square matrix product, measured between the rounds.
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -31,6 +32,7 @@ SCALES = (100, 1000, 10_000, 100_000)
 
 def main() -> None:
     """Measure, print, keep."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     made = make("mug", SEED)
     mug = Object.from_mesh(made.vertices, made.faces)
     pretrained = GraspField.from_pretrained()

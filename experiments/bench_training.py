@@ -11,6 +11,7 @@ product, measured between the steps.
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -29,6 +30,7 @@ CLOUDS, POINTS, ROUNDS, SEED = 32, 2048, 7, 0
 
 def main() -> None:
     """Measure, print, keep."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     clouds = 2 * uniform((CLOUDS, POINTS, 3), seeded(SEED)) - 1
     steps = {
         "plain float32, eager": step(clouds, 0, bfloat16=False, compiled=False),

@@ -12,10 +12,10 @@ parts exist.
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import os
 import resource
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,8 +88,11 @@ def alternatives() -> dict[str, Protocol]:
     }
 
 
-def main(folder: Path) -> None:
+def main() -> None:
     """Measure, print, keep."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
     mug, table = (load(folder, name) for name in ("Mug", "Table"))
     order = np.random.default_rng(SEED).permutation(len(mug.grasps))
     tuned, held_out = (np.sort(half) for half in np.split(order, 2))
@@ -173,4 +176,4 @@ def _cpu_seconds() -> float:
 
 if __name__ == "__main__":
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    main(Path(sys.argv[1]))
+    main()

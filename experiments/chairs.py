@@ -9,8 +9,8 @@ argument it looks for the development data beside the checkout.
 
 from __future__ import annotations
 
+import argparse
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
@@ -21,7 +21,9 @@ DEVELOPMENT_DATA = Path(__file__).parents[2] / "shared" / "data" / "modelnet10_c
 
 def main() -> None:
     """Evaluate, draw, keep."""
-    clouds = Path(sys.argv[1]) if len(sys.argv) > 1 else DEVELOPMENT_DATA
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("clouds", type=Path, nargs="?", default=DEVELOPMENT_DATA)
+    clouds = parser.parse_args().clouds
     if not clouds.is_file():
         print(f"skipped: there is no {clouds}; name a canonical HDF5 with chairs")
         return
