@@ -73,10 +73,10 @@ class Sampling:
     begin: float | None = 0.15
     temperature: float = 0.8
     finest: float = 0.05
-    oversampling: float = 5.0
+    oversampling: float = 6.0
     attempts: int = 3
-    least_probability: float = 0.5
-    likely: float = 0.7
+    least_probability: float = 0.4
+    likely: float = 0.55
     apart: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:

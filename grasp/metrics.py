@@ -522,11 +522,7 @@ def reliability(
     Raises:
         InputError: there are no grasps, or a probability is not one.
     """
-    if not len(probability) or not ((probability >= 0) & (probability <= 1)).all():
-        raise InputError(
-            f"a reliability diagram needs probabilities of 0 to 1, got {len(probability)} numbers"
-            + (f" of {probability.min()} to {probability.max()}" if len(probability) else "")
-        )
+    _check_probability("a reliability diagram", probability)
     place = np.minimum((probability * bins).astype(int), bins - 1)
     count = np.bincount(place, minlength=bins)
     some = count > 0
@@ -536,12 +532,53 @@ def reliability(
     return Reliability(predicted, happened, count[some])
 
 
+def platt_scaling(
+    probability: Float[np.ndarray, " grasps"], success: Bool[np.ndarray, " grasps"]
+) -> tuple[float, float]:
+    """The scale and shift of logits by which probabilities are truest (Platt 1999).
+
+    They maximise the likelihood of what happened; as there, a success counts as (s + 1) / (s + 2)
+    for s successes, a failure as 1 / (f + 2), so that there is a maximum whatever happened.
+
+    Args:
+        probability: predicted, 0 to 1; those nearer than 10⁻⁶ to either count as that near.
+        success: what happened.
+
+    Raises:
+        InputError: there are no grasps, or a probability is not one.
+    """
+    from scipy.optimize import minimize
+    from scipy.special import expit, logit
+
+    _check_probability("Platt scaling", probability)
+    logits = logit(np.clip(probability, 1e-6, 1 - 1e-6))
+    held = int(success.sum())
+    target = np.where(success, (held + 1) / (held + 2), 1 / (len(success) - held + 2))
+
+    def loss(fitted: np.ndarray) -> tuple[float, np.ndarray]:
+        scaled = fitted[0] * logits + fitted[1]
+        missed = expit(scaled) - target
+        cross_entropy = np.logaddexp(0, scaled) - target * scaled
+        return float(cross_entropy.mean()), np.array([(missed * logits).mean(), missed.mean()])
+
+    scale, shift = minimize(loss, np.array([1.0, 0.0]), jac=True, method="BFGS").x
+    return float(scale), float(shift)
+
+
 # --- Checks ---------------------------------------------------------------------------------------
 
 
 def _check_some(name: str, values: np.ndarray) -> None:
     if not len(values):
         raise InputError(f"{name} must not be empty")
+
+
+def _check_probability(what: str, probability: np.ndarray) -> None:
+    if not len(probability) or not ((probability >= 0) & (probability <= 1)).all():
+        raise InputError(
+            f"{what} needs probabilities of 0 to 1, got {len(probability)} numbers"
+            + (f" of {probability.min()} to {probability.max()}" if len(probability) else "")
+        )
 
 
 def _check_finite(name: str, poses: np.ndarray) -> None:

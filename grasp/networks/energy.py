@@ -9,6 +9,7 @@ sees, so its output is invariant to moving object and gripper together, by const
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from grasp.networks.kernel_sums import look
 from grasp.networks.probes import ALL, DIMENSIONS, FEW_COARSE, FEW_FINE, FINE, Probes
 from grasp.networks.surface import DESCRIBED, Surface
+from pcdiff.errors import InputError
 
 _WIDENING = 0.35  # of a kernel, over the spread σℓ of noisy grasps
 _COARSE = 4.0  # widths of the coarse level over those of the fine one
@@ -279,3 +281,22 @@ class EnergyNetwork(PoseNetwork):
 
 class SuccessNetwork(PoseNetwork):
     """The logit of the probability that a grasp holds, at the least noise level."""
+
+    @torch.no_grad()
+    def rescale(self, scale: float, shift: float) -> None:
+        """Let every logit l be `scale`·l + `shift`, as `grasp.metrics.platt_scaling` asks for.
+
+        Args:
+            scale: positive, so that grasps stay in their order.
+            shift: added.
+
+        Raises:
+            InputError: the scale is not positive, or one of the two is not finite.
+        """
+        if not (0 < scale < math.inf and math.isfinite(shift)):
+            raise InputError(
+                f"logits are scaled by a positive number and shifted, got {scale} and {shift}"
+            )
+        last = self.perceptron.last
+        last.weight.mul_(scale)
+        last.bias.mul_(scale).add_(shift)

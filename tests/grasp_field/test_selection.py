@@ -55,13 +55,14 @@ def samples(*offsets, height=0.08):
 
 
 def test_the_likeliest_come_first_and_the_unlikely_do_not_come(bar):
-    found = select(bar, samples(0.0, 0.02, -0.04, 0.01), 10, Sampling())
+    how = Sampling(least_probability=0.5)
+    found = select(bar, samples(0.0, 0.02, -0.04, 0.01), 10, how)
     np.testing.assert_allclose(found.success_probability, [0.7, 0.6, 0.5], atol=1e-6)
     np.testing.assert_allclose(found.energy, [0.02, 0.01, 0.0], atol=1e-6)
     np.testing.assert_allclose(found.poses[:, 0, 3], [0.02, 0.01, 0.0], atol=1e-6)
     assert found.reason is not None
     assert found.reason.startswith("3 of 4 samples have a probability of success of at least 0.5")
-    assert len(select(bar, samples(0.0, 0.02, 0.01), 2, Sampling())) == 2
+    assert len(select(bar, samples(0.0, 0.02, 0.01), 2, how)) == 2
 
 
 def test_of_more_likely_ones_than_asked_for_those_far_apart_come(bar):
@@ -155,7 +156,8 @@ def test_a_constraint_must_be_met(bar):
 
 def test_no_grasp_and_why():
     crate = field_of((0.2, 0.3, 0.25), lambda x: torch.full_like(x, 0.1))
-    found = select(crate, samples(0.0, 0.01, height=0.05), 5, Sampling())
+    how = Sampling(least_probability=0.5)
+    found = select(crate, samples(0.0, 0.01, height=0.05), 5, how)
     assert not len(found) and found.energy is not None and len(found.energy) == 0
     assert found.reason == (
         "no grasp is likely to hold: of 2 samples 0 have a probability of success of at least 0.5 "

@@ -472,3 +472,20 @@ def test_probabilities_that_are_true_have_no_calibration_error(rng):
 def test_what_is_no_probability_is_refused(bad):
     with pytest.raises(InputError, match="probabilities of 0 to 1"):
         metrics.reliability(np.array(bad), np.zeros(len(bad), bool))
+    with pytest.raises(InputError, match="probabilities of 0 to 1"):
+        metrics.platt_scaling(np.array(bad), np.zeros(len(bad), bool))
+
+
+def test_platt_scaling_finds_how_logits_were_distorted(rng):
+    logit = rng.normal(size=200_000)
+    success = rng.uniform(size=len(logit)) < 1 / (1 + np.exp(-logit))
+    told = 1 / (1 + np.exp(-(2 * logit + 0.5)))  # so that logit = 0.5·(that of told) - 0.25
+    np.testing.assert_allclose(metrics.platt_scaling(told, success), [0.5, -0.25], atol=0.02)
+
+
+def test_platt_scaling_of_one_probability_is_the_share_that_held():
+    success = np.arange(10) < 7
+    scale, shift = metrics.platt_scaling(np.full(10, 0.5), success)
+    share = (7 * 8 / 9 + 3 * 1 / 5) / 10  # of the targets that Platt gives
+    assert shift == pytest.approx(math.log(share / (1 - share)), abs=1e-4)
+    assert scale == 1.0  # which nothing here could tell

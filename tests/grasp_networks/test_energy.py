@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from grasp.networks.probes import probes
 from grasp.networks.surface import Surface
 from grasp.objects import Object
 from grasp.surfaces import surface_of
+from pcdiff.errors import InputError
 from pcdiff.manifolds import se3, so3
 
 CONFIG = FieldConfig(energy=NetworkConfig(32, 2, 8), success=NetworkConfig(16, 2, 8))
@@ -167,3 +169,20 @@ def test_grippers_have_the_probes_of_their_descriptions():
     pads = (places[:, 0].abs() - 0.04).abs() < 1e-6
     assert pads.sum() == 18
     torch.testing.assert_close(shift[pads], 0.01 * places[pads, 0].sign())
+
+
+def test_rescaled_logits_are_scaled_and_shifted():
+    field = GraspField.initialized(CONFIG, 1).eval()
+    conditioned = field.condition(object_of(box((0.03, 0.05, 0.08))))
+    poses = torch.eye(4).repeat(5, 1, 1)
+    poses[:, 2, 3] = torch.linspace(-0.15, -0.08, 5)
+    before = conditioned.success_probability(poses).detach().logit()
+    field.success.rescale(0.5, -0.25)
+    after = conditioned.success_probability(poses).detach().logit()
+    torch.testing.assert_close(after, 0.5 * before - 0.25, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("numbers", [(0.0, 0.0), (-1.0, 0.0), (math.nan, 0.0), (1.0, math.inf)])
+def test_logits_that_would_lose_their_order_are_refused(numbers):
+    with pytest.raises(InputError, match="scaled by a positive number"):
+        GraspField.initialized(CONFIG, 0).success.rescale(*numbers)
