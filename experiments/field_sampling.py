@@ -18,32 +18,32 @@ import numpy as np
 from datasets.household import FAMILIES, make
 from experiments import record
 from grasp.antipodal import candidates
-from grasp.conditioned import Sampling
+from grasp.conditioned import REFERENCE, Sampling
 from grasp.field import GraspField
 from grasp.gripper import load_gripper
 from grasp.metrics import coverage
 from grasp.objects import Object
 from grasp.simulation import cores, processes, simulate
-from pcdiff.diffusion.samplers import DDIM, AnnealedLangevin, Multistep
+from pcdiff.diffusion.samplers import DDIM
 from pcdiff.randomness import seeded
 
 SEED = 9001
 CANDIDATES = 400
-REFERENCE = AnnealedLangevin(moves=3, step_ratio=0.5, predictor=Multistep())
 SETTINGS = {
     "as shipped": Sampling(),
-    "3 steps": Sampling(steps=3),
+    "2 steps": Sampling(steps=2),
+    "6 steps": Sampling(steps=6),
     "12 steps": Sampling(steps=12),
     "24 steps": Sampling(steps=24),
     "DDIM": Sampling(sampler=DDIM()),
     "DDIM, half of the noise": Sampling(sampler=DDIM(0.5)),
-    "Langevin, 3 moves a level": Sampling(sampler=REFERENCE),
+    "Langevin, 3 moves a level": Sampling(sampler=REFERENCE.sampler),
     "begin at 0.1": Sampling(begin=0.1),
     "begin at 0.5": Sampling(begin=0.5),
-    "from noise": Sampling(begin=None),
+    "from noise, 3 steps": Sampling(begin=None),
     "from noise, 12 steps": Sampling(begin=None, steps=12),
     "from noise, 48 steps": Sampling(begin=None, steps=48),
-    "from noise, Langevin, 48 levels": Sampling(begin=None, steps=48, sampler=REFERENCE),
+    "from noise, Langevin, 48 levels": REFERENCE,
     "temperature 1": Sampling(temperature=1.0),
     "temperature 0.3": Sampling(temperature=0.3),
     "down to the least noise": Sampling(finest=0.02),

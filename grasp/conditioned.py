@@ -9,7 +9,7 @@ grasps: of some more samples those that are likeliest to hold, ranked, with what
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ from grasp.proposals import Opposites, opposites, propose
 from grasp.selection import Judged, judge, refusal, select
 from pcdiff.diffusion.parametrization import noise_from_score
 from pcdiff.diffusion.process import perturb
-from pcdiff.diffusion.samplers import Multistep, Sampler, State, sample
+from pcdiff.diffusion.samplers import AnnealedLangevin, Multistep, Sampler, State, sample
 from pcdiff.diffusion.schedules import Level, karras_levels
 from pcdiff.errors import InputError
 from pcdiff.manifolds.se3 import SE3
@@ -51,9 +51,9 @@ class Sampling:
         sampler: how to step from one noise level to the next.
         begin: the noise level to begin at, from blurred proposals (see `grasp.proposals`); None to
             begin with pure noise at the greatest level that the field was trained at.
-        temperature: T, that the energy is divided by while sampling: 1 gives the field's own
-            distribution, less its likelier part. The field is blurred by what it does not know, and
-            grasps are at the edge of collision, so that its own distribution is too wide.
+        temperature: T, that the energy is divided by at every noise level: 1 leaves the field as it
+            is, less draws samples to where it is densest. The field is blurred by what it does not
+            know, and grasps are at the edge of collision, so that as it is it is too wide.
         finest: the last noise level, from which poses are denoised in one step.
         oversampling: samples drawn for each grasp that is asked for.
         attempts: the most samples that are drawn, over `oversampling`: more are drawn while there
@@ -99,6 +99,14 @@ class Sampling:
 OF_A_CLOUD = Sampling(begin=None, steps=12, temperature=0.4, oversampling=3.0, likely=1.0)
 """For a cloud, one side of which may not have been seen: proposals do not know how thick it is, and
 what is unlike the likeliest is less likely than it seems."""
+
+
+REFERENCE = Sampling(
+    begin=None,
+    steps=48,
+    sampler=AnnealedLangevin(moves=3, step_ratio=0.5, predictor=Multistep()),
+)
+"""Annealed Langevin from pure noise, which nothing but the field decides."""
 
 
 def sampling_of(obj: Object) -> Sampling:
@@ -189,7 +197,7 @@ class ConditionedField:
         count: int,
         generator: Generator,
         how: Sampling | None = None,
-        guidance: Cost | None = None,
+        guidance: Cost | Sequence[Cost] = (),
     ) -> Iterator[State]:
         """The sampler's states on the way from random poses to grasps, about the object's centre.
 
@@ -197,13 +205,13 @@ class ConditionedField:
             count: how many poses.
             generator: one generator, or one a pose.
             how: that of `sampling_of` unless given.
-            guidance: a cost that is added to the energy; one of `grasp.costs` is softened while
-                the poses are noisy, any other is taken as it is.
+            guidance: a cost, or several, that are added to the energy; one of `grasp.costs` is
+                softened while the poses are noisy, any other is taken as it is.
 
         Raises:
             InputError: there is no pose to sample, or the finest noise level was not trained.
         """
-        how = how or sampling_of(self.obj)
+        how, costs = how or sampling_of(self.obj), _each(guidance)
         if count < 1:
             raise InputError(f"grasps to sample: expected at least 1, got {count}")
         schedule, space = self.field.schedule, self.field.space
@@ -219,14 +227,14 @@ class ConditionedField:
             middle = torch.zeros_like(self.centre)
             x = space.random((count, 4, 4), begin, generator, centre=middle)
         else:
-            cost = None if guidance is None else self._about_centre(_at(guidance, begin, space))
+            cost = self._about_centre(_summed(costs, begin, space)) if costs else None
             guesses = propose(self.opposites, self.gripper, count, generator, cost)
             first = Level(*(each[0] for each in levels)).over_batch(guesses, space.point_ndim)
             x = perturb(space, guesses, first, generator)
 
         def predict(x: Tensor, level: Level, _: Condition) -> Tensor:
             (noise,) = in_parts(
-                lambda part, *rest: (self._noise(part, Level(*rest), how, guidance),), x, *level
+                lambda part, *rest: (self._noise(part, Level(*rest), how, costs),), x, *level
             )
             return noise
 
@@ -237,7 +245,7 @@ class ConditionedField:
         count: int,
         generator: Generator,
         how: Sampling | None = None,
-        guidance: Cost | None = None,
+        guidance: Cost | Sequence[Cost] = (),
     ) -> Float[Tensor, "count 4 4"]:
         """Samples of the field, `T_object_grasp`, in no order; arguments as for `trajectory`."""
         for state in self.trajectory(count, generator, how, guidance):
@@ -247,20 +255,20 @@ class ConditionedField:
     def sample(
         self,
         count: int,
-        generator: Generator,
+        generator: torch.Generator,
         how: Sampling | None = None,
-        guidance: Cost | None = None,
+        guidance: Cost | Sequence[Cost] = (),
         scene: Scene | None = None,
     ) -> Grasps:
-        """Grasps, the likeliest to hold first; those in collision with a scene last.
+        """Grasps, the likeliest to hold first; those whose open hand is in collision last.
 
         Of `oversampling` times as many samples, or more if need be, those are given that are likely
-        to hold, and meet the constraint that guided them, if it is one of `grasp.costs`: far from
-        each other where enough are likely, otherwise the likeliest.
+        to hold, and meet what guided them of `grasp.costs`: far from each other where enough are
+        likely, otherwise the likeliest.
 
         Args:
             count: how many grasps at most.
-            generator: one generator, or one a sample.
+            generator: of what is random.
             how: that of `sampling_of` unless given.
             guidance: as for `trajectory`.
             scene: what stands around the object.
@@ -276,13 +284,12 @@ class ConditionedField:
         how = how or sampling_of(self.obj)
         if self.obj.is_mesh and not self.opposites.exist:  # of a cloud they may not have been seen
             return refusal(self)
-        constraint = guidance if isinstance(guidance, Constraint) else None
+        constraints = [each for each in _each(guidance) if isinstance(each, Constraint)]
         at_once = wanted = math.ceil(count * how.oversampling)
         most = how.attempts * at_once
         judged: Judged | None = None
         while True:
-            some = generator if isinstance(generator, torch.Generator) else generator[:wanted]
-            more = judge(self, self.draw(wanted, some, how, guidance), constraint, scene)
+            more = judge(self, self.draw(wanted, generator, how, guidance), constraints, scene)
             judged = more if judged is None else judged.and_also(more)
             grasps = select(self, judged, count, how)
             drawn = len(judged.poses)
@@ -293,11 +300,13 @@ class ConditionedField:
             wanted = math.ceil(_SURPLUS * (count - free) * drawn / max(free, 1))
             wanted = min(wanted, at_once, most - drawn)
 
-    def _noise(self, x: Tensor, level: Level, how: Sampling, guidance: Cost | None) -> Tensor:
+    def _noise(self, x: Tensor, level: Level, how: Sampling, costs: list[Cost]) -> Tensor:
         noise = self.field.predict_noise(x, level, self.condition) / how.temperature
-        if guidance is None:
+        if not costs:
             return noise
-        return noise + self._slope(_at(guidance, float(level.sigma[0]), self.field.space), x, level)
+        return noise + self._slope(
+            _summed(costs, float(level.sigma[0]), self.field.space), x, level
+        )
 
     def _slope(self, cost: Cost, x: Tensor, level: Level) -> Tensor:
         """What a cost adds to the noise that the field predicts."""
@@ -328,9 +337,17 @@ class ConditionedField:
         return _moved(poses, self.centre)
 
 
-def _at(cost: Cost, sigma: float, space: SE3) -> Cost:
-    """A cost as it is at a noise level."""
-    return cost.blurred(sigma, space.length) if isinstance(cost, Constraint) else cost
+def _each(guidance: Cost | Sequence[Cost]) -> list[Cost]:
+    return list(guidance) if isinstance(guidance, Sequence) else [guidance]
+
+
+def _summed(costs: list[Cost], sigma: float, space: SE3) -> Cost:
+    """The sum of costs as they are at a noise level."""
+    at_level = [
+        each.blurred(sigma, space.length) if isinstance(each, Constraint) else each
+        for each in costs
+    ]
+    return lambda poses: torch.stack([each(poses) for each in at_level]).sum(dim=0)
 
 
 def _moved(poses: Tensor, by: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -28,7 +29,7 @@ class Judged(NamedTuple):
     Attributes:
         poses: `T_object_grasp`, metres.
         probability: of success.
-        meets: whether it meets the constraint.
+        meets: whether it meets all constraints.
         hits_object: whether the open hand is in collision with the object.
         hits_scene: with what stands around it.
     """
@@ -52,7 +53,7 @@ class Judged(NamedTuple):
 def judge(
     field: ConditionedField,
     samples: Float[Tensor, "samples 4 4"],
-    constraint: Constraint | None = None,
+    constraints: Sequence[Constraint] = (),
     scene: Scene | None = None,
 ) -> Judged:
     """What is known of samples; arguments as for `ConditionedField.sample`.
@@ -60,7 +61,7 @@ def judge(
     Args:
         field: that they are of.
         samples: `T_object_grasp`, metres.
-        constraint: that grasps must meet.
+        constraints: that grasps must meet.
         scene: what stands around the object.
     """
     poses = samples.double().numpy()
@@ -68,7 +69,7 @@ def judge(
     return Judged(
         samples,
         field.success_probability(samples).double().numpy(),
-        ~clear if constraint is None else constraint.holds(samples).numpy(),
+        np.all([~clear, *(each.holds(samples).numpy() for each in constraints)], axis=0),
         in_collision(poses, field.gripper, field.points),
         clear if scene is None else scene.in_collision(poses, field.gripper),
     )
@@ -143,12 +144,13 @@ def _reason(field: ConditionedField, judged: Judged, given: int, how: Sampling) 
     """Why there are fewer grasps than asked for."""
     samples, least = len(judged.poses), f"{how.least_probability:g}"
     if not judged.meets.any():
-        return f"none of {samples} samples meets the constraint that guided them"
+        return f"none of {samples} samples meets what guided them"
     enough = int((judged.meets & (judged.probability >= how.least_probability)).sum())
     if given:
         return (
-            f"{enough} of {samples} samples have a probability of success of at least {least}; "
-            "draw more samples for more grasps"
+            f"{enough} of {samples} samples have a probability of success of at least {least}"
+            + (f", and {given} of these are far enough from better ones" if given < enough else "")
+            + "; draw more samples for more grasps"
         )
     free = int((judged.meets & ~judged.hits_object).sum())
     return (

@@ -13,11 +13,11 @@ from pcdiff.console import Device, Json, Seed, Session, Threads
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
+    from grasp.conditioned import Sampling
     from grasp.costs import Constraint
     from grasp.formats import Grasps
     from grasp.gripper import Gripper
     from grasp.objects import Object
-    from pcdiff.diffusion.samplers import Sampler
 
 _METRES_BESIDE, _COSINE_BESIDE = 0.01, 0.1  # of a region and a cone, what costs half a nat
 _SHOWN = 30  # grasps in a picture, at most
@@ -54,16 +54,19 @@ def sample(
     ] = None,
     steps: Annotated[int | None, typer.Option(min=2, max=10_000, help="Of the sampler.")] = None,
     sampler: Annotated[
-        Literal["multistep", "ddim", "langevin"], typer.Option(help="Langevin is the reference.")
+        Literal["multistep", "ddim", "langevin"],
+        typer.Option(help="langevin: the reference, 48 levels from pure noise."),
     ] = "multistep",
     from_noise: Annotated[
-        bool, typer.Option("--from-noise", help="Begin with pure noise, not at the surface.")
+        bool,
+        typer.Option("--from-noise", help="Begin with pure noise, not at the surface: 12 steps."),
     ] = False,
     temperature: Annotated[
-        float | None, typer.Option(help="1: the field's own distribution; less: its likelier part.")
+        float | None, typer.Option(help="1: the field as it is; less: where it is denser.")
     ] = None,
     oversampling: Annotated[
-        float | None, typer.Option(min=1, max=100, help="Samples drawn for each grasp.")
+        float | None,
+        typer.Option(min=1, max=100, help="Samples for each grasp; if few hold, 3 times as many."),
     ] = None,
     mask: Annotated[
         Path | None, typer.Option(help="Of a depth image: where the object is, .png or .npy.")
@@ -87,7 +90,6 @@ def sample(
     Each comes with its probability of success, energy, width, and whether the open hand is in
     collision. If no grasp is likely to hold, none is given, and the reason is.
     """
-    from grasp.conditioned import sampling_of
     from grasp.field import GraspField
     from grasp.formats import write_grasps
     from grasp.gripper import load_gripper
@@ -107,14 +109,12 @@ def sample(
         "apart": (TRANSLATION, ROTATION) if thin else None,
     }
     given = {name: value for name, value in given.items() if value is not None}
-    if from_noise:
-        given["begin"] = None
-    guidance = _constraint(region, approach, hand)
+    guidance = _constraints(region, approach, hand)
     surroundings = None if scene is None else load_scene(scene)
     loaded = load_object(
         obj, 1.0 if scale is None else scale, unit, mask=mask, intrinsics=intrinsics
     )
-    how = dataclasses.replace(sampling_of(loaded), sampler=_sampler(sampler), **given)
+    how = dataclasses.replace(_sampling(loaded, sampler, from_noise), **given)
     field = GraspField.from_pretrained(weights).to(device).condition(loaded, hand, seed)
     grasps = field.sample(count, seeded(seed), how, guidance, surroundings)
     grasps = dataclasses.replace(
@@ -152,19 +152,30 @@ def sample(
     session.finish(results, "\n".join([*lines, *files]))
 
 
-def _sampler(name: str) -> Sampler:
-    from pcdiff.diffusion.samplers import DDIM, AnnealedLangevin, Multistep
+def _sampling(obj: Object, sampler: str, from_noise: bool) -> Sampling:
+    """How to sample an object by a sampler, before what else is given."""
+    from grasp.conditioned import OF_A_CLOUD, REFERENCE, sampling_of
+    from pcdiff.diffusion.samplers import DDIM
 
-    return {"multistep": Multistep, "ddim": DDIM, "langevin": AnnealedLangevin}[name]()
+    how = sampling_of(obj)
+    if sampler == "langevin":
+        return dataclasses.replace(
+            how, begin=REFERENCE.begin, steps=REFERENCE.steps, sampler=REFERENCE.sampler
+        )
+    if sampler == "ddim":
+        how = dataclasses.replace(how, sampler=DDIM())
+    if from_noise:
+        how = dataclasses.replace(how, begin=OF_A_CLOUD.begin, steps=OF_A_CLOUD.steps)
+    return how
 
 
-def _constraint(region: str | None, approach: str | None, gripper: Gripper) -> Constraint | None:
+def _constraints(region: str | None, approach: str | None, gripper: Gripper) -> list[Constraint]:
     """What the options say that grasps must meet."""
     import math
 
     import numpy as np
 
-    from grasp.costs import ApproachCone, Both, NearPoint
+    from grasp.costs import ApproachCone, NearPoint
 
     found: list[Constraint] = []
     if region is not None:
@@ -175,9 +186,7 @@ def _constraint(region: str | None, approach: str | None, gripper: Gripper) -> C
     if approach is not None:
         *direction, degrees = _numbers("--approach", approach, "X,Y,Z,DEGREES")
         found.append(ApproachCone(np.array(direction), math.radians(degrees), sigma=_COSINE_BESIDE))
-    if len(found) == 2:
-        return Both(*found)
-    return found[0] if found else None
+    return found
 
 
 def _numbers(option: str, text: str, form: str) -> list[float]:

@@ -1,5 +1,5 @@
 """Differentiable costs of grasp poses, to guide a sampler or to plan with."""
 
-from grasp.costs.terms import ApproachCone, Both, Constraint, Cost, InBox, NearPoint, total
+from grasp.costs.terms import ApproachCone, Constraint, Cost, InBox, NearPoint
 
-__all__ = ["ApproachCone", "Both", "Constraint", "Cost", "InBox", "NearPoint", "total"]
+__all__ = ["ApproachCone", "Constraint", "Cost", "InBox", "NearPoint"]

@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -217,67 +216,6 @@ class ApproachCone(Constraint):
         axis = poses.new_tensor(self.direction / np.linalg.norm(self.direction))
         cosine = (poses[..., :3, 2] * axis).sum(dim=-1, keepdim=True)
         return (math.cos(self.half_angle) - cosine).relu()
-
-
-@dataclass(frozen=True, eq=False)
-class Both(Constraint):
-    """Two constraints at once; the excess is that of both, each over its own σ.
-
-    Args:
-        first: One.
-        second: The other.
-    """
-
-    first: Constraint
-    second: Constraint
-    sigma: float = field(default=1.0, kw_only=True)
-
-    def _check(self) -> None:
-        """Each has checked itself."""
-
-    def _spread(self, noise_level: float, length: float) -> float:
-        return 0.0
-
-    def excess(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch parts"]:
-        """Both excesses.
-
-        Args:
-            poses: `T_object_grasp`.
-        """
-        each = [part.excess(poses) / part.sigma for part in (self.first, self.second)]
-        return torch.cat(each, dim=-1)
-
-    def blurred(self, noise_level: float, length: float) -> Both:
-        """Both blurred; see `Constraint.blurred`."""
-        parts = (part.blurred(noise_level, length) for part in (self.first, self.second))
-        return Both(*parts)
-
-
-def total(*costs: Cost, weights: Sequence[float]) -> Cost:
-    """The weighted sum of costs.
-
-    Args:
-        costs: At least one.
-        weights: Of each, 0 or more.
-
-    Raises:
-        InputError: There are no costs, not one weight for each, or a weight is negative or not
-            finite.
-    """
-    if not costs or len(weights) != len(costs):
-        raise InputError(
-            f"a sum of costs needs one weight for each, got {len(costs)} costs and "
-            f"{len(weights)} weights"
-        )
-    for weight in weights:
-        if not 0 <= weight < math.inf:
-            raise InputError(f"the weight of a cost must be 0 or more and finite, got {weight}")
-
-    def summed(poses: Tensor) -> Tensor:
-        terms = [weight * cost(poses) for cost, weight in zip(costs, weights, strict=True)]
-        return torch.stack(terms).sum(dim=0)
-
-    return summed
 
 
 def _placed(poses: Tensor, point: np.ndarray) -> Tensor:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from grasp.costs import ApproachCone, Constraint, InBox, NearPoint, total
+from grasp.costs import ApproachCone, Constraint, InBox, NearPoint
 from pcdiff.errors import InputError
 from pcdiff.manifolds.se3 import SE3
 
@@ -97,15 +97,6 @@ def test_cone(degrees: float) -> None:
 def test_a_cone_of_half_a_turn_lets_everything_pass(generator: torch.Generator) -> None:
     everything = ApproachCone(np.array([0.0, 0.0, -1.0]), math.pi, sigma=0.1)
     assert everything.holds(poses(100, generator)).all()
-
-
-def test_total_is_the_weighted_sum(generator: torch.Generator) -> None:
-    at = poses(20, generator)
-    weighted = total(BALL, CONE, lambda each: each[..., 0, 3], weights=[2.0, 0.5, 1.0])
-    expected = 2 * BALL(at) + 0.5 * CONE(at) + at[:, 0, 3]
-    torch.testing.assert_close(weighted(at), expected, rtol=1e-14, atol=0)
-    nothing = total(BALL, weights=[0.0])
-    assert nothing(at).count_nonzero() == 0
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -239,9 +230,6 @@ def test_a_step_of_a_sampler_does_not_overshoot(name: str, generator: torch.Gene
         (lambda: ApproachCone(np.zeros(3), 0.3, sigma=0.1), "must have a length"),
         (lambda: ApproachCone(POINT, 4.0, sigma=0.1), "half-angle"),
         (lambda: BALL.blurred(-1.0, 0.1), "noise level"),
-        (lambda: total(weights=[]), "0 costs and 0 weights"),
-        (lambda: total(BALL, CONE, weights=[1.0]), "2 costs and 1 weights"),
-        (lambda: total(BALL, weights=[-1.0]), "weight of a cost"),
     ],
 )  # fmt: skip
 def test_refusals(make: object, sentence: str) -> None:

@@ -12,6 +12,7 @@ from trimesh.creation import box
 from grasp import field_objective
 from grasp.collision import in_collision
 from grasp.conditioned import Sampling
+from grasp.costs import ApproachCone, NearPoint
 from grasp.field import FieldConfig, GraspField
 from grasp.field_objective import FieldObjective
 from grasp.formats import Grasps, write_grasps
@@ -160,6 +161,36 @@ def test_guidance_pulls_where_its_cost_is_low(of_bar, begin):
     assert (pulled[:, :3, 3] - place).norm(dim=1).mean() < (free[:, :3, 3] - place).norm(
         dim=1
     ).mean()
+
+
+def test_guidance_by_several_costs_is_by_their_sum(of_bar):
+    """Those of `grasp.costs` among them, each blurred for itself."""
+    spring, how = (lambda at: at[..., 0, 3].square()), Sampling(steps=4, begin=0.2)
+
+    def twice(at):
+        return 2 * spring(at)
+
+    several = of_bar.draw(10, seeded(0), how, [spring, spring])
+    torch.testing.assert_close(several, of_bar.draw(10, seeded(0), how, twice))
+    hand = of_bar.gripper
+    region = NearPoint(np.array([1.0, 0.0, -0.4]), 0.05, hand.tool_center_point, sigma=0.01)
+    both = of_bar.draw(10, seeded(0), how, [region, spring])
+    one = of_bar.draw(10, seeded(0), how, region)
+    assert (both - one).abs().max() > 1e-3
+    nothing = of_bar.draw(10, seeded(0), how, [region, lambda at: 0 * at[..., 0, 3]])
+    torch.testing.assert_close(nothing, one)
+
+
+def test_every_constraint_among_the_guidance_is_met(of_bar):
+    free = of_bar.draw(200, seeded(0))
+    centre = free[:, :3, 3].mean(0).double().numpy()
+    point = of_bar.gripper.tool_center_point
+    region = NearPoint(centre, 0.15, point, sigma=0.05)
+    cone = ApproachCone(np.array([0.0, 0.0, -1.0]), 1.2, sigma=0.3)
+    how = Sampling(least_probability=0.0)
+    found = of_bar.sample(20, seeded(0), how, [region, cone, lambda at: at[..., 0, 3]])
+    poses = torch.from_numpy(found.poses).float()
+    assert len(poses) and region.holds(poses).all() and cone.holds(poses).all()
 
 
 # --- Training -------------------------------------------------------------------------------------
