@@ -6,14 +6,18 @@ threads which share one mostly wait for each other.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
 
-AT_ONCE = 256
-"""Poses that go through a network together."""
+AT_ONCE = 512
+"""Poses that go through a network together, at most."""
+
+_FEWEST = 128
+"""Poses that are worth a thread."""
 
 
 def in_parts(function: Callable[..., tuple[Tensor, ...]], *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -26,9 +30,14 @@ def in_parts(function: Callable[..., tuple[Tensor, ...]], *tensors: Tensor) -> t
             row of the arguments alone.
         tensors: its arguments, with at least one row.
     """
-    parts = list(zip(*(tensor.split(AT_ONCE) for tensor in tensors), strict=True))
-    threads = min(torch.get_num_threads(), len(parts))
-    if threads == 1 or tensors[0].device.type != "cpu":
+    rows, threads = len(tensors[0]), 1
+    if tensors[0].device.type == "cpu":
+        threads = min(torch.get_num_threads(), math.ceil(rows / _FEWEST))
+    # As many for each thread, so that none waits for another at the end.
+    rounds = math.ceil(rows / (AT_ONCE * threads))
+    size = math.ceil(rows / (rounds * threads))
+    parts = list(zip(*(tensor.split(size) for tensor in tensors), strict=True))
+    if threads == 1:
         results = [function(*part) for part in parts]
     else:
         results = _by_threads(function, parts, threads)

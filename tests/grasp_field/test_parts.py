@@ -25,6 +25,14 @@ def test_parts_are_joined_in_order(threads, rows):
     assert torch.get_num_threads() == threads
 
 
+@pytest.mark.parametrize(("rows", "parts"), [(100, [1, 1]), (300, [1, 3]), (600, [2, 3])])
+def test_threads_have_as_much_to_do_as_each_other(threads, rows, parts):
+    sizes = []
+    in_parts(lambda x: (sizes.append(len(x)) or x,), torch.zeros(rows))
+    assert len(sizes) == parts[threads == 3] and sum(sizes) == rows
+    assert max(sizes) <= AT_ONCE and max(sizes) - min(sizes) < len(sizes)
+
+
 def test_gradients_are_those_of_the_caller(threads):
     x = torch.ones(2 * AT_ONCE, requires_grad=True)
     (squares,) = in_parts(lambda part: (part.square(),), x)
@@ -39,6 +47,6 @@ def test_an_error_reaches_the_caller_and_threads_are_as_before(threads):
     def fails(part):
         raise ValueError(f"{len(part)} rows")
 
-    with pytest.raises(ValueError, match=f"{AT_ONCE} rows"):
+    with pytest.raises(ValueError, match=r"\d+ rows"):
         in_parts(fails, torch.zeros(2 * AT_ONCE))
     assert torch.get_num_threads() == threads
