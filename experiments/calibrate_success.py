@@ -1,4 +1,4 @@
-"""Make the probabilities of success true of the grasps that are given, on kinds of objects unseen.
+"""Make the probabilities of success truer of the grasps that are given, above all on new objects.
 
     python -m experiments.calibrate_success WEIGHTS CALIBRATED.safetensors --seen FOLDER...
         --without WEIGHTS --unseen FOLDER... [--objects 80] [--seed 0]
@@ -26,17 +26,19 @@ from grasp.conditioned import Sampling
 from grasp.field import KIND, WEIGHTS, GraspField
 from grasp.formats import read_grasps
 from grasp.gripper import load_gripper
+from grasp.items import CANDIDATES
 from grasp.metrics import platt_scaling, reliability
 from grasp.objects import load_object
 from grasp.simulation import PROTOCOL, cores, processes, simulate
 from pcdiff import checkpoint
+from pcdiff.errors import InputError
 from pcdiff.randomness import seeded
 
 GRASPS, TRIED = 400, 60
 """Grasps asked of each object, and those of them, from the first to the last, that are tried."""
 
 SAMPLING = Sampling(least_probability=0.3, likely=0.6)
-"""Less choosy than by default, so that what is given is known beyond what will be given."""
+"""Less choosy than by default of what is given at all, so that more is known than is needed."""
 
 VALIDATION = 12  # one object in so many, as `grasp train` keeps it unless told otherwise
 
@@ -52,6 +54,9 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=80)
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
+    configuration, _ = checkpoint.load(checkpoint.find(chosen.weights, WEIGHTS), KIND)
+    if "calibration" in configuration:
+        raise InputError(f"{chosen.weights} is calibrated already")
     told = {
         "validation objects of the sets it learned from": given(
             chosen.weights, labelled(chosen.seen, VALIDATION), chosen.objects, chosen.seed
@@ -71,7 +76,6 @@ def main() -> None:
 
     field = GraspField.from_pretrained(chosen.weights)
     field.success.rescale(scale, shift)
-    configuration, _ = checkpoint.load(checkpoint.find(chosen.weights, WEIGHTS), KIND)
     calibration = {"scale": scale, "shift": shift}
     checkpoint.save(
         chosen.output, KIND, {**configuration, "calibration": calibration}, field.state_dict()
@@ -99,7 +103,7 @@ def labelled(folders: Sequence[Path], one_in: int) -> list[tuple[Path, Path]]:
     return [
         (folder, path)
         for folder in folders
-        for path in sorted((folder / "grasps" / "panda").glob("*.h5"))
+        for path in sorted((folder / CANDIDATES / "panda").glob("*.h5"))
         if int(str(read_grasps(path).object_sha256), 16) % one_in == 0
     ]
 
