@@ -139,7 +139,7 @@ def read_items(
         kept: a folder for what is made of the objects, as it takes a second for each.
         recipe: what to make of them.
         pool: processes that make it.
-        advance: called after each file of labels.
+        advance: called after each object.
 
     Raises:
         InputError: a file cannot be read or is not of labels.

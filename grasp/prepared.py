@@ -87,11 +87,13 @@ def prepare(
     Raises:
         InputError: an object cannot be read, or is not the one that is meant.
     """
-    missing = [each for each in objects if not _is_kept(each, folder, recipe)]
-    jobs = [(each, folder, recipe) for each in missing]
+    kept = [_is_kept(each, folder, recipe) for each in objects]
+    jobs = [
+        (each, folder, recipe) for each, is_kept in zip(objects, kept, strict=True) if not is_kept
+    ]
     made = iter(map(_make, jobs) if pool is None else pool.map(_make_on_one_core, jobs))
-    for source in objects:
-        if source in missing:
+    for source, is_kept in zip(objects, kept, strict=True):
+        if not is_kept:
             next(made)
         _, tensors = checkpoint.load(_file(source, folder), _KIND)
         distances = tensors.pop(_DISTANCES)

@@ -1,8 +1,9 @@
 """The default networks: what the gripper's probes see of the surface, then a small perceptron.
 
-From each probe the surface is seen through kernel sums at two widths: how much of it is near, the
-signed distance to it, and its normal in the gripper's frame. Kernels widen with the noise level:
-what is blurred in the data need not be seen sharply. The whole object is seen as a sum over its
+From probes the surface is seen through kernel sums: how much of it is near, the signed distance to
+it, and its normal in the gripper's frame; from some at a fine width, from some at a coarse one (see
+`NetworkConfig.looks`). Kernels widen with the noise level: what is blurred in the data need not be
+seen sharply. The whole object is seen as a sum over its
 landmarks, and by its centre and covariance, in the gripper's frame. This is all that the perceptron
 sees, so its output is invariant to moving object and gripper together, by construction, and smooth.
 """
