@@ -1,7 +1,7 @@
 """What the field's grasps are worth in physics, and whether its probabilities are true.
 
-    python -m experiments.field_evaluation scanned|view|robotiq_2f_85|vessels [--weights NAME|FILE]
-        [--meshes FOLDER] [--labels FOLDER]
+    python -m experiments.field_evaluation scanned|view|robotiq_2f_85|vessels|large
+        [--weights NAME|FILE] [--meshes FOLDER] [--labels FOLDER]
 
 Runs `grasp evaluate` on objects that nothing was trained on and draws the reliability diagram:
 
@@ -9,7 +9,9 @@ Runs `grasp evaluate` on objects that nothing was trained on and draws the relia
   of each and 2000 candidates, with `--labels` kept in that folder;
 - view: 60 grasps of each from one noisy depth image;
 - robotiq_2f_85: 60 grasps of each for another gripper, by the same weights;
-- vessels: 60 grasps of each of 50 made mugs and bowls of an unseen seed.
+- vessels: 60 grasps of each of 50 made mugs and bowls of an unseen seed;
+- large: 60 grasps of each household mesh at four times its size, which most are too heavy or too
+  wide for: whether there are refusals where there is no grasp.
 
 Where fewer candidates are made than define what fits (2000), it is told by those.
 """
@@ -33,6 +35,7 @@ OPTIONS = {
     "view": ["--view", "--samples", "60"],
     "robotiq_2f_85": ["--gripper", "robotiq_2f_85", *FEW],
     "vessels": FEW,
+    "large": ["--scale", "4", "--samples", "60"],
 }
 
 

@@ -23,6 +23,7 @@ from grasp.costs import Constraint, Cost
 from grasp.field import Condition, GraspField, value_and_gradient
 from grasp.formats import Grasps
 from grasp.gripper import Gripper
+from grasp.load import Weight, squared_load, weight_of
 from grasp.objects import Object
 from grasp.parts import in_parts
 from grasp.proposals import Opposites, opposites, propose
@@ -146,6 +147,11 @@ class ConditionedField:
         """The opposite places of the surface that the gripper spans."""
         return opposites(self.condition.surface, self.gripper)
 
+    @cached_property
+    def weight(self) -> Weight | None:
+        """Of the object, if its volume is known; see `grasp.load`."""
+        return weight_of(self.obj)
+
     def cost(
         self, poses: Float[Tensor, "*batch 4 4"], noise_level: float | None = None
     ) -> Float[Tensor, "*batch"]:
@@ -181,15 +187,20 @@ class ConditionedField:
         return value, gradient
 
     def success_probability(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch"]:
-        """How probable it is that a grasp holds.
+        """How probable it is that a grasp holds, under the load of the object's weight if known.
 
         Args:
             poses: `T_object_grasp`.
         """
+        success = self.field.success
         (logits,) = in_parts(
-            lambda part: (self._ask(self.field.success, part, None),), poses.reshape(-1, 4, 4)
+            lambda part: (self._ask(success, part, None),), poses.reshape(-1, 4, 4)
         )
-        return logits.sigmoid().reshape(poses.shape[:-2])
+        logits = logits.reshape(poses.shape[:-2])
+        if self.weight is not None:
+            load = squared_load(poses, self.gripper, self.weight)
+            logits = logits - success.load_exponent / 2 * load.log1p()
+        return logits.sigmoid()
 
     @torch.no_grad()
     def trajectory(

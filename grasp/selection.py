@@ -15,6 +15,7 @@ from grasp.costs import Constraint
 from grasp.formats import Grasps
 from grasp.metrics import spread, thin
 from grasp.normals import directions
+from grasp.simulation.protocol import PROTOCOL
 
 if TYPE_CHECKING:
     from grasp.conditioned import ConditionedField, Sampling
@@ -156,8 +157,15 @@ def _reason(field: ConditionedField, judged: Judged, given: int, how: Sampling) 
     return (
         f"no grasp is likely to hold: of {samples} samples {enough} have a probability of success "
         f"of at least {least} (the best {judged.probability[judged.meets].max():.2f}) and {free} "
-        f"keep the open hand free of the object, but none both; {_sizes(field)}"
+        f"keep the open hand free of the object, but none both; {_weight(field)}{_sizes(field)}"
     )
+
+
+def _weight(field: ConditionedField) -> str:
+    """How heavy the object is, if that is known."""
+    if field.weight is None:
+        return ""
+    return f"the object weighs {field.weight.mass:.2g} kg at {PROTOCOL.density:g} kg/m³; "
 
 
 def _sizes(field: ConditionedField) -> str:

@@ -281,7 +281,21 @@ class EnergyNetwork(PoseNetwork):
 
 
 class SuccessNetwork(PoseNetwork):
-    """The logit of the probability that a grasp holds, at the least noise level."""
+    """The logit of the probability that a grasp holds, at the least noise level.
+
+    That of an object of little weight: what is heavy is told by `load_exponent`, c. Under a load ρ
+    (see `grasp.load`) the odds are smaller by (1 + ρ²)^(c/2).
+
+    Args:
+        config: sizes.
+        length: ℓ of SE(3), metres per radian.
+    """
+
+    load_exponent: Tensor
+
+    def __init__(self, config: NetworkConfig, length: float) -> None:
+        super().__init__(config, length)
+        self.register_buffer("load_exponent", torch.zeros(()))
 
     @torch.no_grad()
     def rescale(self, scale: float, shift: float) -> None:

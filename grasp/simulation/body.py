@@ -34,11 +34,9 @@ class Body:
 def rigid_body(obj: Object, parts: Sequence[Part], mass: float | None, density: float) -> Body:
     """The body of an object of one density throughout.
 
-    Its volume is the one inside the mesh if that is closed, else the sum over the convex parts.
-
     Args:
         obj: A mesh.
-        parts: Its convex parts.
+        parts: Its convex parts, which count where the mesh is not closed; see `solid`.
         mass: kg; None for volume x density.
         density: kg/m³.
 
@@ -48,16 +46,35 @@ def rigid_body(obj: Object, parts: Sequence[Part], mass: float | None, density: 
     for name, value in (("mass", mass), ("density", density)):
         if value is not None and not 0 < value < np.inf:
             raise InputError(f"the {name} must be a number above 0, got {value}")
+    found = solid(obj, parts)
+    if found is None:
+        raise InputError(f"{obj.file or obj.name} has no volume: physics needs a solid object")
+    volume, centre, inertia = found
+    mass = volume * density if mass is None else mass
+    return Body(obj.name, tuple(parts), float(mass), centre, inertia * (mass / volume))
+
+
+def solid(
+    obj: Object, parts: Sequence[Part]
+) -> tuple[float, Float[np.ndarray, "3"], Float[np.ndarray, "3 3"]] | None:
+    """Volume, centre of mass and inertia about it, at density 1; None if there is no volume.
+
+    Of what is inside the mesh if that is closed, else the sum over the convex parts.
+
+    Args:
+        obj: A mesh.
+        parts: Convex ones; none if they are not known.
+    """
     whole = obj.mesh()
-    solids = [np.concatenate([vertices[faces] for vertices, faces in parts])]
+    solids = [vertices[faces] for vertices, faces in parts]
+    solids = [np.concatenate(solids)] if solids else []
     if whole.is_watertight and whole.is_winding_consistent:
         solids.insert(0, np.asarray(whole.triangles))
     for triangles in solids:
         volume, centre, inertia = moments(triangles)
         if volume > 0 and _possible(inertia):
-            mass = volume * density if mass is None else mass
-            return Body(obj.name, tuple(parts), float(mass), centre, inertia * (mass / volume))
-    raise InputError(f"{obj.file or obj.name} has no volume: physics needs a solid object")
+            return volume, centre, inertia
+    return None
 
 
 def moments(

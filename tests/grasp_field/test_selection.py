@@ -13,6 +13,7 @@ from grasp import selection
 from grasp.conditioned import Sampling
 from grasp.costs import NearPoint
 from grasp.gripper import load_gripper
+from grasp.load import weight_of
 from grasp.objects import Object
 from grasp.scene import Scene
 from grasp.selection import judge, refusal
@@ -34,6 +35,7 @@ def field_of(sides, probability):
     return SimpleNamespace(
         obj=obj,
         gripper=PANDA,
+        weight=weight_of(obj),
         points=obj.surface(4096, np.random.default_rng(0))[0],
         success_probability=lambda poses: probability(poses[:, 0, 3]),
         cost=lambda poses: poses[:, 0, 3],
@@ -162,7 +164,7 @@ def test_no_grasp_and_why():
     assert found.reason == (
         "no grasp is likely to hold: of 2 samples 0 have a probability of success of at least 0.5 "
         "(the best 0.10) and 0 keep the open hand free of the object, but none both; the object "
-        "measures 200 mm where it is narrowest, and panda opens 80 mm"
+        "weighs 2.2 kg at 150 kg/m³; the object measures 200 mm where it is narrowest, and panda opens 80 mm"
     )
 
 

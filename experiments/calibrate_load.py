@@ -1,0 +1,128 @@
+"""Fit how much less likely it is that a hand holds a heavy object.
+
+    python -m experiments.calibrate_load WEIGHTS CALIBRATED.safetensors [--objects 38] [--seed 4101]
+
+The network of success sees the surface; that a large object is heavy it has seen of few. So one
+number (`load_exponent` of `grasp.networks.energy.SuccessNetwork`) is fitted to what physics says
+of samples of the field on made objects of an unseen seed, at several times their size. It goes into
+the weights `CALIBRATED.safetensors`; where objects are light, probabilities stay as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+
+from datasets.household import make_set
+from experiments import record
+from grasp.field import KIND, WEIGHTS, GraspField
+from grasp.gripper import load_gripper
+from grasp.load import squared_load
+from grasp.objects import Object
+from grasp.simulation import cores, processes, simulate
+from pcdiff import checkpoint
+from pcdiff.randomness import seeded
+
+SCALES = (1.0, 2.0, 3.0, 4.0)
+SAMPLES = 60  # of each object at each scale
+LIKELY = 0.4  # what is shown is of samples that are given as grasps
+LARGEST_EXPONENT = 10.0
+
+
+def main() -> None:
+    """Sample, try, fit, keep."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("weights")
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--objects", type=int, default=38)
+    parser.add_argument("--seed", type=int, default=4101)
+    chosen = parser.parse_args()
+    field = GraspField.from_pretrained(chosen.weights)
+    field.success.load_exponent.zero_()
+    tried = {scale: trials(field, scale, chosen.objects, chosen.seed) for scale in SCALES}
+    exponent = fit(*(np.concatenate(each) for each in zip(*tried.values(), strict=True)))
+    field.success.load_exponent.fill_(exponent)
+    configuration, _ = checkpoint.load(checkpoint.find(chosen.weights, WEIGHTS), KIND)
+    checkpoint.save(chosen.output, KIND, configuration, field.state_dict())
+    rows, lines = (
+        {},
+        [
+            "| size | samples | likely | predicted, % | hold, % | likely under load | predicted, % "
+            "| hold, % |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        ],
+    )
+    for scale, (logit, load, success) in tried.items():
+        shown: list[float] = [len(success)]
+        for told in (logit, logit - exponent * load):
+            probability = 1 / (1 + np.exp(-told))
+            likely = probability >= LIKELY
+            held = (100 * of[likely].mean() for of in (probability, success))
+            shown += [int(likely.sum()), *(round(float(each), 1) for each in held)]
+        rows[f"{scale:g}"] = shown
+        lines.append("| " + " | ".join(map(str, [f"{scale:g}", *shown])) + " |")
+    note = f"Likely: a probability of at least {LIKELY}. The exponent is {exponent:.3f}."
+    record.write(
+        "calibrate_load", chosen.seed, {"exponent": exponent, "by_scale": rows},
+        "\n".join([*lines, "", note]),
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def trials(
+    field: GraspField, scale: float, objects: int, seed: int
+) -> tuple[Float[np.ndarray, " grasps"], Float[np.ndarray, " grasps"], Bool[np.ndarray, " grasps"]]:
+    """Logits of samples of a field that takes all for light, ½·log(1 + ρ²), and whether they hold.
+
+    Args:
+        field: the field.
+        scale: of the objects.
+        objects: how many.
+        seed: of objects and samples.
+    """
+    hand, told = load_gripper("panda"), []
+    with processes(cores()) as pool:
+        for made in make_set(objects, seed):
+            obj = Object.from_mesh(
+                made.vertices, made.faces, name=made.name, parts=made.parts, scale=scale
+            )
+            conditioned = field.condition(obj, hand)
+            if not conditioned.opposites.exist or conditioned.weight is None:
+                continue
+            samples = conditioned.draw(SAMPLES, seeded(seed))
+            load = squared_load(samples.double(), hand, conditioned.weight).log1p() / 2
+            logit = conditioned.success_probability(samples).double().logit(1e-6)
+            held = simulate(obj, hand, samples.double().numpy(), pool=pool).success
+            told.append((logit.numpy(), load.numpy(), held))
+    logits, loads, success = (np.concatenate(each) for each in zip(*told, strict=True))
+    return logits, loads, success
+
+
+def fit(
+    logit: Float[np.ndarray, " grasps"],
+    load: Float[np.ndarray, " grasps"],
+    success: Bool[np.ndarray, " grasps"],
+) -> float:
+    """The c at which the logits l - c·load make what happened likeliest; at least 0.
+
+    Args:
+        logit: l.
+        load: ½·log(1 + ρ²).
+        success: what happened.
+    """
+    from scipy.optimize import minimize_scalar
+
+    def cross_entropy(exponent: float) -> float:
+        told = logit - exponent * load
+        return float((np.logaddexp(0, told) - success * told).mean())
+
+    found = minimize_scalar(cross_entropy, bounds=(0, LARGEST_EXPONENT), method="bounded")
+    return float(found.x)
+
+
+if __name__ == "__main__":
+    main()
