@@ -164,7 +164,8 @@ def test_no_grasp_and_why():
     assert found.reason == (
         "no grasp is likely to hold: of 2 samples 0 have a probability of success of at least 0.5 "
         "(the best 0.10) and 0 keep the open hand free of the object, but none both; the object "
-        "weighs 2.2 kg at 150 kg/m³; the object measures 200 mm where it is narrowest, and panda opens 80 mm"
+        "weighs 2.2 kg at 150 kg/m³; the object measures 200 mm where it is narrowest, and panda "
+        "opens 80 mm"
     )
 
 
