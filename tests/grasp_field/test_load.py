@@ -88,6 +88,6 @@ def test_the_odds_of_success_fall_by_the_power_of_the_load():
 def test_the_exponent_by_which_samples_were_drawn_is_found():
     rng = np.random.default_rng(0)
     logit, load = rng.normal(1, 2, 200_000), rng.exponential(1.0, 200_000)
-    success = rng.random(200_000) < 1 / (1 + np.exp(-logit + 0.9 * load))
+    success = rng.random(200_000) < 1 / (1 + np.exp(-0.8 * logit - 0.5 + 0.9 * load))
     assert fit(logit, load, success) == pytest.approx(0.9, abs=0.02)
     assert fit(logit, load, rng.random(200_000) < 1 / (1 + np.exp(-logit))) < 0.02
