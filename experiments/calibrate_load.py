@@ -1,6 +1,7 @@
 """Fit how much less likely it is that a hand holds a heavy object.
 
-    python -m experiments.calibrate_load WEIGHTS CALIBRATED.safetensors [--objects 114] [--seed 4101]
+    python -m experiments.calibrate_load WEIGHTS CALIBRATED.safetensors
+        [--objects 114] [--seed 4101]
 
 The network of success sees the surface; that a large object is heavy it has seen of few. So one
 number (`load_exponent` of `grasp.networks.energy.SuccessNetwork`) is fitted to what physics says

@@ -151,3 +151,16 @@ def test_a_crate_that_no_hand_spans_is_refused_with_a_reason(shipped):
     found = shipped.condition(obj).sample(20, seeded(0), Sampling())
     assert not len(found)
     assert found.reason is not None and "250 mm where it is narrowest" in found.reason
+
+
+def test_what_is_too_heavy_is_refused(shipped):
+    """A dumbbell four times its size: its bar fits the hand, and slips."""
+    made = make("dumbbell", SEED)
+    large = Object.from_mesh(made.vertices, made.faces, name=made.name, parts=made.parts, scale=4.0)
+    field = shipped.condition(large)
+    found = field.sample(20, seeded(0))
+    assert not len(found)
+    assert found.reason is not None and "the object weighs 2.9 kg" in found.reason
+    likeliest = field.sample(20, seeded(0), Sampling(least_probability=0.01))
+    assert len(likeliest) == 20
+    assert simulate(large, field.gripper, likeliest.poses).success.sum() <= 2
