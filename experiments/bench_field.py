@@ -27,7 +27,7 @@ from grasp.objects import Object
 from pcdiff.randomness import seeded
 
 ROUNDS, SEED, GRASPS, POSES = 7, 0, 100, 1000
-SCALES = (100, 1000, 10_000, 100_000)
+SCALES = (100, 1000, 10_000, 100_000, 1_000_000)
 
 
 def main() -> None:

@@ -7,8 +7,11 @@ threads which share one mostly wait for each other.
 from __future__ import annotations
 
 import math
+import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -53,9 +56,22 @@ def _by_threads(
         with torch.set_grad_enabled(gradients):  # each thread has a mode of its own
             return function(*part)
 
+    try:
+        return list(_pool(threads).map(each, parts))
+    finally:
+        torch.set_num_threads(before)
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """So many threads, each of which calculates by itself.
+
+    They are kept, as torch keeps its own: a new thread begins with memory of its own, the pages of
+    which it touches for the first time, and for a thousand poses that takes a third of the time.
+    """
     # In a thread this sets the number for that thread, and for those that will be started.
-    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        try:
-            return list(pool.map(each, parts))
-        finally:
-            torch.set_num_threads(before)
+    return ThreadPoolExecutor(threads, "parts", torch.set_num_threads, (1,))
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a fork has none of its parent's threads

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import sys
+
 import pytest
 import torch
 
@@ -50,3 +53,20 @@ def test_an_error_reaches_the_caller_and_threads_are_as_before(threads):
     with pytest.raises(ValueError, match=r"\d+ rows"):
         in_parts(fails, torch.zeros(2 * AT_ONCE))
     assert torch.get_num_threads() == threads
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no forks")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_fork_starts_threads_of_its_own(threads):
+    def doubled(queue):
+        (twice,) = in_parts(lambda part: (2 * part,), torch.ones(2 * AT_ONCE))
+        queue.put(twice.tolist())
+
+    fork = multiprocessing.get_context("fork")
+    queue = fork.SimpleQueue()
+    doubled(queue)  # the parent's threads have started
+    assert queue.get() == [2.0] * 2 * AT_ONCE
+    child = fork.Process(target=doubled, args=(queue,), daemon=True)
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0 and queue.get() == [2.0] * 2 * AT_ONCE
