@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float
 
 from datasets.household import make_set
 from experiments import record
+from grasp.conditioned import Sampling
 from grasp.field import KIND, WEIGHTS, GraspField
 from grasp.gripper import load_gripper
 from grasp.load import squared_load
@@ -30,7 +31,7 @@ from pcdiff.randomness import seeded
 
 SCALES = (1.0, 2.0, 3.0, 4.0)
 SAMPLES = 60  # of each object at each scale
-LIKELY = 0.4  # what is shown is of samples that are given as grasps
+LIKELY = Sampling().least_probability  # what is shown is of samples that are given as grasps
 
 
 def main() -> None:
@@ -47,7 +48,8 @@ def main() -> None:
     exponent = fit(*(np.concatenate(each) for each in zip(*tried.values(), strict=True)))
     field.success.load_exponent.fill_(exponent)
     configuration, _ = checkpoint.load(checkpoint.find(chosen.weights, WEIGHTS), KIND)
-    checkpoint.save(chosen.output, KIND, configuration, field.state_dict())
+    fitted = {"exponent": exponent, "objects": chosen.objects, "seed": chosen.seed}
+    checkpoint.save(chosen.output, KIND, {**configuration, "load": fitted}, field.state_dict())
     rows, lines = (
         {},
         [

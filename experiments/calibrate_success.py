@@ -9,7 +9,8 @@ surer than it should be. So two numbers (`grasp.metrics.platt_scaling`) are fitt
 says of given grasps: half of objects from the sets that it learned from (`--seen`), those that
 `grasp train` keeps for validation; half of objects from sets (`--unseen`) that a second network was
 trained without (`--without`), by the same command but for them. The two numbers go into the weights
-`CALIBRATED.safetensors`; what WEIGHTS orders stays in that order.
+`CALIBRATED.safetensors`; what WEIGHTS orders stays in that order. The load of an object's weight
+counts for nothing here and in these weights: `experiments.calibrate_load` comes after.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def main() -> None:
     ]
     scale, shift = platt_scaling(*(np.concatenate(each) for each in zip(*drawn, strict=True)))
 
-    field = GraspField.from_pretrained(chosen.weights)
+    field = unloaded(chosen.weights)
     field.success.rescale(scale, shift)
     calibration = {"scale": scale, "shift": shift}
     checkpoint.save(
@@ -108,6 +109,16 @@ def labelled(folders: Sequence[Path], one_in: int) -> list[tuple[Path, Path]]:
     ]
 
 
+def unloaded(weights: str) -> GraspField:
+    """The field of some weights, which takes all objects for light.
+
+    What is fitted here scales what the network of success says, and not what a load takes off.
+    """
+    field = GraspField.from_pretrained(weights)
+    field.success.load_exponent.zero_()
+    return field
+
+
 def given(
     weights: str, labels: Sequence[tuple[Path, Path]], objects: int, seed: int
 ) -> tuple[Float[np.ndarray, " grasps"], Bool[np.ndarray, " grasps"]]:
@@ -119,7 +130,7 @@ def given(
         objects: how many at most, evenly from the labels.
         seed: of the samples.
     """
-    field, hand = GraspField.from_pretrained(weights), load_gripper("panda")
+    field, hand = unloaded(weights), load_gripper("panda")
     few = np.linspace(0, len(labels) - 1, min(objects, len(labels))).astype(int)
     probability, success = [], []
     with processes(cores()) as pool:

@@ -1,4 +1,4 @@
-"""`grasp`: put grasps through physics, and judge what makes them."""
+"""`grasp`: sample grasps, train what samples them, put them through physics, and judge them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from grasp.commands.simulate import simulate
 from grasp.commands.train import train
 from pcdiff import console
 
-app = console.application("Sample, simulate and judge grasps of parallel-jaw grippers.")
+app = console.application(
+    "Sample, simulate and judge grasps of parallel-jaw grippers, and train what samples them."
+)
 
 
 def main() -> None:

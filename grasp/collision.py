@@ -25,6 +25,9 @@ from pcdiff.errors import InputError
 TOLERANCE = 0.001
 """Metres by which the hand may overlap something and not collide; that of the physics' protocol."""
 
+DENSITY = 100_000.0
+"""Points a square metre that stand for a mesh: about 3 mm apart, 20 to a fingertip of 2 cm²."""
+
 POINT_TOLERANCE = 0.0005
 """Metres. Where a box overlaps a surface by `TOLERANCE`, hardly any point is as deep in the box, at
 its corners none: with half of it, points agree best with the physics."""

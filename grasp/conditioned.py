@@ -22,6 +22,7 @@ from torch import Tensor
 from grasp.costs import Constraint, Cost
 from grasp.field import Condition, GraspField, value_and_gradient
 from grasp.formats import Grasps
+from grasp.frames import HALF_TURN
 from grasp.gripper import Gripper
 from grasp.load import Weight, squared_load, weight_of
 from grasp.objects import Object
@@ -53,15 +54,17 @@ class Sampling:
         begin: the noise level to begin at, from blurred proposals (see `grasp.proposals`); None to
             begin with pure noise at the greatest level that the field was trained at.
         temperature: T, that the energy is divided by at every noise level: 1 leaves the field as it
-            is, less draws samples to where it is densest. The field is blurred by what it does not
-            know, and grasps are at the edge of collision, so that as it is it is too wide.
+            is, less draws samples to where it is densest. A trained field is wider than the grasps
+            that it was trained on, which lie at the edge of collision, and less than 1 makes up
+            for that.
         finest: the last noise level, from which poses are denoised in one step.
         oversampling: samples drawn for each grasp that is asked for.
         attempts: the most samples that are drawn, over `oversampling`: more are drawn while there
             are fewer grasps than asked for that are free of collision.
         least_probability: of success; less likely samples are not given as grasps.
-        likely: a probability of success; where more samples than grasps that are asked for are as
-            likely as that, those are given that are far from each other.
+        likely: a probability of success. If more samples are as likely as that than grasps are
+            asked for, those of them are given that are far from each other, and not the likeliest,
+            which are much alike; 1 gives the likeliest.
         apart: metres between tool centre points, and radians; of grasps that are as near as that to
             each other only the best is given (see `grasp.metrics.thin`).
 
@@ -167,9 +170,10 @@ class ConditionedField:
         """
         return self._ask(self.field.energy, poses, noise_level)
 
+    @torch.inference_mode(False)
     def cost_and_gradient(
-        self, poses: Float[Tensor, "grasps 4 4"], noise_level: float | None = None
-    ) -> tuple[Float[Tensor, " grasps"], Float[Tensor, "grasps 6"]]:
+        self, poses: Float[Tensor, "*batch 4 4"], noise_level: float | None = None
+    ) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch 6"]]:
         """The energies and d/dv E(retract(H, v)) at v = 0, per metre and radian, in the body frame.
 
         Time and memory grow with the number of poses and no more; see `grasp.parts`.
@@ -182,26 +186,33 @@ class ConditionedField:
             lambda part: value_and_gradient(
                 lambda at: self.cost(at, noise_level), self.field.space, part
             ),
-            poses,
+            poses.reshape(-1, 4, 4),
         )
-        return value, gradient
+        batch = poses.shape[:-2]
+        return value.reshape(batch), gradient.reshape(*batch, 6)
 
     def success_probability(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch"]:
         """How probable it is that a grasp holds, under the load of the object's weight if known.
 
+        A parallel jaw turned by π about its approach is the same grasp, so the logit is the mean of
+        what the network says of both.
+
         Args:
             poses: `T_object_grasp`.
         """
-        success = self.field.success
-        (logits,) = in_parts(
-            lambda part: (self._ask(success, part, None),), poses.reshape(-1, 4, 4)
-        )
+        success, turn = self.field.success, poses.new_tensor(HALF_TURN)
+
+        def both(part: Tensor) -> tuple[Tensor]:
+            return (self._ask(success, torch.stack([part, part * turn]), None).mean(0),)
+
+        (logits,) = in_parts(both, poses.reshape(-1, 4, 4))
         logits = logits.reshape(poses.shape[:-2])
         if self.weight is not None:
             load = squared_load(poses, self.gripper, self.weight)
-            logits = logits - success.load_exponent / 2 * load.log1p()
+            logits = success.under_load(logits, load)
         return logits.sigmoid()
 
+    @torch.inference_mode(False)
     @torch.no_grad()
     def trajectory(
         self,
@@ -216,32 +227,17 @@ class ConditionedField:
             count: how many poses.
             generator: one generator, or one a pose.
             how: that of `sampling_of` unless given.
-            guidance: a cost, or several, that are added to the energy; one of `grasp.costs` is
-                softened while the poses are noisy, any other is taken as it is.
+            guidance: a cost C, or several, that are added to the energy over the temperature, so
+                that samples are of exp(−E/T − C); one of `grasp.costs` is softened while the poses
+                are noisy, any other is taken as it is.
 
         Raises:
-            InputError: there is no pose to sample, or the finest noise level was not trained.
+            InputError: there is no pose to sample, the finest noise level was not trained, or a
+                cost does not give a number for each pose, or none with a finite gradient.
         """
         how, costs = how or sampling_of(self.obj), _each(guidance)
-        if count < 1:
-            raise InputError(f"grasps to sample: expected at least 1, got {count}")
-        schedule, space = self.field.schedule, self.field.space
-        begin = schedule.sigma_max if how.begin is None else how.begin
-        if not schedule.sigma_min <= how.finest < begin <= schedule.sigma_max:
-            raise InputError(
-                f"sampling must begin at a noise level of at most {schedule.sigma_max:g} and end "
-                f"at a finer one of at least {schedule.sigma_min:g}, got {begin:g} and "
-                f"{how.finest:g}"
-            )
-        levels = karras_levels(schedule, how.steps, begin, how.finest)
-        if how.begin is None:
-            middle = torch.zeros_like(self.centre)
-            x = space.random((count, 4, 4), begin, generator, centre=middle)
-        else:
-            cost = self._about_centre(_summed(costs, begin, space)) if costs else None
-            guesses = propose(self.opposites, self.gripper, count, generator, cost)
-            first = Level(*(each[0] for each in levels)).over_batch(guesses, space.point_ndim)
-            x = perturb(space, guesses, first, generator)
+        levels = levels_of(self.field, how)
+        x = self.begin(count, levels, generator, how, costs)
 
         def predict(x: Tensor, level: Level, _: Condition) -> Tensor:
             (noise,) = in_parts(
@@ -249,7 +245,36 @@ class ConditionedField:
             )
             return noise
 
+        space = self.field.space
         yield from sample(how.sampler, predict, space, x, levels, self.condition, generator)
+
+    def begin(
+        self,
+        count: int,
+        levels: Level,
+        generator: Generator,
+        how: Sampling,
+        costs: Sequence[Cost] = (),
+    ) -> Float[Tensor, "count 4 4"]:
+        """Where sampling begins: noise, or noisy proposals, about the object's centre.
+
+        Args:
+            count: how many poses.
+            levels: of the sampler; these are at the first.
+            generator: one generator, or one a pose.
+            how: to sample.
+            costs: by which proposals are chosen.
+        """
+        if count < 1:
+            raise InputError(f"grasps to sample: expected at least 1, got {count}")
+        space, first = self.field.space, Level(*(each[0] for each in levels))
+        sigma = float(first.sigma)
+        if how.begin is None:
+            middle = torch.zeros_like(self.centre)
+            return space.random((count, 4, 4), sigma, generator, centre=middle)
+        cost = self._about_centre(_summed(costs, sigma, space)) if costs else None
+        guesses = propose(self.opposites, self.gripper, count, generator, cost)
+        return perturb(space, guesses, first.over_batch(guesses, space.point_ndim), generator)
 
     def draw(
         self,
@@ -258,10 +283,13 @@ class ConditionedField:
         how: Sampling | None = None,
         guidance: Cost | Sequence[Cost] = (),
     ) -> Float[Tensor, "count 4 4"]:
-        """Samples of the field, `T_object_grasp`, in no order; arguments as for `trajectory`."""
+        """Samples of the field, `T_object_grasp`, in no order; arguments as for `trajectory`.
+
+        In float64, so that no digit is lost where the object is far from the origin of its file.
+        """
         for state in self.trajectory(count, generator, how, guidance):
             last = state.x
-        return self._in_file_frame(last)
+        return self._in_file_frame(last.double())
 
     def sample(
         self,
@@ -293,6 +321,8 @@ class ConditionedField:
             InputError: as for `trajectory`.
         """
         how = how or sampling_of(self.obj)
+        if count < 1:
+            raise InputError(f"grasps to sample: expected at least 1, got {count}")
         if self.obj.is_mesh and not self.opposites.exist:  # of a cloud they may not have been seen
             return refusal(self)
         constraints = [each for each in _each(guidance) if isinstance(each, Constraint)]
@@ -323,9 +353,16 @@ class ConditionedField:
         """What a cost adds to the noise that the field predicts."""
         space = self.field.space
         _, gradient = value_and_gradient(self._about_centre(cost), space, x)
+        if not gradient.isfinite().all():
+            raise InputError("a cost that guides has a gradient that is not finite")
         return noise_from_score(space, -gradient, level)
 
     def _ask(self, network: torch.nn.Module, poses: Tensor, noise_level: float | None) -> Tensor:
+        if poses.shape[-2:] != (4, 4) or not poses.is_floating_point():
+            raise InputError(
+                "poses must be a floating-point tensor of shape (..., 4, 4), got "
+                f"{tuple(poses.shape)} of {poses.dtype}"
+            )
         schedule = self.field.schedule
         sigma = schedule.sigma_min if noise_level is None else noise_level
         # Beyond the ends by what rounding makes of them.
@@ -348,17 +385,55 @@ class ConditionedField:
         return _moved(poses, self.centre)
 
 
+def levels_of(field: GraspField, how: Sampling) -> Level:
+    """The noise levels that a sampler goes through.
+
+    Args:
+        field: what was trained.
+        how: to sample.
+
+    Raises:
+        InputError: it was not trained at these levels.
+    """
+    schedule = field.schedule
+    begin = schedule.sigma_max if how.begin is None else how.begin
+    if not schedule.sigma_min <= how.finest < begin <= schedule.sigma_max:
+        raise InputError(
+            f"sampling must begin at a noise level of at most {schedule.sigma_max:g} and end at a "
+            f"finer one of at least {schedule.sigma_min:g}, got {begin:g} and {how.finest:g}"
+        )
+    return karras_levels(schedule, how.steps, begin, how.finest)
+
+
 def _each(guidance: Cost | Sequence[Cost]) -> list[Cost]:
-    return list(guidance) if isinstance(guidance, Sequence) else [guidance]
+    costs = list(guidance) if isinstance(guidance, Sequence) else [guidance]
+    for cost in costs:
+        if not callable(cost):
+            raise InputError(f"guidance must be a cost, or a list of costs, got {cost!r}")
+    return costs
 
 
-def _summed(costs: list[Cost], sigma: float, space: SE3) -> Cost:
+def _summed(costs: Sequence[Cost], sigma: float, space: SE3) -> Cost:
     """The sum of costs as they are at a noise level."""
     at_level = [
         each.blurred(sigma, space.length) if isinstance(each, Constraint) else each
         for each in costs
     ]
-    return lambda poses: torch.stack([each(poses) for each in at_level]).sum(dim=0)
+
+    def total(poses: Tensor) -> Tensor:
+        found = 0 * poses[..., 0, 0]  # so that there is a gradient, also of what is constant
+        for each in at_level:
+            cost = each(poses)
+            if cost.shape != found.shape or cost.isnan().any():
+                raise InputError(
+                    "a cost that guides must give a number for each pose, shape "
+                    f"{tuple(found.shape)}, got shape {tuple(cost.shape)}"
+                    + (" with NaN" if cost.isnan().any() else "")
+                )
+            found = found + cost
+        return found
+
+    return total
 
 
 def _moved(poses: Tensor, by: Tensor) -> Tensor:

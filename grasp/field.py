@@ -11,6 +11,7 @@ per metre and per radian in the gripper's frame.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -22,11 +23,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from grasp.collision import DENSITY
 from grasp.gripper import Gripper, load_gripper
 from grasp.networks.energy import EnergyNetwork, NetworkConfig, PoseNetwork, SuccessNetwork
 from grasp.networks.paper import PaperConfig, PaperNetwork, distance_loss
 from grasp.networks.probes import Probes, probes
-from grasp.networks.surface import Surface
+from grasp.networks.surface import LAYOUT, Surface
 from grasp.objects import Object
 from pcdiff import checkpoint
 from pcdiff.diffusion.losses import denoising_loss
@@ -45,12 +47,9 @@ KIND = "grasp-field"
 
 DEFAULT, PAPER = ARCHITECTURES = ("default", "paper")
 
-LAYOUT = 1
-"""The version of the gripper's probes and of what the networks see of a surface: weights of another
-one mean nothing here."""
-
-POINTS = 4096
-"""Of an object's surface, by which collisions and widths are told."""
+POINTS, MOST_POINTS = 4096, 200_000
+"""The fewest and the most points of an object's surface by which collisions and widths are told: as
+many as `grasp.collision.DENSITY` asks for, and of a cloud all up to the most."""
 
 WEIGHTS = Path(__file__).parent / "weights"
 """The weights that the package carries."""
@@ -90,7 +89,8 @@ class FieldConfig:
         layout: the version of what the networks see.
 
     Raises:
-        InputError: that is not the version of this code, or there is no such architecture.
+        InputError: that is not the version of this code, there is no such architecture, or a value
+            is of another kind or out of its range.
     """
 
     architecture: str = DEFAULT
@@ -116,6 +116,21 @@ class FieldConfig:
                 f"its networks see the gripper and the object by layout {self.layout}, expected "
                 f"{LAYOUT}"
             )
+        for name in ("length", "sigma_min", "sigma_max"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise InputError(f"{name} must be a number, got {value!r}")
+        if not (0 < self.length < math.inf and 0 < self.sigma_min < self.sigma_max < math.inf):
+            raise InputError(
+                "the length and the noise levels must be above 0 and finite, and the greatest "
+                f"level above the least, got {self.length}, and {self.sigma_min} to "
+                f"{self.sigma_max}"
+            )
+        grippers: object = self.grippers
+        if not isinstance(grippers, dict) or not all(
+            isinstance(text, str) for pair in grippers.items() for text in pair
+        ):
+            raise InputError(f"grippers must be digests by name, got {grippers!r}")
 
     def as_dict(self) -> dict[str, Any]:
         """The description that `from_dict` reads back."""
@@ -180,6 +195,7 @@ class GraspField(nn.Module):
             weights, KIND, WEIGHTS, lambda description: cls(FieldConfig.from_dict(description))
         )
 
+    @torch.inference_mode(False)  # what is made inside of it would allow no gradient later
     def condition(
         self, obj: Object, gripper: Gripper | str = "panda", seed: int = 0
     ) -> ConditionedField:
@@ -205,7 +221,10 @@ class GraspField(nn.Module):
             )
         rng = np.random.default_rng(seed)  # whatever the object, so that moving it changes nothing
         surface = surface_of(obj, rng)
-        points = obj.surface(POINTS if obj.is_mesh else min(POINTS, len(obj.vertices)), rng)[0]
+        count = len(obj.vertices)
+        if obj.is_mesh:
+            count = max(POINTS, round(DENSITY * float(obj.mesh().area)))
+        points = obj.surface(min(count, MOST_POINTS), rng)[0]
         first = next(self.parameters())
         condition = Condition(surface.to(first), Probes(*(e.to(first) for e in probes(hand))))
         return ConditionedField(self, condition, obj, hand, points)
@@ -266,6 +285,7 @@ class GraspField(nn.Module):
         self,
         tried: Float[Tensor, "objects grasps 4 4"],
         success: Float[Tensor, "objects grasps"],
+        squared_load: Float[Tensor, "objects grasps"],
         condition: Condition,
     ) -> Tensor:
         """What trains the probability of success: cross entropy, the mean over the batch.
@@ -273,10 +293,12 @@ class GraspField(nn.Module):
         Args:
             tried: grasps of both outcomes, about the centre of each surface.
             success: 1 for each that holds, else 0.
+            squared_load: ρ² of the weight with which each was tried (see `grasp.load`).
             condition: of the objects.
         """
         sigma = torch.full_like(success, self.schedule.sigma_min)
         logits = self.success(tried, sigma, condition.probes, condition.surface)
+        logits = self.success.under_load(logits, squared_load)
         return nn.functional.binary_cross_entropy_with_logits(logits, success)
 
     def distance_loss(
@@ -349,7 +371,9 @@ def value_and_gradient(
         poses: H.
         keep_graph: so that value and gradient can be differentiated.
     """
-    with torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():
+        if poses.is_inference():
+            poses = poses.clone()
         step = poses.new_zeros(*poses.shape[:-2], 6, requires_grad=True)
         value = energy(space.retract(poses, step))
         (gradient,) = torch.autograd.grad(value.sum(), step, create_graph=keep_graph)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
+from dataclasses import fields
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from grasp.field import KIND, PAPER, Condition, GraspField
+from grasp.frames import HALF_TURN
 from grasp.items import Item, Tried
 from grasp.networks.probes import Probes
 from grasp.networks.surface import Surface
@@ -20,9 +22,6 @@ ENERGY, SUCCESS = NETWORKS = ("energy", "success")
 
 OTHERS = 32
 """Further grasps that hold, by which the variance of the denoising target is reduced."""
-
-_TURN = torch.diag(torch.tensor([-1.0, -1.0, 1.0, 1.0]))
-"""R_z(π): the same grasp of a parallel jaw."""
 
 _QUERIES = 256  # places of each item and step at which the paper's network learns distances
 
@@ -124,7 +123,7 @@ class FieldObjective:
                 ]
             ).to(device)
             others = held[:, self.grasps :]
-            others = torch.cat([others, others @ _TURN.to(device)], dim=1)
+            others = torch.cat([others, others * others.new_tensor(HALF_TURN)], dim=1)
             parts["denoising"] = field.denoising_loss(
                 held[:, : self.grasps],
                 others,
@@ -150,8 +149,9 @@ class FieldObjective:
             ]
             poses = [_about(each.poses, s) for each, s in zip(tried, surfaces, strict=True)]
             success = torch.stack([each.success.float() for each in tried])
+            load = torch.stack([each.squared_load for each in tried])
             parts["cross_entropy"] = field.success_loss(
-                torch.stack(poses).to(device), success.to(device), condition
+                torch.stack(poses).to(device), success.to(device), load.to(device), condition
             )
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
@@ -169,15 +169,17 @@ def _tried(item: Item, count: int, generator: torch.Generator) -> Tried:
     for share, group in enumerate(groups):
         some = (count + share) // len(groups)
         places = torch.randint(len(group.poses), (some,), generator=generator)
-        parts.append(Tried(_turned(group.poses[places], generator), group.success[places]))
+        # The load is of the closing axis, whichever way round.
+        poses = _turned(group.poses[places], generator)
+        parts.append(Tried(poses, group.success[places], group.squared_load[places]))
     return Tried(
-        torch.cat([part.poses for part in parts]), torch.cat([part.success for part in parts])
+        *(torch.cat([getattr(part, each.name) for part in parts]) for each in fields(Tried))
     )
 
 
 def _turned(poses: Tensor, generator: torch.Generator) -> Tensor:
     turned = torch.rand(len(poses), 1, 1, generator=generator) < 0.5
-    return torch.where(turned, poses @ _TURN, poses)
+    return torch.where(turned, poses * poses.new_tensor(HALF_TURN), poses)
 
 
 def _about(poses: Tensor, surface: Surface) -> Tensor:

@@ -30,6 +30,10 @@ FLANGE_OFFSET = 0.107
 """Metres from the origin of `panda_link7` to that of the flange, along z."""
 
 
+HALF_TURN = (-1.0, -1.0, 1.0, 1.0)
+"""Times the columns of a pose H, this is H·R_z(π): of a parallel jaw the same grasp."""
+
+
 def rotation_about_z(angle: float) -> Float[np.ndarray, "4 4"]:
     """The rigid transform that turns by an angle about z.
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from grasp.formats import Grasps, read_grasps
 from grasp.gripper import Gripper, load_gripper
+from grasp.load import Weight, squared_load
 from grasp.networks.probes import Probes, probes
 from grasp.networks.surface import Surface
 from grasp.prepared import Prepared, Recipe, Source, prepare
@@ -41,10 +42,13 @@ class Tried:
     Attributes:
         poses: `T_object_grasp`, metres.
         success: whether each holds.
+        squared_load: ρ² of the weight that each was tried with (see `grasp.load`); 0 where the
+            labels do not tell.
     """
 
     poses: Float[Tensor, "grasps 4 4"]
     success: Bool[Tensor, " grasps"]
+    squared_load: Float[Tensor, " grasps"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,8 +174,8 @@ def read_items(
                 made[sha256].surfaces,
                 made[sha256].distances,
                 probes(hand),
-                _tried([grasps]),
-                _tried([_labels(each) for each in own]) if own else None,
+                _tried([grasps], hand),
+                _tried([_labels(each) for each in own], hand) if own else None,
             )
         )
     return items
@@ -188,7 +192,15 @@ def _labels(path: Path) -> Grasps:
     return grasps
 
 
-def _tried(several: Sequence[Grasps]) -> Tried:
+def _tried(several: Sequence[Grasps], hand: Gripper) -> Tried:
     poses = np.concatenate([each.poses for each in several])
     success = np.concatenate([each.success for each in several if each.success is not None])
-    return Tried(torch.from_numpy(poses).float(), torch.from_numpy(success))
+    loads = torch.cat([_squared_load(each, hand) for each in several])
+    return Tried(torch.from_numpy(poses).float(), torch.from_numpy(success), loads)
+
+
+def _squared_load(grasps: Grasps, hand: Gripper) -> Float[Tensor, " grasps"]:
+    if grasps.mass is None or grasps.center_of_mass is None:
+        return torch.zeros(len(grasps))
+    weight = Weight(grasps.mass, grasps.center_of_mass)
+    return squared_load(torch.from_numpy(grasps.poses), hand, weight).float()

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from grasp.frames import HALF_TURN
 from pcdiff.errors import InputError
 
 LENGTH = 0.1
@@ -198,15 +199,10 @@ def pose_distances(
     # ‖R − R'‖_F = √8·sin(θ/2) for the angle θ of RᵀR'. Distances, not products: exact near 0.
     flat_a = a[:, :3, :3].reshape(len(a), 9)
     straight = cdist(flat_a, b[:, :3, :3].reshape(len(b), 9))
-    turned = cdist(flat_a, _turned(b)[:, :3, :3].reshape(len(b), 9))
+    turned = cdist(flat_a, (b * HALF_TURN)[:, :3, :3].reshape(len(b), 9))
     rotation = _angle(np.minimum(straight, turned))
     translation = cdist(a[:, :3, 3], b[:, :3, 3])
     return PoseDistances(rotation, translation, np.hypot(rotation, translation / length))
-
-
-def _turned(poses: np.ndarray) -> np.ndarray:
-    """H·R_z(π): x and y of the gripper change their signs."""
-    return poses * [-1, -1, 1, 1]
 
 
 def _angle(frobenius: np.ndarray) -> np.ndarray:
@@ -215,7 +211,7 @@ def _angle(frobenius: np.ndarray) -> np.ndarray:
 
 def _pair_angles(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The angle between a[i] and b[i], the smaller for the two turns of the jaw."""
-    rotations = a[:, :3, :3], b[:, :3, :3], _turned(b)[:, :3, :3]
+    rotations = a[:, :3, :3], b[:, :3, :3], (b * HALF_TURN)[:, :3, :3]
     straight, turned = (
         np.linalg.norm(rotations[0] - other, axis=(1, 2)) for other in rotations[1:]
     )

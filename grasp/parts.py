@@ -31,14 +31,14 @@ def in_parts(function: Callable[..., tuple[Tensor, ...]], *tensors: Tensor) -> t
     Args:
         function: of tensors with a common first axis; each row of its results depends on the same
             row of the arguments alone.
-        tensors: its arguments, with at least one row.
+        tensors: its arguments.
     """
     rows, threads = len(tensors[0]), 1
     if tensors[0].device.type == "cpu":
-        threads = min(torch.get_num_threads(), math.ceil(rows / _FEWEST))
+        threads = min(torch.get_num_threads(), max(1, math.ceil(rows / _FEWEST)))
     # As many for each thread, so that none waits for another at the end.
-    rounds = math.ceil(rows / (AT_ONCE * threads))
-    size = math.ceil(rows / (rounds * threads))
+    rounds = max(1, math.ceil(rows / (AT_ONCE * threads)))
+    size = max(1, math.ceil(rows / (rounds * threads)))
     parts = list(zip(*(tensor.split(size) for tensor in tensors), strict=True))
     if threads == 1:
         results = [function(*part) for part in parts]

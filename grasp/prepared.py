@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from grasp.networks.surface import Surface
+from grasp.networks.surface import LAYOUT, Surface
 from grasp.objects import load_object
 from grasp.signed_distances import signed_distances
 from grasp.surfaces import surface_of
@@ -105,7 +105,7 @@ def _file(source: Source, folder: Path) -> Path:
 
 
 def _wanted(source: Source, recipe: Recipe) -> dict[str, Any]:
-    return {"object": source.sha256, "recipe": asdict(recipe)}
+    return {"object": source.sha256, "recipe": asdict(recipe), "layout": LAYOUT}
 
 
 def _is_kept(source: Source, folder: Path, recipe: Recipe) -> bool:

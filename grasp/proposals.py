@@ -26,8 +26,9 @@ from pcdiff.randomness import Generator, uniform
 
 _FACING = 0.7  # cosine of the greatest angle between one normal and the opposite of the other
 _ASIDE = 0.005  # metres, a typical distance of one place from the line along the other's normal
+_MOST_ASIDE = 4.0  # times that; what is farther aside is not opposite
 _CHOICE = 8  # proposals for each one that is kept
-_IN_THE_WAY = 10.0  # what a collision of the open hand costs
+_IN_THE_WAY = 10.0  # nats that a collision of the open hand costs
 
 
 class Opposites(NamedTuple):
@@ -61,7 +62,12 @@ def opposites(surface: Surface, gripper: Gripper) -> Opposites:
     offset = points[:, None] - points
     between = (offset * normals[:, None]).sum(-1)
     aside = offset.square().sum(-1) - between.square()
-    opposite = (between > 0) & (between < gripper.stroke) & (normals @ normals.T < -_FACING)
+    opposite = (
+        (between > 0)
+        & (between < gripper.stroke)
+        & (aside < (_MOST_ASIDE * _ASIDE) ** 2)
+        & (normals @ normals.T < -_FACING)
+    )
     pairs = opposite * area * area.T * torch.exp(-aside / (2 * _ASIDE**2))
     exist = bool((pairs > 0).any())
     return Opposites(points, normals, pairs if exist else area[:, 0].diag(), exist)

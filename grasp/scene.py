@@ -30,6 +30,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from grasp import collision
+from grasp.collision import DENSITY
 from grasp.depth import DepthImage, read_depth_image
 from grasp.formats import documents
 from grasp.formats.record import check_poses
@@ -37,9 +38,6 @@ from grasp.geometry_files import MAXIMUM_POINTS, UNITS, read_geometry
 from grasp.gripper import Gripper
 from grasp.objects import DEPTH_IMAGES, MAXIMUM_COORDINATE, Object, load_object
 from pcdiff.errors import InputError
-
-DENSITY = 100_000.0
-"""Points a square metre that stand for a mesh: about 3 mm apart, 20 to a fingertip of 2 cm²."""
 
 LARGEST_CLOUD = 10.0
 """Metres. A cloud whose longest side is longer is taken for one in another unit."""

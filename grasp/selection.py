@@ -65,11 +65,13 @@ def judge(
         constraints: that grasps must meet.
         scene: what stands around the object.
     """
+    probability = field.success_probability(samples).double().cpu().numpy()
+    samples = samples.cpu()
     poses = samples.double().numpy()
     clear = np.zeros(len(poses), bool)
     return Judged(
         samples,
-        field.success_probability(samples).double().numpy(),
+        probability,
         np.all([~clear, *(each.holds(samples).numpy() for each in constraints)], axis=0),
         in_collision(poses, field.gripper, field.points),
         clear if scene is None else scene.in_collision(poses, field.gripper),
@@ -110,7 +112,9 @@ def select(field: ConditionedField, judged: Judged, count: int, how: Sampling) -
 def refusal(field: ConditionedField) -> Grasps:
     """No grasps, for the gripper spans no part of the object."""
     nothing = np.zeros(0)
-    reason = f"no two opposite places of the surface are within the stroke: {_sizes(field)}"
+    reason = (
+        f"no two places of the surface face away from each other within the stroke: {_sizes(field)}"
+    )
     return _grasps(field, torch.zeros(0, 4, 4), nothing, nothing.astype(bool), reason)
 
 

@@ -33,7 +33,7 @@ def surface_of(obj: Object, rng: np.random.Generator, points: int = POINTS) -> S
     """A mesh's surface, or a cloud, as the networks see it.
 
     Points are drawn uniformly (on a mesh) and thinned by farthest point sampling; of a cloud with
-    fewer points, all are taken. They do not depend on the frame of the file.
+    fewer points, all are taken, in the same order. They do not depend on the frame of the file.
 
     Args:
         obj: a mesh, or a cloud with normals.
@@ -49,10 +49,9 @@ def surface_of(obj: Object, rng: np.random.Generator, points: int = POINTS) -> S
         places, normals = obj.surface(min(_DRAWN * points, len(obj.vertices)), rng)
     centre = places.mean(axis=0)
     places = places - centre
-    if len(places) > points:
-        drawn = torch.from_numpy(places)[None]
-        kept = sample_farthest_points(drawn, K=points)[1][0].numpy()
-        places, normals = places[kept], normals[kept]
+    drawn = torch.from_numpy(places)[None]
+    kept = sample_farthest_points(drawn, K=min(points, len(places)))[1][0].numpy()
+    places, normals = places[kept], normals[kept]
     if len(np.unique(places, axis=0)) < _FEWEST:
         raise InputError(
             f"{obj.file or obj.name} has {len(places)} points, expected at least {_FEWEST} "
@@ -76,7 +75,8 @@ def oriented_points(
     from scipy.spatial import cKDTree
 
     areas = _areas(places, normals)
-    middle = areas @ places / areas.sum()
+    # Rounded before anything is said to be about it, so that far from the origin, too, it is exact.
+    middle = (centre + areas @ places / areas.sum()).astype(np.float32) - centre
     places = places - middle
     values = np.column_stack([areas, areas[:, None] * normals, areas * (normals * places).sum(1)])
     cell = cKDTree(places[:COARSE]).query(places)[1]

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from pcdiff.errors import InputError
@@ -106,6 +107,7 @@ def find(weights: str | os.PathLike[str], shipped: Path) -> Path:
     return path
 
 
+@torch.inference_mode(False)  # weights that are read inside of it would allow no gradient later
 def load_model(
     weights: str | os.PathLike[str],
     kind: str,
@@ -133,6 +135,13 @@ def load_model(
         raise InputError(
             f"weights {path}: no model can be built from their configuration ({error!r})"
         ) from error
+    for name, tensor in tensors.items():
+        if not tensor.is_floating_point() or not tensor.isfinite().all():
+            raise InputError(
+                f"weights {path}: tensor {name!r} should hold finite floating-point numbers, got "
+                f"{tensor.dtype}"
+                + (" with some that are not finite" if tensor.is_floating_point() else "")
+            )
     load_state(model, {name: tensor.float() for name, tensor in tensors.items()}, path)
     return model.eval().requires_grad_(False)
 
@@ -165,7 +174,7 @@ def _configuration(
     try:
         configuration = json.loads(metadata["configuration"])
         found = (configuration["format"], configuration["version"], configuration["kind"])
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:  # huge integers, deep lists
         raise InputError(
             f"weights {path}: the file carries no configuration of format {FORMAT!r}"
         ) from error

@@ -23,6 +23,7 @@ from pcdiff.console import version
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
+    from grasp.conditioned import Sampling
     from grasp.field import GraspField
 
 STREAM = 101
@@ -106,11 +107,14 @@ class Job:
         """What the grasps come from, as JSON can hold it."""
         if self.settings.weights is None:
             return {"name": "antipodal candidates", "cone_friction": FRICTION}
-        weights = digest(self.settings.weights)
+        known = {
+            "weights": digest(self.settings.weights),
+            "sampling": sampling(self.settings.view).as_dict(),
+        }
         if self.settings.view:
             # Another name too, so that neither kind of samples passes for the other.
-            return {"name": "samples of a field from one view", "weights": weights, "view": True}
-        return {"name": "samples of a field", "weights": weights}
+            return {"name": "samples of a field from one view", "view": True, **known}
+        return {"name": "samples of a field", **known}
 
     def conditions(self) -> dict[str, Any]:
         """What the labels depend on beside protocol and geometry, as JSON can hold it.
@@ -204,8 +208,16 @@ def _drawn(obj: Object, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
     if settings.view:
         (seen,) = random_views(obj, 1, generator(settings.seed, VIEW_STREAM, obj))
     field = load_field(settings.weights).condition(seen, settings.gripper, settings.seed)
-    poses = field.draw(settings.count, seeded(settings.seed, STREAM, int(obj.sha256[:8], 16)))
-    return poses.double().numpy(), np.full(len(poses), SAMPLE)
+    stream = seeded(settings.seed, STREAM, int(obj.sha256[:8], 16))
+    poses = field.draw(settings.count, stream, sampling(settings.view))
+    return poses.numpy(), np.full(len(poses), SAMPLE)
+
+
+def sampling(view: bool) -> Sampling:
+    """How a field is sampled, of a view or of the whole of a mesh."""
+    from grasp.conditioned import OF_A_CLOUD, Sampling
+
+    return OF_A_CLOUD if view else Sampling()
 
 
 @functools.cache

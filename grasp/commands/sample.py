@@ -185,17 +185,25 @@ def _constraints(region: str | None, approach: str | None, gripper: Gripper) -> 
         )
     if approach is not None:
         *direction, degrees = _numbers("--approach", approach, "X,Y,Z,DEGREES")
+        if not 0 <= degrees <= 180:
+            raise InputError(f"--approach: a cone has 0 to 180 degrees, got {degrees:g}")
         found.append(ApproachCone(np.array(direction), math.radians(degrees), sigma=_COSINE_BESIDE))
     return found
 
 
 def _numbers(option: str, text: str, form: str) -> list[float]:
+    from grasp.objects import MAXIMUM_COORDINATE
+
     try:
         numbers = [float(part) for part in text.split(",")]
     except ValueError as error:
         raise InputError(f"{option} must be {form}, got {text!r}") from error
     if len(numbers) != form.count(",") + 1:
         raise InputError(f"{option} must be {form}, got {text!r}")
+    if not max(map(abs, numbers)) <= MAXIMUM_COORDINATE:  # nor is NaN
+        raise InputError(
+            f"{option}: expected numbers of at most {MAXIMUM_COORDINATE:g}, got {text!r}"
+        )
     return numbers
 
 

@@ -78,7 +78,16 @@ def train(
     session = Session("grasp train", seed, device, threads, as_json)
     hands = {folder: grippers_in(folder, gripper or []) for folder in labels}
     objects = sum(count_objects(folder, hands[folder]) for folder in labels)
-    recipe = Recipe(seed, distances=DISTANCES if architecture == PAPER else 0)
+    fresh = initialize_from is None
+    if architecture is not None and not fresh:
+        raise InputError("--architecture: the weights of --initialize-from decide this")
+    model = (
+        GraspField.initialized(FieldConfig(architecture or DEFAULT), seed)
+        if initialize_from is None
+        else GraspField.from_pretrained(initialize_from).train().requires_grad_(True)
+    )
+    distances = DISTANCES if model.config.architecture == PAPER else 0
+    recipe = Recipe(seed, distances=distances)
     console.check_folder(output)
     with distributed.processes(device):
         with (
@@ -99,19 +108,11 @@ def train(
                 f"--validate-one-in {validate_one_in} leaves {len(training)} labelled objects to "
                 f"train on and {len(validation)} to validate on, expected some of each"
             )
-        fresh = initialize_from is None
         # Success alone needs them, too, where the scales of the inputs are not fitted yet.
         if (fresh or networks != "success") and not any(item.has_grasps for item in training):
             raise InputError(
                 f"no object to train on has {FEWEST} grasps that hold, expected at least one"
             )
-        if architecture is not None and not fresh:
-            raise InputError("--architecture: the weights of --initialize-from decide this")
-        model = (
-            GraspField.initialized(FieldConfig(architecture or DEFAULT), seed)
-            if initialize_from is None
-            else GraspField.from_pretrained(initialize_from).train().requires_grad_(True)
-        )
         trained_on = {hand.name: hand.sha256 for each in hands.values() for hand in each}
         model.config = dataclasses.replace(
             model.config, grippers=model.config.grippers | trained_on

@@ -123,9 +123,10 @@ class NearPoint(Constraint):
             poses: `T_object_grasp`.
         """
         place = _placed(poses, self.tool_center_point) - poses.new_tensor(self.point)
-        # In radii, and 1 inside: there the root is exact, and never of 0, where it has no slope.
-        square = (place / self.radius).square().sum(dim=-1, keepdim=True).clamp(min=1)
-        return self.radius * (square.sqrt() - 1)
+        square = place.square().sum(dim=-1, keepdim=True)
+        # The root is never of 0, where it has no slope; inside, the excess is 0 to the last digit.
+        distance = square.clamp(min=self.radius**2).sqrt() - self.radius
+        return distance * (square > self.radius**2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,11 +152,11 @@ class InBox(Constraint):
         for bound in (self.lower, self.upper):
             if np.shape(bound) != (3,):
                 raise InputError(f"a bound of a box must be three numbers, got {bound}")
-        fine = (self.lower <= self.upper) & (self.lower < np.inf) & (self.upper > -np.inf)
+        lower, upper = np.asarray(self.lower), np.asarray(self.upper)
+        fine = (lower <= upper) & (lower < np.inf) & (upper > -np.inf)
         if not fine.all():  # nor is NaN
             raise InputError(
-                f"a box must begin before it ends, got {self.lower.tolist()} to "
-                f"{self.upper.tolist()}"
+                f"a box must begin before it ends, got {lower.tolist()} to {upper.tolist()}"
             )
         _check_vector("the tool centre point", self.tool_center_point)
 

@@ -29,7 +29,8 @@ _EMBEDDED = 64  # numbers that stand for σ
 _PER_PROBE = 5
 _FINEST = 0.007  # a typical kernel without noise, metres
 _OF_OBJECT = 9  # its centre and covariance
-_UNITS = (0.1, 0.1, 0.1, 1.0, 1.0, 1.0)  # of a landmark's place, metres, and normal
+_REACH = 0.1  # metres: how far things are from a hand, by which lengths are divided
+_UNITS = (_REACH, _REACH, _REACH, 1.0, 1.0, 1.0)  # of a landmark's place and of its normal
 _LEAST_DEVIATION = 0.01  # of what is seen, by which it is divided
 
 
@@ -96,14 +97,16 @@ def features(
             curved,
         )
         seen += [
-            amount.view(objects, grasps, -1),
-            distance.view(objects, grasps, -1),
-            (normal.view(objects, grasps, -1, 3) @ rotation).flatten(2),
+            amount.view(objects, grasps, len(chosen)),
+            distance.view(objects, grasps, len(chosen)),
+            (normal.view(objects, grasps, len(chosen), 3) @ rotation).flatten(2),
         ]
     upper = torch.triu_indices(3, 3, device=poses.device)
     centre = -(rotation.mT @ translation[..., None])[..., 0]
     covariance = rotation.mT @ surface.covariance[:, None] @ rotation
-    return torch.cat([*seen, centre / 0.1, covariance[..., upper[0], upper[1]] / 0.01], dim=-1)
+    return torch.cat(
+        [*seen, centre / _REACH, covariance[..., upper[0], upper[1]] / _REACH**2], dim=-1
+    )
 
 
 class Summary(nn.Module):
@@ -141,7 +144,7 @@ class Summary(nn.Module):
         weights = torch.cat([of_place, of_normal, offset[..., None]], dim=-1).flatten(1, 2)
         ones = torch.ones_like(area)
         landmarks = torch.cat([surface.landmarks, normal, ones], dim=-1).mT
-        hidden = (weights @ landmarks).unflatten(1, (grasps, -1))
+        hidden = (weights @ landmarks).unflatten(1, (grasps, self.place.out_features))
         hidden = hidden + self.described(described).mT[:, None]
         total: Tensor = (nn.functional.silu(hidden) @ area[:, None])[..., 0]
         return total
@@ -296,6 +299,17 @@ class SuccessNetwork(PoseNetwork):
     def __init__(self, config: NetworkConfig, length: float) -> None:
         super().__init__(config, length)
         self.register_buffer("load_exponent", torch.zeros(()))
+
+    def under_load(
+        self, logits: Float[Tensor, "*batch"], squared_load: Float[Tensor, "*batch"]
+    ) -> Float[Tensor, "*batch"]:
+        """The logits l under a load: l − c/2·log(1 + ρ²).
+
+        Args:
+            logits: that this network gives.
+            squared_load: ρ² of each grasp; 0 where the weight is not known.
+        """
+        return logits - self.load_exponent / 2 * squared_load.log1p()
 
     @torch.no_grad()
     def rescale(self, scale: float, shift: float) -> None:

@@ -56,8 +56,8 @@ _PERIODS = (1.5, 12.0)  # the shortest and the longest of these; log σ covers a
 class PaperConfig:
     """Sizes of a `PaperNetwork`.
 
-    By default it has 554 thousand weights, about as many as an `EnergyNetwork`: 75 in the encoder,
-    367 in the field, 112 in the decoder.
+    By default it has 554 thousand weights: 75 in the encoder, 367 in the field, 112 in the decoder.
+    The default `EnergyNetwork` has 354 thousand.
 
     Attributes:
         width: of the field's hidden layers.

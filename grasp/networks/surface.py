@@ -9,6 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+LAYOUT = 1
+"""The version of the gripper's probes and of what the networks see of a surface: weights of another
+one mean nothing here."""
+
 LINE = (-0.08, -0.05, -0.025, -0.012, -0.006, 0.012, 0.025, 0.05)
 """Places on the line along a landmark's outward normal, metres. What is there tells whether, and
 how far behind the landmark, there is an opposite face, and whether there is room before it."""

@@ -121,6 +121,9 @@ def test_no_grasp_comes_with_its_reason(run, bar, weights, tmp_path):
         (["--region", "0,0,0"], "--region must be X,Y,Z,RADIUS, got '0,0,0'"),
         (["--region", "0,0,a,1"], "--region must be X,Y,Z,RADIUS, got '0,0,a,1'"),
         (["--region", "0,0,0,-1"], "the radius must be above 0"),
+        (["--region", "0,0,0,1e300"], "--region: expected numbers of at most"),
+        (["--region", "nan,0,0,1"], "--region: expected numbers of at most"),
+        (["--approach", "0,0,1,181"], "a cone has 0 to 180 degrees, got 181"),
         (["--approach", "0,0,0,30"], "the direction of an approach must have a length"),
         (["--temperature", "0"], "temperature must be 0.01 to 100"),
         (["--gripper", "nobody"], "nobody"),
@@ -221,6 +224,13 @@ def test_the_papers_network_learns_distances_too(run, folder, tmp_path):
     assert done.code == 0, done.err
     assert "validation_distance" in (output / "metrics.csv").read_text()
     assert GraspField.from_pretrained(output / "best.safetensors").config.architecture == "paper"
+    again = tmp_path / "again"
+    options = ["--steps", 2, "--initialize-from", output / "best.safetensors"]
+    done = train(run, folder, again, *options)
+    assert done.code == 0, done.err
+    assert "validation_distance" in (again / "metrics.csv").read_text()
+    done = train(run, folder, again, *options, "--architecture", "paper")
+    assert done.code == 2 and "the weights of --initialize-from decide this" in done.err
 
 
 def test_bad_input_of_train(run, folder, tmp_path):

@@ -13,11 +13,12 @@ from grasp import field_objective
 from grasp.collision import in_collision
 from grasp.conditioned import Sampling
 from grasp.costs import ApproachCone, NearPoint
-from grasp.field import FieldConfig, GraspField
+from grasp.field import FieldConfig, GraspField, value_and_gradient
 from grasp.field_objective import FieldObjective
 from grasp.formats import Grasps, write_grasps
 from grasp.gripper import load_gripper
 from grasp.items import Tried, grippers_in, read_items, split
+from grasp.load import Weight, squared_load
 from grasp.networks.energy import NetworkConfig, features
 from grasp.objects import Object, load_object
 from grasp.prepared import Recipe
@@ -80,6 +81,17 @@ def test_weights_of_another_layout_or_gripper_are_refused(bar, tmp_path):
     )
     with pytest.raises(InputError, match=r"field.safetensors: its networks see .* layout 99, exp"):
         GraspField.from_pretrained(path)
+    for wrong, sentence in (
+        ({"sigma_max": "1.2"}, "sigma_max"),
+        ({"sigma_min": 2.0}, "the greatest level above the least"),
+        ({"length": 0.0}, "above 0 and finite"),
+        ({"grippers": ["panda"]}, "grippers"),
+    ):
+        checkpoint.save(
+            path, "grasp-field", {"model": {**CONFIG.as_dict(), **wrong}}, model.state_dict()
+        )
+        with pytest.raises(InputError, match=f"field.safetensors: .*{sentence}"):
+            GraspField.from_pretrained(path)
     panda = load_gripper("panda")
     model.config = dataclasses.replace(CONFIG, grippers={"panda": panda.sha256})
     model.condition(bar, panda)
@@ -113,6 +125,64 @@ def test_a_batch_of_any_shape_is_asked(of_bar):
     assert of_bar.success_probability(at[0]).shape == ()
 
 
+def test_no_poses_have_no_costs(of_bar):
+    """As of an object that nothing holds."""
+    nothing = torch.zeros(0, 4, 4)
+    assert of_bar.cost(nothing).shape == of_bar.success_probability(nothing).shape == (0,)
+    value, gradient = of_bar.cost_and_gradient(nothing)
+    assert value.shape == (0,) and gradient.shape == (0, 6)
+    batch = poses(6).view(2, 3, 4, 4)
+    value, gradient = of_bar.cost_and_gradient(batch)
+    of_first = of_bar.cost_and_gradient(batch[0, 0])
+    torch.testing.assert_close((value[0, 0], gradient[0, 0]), of_first)
+
+
+@pytest.mark.parametrize(
+    "wrong", [torch.eye(4, dtype=torch.int64), torch.eye(3), torch.zeros(5, 4, 3)]
+)
+def test_what_are_no_poses_is_refused(of_bar, wrong):
+    with pytest.raises(InputError, match=r"floating-point tensor of shape \(..., 4, 4\), got"):
+        of_bar._ask(of_bar.field.energy, wrong, None)
+
+
+def test_a_grasp_turned_by_half_a_turn_is_as_likely_to_hold(of_bar):
+    at = poses(20)
+    turned = at @ torch.diag(torch.tensor([-1.0, -1.0, 1.0, 1.0]))
+    likely = of_bar.success_probability(at)
+    torch.testing.assert_close(of_bar.success_probability(turned), likely)
+    sigma = torch.full((1, 20), CONFIG.sigma_min)
+    surface, hand = of_bar.condition
+    logits = []
+    for each in (at, turned):
+        about = each[None].clone()
+        about[..., :3, 3] -= of_bar.centre
+        logits.append(of_bar.field.success(about, sigma, hand, surface)[0])
+    assert (logits[0] - logits[1]).abs().max() > 0.01  # of the network alone it is not so
+    torch.testing.assert_close(likely.logit(), (logits[0] + logits[1]) / 2, rtol=0, atol=1e-5)
+
+
+def test_an_object_far_from_the_origin_has_the_same_samples(field, bar):
+    """100 km off, where float32 knows 8 mm."""
+    far = np.array([1e5 + 0.123, -3e4, 2e4])
+    moved = field.condition(Object.from_mesh(bar.vertices + far, bar.faces))
+    near = field.condition(bar)
+    here, there = (each.draw(20, seeded(0), Sampling()).numpy() for each in (near, moved))
+    np.testing.assert_allclose(there[:, :3, 3] - far, here[:, :3, 3], rtol=0, atol=1e-4)
+    np.testing.assert_allclose(there[:, :3, :3], here[:, :3, :3], rtol=0, atol=1e-3)
+    energies = [e.cost(torch.from_numpy(p)) for e, p in ((near, here), (moved, there))]
+    assert (energies[0] - energies[1]).abs().max() < 0.01 * energies[0].std()
+
+
+def test_what_needs_gradients_finds_them_in_inference_mode(of_bar, bar, field):
+    expected = of_bar.draw(3, seeded(0), Sampling())
+    with torch.inference_mode():
+        inside = field.condition(bar)
+        torch.testing.assert_close(inside.draw(3, seeded(0), Sampling()), expected)
+        value, gradient = inside.cost_and_gradient(expected + 0)
+    outside = inside.cost_and_gradient(expected)
+    torch.testing.assert_close((value + 0, gradient + 0), outside)
+
+
 def test_noise_levels_that_were_not_trained_are_refused(of_bar):
     for sigma in (0.001, 5.0):
         with pytest.raises(InputError, match=r"the noise level must be 0.02 to 1.2, got"):
@@ -127,6 +197,8 @@ def test_samples_are_a_function_of_their_generators(of_bar):
     torch.testing.assert_close(five[:2], two, rtol=1e-4, atol=1e-4)
     with pytest.raises(InputError, match="expected at least 1, got 0"):
         of_bar.draw(0, seeded(0))
+    with pytest.raises(InputError, match="expected at least 1, got -1"):
+        of_bar.sample(-1, seeded(0))
 
 
 def test_samples_are_drawn_again_until_there_are_enough_grasps(of_bar):
@@ -161,6 +233,38 @@ def test_guidance_pulls_where_its_cost_is_low(of_bar, begin):
     assert (pulled[:, :3, 3] - place).norm(dim=1).mean() < (free[:, :3, 3] - place).norm(
         dim=1
     ).mean()
+
+
+def test_samples_are_of_the_energy_over_the_temperature_and_the_cost(of_bar):
+    """ε̂ is that of E/T + C: the score is its negative gradient, as the core converts it."""
+    space, place = of_bar.field.space, torch.tensor([1.1, 0.05, -0.4])
+
+    def spring(at):
+        return ((at[..., :3, 3] - place) ** 2).sum(-1) / (2 * 0.15**2)
+
+    how, about = Sampling(temperature=0.5), poses(5)
+    level = Level(torch.ones(5), torch.full((5,), 0.2))
+    _, of_energy = of_bar.cost_and_gradient(about, 0.2)
+    _, of_spring = value_and_gradient(spring, space, about)
+    expected = noise_from_score(space, -(of_energy / 0.5 + of_spring), level)
+    about[:, :3, 3] -= of_bar.centre
+    found = of_bar._noise(about, level, how, [spring])
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("begin", [None, 0.15])
+def test_guidance_that_is_no_cost_is_refused(of_bar, begin):
+    how = Sampling(steps=2, begin=begin)
+    for cost, sentence in (
+        (lambda at: at[..., 0, 3].sum(), "a number for each pose, shape .* got shape"),
+        (lambda at: at[..., :1, 3], "a number for each pose, shape .* got shape"),
+        (lambda at: at[..., 0, 3] * torch.nan, "with NaN"),
+        (lambda at: (0 * at[..., 0, 3]).sqrt(), "gradient that is not finite"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            of_bar.draw(3, seeded(0), how, cost)
+    constant = of_bar.draw(3, seeded(0), how, lambda at: at.new_full(at.shape[:-2], 2.0))
+    torch.testing.assert_close(constant, of_bar.draw(3, seeded(0), how))
 
 
 def test_guidance_by_several_costs_is_by_their_sum(of_bar):
@@ -209,7 +313,7 @@ def folder(tmp_path_factory):
         for hand in ("panda", "robotiq_2f_85"):
             labelled = Grasps(
                 at, gripper=hand, object_file=f"{name}.obj", object_sha256=obj.sha256,
-                success=at[:, 0, 3] > 0, mass=0.1, friction=0.5,
+                success=at[:, 0, 3] > 0, mass=0.1, friction=0.5, center_of_mass=np.zeros(3),
             )  # fmt: skip
             (folder / "grasps" / hand).mkdir(parents=True, exist_ok=True)
             write_grasps(folder / "grasps" / hand / f"{name}.h5", labelled)
@@ -229,6 +333,10 @@ def test_items_are_what_the_files_say(folder, items):
         assert item.samples is None
         assert torch.equal(item.candidates.success, item.candidates.poses[:, 0, 3] > 0)
         assert (item.held[:, 0, 3] > 0).all()
+        weight = Weight(0.1, np.zeros(3))
+        load = squared_load(item.candidates.poses, load_gripper("panda"), weight)
+        torch.testing.assert_close(item.candidates.squared_load, load)
+        assert load.max() > 0
     # A view sees at most three of the six sides.
     whole, seen = (surface.values[0, :, 0].sum() for surface in items[1].surfaces)
     assert seen < 0.75 * whole
@@ -277,10 +385,44 @@ def test_what_is_drawn_holds_and_is_turned_half_of_the_time(items):
     tried = field_objective._tried(items[0], 64, seeded(1))
     assert torch.equal(tried.success, tried.poses[:, 0, 3] > 0)
     # As many samples as candidates, however many there are of either.
-    few = Tried(items[0].candidates.poses[:3] + 0, torch.zeros(3, dtype=torch.bool))
+    few = Tried(
+        items[0].candidates.poses[:3] + 0, torch.zeros(3, dtype=torch.bool), torch.arange(3.0)
+    )
     both = dataclasses.replace(items[0], samples=few)
-    _, success = dataclasses.astuple(field_objective._tried(both, 64, seeded(1)))
-    assert not success[32:].any()
+    drawn = field_objective._tried(both, 64, seeded(1))
+    assert not drawn.success[32:].any()
+    for pose, load in zip(drawn.poses[32:], drawn.squared_load[32:], strict=True):
+        assert torch.equal(pose[:3, 3], few.poses[int(load), :3, 3])
+
+
+def test_what_the_noise_may_have_come_from_is_turned_too(items, monkeypatch):
+    """The target is the score of a mixture that does not know a grasp from the one turned by π."""
+    seen = []
+    monkeypatch.setattr(
+        GraspField,
+        "denoising_loss",
+        lambda self, held, others, *rest: seen.append(others) or torch.zeros(()),
+    )
+    model = GraspField.initialized(CONFIG, 0)
+    FieldObjective(model, items, items, networks=["energy"])._loss(model, items[:1], [seeded(0)])
+    straight, turned = seen[0].chunk(2, dim=1)
+    assert straight.shape[1] == field_objective.OTHERS
+    torch.testing.assert_close(turned, straight @ torch.diag(torch.tensor([-1.0, -1.0, 1.0, 1.0])))
+
+
+def test_success_is_trained_under_the_load_that_it_is_asked_under(field, of_bar):
+    """Labels know the weight already: what is trained on them must not be told it again."""
+    model = GraspField.initialized(CONFIG, 3)
+    model.success.load_exponent.fill_(1.5)
+    at, load = poses(6)[None], torch.arange(6.0)[None]
+    at[..., :3, 3] -= of_bar.centre
+    success = torch.tensor([[1.0, 0.0, 1.0, 0.0, 0.0, 1.0]])
+    sigma = torch.full((1, 6), CONFIG.sigma_min)
+    logits = model.success(at, sigma, of_bar.condition.probes, of_bar.condition.surface)
+    odds = logits.exp() / (1 + load) ** 0.75
+    told = odds / (1 + odds)
+    expected = -torch.where(success > 0, told.log(), (1 - told).log()).mean()
+    torch.testing.assert_close(model.success_loss(at, success, load, of_bar.condition), expected)
 
 
 def test_inputs_are_standardized(items):
@@ -322,7 +464,7 @@ def test_training_lowers_both_losses(items):
 
 def test_an_object_that_nothing_holds_teaches_success_alone(items):
     """It counts in the cross entropy, and the denoising loss is that of the other object."""
-    nothing = Tried(items[1].candidates.poses, torch.zeros(40, dtype=torch.bool))
+    nothing = Tried(items[1].candidates.poses, torch.zeros(40, dtype=torch.bool), torch.zeros(40))
     both = [items[0], dataclasses.replace(items[1], candidates=nothing)]
     model = GraspField.initialized(CONFIG, 0)
 

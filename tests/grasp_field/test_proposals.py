@@ -95,6 +95,13 @@ def test_what_a_hand_spans(side, fits):
     assert places(box((side, 0.2, 0.3))).exist == fits
 
 
+def test_what_is_far_aside_is_not_opposite():
+    """Two plates that face away from each other, 3 cm aside: too thick each, and no pair."""
+    one, other = box((0.2, 0.2, 0.1)), box((0.2, 0.2, 0.1))
+    other.apply_translation([0.23, 0.0, 0.15])
+    assert not places(one + other).exist
+
+
 def test_where_nothing_fits_it_is_anywhere():
     poses = propose(places(box((0.2, 0.3, 0.25))), PANDA, 1000, seeded(0))
     share = torch.bincount(poses[:, :3, 0].abs().argmax(1), minlength=3) / len(poses)

@@ -125,8 +125,8 @@ def test_a_refusal_tells_both_sizes():
     found = refusal(field_of((0.2, 0.25, 0.3), lambda x: x))
     assert not len(found)
     assert found.reason == (
-        "no two opposite places of the surface are within the stroke: the object measures 200 mm "
-        "where it is narrowest, and panda opens 80 mm"
+        "no two places of the surface face away from each other within the stroke: the object "
+        "measures 200 mm where it is narrowest, and panda opens 80 mm"
     )
 
 

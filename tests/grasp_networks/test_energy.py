@@ -12,11 +12,12 @@ from trimesh.creation import annulus, box, icosphere
 
 from grasp.field import FieldConfig, GraspField, value_and_gradient
 from grasp.gripper import load_gripper
-from grasp.networks.energy import NetworkConfig
-from grasp.networks.probes import probes
+from grasp.networks.energy import NetworkConfig, Summary, features
+from grasp.networks.kernel_sums import look
+from grasp.networks.probes import ALL, FINE, probes
 from grasp.networks.surface import Surface
 from grasp.objects import Object
-from grasp.surfaces import surface_of
+from grasp.surfaces import oriented_points, surface_of
 from pcdiff.errors import InputError
 from pcdiff.manifolds import se3, so3
 
@@ -74,12 +75,84 @@ def test_areas_add_up_to_that_of_the_mesh(cup, surface):
     assert of_sphere.values[0, :, 4].sum() == pytest.approx(3 * sphere.mesh().volume, rel=0.1)
 
 
+def test_the_area_of_a_point_is_its_share_of_what_its_neighbours_cover():
+    """On a square grid of pitch p: the sixth neighbour is at √2 p, and the disc holds 6 + ½ points.
+
+    So the rule gives 2π/6.5 p² = 0.967 p²; with 7 for the 6 + ½ it would be 0.898 p².
+    """
+    at = 0.01 * np.stack(np.meshgrid(np.arange(20), np.arange(20), [0]), -1).reshape(-1, 3)
+    normals = np.tile([0.0, 0.0, 1.0], (400, 1))
+    found = oriented_points(at, normals, np.zeros(3)).values[0, :, 0]
+    inner = ((at > 0.01) & (at < 0.18))[:, :2].all(1)
+    np.testing.assert_allclose(found[inner], 2 * np.pi / 6.5 * 1e-4, rtol=1e-5)
+
+
+def test_a_cloud_of_few_points_is_spread_as_one_of_many():
+    """The first points of a surface are its landmarks: far from each other, however few it has."""
+    points, normals = object_of(icosphere(4, 0.05)).surface(400, np.random.default_rng(0))
+    few = surface_of(Object.from_points(points, normals), np.random.default_rng(1))
+    apart = torch.cdist(few.landmarks, few.landmarks)[0] + torch.eye(64)
+    # 64 places that are spread on a sphere of 5 cm are over 1 cm apart, 64 random ones 2 mm.
+    assert len(few.points[0]) == 400 and apart.min() > 0.008
+
+
 def test_the_centre_is_that_of_the_area(cup):
     moved = object_of(cup.mesh().apply_translation([3.0, -2.0, 1.0]))
     found = surface_of(moved, np.random.default_rng(0))
     np.testing.assert_allclose(found.centre[0], [3.0, -2.0, 1.0], atol=2e-3)
     total = found.values[0, :, 0] @ found.points[0]
     assert total.abs().max() < 1e-6
+
+
+# --- What the networks see ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spread", [0.002, 0.05])
+def test_probes_look_from_where_they_are_as_wide_as_the_noise(hand, surface, spread):
+    """One grasp and probe after the other: at R p + t, by kernels of (h² + (0.35 σℓ)²)^½."""
+    poses = some_poses(GraspField.initialized(CONFIG, 0), 3, 0.3).double()
+    surface64 = surface.to(torch.float64)
+    hand64 = type(hand)(*(each.double() for each in hand))
+    seen = features(poses, torch.full((1, 3), spread).double(), hand64, surface64)
+    for pose, found in zip(poses[0], seen[0], strict=True):
+        rotation, translation = pose[:3, :3], pose[:3, 3]
+        expected = []
+        for count, factor, points, values in (
+            (FINE, 1.0, surface64.points, surface64.values),
+            (ALL, 4.0, surface64.coarse_points, surface64.coarse_values),
+        ):
+            looks = []
+            for place, own in zip(hand64.places[0, :count], hand64.widths[0, :count], strict=True):
+                x = (rotation @ place + translation)[None, None]
+                width = factor * torch.sqrt(own**2 + (0.35 * spread) ** 2)[None, None, None]
+                looks.append([each[0, 0] for each in look(x, width, points, values)])
+            amounts, normals, distances = (list(each) for each in zip(*looks, strict=True))
+            expected += [*amounts, *distances, *(rotation.T @ normal for normal in normals)]
+        centre = -rotation.T @ translation
+        covariance = rotation.T @ surface64.covariance[0] @ rotation
+        upper = [covariance[i, j] for i in range(3) for j in range(i, 3)]
+        expected += [centre / 0.1, torch.stack(upper) / 0.01]
+        torch.testing.assert_close(found, torch.cat([each.reshape(-1) for each in expected]))
+
+
+def test_the_summary_is_a_sum_over_landmarks_as_the_gripper_sees_them(surface):
+    """Σᵢ aᵢ silu(A pᵢ + B nᵢ + C dᵢ + D(σ) + b), one grasp and landmark after the other."""
+    summary = Summary(5).double().requires_grad_(False)
+    surface64 = surface.to(torch.float64)
+    poses = some_poses(GraspField.initialized(CONFIG, 0), 2, 0.3).double()
+    noise = torch.randn(1, 2, 64, generator=torch.Generator().manual_seed(3)).double()
+    found = summary(poses, noise, surface64)[0]
+    for pose, own, value in zip(poses[0], noise[0], found, strict=True):
+        total = torch.zeros(5, dtype=torch.float64)
+        for place, (area, *rest) in zip(
+            surface64.landmarks[0], surface64.landmark_values[0], strict=True
+        ):
+            normal, described = torch.stack(rest[:3]), torch.stack(rest[3:])
+            local = pose[:3, :3].T @ (place - pose[:3, 3])
+            given = torch.cat([local / 0.1, pose[:3, :3].T @ normal])
+            hidden = summary.place(given) + summary.described(described) + summary.noise(own)
+            total += area * torch.nn.functional.silu(hidden)
+        torch.testing.assert_close(value, total)
 
 
 # --- The energy -----------------------------------------------------------------------------------
@@ -113,13 +186,13 @@ def test_the_score_is_the_gradient(field, hand, surface):
 
     value, gradient = value_and_gradient(energy, exact.space, poses)
     torch.testing.assert_close(value, energy(poses))
-    step = 1e-5 * torch.eye(6, dtype=torch.float64)
+    step = 1e-6 * torch.eye(6, dtype=torch.float64)
     for axis in range(6):
         ahead, behind = (
             energy(exact.space.retract(poses, s * step[axis].expand(1, 20, 6))) for s in (1, -1)
         )
         torch.testing.assert_close(
-            (ahead - behind) / 2e-5, gradient[..., axis], rtol=1e-5, atol=1e-6
+            (ahead - behind) / 2e-6, gradient[..., axis], rtol=1e-6, atol=1e-7
         )
 
 

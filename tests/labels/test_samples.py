@@ -20,6 +20,7 @@ from datasets.labels.__main__ import main
 from datasets.labels.folder import difference
 from grasp import simulation
 from grasp.antipodal import FRICTION
+from grasp.conditioned import OF_A_CLOUD, Sampling
 from grasp.field import KIND, FieldConfig, GraspField
 from grasp.formats import read_grasps
 from grasp.gripper import load_gripper
@@ -152,7 +153,7 @@ def test_another_process_gives_the_same(labelled, of_view):
 
 
 def test_conditions_say_view_only_where_there_is_one(of_whole, of_view, digest):
-    """To the byte what they were; files hold them, so that others would no longer count."""
+    """To the byte; files hold them, so that others would no longer count."""
     job = job_of(of_whole)
     rest = {
         "count": COUNT,
@@ -165,10 +166,22 @@ def test_conditions_say_view_only_where_there_is_one(of_whole, of_view, digest):
         "friction": 0.8,
     }
     for settings, source in [
-        (of_whole, {"name": "samples of a field", "weights": digest}),
+        (
+            of_whole,
+            {
+                "name": "samples of a field",
+                "weights": digest,
+                "sampling": Sampling().as_dict(),
+            },
+        ),
         (
             of_view,
-            {"name": "samples of a field from one view", "weights": digest, "view": True},
+            {
+                "name": "samples of a field from one view",
+                "view": True,
+                "weights": digest,
+                "sampling": OF_A_CLOUD.as_dict(),
+            },
         ),
         (
             replace(of_whole, weights=None),
