@@ -132,6 +132,7 @@ class ConditionedField:
         obj: the object.
         gripper: the gripper.
         points: of the object's surface, metres, by which collisions and widths are told.
+        mass: of the object, kg; None if it is not given.
     """
 
     field: GraspField
@@ -139,6 +140,7 @@ class ConditionedField:
     obj: Object
     gripper: Gripper
     points: Float[np.ndarray, "points 3"]
+    mass: float | None = None
 
     @property
     def centre(self) -> Float[Tensor, "3"]:
@@ -152,8 +154,12 @@ class ConditionedField:
 
     @cached_property
     def weight(self) -> Weight | None:
-        """Of the object, if its volume is known; see `grasp.load`."""
-        return weight_of(self.obj)
+        """Of the object, if its volume is known or its mass is given; see `grasp.load`."""
+        found = weight_of(self.obj)
+        if self.mass is None:
+            return found
+        centre = self.centre.double().cpu().numpy() if found is None else found.centre
+        return Weight(self.mass, centre)
 
     def cost(
         self, poses: Float[Tensor, "*batch 4 4"], noise_level: float | None = None

@@ -197,7 +197,11 @@ class GraspField(nn.Module):
 
     @torch.inference_mode(False)  # what is made inside of it would allow no gradient later
     def condition(
-        self, obj: Object, gripper: Gripper | str = "panda", seed: int = 0
+        self,
+        obj: Object,
+        gripper: Gripper | str = "panda",
+        seed: int = 0,
+        mass: float | None = None,
     ) -> ConditionedField:
         """The field of one object and gripper.
 
@@ -205,14 +209,18 @@ class GraspField(nn.Module):
             obj: a mesh or a cloud; see `grasp.objects.load_object`.
             gripper: a description or the name of a shipped one.
             seed: of the points that are drawn on the object's surface.
+            mass: of the object, kg; None for what is inside a closed mesh at 150 kg/m³, and for
+                nothing of a cloud. A mass alone is taken to lie about the centre of the surface.
 
         Raises:
             InputError: there is no such gripper, the field was trained on another one of that
-                name, or the object has too few points.
+                name, the object has too few points, or the mass is not above 0.
         """
         from grasp.conditioned import ConditionedField
         from grasp.surfaces import surface_of
 
+        if mass is not None and not 0 < mass < math.inf:
+            raise InputError(f"the mass of an object must be above 0 kg and finite, got {mass}")
         hand = load_gripper(gripper) if isinstance(gripper, str) else gripper
         if self.config.grippers.get(hand.name, hand.sha256) != hand.sha256:
             raise InputError(
@@ -227,7 +235,7 @@ class GraspField(nn.Module):
         points = obj.surface(min(count, MOST_POINTS), rng)[0]
         first = next(self.parameters())
         condition = Condition(surface.to(first), Probes(*(e.to(first) for e in probes(hand))))
-        return ConditionedField(self, condition, obj, hand, points)
+        return ConditionedField(self, condition, obj, hand, points, mass)
 
     def predict_noise(
         self, x: Float[Tensor, "batch 4 4"], level: Level, condition: Condition

@@ -169,7 +169,8 @@ def _weight(field: ConditionedField) -> str:
     """How heavy the object is, if that is known."""
     if field.weight is None:
         return ""
-    return f"the object weighs {field.weight.mass:.2g} kg at {PROTOCOL.density:g} kg/m³; "
+    at = f" at {PROTOCOL.density:g} kg/m³" if field.mass is None else ""
+    return f"the object weighs {field.weight.mass:.2g} kg{at}; "
 
 
 def _sizes(field: ConditionedField) -> str:

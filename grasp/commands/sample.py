@@ -74,6 +74,12 @@ def sample(
     intrinsics: Annotated[
         Path | None, typer.Option(help="Of a depth image: .json with fx, fy, cx, cy.")
     ] = None,
+    mass: Annotated[
+        float | None,
+        typer.Option(
+            help="Of the object, kg. Default: of a closed mesh that at 150 kg/m³; of others none."
+        ),
+    ] = None,
     scale: Scale = None,
     unit: Unit = None,
     output: Annotated[
@@ -115,7 +121,7 @@ def sample(
         obj, 1.0 if scale is None else scale, unit, mask=mask, intrinsics=intrinsics
     )
     how = dataclasses.replace(_sampling(loaded, sampler, from_noise), **given)
-    field = GraspField.from_pretrained(weights).to(device).condition(loaded, hand, seed)
+    field = GraspField.from_pretrained(weights).to(device).condition(loaded, hand, seed, mass)
     grasps = field.sample(count, seeded(seed), how, guidance, surroundings)
     grasps = dataclasses.replace(
         grasps, sampler={"weights": weights, "seed": seed, **how.as_dict()}

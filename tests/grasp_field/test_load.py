@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from grasp.load import Weight, squared_load, weight_of
 from grasp.networks.energy import NetworkConfig
 from grasp.objects import Object
 from grasp.simulation import PROTOCOL, simulate
+from pcdiff.errors import InputError
 
 PANDA = load_gripper("panda")
 CONFIG = FieldConfig(energy=NetworkConfig(16, 1, 4), success=NetworkConfig(8, 1, 4))
@@ -83,6 +86,30 @@ def test_the_odds_of_success_fall_by_the_power_of_the_load():
     assert expected[1] > 0
     torch.testing.assert_close(before - after, expected, atol=1e-5, rtol=0)
     torch.testing.assert_close(hollow.success_probability(poses).detach(), unknown)
+
+
+@pytest.mark.parametrize("mass", [0.0, -1.0, float("nan")])
+def test_a_mass_is_above_nothing(mass):
+    with pytest.raises(InputError, match="the mass of an object must be above 0 kg"):
+        GraspField.initialized(CONFIG, 0).condition(bar(), mass=mass)
+
+
+def test_a_mass_that_is_given_is_that_of_the_load():
+    """Of a solid about its centre of mass, of a cloud about that of its surface."""
+    field = GraspField.initialized(CONFIG, 0).eval()
+    field.success.load_exponent.fill_(2.0)
+    poses = torch.from_numpy(across(0.0, 0.1, -0.2))
+    assert field.condition(bar(), mass=2.0).weight is not None
+    cloud = Object.from_points(*bar().surface(4000, np.random.default_rng(0)))
+    for obj in (bar(), cloud):
+        heavy = field.condition(obj, mass=2.0)
+        weight = heavy.weight
+        assert weight is not None and weight.mass == 2.0
+        np.testing.assert_allclose(weight.centre, [1.0, 2.0, 3.0], atol=5e-3)
+        light = dataclasses.replace(heavy, mass=1e-9)
+        lost = light.success_probability(poses).logit() - heavy.success_probability(poses).logit()
+        expected = torch.log1p(squared_load(poses, PANDA, weight))
+        torch.testing.assert_close(lost.detach(), expected, atol=1e-4, rtol=0)
 
 
 def test_the_exponent_by_which_samples_were_drawn_is_found():

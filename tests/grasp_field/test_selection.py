@@ -36,6 +36,7 @@ def field_of(sides, probability):
         obj=obj,
         gripper=PANDA,
         weight=weight_of(obj),
+        mass=None,
         points=obj.surface(4096, np.random.default_rng(0))[0],
         success_probability=lambda poses: probability(poses[:, 0, 3]),
         cost=lambda poses: poses[:, 0, 3],
