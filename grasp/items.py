@@ -103,7 +103,7 @@ def grippers_in(folder: Path, given: Sequence[str]) -> list[Gripper]:
         given: names, or files that describe them; all that have labels if there are none.
 
     Raises:
-        InputError: there are no labels, or a gripper is not known.
+        InputError: there are no labels, or a gripper is not known or given more than once.
     """
     found = sorted(path.name for path in (folder / CANDIDATES).glob("*") if path.is_dir())
     hands = [load_gripper(name) for name in (given or found)]
@@ -112,6 +112,8 @@ def grippers_in(folder: Path, given: Sequence[str]) -> list[Gripper]:
             raise InputError(
                 f"{folder} has no labelled grasps for {hand.name}: no {CANDIDATES}/{hand.name}"
             )
+        if [each.name for each in hands].count(hand.name) > 1:
+            raise InputError(f"the gripper {hand.name} is given more than once")
     if not hands:
         raise InputError(f"{folder} has no labelled grasps: no folder {CANDIDATES}")
     return hands
@@ -146,9 +148,11 @@ def read_items(
         advance: called after each object.
 
     Raises:
-        InputError: a file cannot be read or is not of labels.
+        InputError: a file cannot be read, is not of labels, or is of another gripper's.
     """
-    labels = [(hand, path, _labels(path)) for hand in grippers for path in _files(folder, hand)]
+    labels = [
+        (hand, path, _labels(path, hand)) for hand in grippers for path in _files(folder, hand)
+    ]
     labels = [each for each in labels if len(each[2])]
     sources = {
         source.sha256: source
@@ -175,7 +179,7 @@ def read_items(
                 made[sha256].distances,
                 probes(hand),
                 _tried([grasps], hand),
-                _tried([_labels(each) for each in own], hand) if own else None,
+                _tried([_labels(each, hand) for each in own], hand) if own else None,
             )
         )
     return items
@@ -185,8 +189,13 @@ def _files(folder: Path, hand: Gripper) -> list[Path]:
     return sorted((folder / CANDIDATES / hand.name).glob("*.h5"))
 
 
-def _labels(path: Path) -> Grasps:
+def _labels(path: Path, hand: Gripper) -> Grasps:
     grasps = read_grasps(path)
+    made_with = (grasps.sampler or {}).get("gripper_sha256", hand.sha256)  # not all files tell
+    if made_with != hand.sha256:
+        raise InputError(
+            f"{path} was labelled with another description of the gripper {hand.name} than this one"
+        )
     if grasps.success is None or grasps.object_file is None or grasps.object_sha256 is None:
         raise InputError(f"{path} has no labels or does not name its object")
     return grasps

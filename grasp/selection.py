@@ -104,6 +104,8 @@ def select(field: ConditionedField, judged: Judged, count: int, how: Sampling) -
         order = likely[np.sort(spread(at_tool[likely], count))]
     order = order[:count]
     reason = _reason(field, judged, len(order), how) if len(order) < count else None
+    if len(order) and hits_scene[order].all():
+        reason = "all of these are in collision with the scene" + (f"; {reason}" if reason else "")
     return _grasps(
         field, samples[torch.from_numpy(order)], probability[order], collides[order], reason
     )

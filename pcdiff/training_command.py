@@ -19,7 +19,9 @@ OptimizerSteps = Annotated[int, typer.Option(min=1, help="Optimizer steps.")]
 LearningRate = Annotated[float, typer.Option(help="Adam's, at its height.")]
 EmaDecay = Annotated[float, typer.Option(min=0, max=1, help="Of the averaged weights.")]
 ValidateEvery = Annotated[int, typer.Option(min=1, help="Steps; also a checkpoint.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in --output.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Continue the run in --output, if there is one.")
+]
 InitializeFrom = Annotated[
     str | None, typer.Option(help="Begin from these weights: a name or a file.")
 ]

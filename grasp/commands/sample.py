@@ -124,7 +124,16 @@ def sample(
     field = GraspField.from_pretrained(weights).to(device).condition(loaded, hand, seed, mass)
     grasps = field.sample(count, seeded(seed), how, guidance, surroundings)
     grasps = dataclasses.replace(
-        grasps, sampler={"weights": weights, "seed": seed, **how.as_dict()}
+        grasps,
+        sampler={
+            "weights": weights,
+            "seed": seed,
+            **how.as_dict(),
+            "region": region,
+            "approach": approach,
+            "scene": None if scene is None else scene.name,
+            "mass": mass,
+        },
     )
     if output is not None:
         write_grasps(output, grasps)

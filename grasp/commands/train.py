@@ -88,6 +88,15 @@ def train(
     )
     distances = DISTANCES if model.config.architecture == PAPER else 0
     recipe = Recipe(seed, distances=distances)
+    settings = TrainingConfig(
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        ema_decay=ema_decay,
+        bfloat16=False,
+        validate_every=validate_every,
+        seed=seed,
+    )
     console.check_folder(output)
     with distributed.processes(device):
         with (
@@ -130,13 +139,4 @@ def train(
         )
         if fresh:
             objective.standardize(seed)
-        settings = TrainingConfig(
-            steps=steps,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            ema_decay=ema_decay,
-            bfloat16=False,
-            validate_every=validate_every,
-            seed=seed,
-        )
         follow(session, objective, settings, output, resume)

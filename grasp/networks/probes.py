@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from grasp.gripper import Gripper
+from pcdiff.errors import InputError
 
 FINE, ALL = 43, 62
 """How many probes see the fine level of a surface: those where pads and fingers are. All see the
@@ -56,12 +57,28 @@ _PAD, _FINGER, _BETWEEN, _AHEAD, _ASIDE, _PALM, _BODY = (
 )  # fmt: skip
 
 
+_ON_AXIS = 0.001  # metres: what is as near to the axis is on it
+
+
 def probes(gripper: Gripper) -> Probes:
     """The probes of a gripper, wide open.
 
     Args:
-        gripper: any parallel jaw.
+        gripper: any parallel jaw whose pads and tool centre point are about its z axis.
+
+    Raises:
+        InputError: they are beside it, or the tool centre point is not between the pads.
     """
+    pad_y = [box.centre[1] for box in gripper.finger_boxes]
+    tool = gripper.tool_center_point
+    beside = np.abs([*tool[:2], (min(pad_y) + max(pad_y)) / 2]).max()
+    if beside > _ON_AXIS or not gripper.pad[0] <= tool[2] <= gripper.pad[1]:
+        raise InputError(
+            f"a grasp field needs the pads about the gripper's z axis and the tool centre point on "
+            f"it between them, from z = {gripper.pad[0]:g} to {gripper.pad[1]:g} m, but of "
+            f"{gripper.name} that is at {np.round(tool, 4).tolist()} and the fingers are at y = "
+            f"{min(pad_y):g} m"
+        )
     half = gripper.stroke / 2
     begin, end = gripper.pad
     middle = (begin + end) / 2

@@ -105,6 +105,8 @@ def test_constraints_and_scene(run, bar, weights, tmp_path):
     tips = found.poses @ np.array([0, 0, 0.1034, 1])
     assert (np.linalg.norm(tips[:, :3], axis=1) <= 0.15 + 1e-6).all()
     assert (-found.poses[:, 2, 2] >= np.cos(np.radians(80)) - 1e-6).all()
+    assert found.sampler is not None and found.sampler["scene"] == "scene.yaml"
+    assert found.sampler["region"] == "0,0,0,0.15" and found.sampler["approach"] == "0,0,-1,80"
 
 
 def test_no_grasp_comes_with_its_reason(run, bar, weights, tmp_path):

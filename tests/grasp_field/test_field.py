@@ -15,7 +15,7 @@ from grasp.conditioned import Sampling
 from grasp.costs import ApproachCone, NearPoint
 from grasp.field import FieldConfig, GraspField, value_and_gradient
 from grasp.field_objective import FieldObjective
-from grasp.formats import Grasps, write_grasps
+from grasp.formats import Grasps, read_grasps, write_grasps
 from grasp.gripper import load_gripper
 from grasp.items import Tried, grippers_in, read_items, split
 from grasp.load import Weight, squared_load
@@ -343,6 +343,22 @@ def test_items_are_what_the_files_say(folder, items):
     with pytest.raises(InputError, match="no labelled grasps for robotiq_2f_140"):
         grippers_in(folder, ["robotiq_2f_140"])
     assert [hand.name for hand in grippers_in(folder, [])] == ["panda", "robotiq_2f_85"]
+
+
+def test_labels_of_another_description_of_the_gripper_are_refused(folder, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    path, panda = copy / "grasps" / "panda" / "a.h5", load_gripper("panda")
+    labelled = dataclasses.replace(read_grasps(path), sampler={"gripper_sha256": panda.sha256})
+    write_grasps(path, labelled)
+    assert len(read_items(copy, [panda], tmp_path / "kept", Recipe(0, 1, 0))) == 2
+    other = dataclasses.replace(panda, stroke=0.081)
+    with pytest.raises(InputError, match=r"a\.h5 was labelled with another description .* panda"):
+        read_items(copy, [other], tmp_path / "kept", Recipe(0, 1, 0))
+    with pytest.raises(InputError, match="the gripper panda is given more than once"):
+        grippers_in(copy, ["panda", "panda"])
 
 
 def test_surfaces_are_kept(folder, tmp_path):

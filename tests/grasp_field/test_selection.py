@@ -109,6 +109,10 @@ def test_what_hits_the_scene_comes_last(bar):
     found = select(bar, poses, 2, Sampling(), scene=Scene(T_world_table=table))
     assert found.poses[0, 0, 3] == 0.0
     assert found.in_collision is not None and found.in_collision.tolist() == [False, True]
+    assert found.reason is None
+    table[2, 3] = 0.3
+    found = select(bar, poses, 2, Sampling(), scene=Scene(T_world_table=table))
+    assert len(found) == 2 and found.reason == "all of these are in collision with the scene"
 
 
 def test_samples_judged_in_turn_are_as_those_judged_together(bar):

@@ -244,6 +244,19 @@ def test_grippers_have_the_probes_of_their_descriptions():
     torch.testing.assert_close(shift[pads], 0.01 * places[pads, 0].sign())
 
 
+@pytest.mark.parametrize("tool", [(0.0, 0.03, 0.1034), (0.002, 0.0, 0.1034), (0.0, 0.0, 0.2)])
+def test_a_gripper_whose_pads_are_beside_its_axis_is_refused(tool):
+    odd = dataclasses.replace(load_gripper("panda"), tool_center_point=np.array(tool))
+    with pytest.raises(InputError, match=r"needs the pads about the gripper's z axis .* of panda"):
+        probes(odd)
+    fingers = tuple(
+        dataclasses.replace(each, centre=each.centre + np.array([0.0, 0.03, 0.0]))
+        for each in load_gripper("panda").finger_boxes
+    )
+    with pytest.raises(InputError, match=r"the fingers are at y = 0\.03 m"):
+        probes(dataclasses.replace(load_gripper("panda"), finger_boxes=fingers))
+
+
 def test_rescaled_logits_are_scaled_and_shifted():
     field = GraspField.initialized(CONFIG, 1).eval()
     conditioned = field.condition(object_of(box((0.03, 0.05, 0.08))))
