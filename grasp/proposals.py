@@ -109,8 +109,8 @@ def _at(
     """The proposals that numbers in [0, 1) stand for: pair, angle and depth."""
     points, normals, likelihood, _ = places
     share = likelihood.flatten().double().cumsum(0)
-    places = numbers[:, 0].double().contiguous()
-    chosen = torch.searchsorted(share / share[-1], places).clamp(max=len(share) - 1)
+    drawn = numbers[:, 0].double().contiguous()
+    chosen = torch.searchsorted(share / share[-1], drawn).clamp(max=len(share) - 1)
     one, other = chosen // len(points), chosen % len(points)
     closing = normals[one]
     thickness = ((points[one] - points[other]) * closing).sum(1, keepdim=True)
