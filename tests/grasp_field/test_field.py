@@ -125,6 +125,14 @@ def test_a_batch_of_any_shape_is_asked(of_bar):
     assert of_bar.success_probability(at[0]).shape == ()
 
 
+def test_points_for_collisions_are_as_dense_as_fingers_need(field):
+    """4096 on what is small, else 10 a square centimetre, so that no finger fits between them."""
+    for side, count in ((0.05, 4096), (0.1, 6000)):
+        mesh = box((side, side, side))
+        of_cube = field.condition(Object.from_mesh(np.array(mesh.vertices), np.array(mesh.faces)))
+        assert len(of_cube.points) == count
+
+
 def test_no_poses_have_no_costs(of_bar):
     """As of an object that nothing holds."""
     nothing = torch.zeros(0, 4, 4)
