@@ -80,7 +80,7 @@ class Sampling:
     oversampling: float = 6.0
     attempts: int = 3
     least_probability: float = 0.4
-    likely: float = 0.55
+    likely: float = 0.6
     apart: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
