@@ -62,9 +62,10 @@ class Sampling:
         attempts: the most samples that are drawn, over `oversampling`: more are drawn while there
             are fewer grasps than asked for that are free of collision.
         least_probability: of success; less likely samples are not given as grasps.
-        likely: a probability of success. If more samples are as likely as that than grasps are
-            asked for, those of them are given that are far from each other, and not the likeliest,
-            which are much alike; 1 gives the likeliest.
+        likely: a probability of success. Of the samples that are as likely as that those are given
+            that are far from each other, and not the likeliest, which are much alike.
+        choice: samples that grasps are chosen from so, for each that is asked for: if fewer are
+            likely, the next ones count too. 1, and `likely` of 1, give the likeliest.
         apart: metres between tool centre points, and radians; of grasps that are as near as that to
             each other only the best is given (see `grasp.metrics.thin`).
 
@@ -81,10 +82,11 @@ class Sampling:
     attempts: int = 3
     least_probability: float = 0.4
     likely: float = 0.6
+    choice: float = 1.25
     apart: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("temperature", 0.01), ("oversampling", 1.0)):
+        for name, least in (("temperature", 0.01), ("oversampling", 1.0), ("choice", 1.0)):
             value = getattr(self, name)
             if not least <= value <= 100:
                 raise InputError(f"{name} must be {least:g} to 100, got {value}")
@@ -100,7 +102,9 @@ class Sampling:
         return {**asdict(self), "sampler": repr(self.sampler)}
 
 
-OF_A_CLOUD = Sampling(begin=None, steps=12, temperature=0.4, oversampling=3.0, likely=1.0)
+OF_A_CLOUD = Sampling(
+    begin=None, steps=12, temperature=0.4, oversampling=3.0, likely=1.0, choice=1.0
+)
 """For a cloud, one side of which may not have been seen: proposals do not know how thick it is, and
 what is unlike the likeliest is less likely than it seems."""
 

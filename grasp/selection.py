@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -98,10 +99,11 @@ def select(field: ConditionedField, judged: Judged, count: int, how: Sampling) -
     order = order[given[order]]
     if how.apart is not None:
         order = order[thin(at_tool[order], *how.apart)]
-    # Of more likely ones than are asked for, not the likeliest, which are much alike.
-    likely = order[(probability >= how.likely)[order] & ~collides[order]]
-    if len(likely) > count:
-        order = likely[np.sort(spread(at_tool[likely], count))]
+    # Of more than are asked for, not the likeliest, which are much alike.
+    free = order[~collides[order]]
+    choice = max((probability[free] >= how.likely).sum(), math.ceil(how.choice * count))
+    if len(free[:choice]) > count:
+        order = free[np.sort(spread(at_tool[free[:choice]], count))]
     order = order[:count]
     reason = _reason(field, judged, len(order), how) if len(order) < count else None
     if len(order) and hits_scene[order].all():

@@ -78,9 +78,15 @@ def test_of_more_likely_ones_than_asked_for_those_far_apart_come(bar):
     )
     np.testing.assert_allclose(found.poses[:, 0, 3], [0.02, 0.0, -0.02], atol=2e-3)
     assert found.reason is None
-    # Of those that are not likely, the likeliest.
-    found = select(bar, samples(-0.018, 0.0, -0.02, 0.018, 0.02, 0.001), 3, Sampling(likely=0.9))
-    np.testing.assert_allclose(found.poses[:, 0, 3], [0.02, 0.018, 0.001], atol=1e-6)
+    # Of those that are not likely, the likeliest; or some of the four likeliest.
+    for choice, expected in ((1.0, [0.02, 0.018, 0.001]), (4 / 3, [0.02, 0.018, 0.0])):
+        found = select(
+            bar,
+            samples(-0.018, 0.0, -0.02, 0.018, 0.02, 0.001),
+            3,
+            Sampling(likely=0.9, choice=choice),
+        )
+        np.testing.assert_allclose(found.poses[:, 0, 3], expected, atol=1e-6)
 
 
 def test_collisions_and_widths_are_those_of_the_hand_at_the_bar(bar):
