@@ -82,7 +82,7 @@ class Sampling:
     attempts: int = 3
     least_probability: float = 0.4
     likely: float = 0.6
-    choice: float = 1.25
+    choice: float = 1.75
     apart: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
