@@ -57,8 +57,8 @@ def main() -> None:
         evaluation = record.answer("grasp", "evaluate", *map(str, files), *options)
     results = {"cpu_seconds": evaluation["cpu_seconds"], **evaluation["results"]}
     name = f"field_evaluation_{chosen.which}"
+    record.write(name, SEED, results, results.pop("table"))  # first: a picture changes the checkout
     draw(results["reliability"], record.RESULTS / f"{name}.png")
-    record.write(name, SEED, results, results.pop("table"))
 
 
 @contextmanager
