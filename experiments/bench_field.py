@@ -37,7 +37,7 @@ def main() -> None:
     mug = Object.from_mesh(made.vertices, made.faces)
     pretrained = GraspField.from_pretrained()
     field = pretrained.condition(mug)
-    poses = field.draw(POSES, seeded(SEED))
+    poses = field.draw(POSES, seeded(SEED)).float()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the counter sees what its own thread does
     with FlopCounterMode(display=False) as counter:

@@ -45,7 +45,7 @@ def mug(shipped, things):
 @pytest.fixture(scope="module")
 def near(mug):
     """Poses about grasps, by noise of level 0.1: 1 cm and 6 degrees."""
-    grasps = mug.draw(500, seeded(1))
+    grasps = mug.draw(500, seeded(1)).float()
     noise = 0.1 * mug.field.space.tangent_noise(grasps, seeded(2))
     return mug.field.space.retract(grasps, noise)
 
