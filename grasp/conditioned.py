@@ -274,6 +274,9 @@ class ConditionedField:
             generator: one generator, or one a pose.
             how: to sample.
             costs: by which proposals are chosen.
+
+        Raises:
+            InputError: there is no pose to sample.
         """
         if count < 1:
             raise InputError(f"grasps to sample: expected at least 1, got {count}")
@@ -312,8 +315,8 @@ class ConditionedField:
         """Grasps, the likeliest to hold first; those whose open hand is in collision last.
 
         Of `oversampling` times as many samples, or more if need be, those are given that are likely
-        to hold, and meet what guided them of `grasp.costs`: far from each other where enough are
-        likely, otherwise the likeliest.
+        to hold, and meet what guided them of `grasp.costs`: some that are far from each other, of
+        those that `likely` and `choice` of `Sampling` say.
 
         Args:
             count: how many grasps at most.
