@@ -46,7 +46,7 @@ def draw_batch(
             generators, or as for `ConditionedField.draw`.
     """
     if len({id(each.field) for each in fields}) != 1:
-        raise InputError(f"expected one or more objects of one field, got {len(fields)}, not of one")
+        raise InputError(f"expected some objects of one field, got {len(fields)}, not of one")
     if len(generators) != len(fields):
         raise InputError(f"expected {len(fields)} generators, one an object, got {len(generators)}")
     field, levels = fields[0].field, levels_of(fields[0].field, how)
