@@ -10,7 +10,7 @@ RUNTIME := $(VENV)/.runtime-is-installed
 DEV := $(VENV)/.dev-is-installed
 BENCHES := $(sort $(wildcard experiments/bench_*.py))
 
-.PHONY: help demo test lint types bench clean
+.PHONY: help demo test lint types bench digests clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -44,6 +44,9 @@ bench: $(DEV)  ## set up, then measure each figure beside its reference
 		echo "$(BIN)/python -m experiments.$$module"; \
 		$(BIN)/python -m experiments.$$module || exit; \
 	done
+
+digests: $(DEV)  ## set up, then compare what BASE=REV and the last commit compute, bit by bit
+	$(BIN)/python -m experiments.digests $(BASE) $(HEAD)
 
 clean:  ## remove caches, builds and demo/; the environment (.venv/) and runs/ stay
 	rm -rf build demo dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
