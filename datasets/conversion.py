@@ -18,7 +18,7 @@ import typer
 from numpy.typing import NDArray
 
 from datasets.shapes import Reader, Shape, attempt
-from pcdiff.clouds import SPLITS, cloud_writer, describe_category
+from pcdiff.clouds.files import SPLITS, cloud_writer, describe_category
 from pcdiff.console import Session
 from pcdiff.errors import InputError
 

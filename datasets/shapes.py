@@ -49,7 +49,7 @@ def points_on_mesh(shape: Shape, points: int, seed: int) -> NDArray[np.float32]:
 
 def points_of_cloud(shape: Shape, points: int, seed: int) -> NDArray[np.float32]:
     """A `Reader` for cloud files: all points in their order, or a random choice of them."""
-    from pcdiff.clouds import load_cloud
+    from pcdiff.clouds.files import load_cloud
 
     cloud = load_cloud(shape.path).numpy()
     if len(cloud) < points:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 # What trimesh's readers raise for damaged files, for an extension that they do not know, and, the
 # last, for text in an encoding that they would need another package to guess; their authors promise
-# no narrower set. Not the list of `pcdiff.clouds`, which fixes the format and adds what NumPy's
-# readers raise.
+# no narrower set. Not the list of `pcdiff.clouds.files`, which fixes the format and adds what
+# NumPy's readers raise.
 _DAMAGED = (
     OSError,
     ValueError,

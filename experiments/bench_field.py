@@ -21,9 +21,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from datasets.household import make
 from experiments import record
 from experiments.bench_training import elapsed, gemm_rate
-from grasp.conditioned import ConditionedField
-from grasp.field import GraspField
-from grasp.objects import Object
+from grasp.field.conditioned import ConditionedField
+from grasp.field.model import GraspField
+from grasp.objects.objects import Object
 from pcdiff.randomness import seeded
 
 ROUNDS, SEED, GRASPS, POSES = 7, 0, 100, 1000

@@ -21,9 +21,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from experiments import record
 from pcdiff.cli import POINTS_IN_CACHE
-from pcdiff.generator import GeneratorConfig, PointCloudGenerator
+from pcdiff.clouds.generator import GeneratorConfig, PointCloudGenerator
+from pcdiff.learning.trainer import accumulate_gradient
 from pcdiff.randomness import seeded, uniform
-from pcdiff.training import accumulate_gradient
 
 CLOUDS, POINTS, ROUNDS, SEED = 32, 2048, 7, 0
 
@@ -87,7 +87,7 @@ def main() -> None:
 def step(
     clouds: torch.Tensor, micro_batch: int, bfloat16: bool, compiled: bool
 ) -> Callable[[], None]:
-    """One optimizer step of a fresh model, as `pcdiff.training` takes it."""
+    """One optimizer step of a fresh model, as `pcdiff.learning.trainer` takes it."""
     model = PointCloudGenerator.initialized(GeneratorConfig(), SEED)
     if compiled:
         for network in model.children():

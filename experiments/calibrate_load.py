@@ -4,9 +4,9 @@
         [--objects 114] [--seed 4101]
 
 The network of success sees the surface; that a large object is heavy it has seen of few. So one
-number (`load_exponent` of `grasp.networks.energy.SuccessNetwork`) is fitted to what physics says
-of samples of the field on made objects of an unseen seed, at several times their size. It goes into
-the weights `CALIBRATED.safetensors`; where objects are light, probabilities stay as they are.
+number (`load_exponent` of `grasp.field.networks.energy.SuccessNetwork`) is fitted to what physics
+says of samples of the field on made objects of an unseen seed, at several times their size. It goes
+into the weights `CALIBRATED.safetensors`; where objects are light, probabilities stay as they are.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from jaxtyping import Bool, Float
 
 from datasets.household import make_set
 from experiments import record
-from grasp.conditioned import Sampling
-from grasp.field import KIND, WEIGHTS, GraspField
-from grasp.gripper import load_gripper
-from grasp.load import squared_load
-from grasp.objects import Object
-from grasp.simulation import cores, processes, simulate
-from pcdiff import checkpoint
+from grasp.field.conditioned import Sampling
+from grasp.field.model import KIND, WEIGHTS, GraspField
+from grasp.field.weight import squared_load
+from grasp.grippers.gripper import load_gripper
+from grasp.objects.objects import Object
+from grasp.physics import cores, processes, simulate
+from pcdiff.learning import checkpoint
 from pcdiff.randomness import seeded
 
 SCALES = (1.0, 2.0, 3.0, 4.0)

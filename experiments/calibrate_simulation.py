@@ -3,7 +3,7 @@
     python -m experiments.calibrate_simulation ../shared/data/acronym_examples
 
 The folder is the one of ACRONYM's examples: a mug and a table with 2000 grasps each, which FleX
-labelled. `grasp.simulation.PROTOCOL` was tuned on half of the mug's grasps, drawn by the seed; the
+labelled. `grasp.physics.PROTOCOL` was tuned on half of the mug's grasps, drawn by the seed; the
 table was looked at to choose among settings that did equally well there. Mass and friction are
 those of the files. What is printed besides: the same after the time step is halved, what each
 choice of the protocol is worth on the half that it was tuned on, and grasps per second once convex
@@ -25,9 +25,9 @@ import numpy as np
 
 from experiments import record
 from grasp.formats import Grasps, read_grasps
-from grasp.gripper import load_gripper
-from grasp.objects import Object, load_object
-from grasp.simulation import PROTOCOL, Motion, Protocol, Trials, convex_parts, simulate
+from grasp.grippers.gripper import load_gripper
+from grasp.objects.objects import Object, load_object
+from grasp.physics import PROTOCOL, Motion, Protocol, Trials, convex_parts, simulate
 
 SEED = 0
 WORKERS = 2

@@ -5,8 +5,8 @@
 
 The rows are the shipped weights; the default network, and that of SE(3)-DiffusionFields, as `grasp
 train --networks energy [--architecture paper]` left them in a file; and the baseline. The meshes
-are those of `experiments.baseline`, the hand is Franka's, and `grasp.evaluation.evaluate` judges,
-as for `grasp evaluate`.
+are those of `experiments.baseline`, the hand is Franka's, and `grasp.judging.evaluation.evaluate`
+judges, as for `grasp evaluate`.
 
 A file's network of success is untrained, so each field is given that of the shipped weights
 (`with_success_of`): it ranks and refuses for every field, and only the energies differ. These two
@@ -39,17 +39,17 @@ import numpy as np
 
 from experiments import record
 from experiments.baseline import DEVELOPMENT_DATA, household_meshes
-from grasp.conditioned import Sampling
-from grasp.evaluation import Report, Source, evaluate
-from grasp.field import DEFAULT, KIND, PAPER, WEIGHTS, GraspField
+from grasp.field.conditioned import Sampling
+from grasp.field.model import DEFAULT, KIND, PAPER, WEIGHTS, GraspField
 from grasp.formats import Grasps
-from grasp.gripper import Gripper, load_gripper
-from grasp.metrics import FITS_CANDIDATES, PrecisionCoverage, cluster_bootstrap
-from grasp.objects import Object, load_object
-from grasp.simulation import PROTOCOL, cores, processes, simulate
-from grasp.sources import ANTIPODAL, field_source, kept_labels, named_source
-from pcdiff import checkpoint
+from grasp.grippers.gripper import Gripper, load_gripper
+from grasp.judging.evaluation import Report, Source, evaluate
+from grasp.judging.metrics import FITS_CANDIDATES, PrecisionCoverage, cluster_bootstrap
+from grasp.judging.sources import ANTIPODAL, field_source, kept_labels, named_source
+from grasp.objects.objects import Object, load_object
+from grasp.physics import PROTOCOL, cores, processes, simulate
 from pcdiff.errors import InputError
+from pcdiff.learning import checkpoint
 
 SEED = 0
 SHIPPED = "panda"

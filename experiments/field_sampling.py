@@ -17,13 +17,13 @@ import numpy as np
 
 from datasets.household import FAMILIES, make
 from experiments import record
-from grasp.antipodal import candidates
-from grasp.conditioned import REFERENCE, Sampling
-from grasp.field import GraspField
-from grasp.gripper import load_gripper
-from grasp.metrics import coverage
-from grasp.objects import Object
-from grasp.simulation import cores, processes, simulate
+from grasp.field.conditioned import REFERENCE, Sampling
+from grasp.field.model import GraspField
+from grasp.grippers.gripper import load_gripper
+from grasp.judging.antipodal import candidates
+from grasp.judging.metrics import coverage
+from grasp.objects.objects import Object
+from grasp.physics import cores, processes, simulate
 from pcdiff.diffusion.samplers import DDIM
 from pcdiff.randomness import seeded
 

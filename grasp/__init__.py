@@ -10,11 +10,11 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from grasp.conditioned import ConditionedField, Sampling
-    from grasp.field import GraspField
+    from grasp.field.conditioned import ConditionedField, Sampling
+    from grasp.field.model import GraspField
     from grasp.formats import Grasps, read_grasps, write_grasps
-    from grasp.gripper import Gripper, load_gripper
-    from grasp.objects import Object, load_object
+    from grasp.grippers.gripper import Gripper, load_gripper
+    from grasp.objects.objects import Object, load_object
 
 __all__ = [
     "ConditionedField",
@@ -30,14 +30,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ConditionedField": "grasp.conditioned",
-    "GraspField": "grasp.field",
+    "ConditionedField": "grasp.field.conditioned",
+    "GraspField": "grasp.field.model",
     "Grasps": "grasp.formats",
-    "Gripper": "grasp.gripper",
-    "Object": "grasp.objects",
-    "Sampling": "grasp.conditioned",
-    "load_gripper": "grasp.gripper",
-    "load_object": "grasp.objects",
+    "Gripper": "grasp.grippers.gripper",
+    "Object": "grasp.objects.objects",
+    "Sampling": "grasp.field.conditioned",
+    "load_gripper": "grasp.grippers.gripper",
+    "load_object": "grasp.objects.objects",
     "read_grasps": "grasp.formats",
     "write_grasps": "grasp.formats",
 }

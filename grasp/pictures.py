@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from grasp.gripper import Box, Gripper, box_mesh
-from grasp.objects import Object
-from pcdiff.pictures import Colour, Image, Mesh, Part, Spheres, Vector, frame, render
+from grasp.grippers.gripper import Box, Gripper, box_mesh
+from grasp.objects.objects import Object
+from pcdiff.drawing.pictures import Colour, Image, Mesh, Part, Spheres, Vector, frame, render
 
 SUCCESS: Vector = (0.0, 0.62, 0.42)
 FAILURE: Vector = (0.84, 0.30, 0.10)

@@ -9,15 +9,15 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pcdiff.clouds.generator import GeneratorConfig, PointCloudGenerator
     from pcdiff.errors import InputError
-    from pcdiff.generator import GeneratorConfig, PointCloudGenerator
 
 __all__ = ["GeneratorConfig", "InputError", "PointCloudGenerator"]
 
 _HOMES = {
-    "GeneratorConfig": "pcdiff.generator",
+    "GeneratorConfig": "pcdiff.clouds.generator",
     "InputError": "pcdiff.errors",
-    "PointCloudGenerator": "pcdiff.generator",
+    "PointCloudGenerator": "pcdiff.clouds.generator",
 }
 
 

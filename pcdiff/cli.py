@@ -12,7 +12,7 @@ from pcdiff import console
 from pcdiff.console import Device, Json, Seed, Session, Threads
 from pcdiff.errors import InputError
 from pcdiff.files import prepare_folder
-from pcdiff.training_command import (
+from pcdiff.learning.progress import (
     EmaDecay,
     InitializeFrom,
     LearningRate,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from pcdiff.generator import PointCloudGenerator
+    from pcdiff.clouds.generator import PointCloudGenerator
 
 app = console.application(
     "Generate 3D point clouds by diffusion, and train and judge the generator."
@@ -130,8 +130,8 @@ def reconstruct(
 
     The result is in the cloud's own frame and unit.
     """
-    from pcdiff.clouds import load_cloud, normalize_to_box
-    from pcdiff.metrics.chamfer import chamfer_distance
+    from pcdiff.clouds.files import load_cloud, normalize_to_box
+    from pcdiff.clouds.metrics.chamfer import chamfer_distance
 
     session = Session("pcdiff reconstruct", seed, device, threads, as_json)
     original = load_cloud(cloud)[None]
@@ -174,7 +174,7 @@ def interpolate(
 
     Coordinates are box-normalised; both ends are included.
     """
-    from pcdiff.clouds import load_cloud, normalize_to_box
+    from pcdiff.clouds.files import load_cloud, normalize_to_box
 
     session = Session("pcdiff interpolate", seed, device, threads, as_json)
     ends = [normalize_to_box(load_cloud(file)[None])[0][0].to(device) for file in (first, second)]
@@ -221,8 +221,8 @@ def evaluate(
     """
     import torch
 
-    from pcdiff.clouds import read_clouds
-    from pcdiff.evaluation import evaluate as run
+    from pcdiff.clouds.evaluation import evaluate as run
+    from pcdiff.clouds.files import read_clouds
 
     session = Session("pcdiff evaluate", seed, device, threads, as_json)
     train, test = (read_clouds(clouds, category, name) for name in ("train", split))
@@ -312,11 +312,11 @@ def train(
     best.safetensors (lowest validation loss), metrics.csv and curves.png. To use two processes:
     torchrun --nproc-per-node 2 -m pcdiff train ...
     """
-    from pcdiff import distributed
-    from pcdiff.cloud_objective import CloudObjective
+    from pcdiff.clouds.generator import GeneratorConfig, PointCloudGenerator, Standardization
+    from pcdiff.clouds.objective import CloudObjective
     from pcdiff.diffusion.schedules import SCHEDULES
-    from pcdiff.generator import GeneratorConfig, PointCloudGenerator, Standardization
-    from pcdiff.training import TrainingConfig
+    from pcdiff.learning import distributed
+    from pcdiff.learning.trainer import TrainingConfig
 
     session = Session("pcdiff train", seed, device, threads, as_json)
     training, validation = (_box_normalised(clouds, category, split) for split in ("train", "val"))
@@ -362,13 +362,13 @@ def train(
 
 
 def _load(weights: str, device: str) -> PointCloudGenerator:
-    from pcdiff.generator import PointCloudGenerator
+    from pcdiff.clouds.generator import PointCloudGenerator
 
     return PointCloudGenerator.from_pretrained(weights).to(device)
 
 
 def _box_normalised(path: Path, category: str, split: str) -> Tensor:
-    from pcdiff.clouds import normalize_to_box, read_clouds
+    from pcdiff.clouds.files import normalize_to_box, read_clouds
 
     clouds = read_clouds(path, category, split)
     try:
@@ -394,7 +394,7 @@ def _sampler(name: str) -> Any:
 
 
 def _write_clouds(folder: Path, stem: str, clouds: Any, form: str) -> list[str]:
-    from pcdiff.clouds import save_cloud
+    from pcdiff.clouds.files import save_cloud
 
     files = [folder / f"{stem}-{index:03d}.{form}" for index in range(len(clouds))]
     for file, cloud in zip(files, clouds, strict=True):
@@ -403,7 +403,7 @@ def _write_clouds(folder: Path, stem: str, clouds: Any, form: str) -> list[str]:
 
 
 def _write_sheet(path: Path, clouds: Any, labels: list[str] | None = None) -> str:
-    from pcdiff.pictures import draw_clouds, save_png
+    from pcdiff.drawing.pictures import draw_clouds, save_png
 
     shown = [cloud.numpy() for cloud in clouds[:SHOWN]]
     save_png(path, draw_clouds(shown, labels=labels))

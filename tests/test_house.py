@@ -18,41 +18,56 @@ PACKAGES = ("pcdiff", "grasp", "datasets", "experiments")
 # A module belongs to the room with the longest name that it starts with. A room may import itself
 # and the rooms listed here.
 BASE = {"pcdiff.errors", "pcdiff.randomness"}
-CORE = BASE | {"pcdiff.manifolds", "pcdiff.diffusion", "pcdiff.networks"}
-TOOLS = {
-    "pcdiff.files",
-    "pcdiff.checkpoint",
-    "pcdiff.pictures",
-    "pcdiff.training",
-    "pcdiff.training_command",
-    "pcdiff.distributed",
-    "pcdiff.console",
-}
-HEAD = {"pcdiff", "pcdiff.metrics"}
+CORE = BASE | {"pcdiff.manifolds", "pcdiff.diffusion", "pcdiff.embeddings"}
+TOOLS = {"pcdiff.files", "pcdiff.console", "pcdiff.learning", "pcdiff.drawing", "pcdiff.geometry"}
+CLOUDS = {"pcdiff", "pcdiff.clouds", "pcdiff.clouds.networks", "pcdiff.clouds.metrics"}
+THINGS = {"grasp.documents", "grasp.digest", "grasp.poses", "grasp.objects", "grasp.grippers"}
+FIELD = {"grasp.field", "grasp.field.networks"}
+JUDGE = {"grasp.physics", "grasp.judging"}
+GRASPS = {"grasp", "grasp.formats", "grasp.scenes", "grasp.costs", "grasp.pictures"}
+GRASPS |= THINGS | FIELD | JUDGE
 ARROWS: dict[str, set[str]] = {
+    # The shared core.
     "pcdiff.errors": set(),
     "pcdiff.randomness": {"pcdiff.errors"},
     "pcdiff.manifolds": BASE,
     "pcdiff.diffusion": BASE | {"pcdiff.manifolds"},
-    "pcdiff.networks": BASE,
-    "pcdiff.metrics": BASE,
+    "pcdiff.embeddings": set(),
+    # What both heads need.
     "pcdiff.files": BASE,
-    "pcdiff.checkpoint": CORE | {"pcdiff.files"},
-    "pcdiff.pictures": BASE | {"pcdiff.files"},
-    "pcdiff.distributed": BASE,
     "pcdiff.console": BASE,
-    "pcdiff.training": CORE | TOOLS,
-    "pcdiff.training_command": CORE | TOOLS,
-    "pcdiff": CORE | TOOLS | HEAD,
-    "pcdiff.cli": CORE | TOOLS | HEAD,
+    "pcdiff.learning": CORE | {"pcdiff.files", "pcdiff.console", "pcdiff.drawing"},
+    "pcdiff.drawing": BASE | {"pcdiff.files"},
+    "pcdiff.geometry": BASE,
+    # Head 1.
+    "pcdiff.clouds.networks": {"pcdiff.embeddings"},
+    "pcdiff.clouds.metrics": BASE | {"pcdiff.geometry"},
+    "pcdiff.clouds": CORE | TOOLS | CLOUDS,
+    "pcdiff": CLOUDS | {"pcdiff.errors"},
+    "pcdiff.cli": CORE | TOOLS | CLOUDS,
     "pcdiff.__main__": {"pcdiff.cli"},
-    # Of the metrics, farthest point sampling.
-    "grasp": CORE | TOOLS | {"pcdiff.metrics"},
-    "grasp.commands": CORE | TOOLS | {"grasp"},
+    # What is grasped, with what, amid what.
+    "grasp.documents": BASE,
+    "grasp.digest": set(),
+    "grasp.poses": BASE,
+    "grasp.objects": BASE | {"pcdiff.files", "pcdiff.geometry", "grasp.poses", "grasp.formats"},
+    "grasp.grippers": BASE | {"grasp.documents", "grasp.digest"},
+    "grasp.scenes": BASE | THINGS | {"pcdiff.geometry", "grasp.formats"},
+    "grasp.formats": BASE | THINGS | {"pcdiff.files", "pcdiff.geometry"},
+    "grasp.costs": BASE,
+    # Head 2 and its judge.
+    "grasp.field.networks": BASE | {"pcdiff.embeddings", "grasp.grippers"},
+    "grasp.field": CORE | TOOLS | GRASPS | {"pcdiff.clouds.metrics"},
+    "grasp.physics": BASE | THINGS | {"pcdiff.files", "grasp.formats"},
+    "grasp.judging": CORE | TOOLS | GRASPS | {"pcdiff.clouds.metrics"},
+    "grasp.pictures": BASE | THINGS | {"pcdiff.drawing"},
+    "grasp": GRASPS,
+    "grasp.commands": CORE | TOOLS | GRASPS,
     "grasp.cli": {"pcdiff.console", "grasp.commands"},
     "grasp.__main__": {"grasp.cli"},
-    "datasets": CORE | TOOLS | HEAD | {"grasp"},
-    "experiments": CORE | TOOLS | HEAD | {"pcdiff.cli", "grasp", "datasets"},
+    # What stands on the library.
+    "datasets": CORE | TOOLS | CLOUDS | GRASPS,
+    "experiments": CORE | TOOLS | CLOUDS | GRASPS | {"pcdiff.cli", "datasets"},
 }
 
 # The rooms of the theory stay on torch; the others may use what pyproject.toml declares.
@@ -60,7 +75,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "pcdiff.errors": set(),
     "pcdiff.manifolds": {"torch", "jaxtyping"},
     "pcdiff.diffusion": {"torch", "jaxtyping"},
-    "pcdiff.networks": {"torch", "jaxtyping"},
+    "pcdiff.clouds.networks": {"torch", "jaxtyping"},
 }
 
 
@@ -120,14 +135,14 @@ def test_module_imports_along_the_arrows(module):
     [
         ("pcdiff.manifolds.so3", "import scipy.linalg"),
         ("pcdiff.manifolds.so3", "from pcdiff.diffusion.schedules import Schedule"),
-        ("pcdiff.diffusion.samplers", "from pcdiff.networks import embeddings"),
-        ("pcdiff.networks.embeddings", "from pcdiff import diffusion"),
-        ("pcdiff.generator", "def f():\n    import grasp.field"),
-        ("pcdiff.training", "from pcdiff import PointCloudGenerator"),
-        ("grasp.field", "from pcdiff.cli import main"),
-        ("grasp.field", "from grasp.commands.options import Scale"),
+        ("pcdiff.diffusion.samplers", "from pcdiff.clouds.networks import gated"),
+        ("pcdiff.clouds.networks.gated", "from pcdiff import diffusion"),
+        ("pcdiff.clouds.generator", "def f():\n    import grasp.field.model"),
+        ("pcdiff.learning.trainer", "from pcdiff import PointCloudGenerator"),
+        ("grasp.field.model", "from pcdiff.cli import main"),
+        ("grasp.field.model", "from grasp.commands.options import Scale"),
         ("grasp.commands.train", "from grasp.cli import app"),
-        ("grasp.field", "import datasets"),
+        ("grasp.field.model", "import datasets"),
         ("pcdiff", "from experiments.bench import run"),
         ("datasets.household", "import experiments.bench"),
     ],

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pcdiff import checkpoint
-from pcdiff.cloud_objective import CloudObjective
-from pcdiff.clouds import normalize_to_box
+from pcdiff.clouds.files import normalize_to_box
+from pcdiff.clouds.generator import GeneratorConfig, PointCloudGenerator, Standardization
+from pcdiff.clouds.objective import CloudObjective
 from pcdiff.diffusion.schedules import Cosine
-from pcdiff.generator import GeneratorConfig, PointCloudGenerator, Standardization
+from pcdiff.learning import checkpoint
+from pcdiff.learning.trainer import LAST, LOG, STATE_KIND, Progress
 from pcdiff.randomness import normal, seeded
-from pcdiff.training import LAST, LOG, STATE_KIND, Progress
 
 
 def clouds(shapes: int, points: int = 40, seed: int = 0) -> Tensor:

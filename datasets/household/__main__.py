@@ -101,7 +101,7 @@ def household(
     settings = None
     if labels is not None:
         from datasets.labels import Settings
-        from grasp.gripper import load_gripper
+        from grasp.grippers.gripper import load_gripper
 
         # Now, so that a wrong name costs no set of objects.
         settings = Settings(load_gripper(gripper or "panda"), labels, seed=seed)

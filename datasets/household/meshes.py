@@ -12,9 +12,9 @@ import numpy as np
 from datasets.household.draws import Draw
 from datasets.household.objects import HouseholdObject
 from datasets.household.shapes import Polyhedron, convex_hull, union, volume
-from grasp.geometry_files import read_obj_objects
-from grasp.objects import Object, load_object
+from grasp.objects.objects import Object, load_object
 from pcdiff.errors import InputError
+from pcdiff.geometry.files import read_obj_objects
 
 ENDINGS = (".obj", ".stl", ".ply", ".off", ".glb", ".dae")
 

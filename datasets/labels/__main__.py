@@ -9,7 +9,7 @@ import typer
 
 from datasets.labels.folder import label_folder, targets_in
 from datasets.labels.labelling import NEAR_MISSES, Settings
-from grasp.gripper import load_gripper
+from grasp.grippers.gripper import load_gripper
 from pcdiff.console import Json, Seed, Session, application, progress, run
 from pcdiff.errors import InputError
 

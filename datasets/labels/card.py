@@ -14,9 +14,9 @@ import numpy as np
 
 from datasets.labels.labelling import Settings, digest
 from grasp.formats import Grasps
-from grasp.gripper import SHIPPED
-from grasp.metrics import Estimate, cluster_bootstrap, success_rate
-from grasp.simulation import PROTOCOL
+from grasp.grippers.gripper import SHIPPED
+from grasp.judging.metrics import Estimate, cluster_bootstrap, success_rate
+from grasp.physics import PROTOCOL
 from pcdiff.files import atomic_write
 
 FORMAT = "pcdiff-grasp/labels"

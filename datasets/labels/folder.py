@@ -34,11 +34,11 @@ from datasets.labels.card import Labels, write_card
 from datasets.labels.cluster import on_cluster
 from datasets.labels.labelling import Job, Settings, attempt, digest
 from datasets.labels.processes import on_cores
+from grasp.field.items import CANDIDATES, SAMPLES
 from grasp.formats import Grasps, read_grasps, write_grasps
-from grasp.items import CANDIDATES, SAMPLES
-from grasp.objects import load_object
-from grasp.simulation import PROTOCOL, cores
-from grasp.simulation.simulator import check_physics, check_workers
+from grasp.objects.objects import load_object
+from grasp.physics import PROTOCOL, cores
+from grasp.physics.simulator import check_physics, check_workers
 from pcdiff.errors import InputError
 from pcdiff.files import prepare_folder
 
@@ -224,7 +224,7 @@ def label_folder(
 
 
 def _place(settings: Settings) -> Path:
-    """Where labels are, within the folder of their objects; see `grasp.items`."""
+    """Where labels are, within the folder of their objects; see `grasp.field.items`."""
     if settings.weights is None:
         return Path(CANDIDATES)
     return Path(SAMPLES, digest(settings.weights)[:12] + ("-view" if settings.view else ""))

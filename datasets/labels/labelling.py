@@ -12,22 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grasp.antipodal import FRICTION, candidates
-from grasp.evaluation import generator, with_outcomes
 from grasp.formats import Grasps
-from grasp.gripper import Gripper
-from grasp.objects import Object
-from grasp.simulation import PROTOCOL, conditions, convex_parts, simulate
-from grasp.simulation.body import rigid_body
+from grasp.grippers.gripper import Gripper
+from grasp.judging.antipodal import FRICTION, candidates
+from grasp.judging.evaluation import generator, with_outcomes
+from grasp.objects.objects import Object
+from grasp.physics import PROTOCOL, conditions, convex_parts, simulate
+from grasp.physics.body import rigid_body
 from pcdiff.console import version
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
-    from grasp.conditioned import Sampling
-    from grasp.field import GraspField
+    from grasp.field.conditioned import Sampling
+    from grasp.field.model import GraspField
 
 STREAM = 101
-"""The second word of the candidates' seeds; the streams of `grasp.evaluation` are others."""
+"""The second word of the candidates' seeds; the streams of `grasp.judging.evaluation` are
+others."""
 
 VIEW_STREAM = 103
 """The second word of the views' seeds; that of the data card is another."""
@@ -53,8 +54,9 @@ class Settings:
         seed: the candidates of an object depend on it and on the object's geometry.
         weights: of a `GraspField` whose samples are labelled in place of candidates: a name or a
             file.
-        view: whether the field sees one side of each object, as `grasp.sources.field_source` has
-            it, in place of the whole. The view depends on the seed and on the object's geometry.
+        view: whether the field sees one side of each object, as
+            `grasp.judging.sources.field_source` has it, in place of the whole. The view depends on
+            the seed and on the object's geometry.
 
     Raises:
         InputError: a number is out of its range, there are no such weights, or there is a view but
@@ -145,9 +147,9 @@ def label(job: Job) -> Grasps:
 
     Returns:
         All candidates with their outcome, in the order in which they were drawn. Their `sampler`
-        holds the conditions, under `kinds` the kind of each candidate (`grasp.antipodal.KINDS`),
-        and under `made_with` the versions of what made them. No grasps, with the reason, if the
-        object has no two opposite contacts within the stroke.
+        holds the conditions, under `kinds` the kind of each candidate
+        (`grasp.judging.antipodal.KINDS`), and under `made_with` the versions of what made them. No
+        grasps, with the reason, if the object has no two opposite contacts within the stroke.
 
     Raises:
         InputError: physics cannot have the object: it is a cloud, has no volume, or coacd finds no
@@ -201,7 +203,7 @@ def _drawn(obj: Object, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
             near_misses=settings.near_misses,
         )
         return drawn.poses, drawn.kinds
-    from grasp.views import random_views
+    from grasp.objects.views import random_views
     from pcdiff.randomness import seeded
 
     seen = obj
@@ -215,7 +217,7 @@ def _drawn(obj: Object, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
 
 def sampling(view: bool) -> Sampling:
     """How a field is sampled, of a view or of the whole of a mesh."""
-    from grasp.conditioned import OF_A_CLOUD, Sampling
+    from grasp.field.conditioned import OF_A_CLOUD, Sampling
 
     return OF_A_CLOUD if view else Sampling()
 
@@ -225,7 +227,7 @@ def load_field(weights: str) -> GraspField:
     """The field of these weights, read once in each process."""
     import torch
 
-    from grasp.field import GraspField
+    from grasp.field.model import GraspField
 
     torch.set_num_threads(1)  # each process has a core
     return GraspField.from_pretrained(weights)
@@ -234,8 +236,8 @@ def load_field(weights: str) -> GraspField:
 @functools.cache
 def digest(weights: str) -> str:
     """The SHA-256 of a file of weights, by which its samples are told from others."""
-    from grasp.field import WEIGHTS
-    from pcdiff.checkpoint import find
+    from grasp.field.model import WEIGHTS
+    from pcdiff.learning.checkpoint import find
 
     return hashlib.sha256(find(weights, WEIGHTS).read_bytes()).hexdigest()
 

@@ -76,12 +76,12 @@ def evaluate(
     precision against coverage, and earth mover's distance to them. Every grasp counts; one in
     collision is a failure.
     """
-    from grasp.evaluation import evaluate as run
-    from grasp.field import GraspField
-    from grasp.gripper import load_gripper
-    from grasp.objects import load_object
-    from grasp.simulation import PROTOCOL
-    from grasp.sources import ANTIPODAL, field_source, kept_labels, named_source
+    from grasp.field.model import GraspField
+    from grasp.grippers.gripper import load_gripper
+    from grasp.judging.evaluation import evaluate as run
+    from grasp.judging.sources import ANTIPODAL, field_source, kept_labels, named_source
+    from grasp.objects.objects import load_object
+    from grasp.physics import PROTOCOL
 
     session = physics_session("grasp evaluate", seed, device, as_json)
     if labels is not None:

@@ -43,7 +43,7 @@ def check_results(output: Path | None, picture: Path | None) -> None:
     Raises:
         InputError: a file has another extension or cannot be written.
     """
-    from grasp.sources import check_grasp_file
+    from grasp.judging.sources import check_grasp_file
 
     if output is not None:
         check_grasp_file(output)

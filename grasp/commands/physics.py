@@ -11,8 +11,8 @@ from pcdiff.console import Session
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
-    from grasp.evaluation import Simulator
-    from grasp.objects import Object
+    from grasp.judging.evaluation import Simulator
+    from grasp.objects.objects import Object
 
 
 def physics_session(command: str, seed: int, device: str, as_json: bool) -> Session:
@@ -63,7 +63,7 @@ def open_simulator(
     Raises:
         InputError: there are too many workers.
     """
-    from grasp.simulation import cores, processes, simulate
+    from grasp.physics import cores, processes, simulate
 
     with processes(workers or cores()) as pool:
         yield functools.partial(

@@ -25,10 +25,10 @@ from pcdiff.console import Json, Seed
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
-    from grasp.evaluation import Outcomes
     from grasp.formats import Grasps
-    from grasp.gripper import Gripper
-    from grasp.objects import Object
+    from grasp.grippers.gripper import Gripper
+    from grasp.judging.evaluation import Outcomes
+    from grasp.objects.objects import Object
 
 _SHOWN = 15  # trials of either outcome in a picture of many, at most
 
@@ -65,9 +65,9 @@ def simulate(
     the grasp file unless given. The physics draws nothing, so the seed changes nothing.
     """
     from grasp.formats import read_grasps, write_grasps
-    from grasp.gripper import load_gripper
-    from grasp.metrics import success_rate
-    from grasp.objects import load_object
+    from grasp.grippers.gripper import load_gripper
+    from grasp.judging.metrics import success_rate
+    from grasp.objects.objects import load_object
 
     session = physics_session("grasp simulate", seed, device, as_json)
     if trial is not None and picture is None:
@@ -136,7 +136,7 @@ def _scaling(scale: float | None, unit: str | None, stated: float) -> tuple[floa
 
 
 def _labelled(grasps: Grasps, trials: Outcomes, obj: Object, gripper: Gripper) -> Grasps:
-    from grasp.evaluation import with_outcomes
+    from grasp.judging.evaluation import with_outcomes
 
     return dataclasses.replace(
         with_outcomes(grasps, trials),
@@ -155,7 +155,7 @@ def _draw_trials(
     import numpy as np
 
     from grasp.pictures import draw_grasps, outcome_colours
-    from pcdiff.pictures import save_png
+    from pcdiff.drawing.pictures import save_png
 
     if trial is None:
         held, lost = np.flatnonzero(trials.success), np.flatnonzero(~trials.success)

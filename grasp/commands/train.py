@@ -11,7 +11,7 @@ import typer
 from pcdiff import console
 from pcdiff.console import Device, Json, Seed, Session, Threads
 from pcdiff.errors import InputError
-from pcdiff.training_command import (
+from pcdiff.learning.progress import (
     EmaDecay,
     InitializeFrom,
     LearningRate,
@@ -67,13 +67,13 @@ def train(
     --resume), best.safetensors (lowest validation loss), metrics.csv and curves.png. To use two
     processes: torchrun --nproc-per-node 2 -m grasp train ...
     """
-    from grasp.field import DEFAULT, PAPER, FieldConfig, GraspField
-    from grasp.field_objective import NETWORKS, FieldObjective
-    from grasp.items import DISTANCES, FEWEST, count_objects, grippers_in, read_items, split
-    from grasp.prepared import Recipe
-    from grasp.simulation import cores, processes
-    from pcdiff import distributed
-    from pcdiff.training import TrainingConfig
+    from grasp.field.items import DISTANCES, FEWEST, count_objects, grippers_in, read_items, split
+    from grasp.field.model import DEFAULT, PAPER, FieldConfig, GraspField
+    from grasp.field.objective import NETWORKS, FieldObjective
+    from grasp.field.prepared import Recipe
+    from grasp.physics import cores, processes
+    from pcdiff.learning import distributed
+    from pcdiff.learning.trainer import TrainingConfig
 
     session = Session("grasp train", seed, device, threads, as_json)
     hands = {folder: grippers_in(folder, gripper or []) for folder in labels}

@@ -16,13 +16,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from grasp.formats import acronym, documents, graspgen, isaac, pcdiff_json
+from grasp import documents
+from grasp.formats import acronym, graspgen, isaac, pcdiff_json
 from grasp.formats.convention import OBJECT_FRAME, Convention, in_our_convention
 from grasp.formats.record import PER_GRASP, Grasps
-from grasp.frames import FRAMES, named_frame
-from grasp.geometry_files import UNITS
+from grasp.poses.frames import FRAMES, named_frame
 from pcdiff.errors import InputError
 from pcdiff.files import atomic_write
+from pcdiff.geometry.files import UNITS
 
 __all__ = [
     "FORMATS",
@@ -55,8 +56,8 @@ def read_grasps(
 
     Args:
         path: the file.
-        frame: the frame that the poses are of, one of `grasp.frames.FRAMES`, given in the frame of
-            the mesh file. Needed where the file does not say.
+        frame: the frame that the poses are of, one of `grasp.poses.frames.FRAMES`, given in the
+            frame of the mesh file. Needed where the file does not say.
         unit: the unit of lengths, one of `UNITS`. Needed where the file does not say.
 
     Returns:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grasp.formats import documents
+from grasp import documents
 from grasp.formats.convention import (
     BY_FORMAT,
     METRE,
@@ -39,7 +39,7 @@ from grasp.formats.convention import (
     unit_named,
 )
 from grasp.formats.record import PER_GRASP, Grasps, check_length, check_poses
-from grasp.frames import FRAMES
+from grasp.poses.frames import FRAMES
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:

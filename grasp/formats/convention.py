@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from grasp.formats import documents
+from grasp import documents
 from grasp.formats.record import Grasps
-from grasp.frames import FRAMES, inverse, named_frame
-from grasp.geometry_files import UNITS
+from grasp.poses.frames import FRAMES, inverse, named_frame
 from pcdiff.errors import InputError
+from pcdiff.geometry.files import UNITS
 
 VERSION = 1
 """Of what our files, and our additions to ACRONYM's, say."""
@@ -39,7 +39,7 @@ class Convention:
     """What a file says about its poses.
 
     Attributes:
-        unit: a key of `grasp.geometry_files.UNITS`; None if neither the file nor its format says.
+        unit: a key of `pcdiff.geometry.files.UNITS`; None if neither the file nor its format says.
         T_frame_grasp: the gripper frame in the frame that the poses are of; None likewise.
         written: whether the file itself says so. What only the definition of its format says, an
             option may correct.
@@ -51,7 +51,7 @@ class Convention:
 
 
 BY_FORMAT = Convention("m", FRAMES["gripper"], written=False)
-"""Of formats whose definition says metres and the gripper frame of `grasp.frames`."""
+"""Of formats whose definition says metres and the gripper frame of `grasp.poses.frames`."""
 
 
 def check_version(version: object) -> None:
@@ -90,7 +90,7 @@ def in_our_convention(
         grasps: lengths and poses as the file has them.
         stated: what the file says about them.
         unit: what the caller says, a key of `UNITS`; None to take the file's word.
-        frame: likewise, a key of `grasp.frames.FRAMES`.
+        frame: likewise, a key of `grasp.poses.frames.FRAMES`.
 
     Raises:
         InputError: nobody says, the caller contradicts the file, or a name is unknown.

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from grasp.formats import documents
+from grasp import documents
 from grasp.formats.convention import (
     BY_FORMAT,
     METRE,
@@ -34,7 +34,7 @@ from grasp.formats.convention import (
     unit_named,
 )
 from grasp.formats.record import COLUMNS, Grasps, check_poses
-from grasp.frames import FRAMES
+from grasp.poses.frames import FRAMES
 from pcdiff.errors import InputError
 
 OFFSET = "transform_offset_from_asset_to_graspgen_convention"

@@ -18,7 +18,7 @@ The definition leaves the frames to whoever uses the file, says that `object_fra
 `gripper_frame` are for people and not for programs, and names no unit: GraspGen writes poses of our
 gripper frame, the Grasp Editor usually poses of `panda_hand`. So the reader asks, except for files
 that we have written: those have `unit: metre`, `object_frame: object mesh file` and a name of
-`grasp.frames.FRAMES` as the `gripper_frame`.
+`grasp.poses.frames.FRAMES` as the `gripper_frame`.
 
 `confidence` is `success_probability`. Where only labels are known, ours and GraspDataGen's
 confidence is 1 or 0, and ours then say `confidence_is: success`. Each grasp also carries its
@@ -31,10 +31,10 @@ from typing import Any
 
 import numpy as np
 
-from grasp.formats import documents
+from grasp import documents
 from grasp.formats.convention import METRE, OBJECT_FRAME, Convention, unit_named
 from grasp.formats.record import Grasps, columns
-from grasp.frames import FRAMES, to_frame
+from grasp.poses.frames import FRAMES, to_frame
 from pcdiff.errors import InputError
 
 FORMAT = "isaac_grasp"
@@ -85,7 +85,7 @@ def dump(grasps: Grasps, frame: str = "gripper") -> str:
 
     Args:
         grasps: what to write.
-        frame: which frame of the hand to write poses of, one of `grasp.frames.FRAMES`.
+        frame: which frame of the hand to write poses of, one of `grasp.poses.frames.FRAMES`.
     """
     import yaml
     from scipy.spatial.transform import Rotation

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from grasp.formats import documents
+from grasp import documents
 from grasp.formats.convention import (
     METRE,
     OBJECT_FRAME,
@@ -33,7 +33,7 @@ from grasp.formats.convention import (
     unit_named,
 )
 from grasp.formats.record import Grasps, columns
-from grasp.frames import axes
+from grasp.poses.frames import axes
 from pcdiff.errors import InputError
 
 FORMAT = "pcdiff-grasp/grasps"

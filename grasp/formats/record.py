@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
-from grasp.formats import documents
+from grasp import documents
 from pcdiff.errors import InputError
 
 ORTHONORMAL_WITHIN = 1e-4

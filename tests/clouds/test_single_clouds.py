@@ -7,7 +7,7 @@ import pytest
 import torch
 import trimesh
 
-from pcdiff.clouds import load_cloud, save_cloud
+from pcdiff.clouds.files import load_cloud, save_cloud
 from pcdiff.errors import InputError
 
 # Numbers that a careless text format loses: long fractions, subnormal, tiny, huge, minus zero.

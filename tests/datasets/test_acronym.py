@@ -17,8 +17,8 @@ import trimesh
 from datasets import acronym
 from datasets.household.catalogue import read_catalogue
 from grasp.formats import read_grasps
-from grasp.gripper import load_gripper
-from grasp.objects import load_object
+from grasp.grippers.gripper import load_gripper
+from grasp.objects.objects import load_object
 from pcdiff.console import run
 
 SIDES = np.array([0.05, 0.06, 0.2])

@@ -15,7 +15,7 @@ import torch
 import trimesh
 
 from datasets import modelnet
-from pcdiff.clouds import categories, read_clouds
+from pcdiff.clouds.files import categories, read_clouds
 from pcdiff.console import run
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from experiments import field_networks
-from grasp.field import FieldConfig, GraspField
-from grasp.metrics import PrecisionCoverage
-from grasp.networks.energy import NetworkConfig
+from grasp.field.model import FieldConfig, GraspField
+from grasp.field.networks.energy import NetworkConfig
+from grasp.judging.metrics import PrecisionCoverage
 
 CURVE = PrecisionCoverage(
     precision=np.array([1.0, 0.5, 2 / 3, 0.75]), coverage=np.array([0.1, 0.1, 0.3, 0.4])

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import yaml
 
-from grasp.formats import Grasps, acronym, documents, read_grasps, write_grasps
+from grasp import documents
+from grasp.formats import Grasps, acronym, read_grasps, write_grasps
 from pcdiff.errors import InputError
 
 

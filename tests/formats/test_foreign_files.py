@@ -11,7 +11,7 @@ import yaml
 from scipy.spatial.transform import Rotation
 
 from grasp.formats import read_grasps, write_grasps
-from grasp.frames import FRAMES, to_frame, to_panda_hand
+from grasp.poses.frames import FRAMES, to_frame, to_panda_hand
 from pcdiff.errors import InputError
 
 

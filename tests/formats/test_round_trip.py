@@ -12,7 +12,7 @@ import yaml
 from scipy.spatial.transform import Rotation
 
 from grasp.formats import FORMATS, FRAMES, PER_GRASP, Grasps, read_grasps, write_grasps
-from grasp.frames import axes
+from grasp.poses.frames import axes
 from pcdiff.errors import InputError
 
 EXTENSION = {"pcdiff": ".json", "acronym": ".h5", "graspgen": ".json", "isaac": ".yaml"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from grasp.normals import _nearest, estimate_normals, orient_outward, propagate_signs
+from grasp.objects.normals import _nearest, estimate_normals, orient_outward, propagate_signs
 
 
 @pytest.fixture

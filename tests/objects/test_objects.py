@@ -11,10 +11,10 @@ import pytest
 import trimesh
 from PIL import Image
 
-from grasp.depth import intrinsics_matrix
-from grasp.geometry_files import READERS, lzf_decompress
-from grasp.objects import DEPTH_IMAGES, Object, load_object
+from grasp.objects.depth import intrinsics_matrix
+from grasp.objects.objects import DEPTH_IMAGES, Object, load_object
 from pcdiff.errors import InputError
+from pcdiff.geometry.files import READERS, lzf_decompress
 
 
 @pytest.fixture

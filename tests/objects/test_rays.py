@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import trimesh
 
-from grasp.rays import Target
+from grasp.objects.rays import Target
 
 
 def rng(seed=0):

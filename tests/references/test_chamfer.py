@@ -9,13 +9,13 @@ import pytest
 import torch
 from scipy.spatial.distance import cdist
 
-from pcdiff.errors import InputError
-from pcdiff.metrics.chamfer import (
+from pcdiff.clouds.metrics.chamfer import (
     chamfer_distance,
     knn_points,
     pairwise_chamfer,
     sample_farthest_points,
 )
+from pcdiff.errors import InputError
 
 
 def reference_chamfer(a, b):

@@ -12,13 +12,13 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from pcdiff.errors import InputError
-from pcdiff.metrics.earth_mover import (
+from pcdiff.clouds.metrics.earth_mover import (
     approximate_earth_mover_distance,
     earth_mover_distance,
     earth_mover_workers,
     pairwise_earth_mover,
 )
+from pcdiff.errors import InputError
 
 
 def costs(a, b):

@@ -1,0 +1,194 @@
+"""What training a `GraspField` means: which grasps it sees, its losses, its validation."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import fields
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from grasp.field.items import Item, Tried
+from grasp.field.model import KIND, PAPER, Condition, GraspField
+from grasp.field.networks.probes import Probes
+from grasp.field.networks.surface import Surface
+from grasp.poses.frames import HALF_TURN
+from pcdiff.randomness import seeded
+
+ENERGY, SUCCESS = NETWORKS = ("energy", "success")
+"""The two networks, which share no weights, so that each can be trained without the other."""
+
+OTHERS = 32
+"""Further grasps that hold, by which the variance of the denoising target is reduced."""
+
+_QUERIES = 256  # places of each item and step at which the paper's network learns distances
+
+_EXAMPLES = 256  # items to which the scales of the networks' inputs are fitted
+
+
+class FieldObjective:
+    """The `Objective` of the grasp head.
+
+    Args:
+        model: what to train.
+        train: labelled grasps.
+        validation: labelled grasps of other objects.
+        grasps: drawn of each item and step, for either network.
+        networks: which to train.
+        origin: what else the weights should record.
+    """
+
+    kind = KIND
+
+    def __init__(
+        self,
+        model: GraspField,
+        train: Sequence[Item],
+        validation: Sequence[Item],
+        grasps: int = 16,
+        networks: Collection[str] = NETWORKS,
+        origin: dict[str, Any] | None = None,
+    ) -> None:
+        self.model, self.train, self.validation, self.grasps = model, train, validation, grasps
+        self.networks = tuple(name for name in NETWORKS if name in networks)
+        self.size = len(train)
+        digest = hashlib.sha256()
+        for item in (*train, *validation):
+            for tried in (item.candidates, item.samples):
+                if tried is not None:
+                    digest.update(tried.poses.numpy().tobytes() + tried.success.numpy().tobytes())
+        self.description: dict[str, Any] = {
+            "model": model.config.as_dict(),
+            "data": {
+                "sha256": digest.hexdigest(),
+                "items": len(train),
+                "labels": sum(len(item.candidates.poses) for item in train),
+                "labelled_samples": sum(
+                    len(item.samples.poses) for item in train if item.samples is not None
+                ),
+                "validation_items": len(validation),
+                "grasps": grasps,
+                "networks": list(self.networks),
+            },
+            "origin": dict(origin or {}),
+        }
+
+    def standardize(self, seed: int) -> None:
+        """Fit the scales of the inputs of a model that is not trained yet.
+
+        Args:
+            seed: of what is drawn.
+        """
+        some = [item for item in self.train if item.has_grasps]
+        order = torch.randperm(len(some), generator=seeded(seed))[:_EXAMPLES].tolist()
+        items = [some[place] for place in order]
+        drawn = [_held(item, self.grasps, seeded(seed, place)) for place, item in enumerate(items)]
+        surfaces = [item.surfaces[place % len(item.surfaces)] for place, item in enumerate(items)]
+        about = [_about(held, surface) for held, surface in zip(drawn, surfaces, strict=True)]
+        self.model.standardize(torch.stack(about), _condition(surfaces, items), seeded(seed, 0))
+
+    def loss(
+        self, model: nn.Module, items: list[int], generators: list[torch.Generator]
+    ) -> dict[str, Tensor]:
+        """As `Objective.loss`."""
+        return self._loss(model, [self.train[item] for item in items], generators)
+
+    def validation_loss(self, model: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
+        """As `Objective.validation_loss`."""
+        seed = int(torch.randint(2**31, (), generator=generator))
+        generators = [seeded(seed, place) for place in range(len(self.validation))]
+        return self._loss(model, self.validation, generators)
+
+    def _loss(
+        self, model: nn.Module, items: Sequence[Item], generators: list[torch.Generator]
+    ) -> dict[str, Tensor]:
+        field = cast(GraspField, model)
+        device = next(field.parameters()).device
+        surfaces = [
+            item.surfaces[int(torch.randint(len(item.surfaces), (), generator=generator))]
+            for item, generator in zip(items, generators, strict=True)
+        ]
+        condition = _condition(surfaces, items)
+        condition = Condition(
+            condition.surface.to(device), Probes(*(each.to(device) for each in condition.probes))
+        )
+        parts: dict[str, Tensor] = {}
+        if ENERGY in self.networks:
+            held = torch.stack(
+                [
+                    _about(_held(item, self.grasps + OTHERS, generator), surface)
+                    for item, generator, surface in zip(items, generators, surfaces, strict=True)
+                ]
+            ).to(device)
+            others = held[:, self.grasps :]
+            others = torch.cat([others, others * others.new_tensor(HALF_TURN)], dim=1)
+            parts["denoising"] = field.denoising_loss(
+                held[:, : self.grasps],
+                others,
+                condition,
+                generators,
+                torch.tensor([float(item.has_grasps) for item in items], device=device),
+            )
+            if field.config.architecture == PAPER:
+                known = [
+                    item.distances[torch.randint(len(item.distances), (_QUERIES,), generator=g)]
+                    for item, g in zip(items, generators, strict=True)
+                ]
+                distances = torch.stack(known).to(device)
+                parts["distance"] = field.distance_loss(
+                    distances[..., :3] - condition.surface.centre[:, None],
+                    distances[..., 3],
+                    condition,
+                )
+        if SUCCESS in self.networks:
+            tried = [
+                _tried(item, self.grasps, generator)
+                for item, generator in zip(items, generators, strict=True)
+            ]
+            poses = [_about(each.poses, s) for each, s in zip(tried, surfaces, strict=True)]
+            success = torch.stack([each.success.float() for each in tried])
+            load = torch.stack([each.squared_load for each in tried])
+            parts["cross_entropy"] = field.success_loss(
+                torch.stack(poses).to(device), success.to(device), load.to(device), condition
+            )
+        return {"loss": torch.stack(list(parts.values())).sum(), **parts}
+
+
+def _held(item: Item, count: int, generator: torch.Generator) -> Tensor:
+    """Grasps that hold, each turned by π or not; any, of an object without enough of them."""
+    held = item.held if item.has_grasps else item.candidates.poses
+    return _turned(held[torch.randint(len(held), (count,), generator=generator)], generator)
+
+
+def _tried(item: Item, count: int, generator: torch.Generator) -> Tried:
+    """Grasps of both outcomes, likewise: candidates and a field's samples in equal parts."""
+    groups = [item.candidates] if item.samples is None else [item.candidates, item.samples]
+    parts = []
+    for share, group in enumerate(groups):
+        some = (count + share) // len(groups)
+        places = torch.randint(len(group.poses), (some,), generator=generator)
+        # The load is of the closing axis, whichever way round.
+        poses = _turned(group.poses[places], generator)
+        parts.append(Tried(poses, group.success[places], group.squared_load[places]))
+    return Tried(
+        *(torch.cat([getattr(part, each.name) for part in parts]) for each in fields(Tried))
+    )
+
+
+def _turned(poses: Tensor, generator: torch.Generator) -> Tensor:
+    turned = torch.rand(len(poses), 1, 1, generator=generator) < 0.5
+    return torch.where(turned, poses * poses.new_tensor(HALF_TURN), poses)
+
+
+def _about(poses: Tensor, surface: Surface) -> Tensor:
+    """Poses about the surface's centre."""
+    about = poses.clone()
+    about[:, :3, 3] -= surface.centre
+    return about
+
+
+def _condition(surfaces: Sequence[Surface], items: Sequence[Item]) -> Condition:
+    hands = zip(*(item.probes for item in items), strict=True)
+    return Condition(Surface.stack(list(surfaces)), Probes(*(torch.cat(each) for each in hands)))

@@ -1,0 +1,139 @@
+"""Objects as the networks see them: evenly spread points on their surfaces, with areas."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from grasp.field.networks.kernel_sums import look
+from grasp.field.networks.surface import LINE, Surface
+from grasp.objects.objects import Object
+from pcdiff.clouds.metrics.chamfer import sample_farthest_points
+from pcdiff.errors import InputError
+
+POINTS = 512
+"""Of the fine level: 7 to 10 mm apart on an object for one hand."""
+
+COARSE = 128
+"""Of the coarse level, each of which stands for the fine ones that are nearest to it."""
+
+LANDMARKS = 64
+"""Points that the networks see one by one."""
+
+# Of the places on a landmark's line: the kernel's width, metres, and a share of the way to there.
+_NARROWEST, _SPREADING = 0.003, 0.25
+
+_DRAWN = 4  # points drawn on a mesh for each one that is kept: the kept ones are evenly spread
+_NEIGHBOURS = 6  # by whose distance a point's area is estimated
+_FEWEST = 16
+
+
+def surface_of(obj: Object, rng: np.random.Generator, points: int = POINTS) -> Surface:
+    """A mesh's surface, or a cloud, as the networks see it.
+
+    Points are drawn uniformly (on a mesh) and thinned by farthest point sampling; of a cloud with
+    fewer points, all are taken, in the same order. They do not depend on the frame of the file.
+
+    Args:
+        obj: a mesh, or a cloud with normals.
+        rng: draws the points.
+        points: how many.
+
+    Raises:
+        InputError: the object has too few points.
+    """
+    if obj.is_mesh:
+        places, normals = obj.surface(_DRAWN * points, rng)
+    else:
+        places, normals = obj.surface(min(_DRAWN * points, len(obj.vertices)), rng)
+    centre = places.mean(axis=0)
+    places = places - centre
+    drawn = torch.from_numpy(places)[None]
+    kept = sample_farthest_points(drawn, K=min(points, len(places)))[1][0].numpy()
+    places, normals = places[kept], normals[kept]
+    if len(np.unique(places, axis=0)) < _FEWEST:
+        raise InputError(
+            f"{obj.file or obj.name} has {len(places)} points, expected at least {_FEWEST} "
+            "different ones"
+        )
+    return oriented_points(places, normals, centre)
+
+
+def oriented_points(
+    places: Float[np.ndarray, "points 3"],
+    normals: Float[np.ndarray, "points 3"],
+    centre: Float[np.ndarray, "3"],
+) -> Surface:
+    """A surface from points in the order of farthest point sampling.
+
+    Args:
+        places: about `centre`, metres.
+        normals: outward, of length 1.
+        centre: in the frame of the object's file.
+    """
+    from scipy.spatial import cKDTree
+
+    areas = _areas(places, normals)
+    # Rounded before anything is said to be about it, so that far from the origin, too, it is exact.
+    middle = (centre + areas @ places / areas.sum()).astype(np.float32) - centre
+    places = places - middle
+    values = np.column_stack([areas, areas[:, None] * normals, areas * (normals * places).sum(1)])
+    cell = cKDTree(places[:COARSE]).query(places)[1]
+    sums = np.stack(
+        [np.bincount(cell, column) for column in (*values.T, *(values[:, :1] * places).T)]
+    )
+    arrays = {
+        "centre": centre + middle,
+        "points": places,
+        "values": values,
+        "coarse_points": (sums[5:] / sums[0]).T,
+        "coarse_values": sums[:5].T,
+        "covariance": (values[:, :1] * places).T @ places / areas.sum(),
+    }
+    landmarks = places[:LANDMARKS]
+    cell = cKDTree(landmarks).query(places)[1]
+    shares = np.bincount(cell, areas) / areas.sum()
+    described = _along_normals(places, normals, values)
+    arrays["landmarks"] = landmarks
+    arrays["landmark_values"] = np.column_stack([shares, normals[: len(landmarks)], described])
+    return Surface(
+        **{name: torch.from_numpy(array).float()[None] for name, array in arrays.items()}
+    )
+
+
+def _along_normals(
+    places: Float[np.ndarray, "points 3"],
+    normals: Float[np.ndarray, "points 3"],
+    values: Float[np.ndarray, "points 5"],
+) -> Float[np.ndarray, "landmarks described"]:
+    """What is at each place on each landmark's line; see `DESCRIBED`."""
+    outward = torch.from_numpy(normals[:LANDMARKS, None])
+    steps = torch.tensor(LINE, dtype=torch.float64)[:, None]
+    at = (torch.from_numpy(places[:LANDMARKS, None]) + steps * outward).flatten(0, 1)[None]
+    width = (_NARROWEST + _SPREADING * steps.abs()).repeat(len(outward), 1)[None]
+    amount, normal, distance = look(
+        at, width, torch.from_numpy(places)[None], torch.from_numpy(values)[None]
+    )
+    facing = (normal[0].unflatten(0, (len(outward), -1)) * outward).sum(-1)
+    described = torch.stack([amount.view_as(facing), facing, distance.view_as(facing)], dim=-1)
+    found: Float[np.ndarray, "landmarks described"] = described.flatten(1).numpy()
+    return found
+
+
+def _areas(
+    places: Float[np.ndarray, "points 3"], normals: Float[np.ndarray, "points 3"]
+) -> Float[np.ndarray, " points"]:
+    """What each point stands for: the disc to its k-th neighbour holds about k + ½ points.
+
+    The two sides of a thin wall are no neighbours: normals count as further coordinates, in which
+    opposite ones are two spacings apart.
+    """
+    from scipy.spatial import cKDTree
+
+    spacing = np.median(cKDTree(places).query(places, 2)[0][:, 1])
+    both = np.hstack([places, spacing * normals])
+    neighbours = min(_NEIGHBOURS, len(places) - 1)
+    distance = cKDTree(both).query(both, neighbours + 1)[0][:, -1]
+    area: Float[np.ndarray, " points"] = np.pi * distance**2 / (neighbours + 0.5)
+    return area

@@ -1,0 +1,1 @@
+"""Parallel-jaw grippers and the descriptions that the package carries."""

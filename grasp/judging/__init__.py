@@ -1,0 +1,1 @@
+"""The judge of any source of grasps: candidates, baseline, metrics, evaluation."""

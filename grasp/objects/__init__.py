@@ -1,0 +1,1 @@
+"""Objects to grasp: meshes, scans and depth images, checked and in metres."""

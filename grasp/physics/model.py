@@ -1,0 +1,200 @@
+"""The MuJoCo model of one gripper and one free object.
+
+The frame of the world is the frame of the gripper before it is shaken. Three bodies are the hand's:
+its base turns about the approach and the closing axis, and carries two fingers that slide along x.
+The base has no other freedom, because a force field of -a on what is free does exactly what an
+acceleration a of the hand does. The origin of the object's body is its centre of mass, wherever the
+origin of its mesh file is: MuJoCo's softness of contacts and its integration of free bodies depend
+on where a body's origin is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from grasp.grippers.gripper import Box, Gripper
+from grasp.physics.body import Body
+from grasp.physics.protocol import Protocol
+from pcdiff.errors import InputError
+
+if TYPE_CHECKING:
+    import mujoco
+
+SIDES = ("right", "left")
+"""The fingers at +x and at -x."""
+
+AXES = {"approach": (0.0, 0.0, 1.0), "closing": (1.0, 0.0, 0.0)}
+
+# Contacts are between geoms of the hand and geoms of the object only.
+_HAND = {"contype": 1, "conaffinity": 2}
+_OBJECT = {"contype": 2, "conaffinity": 1}
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where things are in the arrays of MuJoCo.
+
+    Args:
+        object_position: First of the 7 numbers of the object's pose in `qpos`.
+        object_velocity: First of the 6 of its velocity in `qvel`.
+        finger_position: Of the two fingers in `qpos`.
+        finger_velocity: Of the two fingers in `qvel`.
+        finger_body: Numbers of their bodies.
+        finger_control: In `ctrl`: forces, newtons, positive to close.
+        turn_control: In `ctrl`, by axis: accelerations, rad/s².
+    """
+
+    object_position: int
+    object_velocity: int
+    finger_position: list[int]
+    finger_velocity: list[int]
+    finger_body: list[int]
+    finger_control: list[int]
+    turn_control: dict[str, int]
+
+
+def build(
+    body: Body, gripper: Gripper, friction: float, protocol: Protocol
+) -> tuple[mujoco.MjModel, Addresses]:
+    """The model of a gripper and an object.
+
+    Args:
+        body: The object.
+        gripper: The hand.
+        friction: Coefficient between the two.
+        protocol: Numbers of the physics.
+
+    Raises:
+        InputError: MuJoCo refuses the object's parts.
+    """
+    import mujoco
+
+    spec = mujoco.MjSpec()
+    spec.option.timestep = protocol.time_step
+    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    spec.option.impratio = protocol.friction_impedance_ratio
+    spec.option.gravity = [0.0, 0.0, 0.0]
+    spec.option.iterations = protocol.solver_iterations
+    # A diverging trial is a failed trial; it must not start again by itself.
+    spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
+    spec.compiler.balanceinertia = True
+    contact = {
+        "condim": 4,
+        "friction": [friction, protocol.torsional_friction * friction, 0.0],
+        "solref": [protocol.time_constant, 1.0],
+        # The same at any depth: the last three shape a rise that there is not.
+        "solimp": [protocol.impedance, protocol.impedance, 0.001, 0.5, 2.0],
+        # Seen as touching, though only surfaces that overlap press on each other.
+        "gap": protocol.contact_gap / 2,
+    }
+    _add_hand(spec, gripper, {**contact, **_HAND}, protocol)
+    _add_object(spec, body, protocol.least_mass, {**contact, **_OBJECT})
+    try:
+        model = spec.compile()
+    except ValueError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"MuJoCo refuses the convex parts of {body.name}: {reason}") from error
+    return model, _addresses(model)
+
+
+def _add_hand(
+    spec: mujoco.MjSpec, gripper: Gripper, contact: dict[str, Any], protocol: Protocol
+) -> None:
+    import mujoco
+
+    # Gravity pulls on the object alone: an arm holds the hand, and a gear couples the fingers. What
+    # turns the base is its armature, beside which an inertia of 1, which MuJoCo asks for, is none.
+    base = spec.worldbody.add_body(
+        name="base", mass=gripper.mass, inertia=[1.0, 1.0, 1.0], explicitinertial=True, gravcomp=1.0
+    )
+    for axis, direction in AXES.items():
+        base.add_joint(
+            name=axis,
+            type=mujoco.mjtJoint.mjJNT_HINGE,
+            axis=direction,
+            pos=gripper.tool_center_point,
+            armature=protocol.base_inertia,
+        )
+        _add_motor(spec, axis, protocol.base_inertia)
+    _add_boxes(base, gripper.hand_boxes, contact)
+    force = min(protocol.force, gripper.max_force)
+    for side, boxes, outward in zip(SIDES, gripper.fingers(0.0), (1.0, -1.0), strict=True):
+        finger = base.add_body(
+            name=side,
+            mass=protocol.finger_inertia,
+            inertia=[1.0, 1.0, 1.0],
+            explicitinertial=True,
+            gravcomp=1.0,
+        )
+        finger.add_joint(
+            name=side,
+            type=mujoco.mjtJoint.mjJNT_SLIDE,
+            axis=[outward, 0.0, 0.0],
+            range=[0.0, gripper.stroke / 2],
+            limited=True,
+            # A free finger is as fast as its damping allows; one that is stopped has all the force.
+            damping=[force / protocol.closing_speed, 0.0, 0.0],
+        )
+        _add_motor(spec, side, -force)
+        _add_boxes(finger, boxes, contact)
+    spec.add_equality(
+        name="gear",
+        type=mujoco.mjtEq.mjEQ_JOINT,
+        objtype=mujoco.mjtObj.mjOBJ_JOINT,
+        name1=SIDES[0],
+        name2=SIDES[1],
+        data=[0.0, 1.0, *[0.0] * 10],
+        solref=[protocol.time_constant, 1.0],
+        solimp=protocol.gear_impedance,
+    )
+
+
+def _add_motor(spec: mujoco.MjSpec, joint: str, gain: float) -> None:
+    import mujoco
+
+    motor = spec.add_actuator(name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT)
+    motor.gainprm[0] = gain
+
+
+def _add_boxes(body: Any, boxes: tuple[Box, ...], contact: dict[str, Any]) -> None:
+    import mujoco
+
+    for box in boxes:
+        body.add_geom(
+            type=mujoco.mjtGeom.mjGEOM_BOX, pos=box.centre, size=box.half_extents, **contact
+        )
+
+
+def _add_object(
+    spec: mujoco.MjSpec, body: Body, least_mass: float, contact: dict[str, Any]
+) -> None:
+    import mujoco
+
+    heavier = max(1.0, least_mass / body.mass)
+    inertia = heavier * body.inertia
+    moving = spec.worldbody.add_body(
+        name="object",
+        mass=heavier * body.mass,
+        fullinertia=[*np.diag(inertia), inertia[0, 1], inertia[0, 2], inertia[1, 2]],
+        explicitinertial=True,
+    )
+    moving.add_freejoint(name="object")
+    for index, (vertices, _) in enumerate(body.parts):
+        spec.add_mesh(name=f"part{index}", uservert=np.ravel(vertices - body.centre))
+        moving.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, meshname=f"part{index}", **contact)
+
+
+def _addresses(model: mujoco.MjModel) -> Addresses:
+    return Addresses(
+        object_position=int(model.joint("object").qposadr[0]),
+        object_velocity=int(model.joint("object").dofadr[0]),
+        finger_position=[int(model.joint(side).qposadr[0]) for side in SIDES],
+        finger_velocity=[int(model.joint(side).dofadr[0]) for side in SIDES],
+        finger_body=[model.body(side).id for side in SIDES],
+        finger_control=[model.actuator(side).id for side in SIDES],
+        turn_control={axis: model.actuator(axis).id for axis in AXES},
+    )

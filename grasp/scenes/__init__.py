@@ -1,0 +1,1 @@
+"""What stands around an object, and whether the hand collides with it."""

@@ -1,0 +1,216 @@
+"""The earth mover's distance between point clouds: exact, and as a lower bound that is cheap.
+
+EMD(a, b) = min over one-to-one matchings φ of mean_i |a_i − b_φ(i)|, the mean unsquared Euclidean
+distance, as in PointFlow (Yang et al., ICCV 2019). Its dual is the maximum of mean(f) + mean(g)
+over potentials with f_i + g_j ≤ |a_i − b_j|.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pcdiff.clouds.metrics.checks import check_clouds
+from pcdiff.errors import InputError
+
+# Entropic temperatures, as parts of the largest cost, and Sinkhorn iterations at each. Those of the
+# exact distance minimise its total time and cannot change its value.
+_EXACT_TEMPERATURES, _EXACT_ITERATIONS = (1 / 25, 1 / 100, 1 / 400), 20
+_APPROXIMATE_TEMPERATURES, _APPROXIMATE_ITERATIONS = (1 / 25, 1 / 100, 1 / 400, 1 / 1600), 40
+
+
+def earth_mover_distance(a: Float[Tensor, "points 3"], b: Float[Tensor, "points 3"]) -> float:
+    """The exact earth mover's distance between two clouds, in their unit.
+
+    SciPy's `linear_sum_assignment` (shortest augmenting paths, Crouse 2016) in float64, on costs
+    from which approximate dual potentials were subtracted: that changes every matching's total by
+    the same number, hence not the best matching, and makes the whole about twice as fast.
+
+    Args:
+        a: the first cloud.
+        b: the second cloud, with as many points.
+
+    Raises:
+        InputError: the clouds have unequal sizes, no points, another shape, or a NaN.
+    """
+    if a.ndim != 2 or b.ndim != 2:
+        raise InputError(
+            f"each cloud must have shape (points, 3), got {tuple(a.shape)} and {tuple(b.shape)}"
+        )
+    _check_pair(a[None], b[None])
+    return float(_distances_to_each(_as_array(a), [_as_array(b)])[0])
+
+
+def pairwise_earth_mover(
+    a: Float[Tensor, "shapes1 points 3"],
+    b: Float[Tensor, "shapes2 points 3"] | None = None,
+    executor: Executor | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Float[Tensor, "shapes1 columns"]:
+    """The exact earth mover's distance between every cloud of one set and every one of another.
+
+    Args:
+        a: the first set.
+        b: the second set; None for the first again, of which only half is then computed.
+        executor: computes rows in parallel, as that of `earth_mover_workers` does; None for this
+            process alone. Threads would not help: SciPy's solver holds the interpreter's lock.
+        progress: called now and then with the fraction that is done.
+
+    Returns:
+        The distances in the clouds' unit, float64 on the CPU; for one set symmetric with a diagonal
+        of 0.
+
+    Raises:
+        InputError: a set is empty, of another shape or not finite, or the sets' clouds have unequal
+            sizes.
+    """
+    others = a if b is None else b
+    _check_pair(a, others)
+    columns = _as_array(others)
+    tasks = [
+        (_as_array(cloud), list(columns if b is not None else columns[i + 1 :]))
+        for i, cloud in enumerate(a)
+    ]
+    result = np.zeros((len(a), len(columns)))
+    solve: Any = map if executor is None else executor.map
+    total, done = sum(len(task[1]) for task in tasks), 0
+    for i, row in enumerate(solve(_solve, tasks)):
+        if len(row):
+            result[i, -len(row) :] = row
+        done += len(row)
+        if progress is not None:
+            progress(done / max(total, 1))
+    return torch.from_numpy(result if b is not None else result + result.T)
+
+
+@contextlib.contextmanager
+def earth_mover_workers(count: int) -> Iterator[Executor | None]:
+    """Processes for several calls of `pairwise_earth_mover`, started once and ended on leaving.
+
+    They are spawned, because forking a process whose libraries run threads can deadlock; a script
+    that opens them therefore needs the usual `if __name__ == "__main__":`.
+
+    Yields the executor that those calls take; for one worker None, since this process is one.
+
+    Args:
+        count: the number of processes, at least 1.
+
+    Raises:
+        InputError: the number is less than 1.
+    """
+    if count < 1:
+        raise InputError(f"the number of workers must be at least 1, got {count}")
+    if count == 1:
+        yield None
+        return
+    with ProcessPoolExecutor(
+        count, mp_context=get_context("spawn"), initializer=partial(torch.set_num_threads, 1)
+    ) as executor:
+        yield executor
+
+
+def approximate_earth_mover_distance(
+    a: Float[Tensor, "*batch points 3"], b: Float[Tensor, "*batch points 3"]
+) -> Float[Tensor, "*batch"]:
+    """A lower bound on the earth mover's distance of each pair of clouds, in their unit.
+
+    Annealed Sinkhorn iterations (Cuturi 2013; Schmitzer 2019) in float32 give dual potentials,
+    which are made feasible, so up to rounding the bound never exceeds the exact value. It is meant
+    for many pairs at once on an accelerator, or for clouds too large to match exactly; on a CPU at
+    512 points the exact distance costs no more.
+
+    Measured over 50 pairs of 512 points, relative to the exact distance and always below it: mean
+    0.20 % and at most 0.96 % between box-normalised real chairs (ModelNet10, test split); mean
+    0.12 % and at most 0.35 % between standard normal clouds; mean 0.23 % and at most 0.57 %
+    between clouds uniform in a cube.
+
+    Args:
+        a: the first clouds.
+        b: the second clouds, with as many points.
+
+    Raises:
+        InputError: the clouds have unequal sizes, no points, another shape, or a NaN.
+    """
+    if a.shape != b.shape or a.ndim < 2:
+        raise InputError(
+            "the clouds must have equal shapes (..., points, 3), got "
+            f"{tuple(a.shape)} and {tuple(b.shape)}"
+        )
+    check_clouds("the first clouds", a[None].flatten(0, -3))
+    check_clouds("the second clouds", b[None].flatten(0, -3))
+    f, g = _dual_potentials(_costs(a, b), _APPROXIMATE_TEMPERATURES, _APPROXIMATE_ITERATIONS)
+    return f.mean(dim=(-2, -1)) + g.mean(dim=(-2, -1))
+
+
+@torch.no_grad()
+def _dual_potentials(
+    cost: Float[Tensor, "*batch rows columns"], temperatures: tuple[float, ...], iterations: int
+) -> tuple[Float[Tensor, "*batch rows 1"], Float[Tensor, "*batch 1 columns"]]:
+    """Potentials with f_i + g_j ≤ cost_ij whose sum is nearly the greatest.
+
+    At each temperature the cost is first reduced by the potentials found so far, until every row
+    and column has a least entry of 0; then Sinkhorn scales K = exp(−reduced / temperature), and the
+    potentials move by temperature · log(scaling). Exponents end at 60, which keeps each scaling
+    within float32 and, being a truncation of costs that are not used, costs no accuracy.
+    """
+    largest = cost.amax(dim=(-2, -1), keepdim=True).clamp_min(torch.finfo(cost.dtype).tiny)
+    g = torch.zeros_like(cost[..., :1, :])
+    for temperature in temperatures:
+        epsilon = temperature * largest
+        f = (cost - g).amin(dim=-1, keepdim=True)
+        g = (cost - f).amin(dim=-2, keepdim=True)
+        kernel = ((f + g - cost) / epsilon).clamp_min(-60).exp()
+        transposed = kernel.mT.contiguous()
+        u = torch.ones_like(f)
+        for _ in range(iterations):
+            v = 1 / (transposed @ u)
+            u = 1 / (kernel @ v)
+        g = g + epsilon * v.mT.log()
+    return (cost - g).amin(dim=-1, keepdim=True), g
+
+
+def _distances_to_each(
+    cloud: NDArray[np.float64], others: list[NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    from scipy.optimize import linear_sum_assignment
+
+    distances = np.empty(len(others))
+    for j, other in enumerate(others):
+        cost = _costs(torch.from_numpy(cloud), torch.from_numpy(other))
+        f, g = _dual_potentials(cost.float(), _EXACT_TEMPERATURES, _EXACT_ITERATIONS)
+        matching = linear_sum_assignment((cost - f - g).numpy())
+        distances[j] = cost.numpy()[matching].mean()
+    return distances
+
+
+def _solve(task: tuple[NDArray[np.float64], list[NDArray[np.float64]]]) -> NDArray[np.float64]:
+    return _distances_to_each(*task)
+
+
+def _costs(a: Tensor, b: Tensor) -> Tensor:
+    # Never through a matrix product: its rounding, under the square root, is 1e-3 in float32.
+    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def _as_array(clouds: Tensor) -> NDArray[np.float64]:
+    return clouds.detach().cpu().double().numpy()
+
+
+def _check_pair(a: Tensor, b: Tensor) -> None:
+    check_clouds("the first set", a)
+    check_clouds("the second set", b)
+    if a.shape[1] != b.shape[1]:
+        raise InputError(
+            "the earth mover's distance needs clouds of equal size, got "
+            f"{a.shape[1]} and {b.shape[1]} points"
+        )

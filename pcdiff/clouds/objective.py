@@ -1,0 +1,94 @@
+"""What training a `PointCloudGenerator` means: its data, its loss, its validation."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal, cast, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pcdiff.clouds.files import subsample
+from pcdiff.clouds.generator import KIND, PointCloudGenerator
+from pcdiff.errors import InputError
+
+Mirror = Literal["none", "x", "y", "z"]
+
+
+class CloudObjective:
+    """The `Objective` of the point-cloud head.
+
+    Each step sees a random subset of each cloud's points; with `mirror`, half of the clouds are
+    reflected in a plane.
+
+    Args:
+        model: what to train.
+        train: box-normalised clouds.
+        validation: box-normalised clouds.
+        points: points of the subset, a multiple of `levels_per_cloud`.
+        levels_per_cloud: noise levels drawn a cloud and step.
+        mirror: the axis to reflect along, normal to the category's plane of symmetry.
+        source: the file the data came from, for the record.
+        initialized_from: the weights that training began from, for the record.
+    """
+
+    kind = KIND
+
+    def __init__(
+        self,
+        model: PointCloudGenerator,
+        train: Float[Tensor, "shapes points 3"],
+        validation: Float[Tensor, "others available 3"],
+        points: int = 512,
+        levels_per_cloud: int = 4,
+        mirror: Mirror = "none",
+        source: str = "",
+        initialized_from: str | None = None,
+    ) -> None:
+        if mirror not in get_args(Mirror):
+            raise InputError(f"mirror: expected one of {get_args(Mirror)}, got {mirror!r}")
+        available = min(train.shape[1], validation.shape[1])
+        if not 2 <= points <= available:
+            raise InputError(f"points a cloud: expected 2 to {available}, got {points}")
+        if levels_per_cloud < 1 or points % levels_per_cloud:
+            raise InputError(
+                f"levels_per_cloud: expected a divisor of {points} points, got {levels_per_cloud}"
+            )
+        self.model = model
+        self.train, self.validation = train, validation
+        self.size = len(train)
+        self.points, self.levels_per_cloud, self.mirror = points, levels_per_cloud, mirror
+        digest = hashlib.sha256(train.numpy().tobytes() + validation.numpy().tobytes()).hexdigest()
+        self.description: dict[str, Any] = {
+            "model": model.config.as_dict(),
+            "data": {
+                "sha256": digest,
+                "shapes": len(train),
+                "points": points,
+                "levels_per_cloud": levels_per_cloud,
+                "mirror": mirror,
+            },
+            "origin": {"source": source, "initialized_from": initialized_from},
+        }
+
+    def loss(
+        self, model: nn.Module, items: list[int], generators: list[torch.Generator]
+    ) -> dict[str, Tensor]:
+        """As `Objective.loss`."""
+        clouds = subsample(self.train[items], self.points, generators)
+        if self.mirror != "none":
+            signs = [2 * int(torch.randint(2, (), generator=g)) - 1 for g in generators]
+            reflection = torch.ones(len(items), 1, 3)
+            reflection[:, 0, "xyz".index(self.mirror)] = torch.tensor(signs, dtype=torch.float32)
+            clouds = clouds * reflection
+        generator = cast(PointCloudGenerator, model)
+        device = next(generator.parameters()).device
+        return generator.loss(clouds.to(device), generators, self.levels_per_cloud)
+
+    def validation_loss(self, model: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
+        """As `Objective.validation_loss`."""
+        clouds = subsample(self.validation, self.points, generator)
+        model_ = cast(PointCloudGenerator, model)
+        device = next(model_.parameters()).device
+        return model_.loss(clouds.to(device), generator, self.levels_per_cloud)

@@ -1,0 +1,1 @@
+"""Pictures: clouds and meshes by ray casting, and training curves."""

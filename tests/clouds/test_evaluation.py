@@ -1,0 +1,183 @@
+"""The evaluation end to end, on boxes small enough to repeat by hand."""
+
+from __future__ import annotations
+
+import inspect
+import json
+
+import pytest
+import torch
+
+from pcdiff.clouds.evaluation import evaluate
+from pcdiff.clouds.files import normalize_to_box
+from pcdiff.clouds.metrics.generation import (
+    floor,
+    generation_metrics,
+    nearest_training_distance,
+    prepare_reference,
+    summarize,
+)
+from pcdiff.errors import InputError
+from pcdiff.randomness import seeded
+
+
+def boxes(count, seed, points=32):
+    generator = torch.Generator().manual_seed(seed)
+    sides = 0.3 + torch.rand(count, 1, 3, generator=generator)
+    return torch.rand(count, points, 3, generator=generator) * sides
+
+
+OPTIONS = {"category": "box", "sets": 2, "points": 32, "distances": ("cd",), "floor_draws": 3}
+
+
+def test_evaluation_is_its_parts():
+    # With all points kept, subsampling only changes their order, which the Chamfer distance and the
+    # divergence do not see.
+    train, test = boxes(7, 1), boxes(4, 2)
+    report = evaluate(lambda seed: boxes(4, 100 + seed), train, test, seed=6, **OPTIONS)
+
+    train, test, *sets = (
+        normalize_to_box(c)[0] for c in (train, test, boxes(4, 106), boxes(4, 107))
+    )
+    reference = prepare_reference(test, ["cd"])
+    expected = summarize([generation_metrics(each, reference) for each in sets])
+    assert report.generated.keys() == {"1-nna-cd", "cov-cd", "mmd-cd", "jsd"}
+    for key, summary in expected.items():
+        assert report.generated[key].mean == pytest.approx(summary.mean, rel=1e-5)
+        assert report.generated[key].std == pytest.approx(summary.std, rel=1e-3, abs=1e-7)
+    for key, summary in floor(train, reference, 3, seeded(6, 0, 3)).items():
+        assert report.floor[key].mean == pytest.approx(summary.mean, rel=1e-5)
+    assert report.memorization.generated_median == pytest.approx(
+        float(nearest_training_distance(sets[0], train).median()), rel=1e-5
+    )
+    assert report.memorization.test_median == pytest.approx(
+        float(nearest_training_distance(test, train).median()), rel=1e-5
+    )
+
+
+def test_evaluation_does_not_depend_on_unit_and_origin():
+    train, test = boxes(5, 1), boxes(3, 2)
+    plain = evaluate(lambda seed: boxes(3, seed), train, test, **OPTIONS)
+    moved = evaluate(lambda seed: boxes(3, seed) * 25 - 4, train * 1000, test + 3, **OPTIONS)
+    for key, summary in plain.generated.items():
+        assert moved.generated[key].mean == pytest.approx(summary.mean, rel=1e-3, abs=1e-6)
+
+
+def test_evaluation_exposes_a_generator_that_copies():
+    train, test = boxes(12, 1, points=200), boxes(6, 2, points=200)
+    options = OPTIONS | {"points": 200}
+    copied = evaluate(lambda seed: train[:6], train, test, **options).memorization
+    honest = evaluate(lambda seed: boxes(6, 3, points=200), train, test, **options).memorization
+    assert copied.generated_median < 1e-6
+    assert copied.test_median == honest.test_median
+    assert honest.generated_median > 0.3 * honest.test_median
+
+
+def test_evaluation_repeats_itself_and_subsamples_by_its_seed():
+    train, test = boxes(5, 1), boxes(3, 2)
+    options = OPTIONS | {"points": 16, "emd_points": 8, "distances": ("cd", "emd")}
+
+    def run(seed):
+        return evaluate(lambda set_seed: boxes(3, 9), train, test, seed=seed, **options)
+
+    first = run(0)
+    assert first == run(0)
+    assert first.generated != run(1).generated
+    assert first.generated["mmd-emd"].std > 0  # the same shapes, other points of them
+
+
+def test_evaluation_draws_from_streams_of_its_own(monkeypatch):
+    used: list[int] = []
+
+    def recorded(*words):
+        generator = seeded(*words)
+        used.append(generator.initial_seed())
+        return generator
+
+    monkeypatch.setattr("pcdiff.clouds.evaluation.seeded", recorded)
+    evaluate(lambda seed: boxes(3, seed), boxes(5, 1), boxes(3, 2), seed=2, **OPTIONS)
+    # As `pcdiff evaluate` draws shape i of a set: from the stream of the set's seed and i.
+    shapes = {seeded(seed, i).initial_seed() for seed in (2, 3) for i in range(100)}
+    assert len(used) == len(set(used)) == 5  # test, train, floor and two generated sets
+    assert shapes.isdisjoint(used)
+
+
+def test_report_says_under_which_conditions_it_holds():
+    fractions: list[float] = []
+    report = evaluate(
+        lambda seed: boxes(3, seed), boxes(5, 1), boxes(3, 2), split="val", seed=4,
+        progress=fractions.append, **OPTIONS,
+    )  # fmt: skip
+    stamp = json.loads(json.dumps(report.as_dict()))["stamp"]
+    assert stamp.pop("normalization").startswith("each cloud centred on its box")
+    assert stamp == {
+        "category": "box", "split": "val", "points": 32, "emd_points": None, "sets": 2,
+        "generated_shapes": 3, "reference_shapes": 3, "train_shapes": 5, "seeds": [4, 5],
+        "floor_draws": 3, "seed": 4,
+    }  # fmt: skip
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1
+
+
+def test_report_has_a_table():
+    report = evaluate(lambda seed: boxes(3, seed), boxes(5, 1), boxes(3, 2), **OPTIONS)
+    lines = report.table().splitlines()
+    mmd, real = report.generated["mmd-cd"], report.floor["mmd-cd"]
+    assert [cell.strip() for cell in lines[4].split("|")[1:-1]] == [
+        "MMD-CD, ×10⁻³",
+        f"{1e3 * mmd.mean:.2f} ± {1e3 * mmd.std:.2f}",
+        f"{1e3 * real.mean:.2f} ± {1e3 * real.std:.2f}",
+    ]
+    assert len({len(line) for line in lines[:6]}) == 1
+    assert "3 generated against 3 real shapes" in lines[-1]
+    assert "seeds 0, 1 (sets)" in lines[-1]
+
+
+def test_report_without_floor_and_with_one_set():
+    options = OPTIONS | {"sets": 1, "floor_draws": 0}
+    report = evaluate(lambda seed: boxes(3, seed), boxes(2, 1), boxes(3, 2), **options)
+    assert report.floor == {}
+    assert report.as_dict()["generated"]["jsd"]["std"] is None
+    cells = report.table().splitlines()[2].split("|")
+    assert cells[3].strip() == "–"
+    assert "±" not in cells[2]
+
+
+@pytest.mark.parametrize(
+    ("sample_set", "words"),
+    [
+        (lambda seed: boxes(4, seed), "as many shapes as the test set, 3, got 4"),
+        (lambda seed: boxes(3, seed) * torch.nan, "seed 0 must be finite"),
+        (lambda seed: boxes(3, seed, points=9), "cannot choose 32 points"),
+    ],
+)
+def test_evaluation_refuses_generated_sets_that_do_not_fit(sample_set, words):
+    with pytest.raises(InputError, match=words):
+        evaluate(sample_set, boxes(5, 1), boxes(3, 2), **OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "options", "words"),
+    [
+        (boxes(5, 1), boxes(1, 2), {}, "at least 2 shapes"),
+        (boxes(5, 1)[:0], boxes(3, 2), {}, "training set must hold at least 1"),
+        (boxes(2, 1), boxes(3, 2), {}, "training as test shapes, 3, got 2: with 0 floor draws"),
+        (boxes(5, 1), boxes(3, 2, points=31), {}, "the test set must have .*, 32, got 31"),
+        (boxes(5, 1, points=31), boxes(3, 2), {}, "the training set must have .*, 32, got 31"),
+        (boxes(5, 1), boxes(3, 2), {"points": 0}, "2 sets, 0 points, 512 EMD points"),
+        (boxes(5, 1), boxes(3, 2), {"sets": 0}, "at least 1 set, .* got 0 sets"),
+        (boxes(5, 1), boxes(3, 2), {"workers": 0}, "got .* 0 workers"),
+        (boxes(5, 1), boxes(3, 2), {"seed": 2**32 - 1}, "expected 0 to 4294967295, got 4294967296"),
+        (
+            boxes(5, 1, points=40),
+            boxes(3, 2, points=40),
+            {"distances": ("emd",), "emd_points": 33},
+            r"cannot use 33 of the 32 points a shape: .*fewer EMD points.*\(--no-emd\)",
+        ),
+    ],
+)
+def test_evaluation_refuses_what_does_not_fit_before_it_samples(train, test, options, words):
+    asked: list[int] = []
+    with pytest.raises(InputError, match=words):
+        inspect.unwrap(evaluate)(asked.append, train, test, **(OPTIONS | options))
+    assert asked == []

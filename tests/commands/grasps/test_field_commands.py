@@ -1,0 +1,251 @@
+"""`grasp sample` and `grasp train` with a tiny field: what they write, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from trimesh.creation import box
+
+from grasp.field.model import KIND, FieldConfig, GraspField
+from grasp.field.networks.energy import NetworkConfig
+from grasp.formats import Grasps, read_grasps, write_grasps
+from grasp.objects.objects import load_object
+from pcdiff.learning import checkpoint
+
+TINY = FieldConfig(energy=NetworkConfig(16, 1, 4), success=NetworkConfig(8, 1, 4))
+
+
+@pytest.fixture
+def bar(tmp_path):
+    box((0.03, 0.04, 0.12)).export(tmp_path / "bar.obj")
+    return tmp_path / "bar.obj"
+
+
+@pytest.fixture
+def weights(tmp_path):
+    path = tmp_path / "tiny.safetensors"
+    model = GraspField.initialized(TINY, 0)
+    checkpoint.save(path, KIND, {"model": TINY.as_dict()}, model.state_dict())
+    return path
+
+
+def sample(run, bar, weights, *options):
+    return run("sample", bar, "--weights", weights, "--count", 8, "--steps", 4, *options)
+
+
+# --- grasp sample ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("options", "begin"), [((), 0.15), (("--from-noise",), None)])
+def test_what_is_written_is_what_python_gives(run, bar, weights, tmp_path, options, begin):
+    from grasp.field.conditioned import Sampling
+    from pcdiff.randomness import seeded
+
+    output, picture = tmp_path / "g.json", tmp_path / "g.png"
+    done = sample(
+        run, bar, weights, "--least-probability", 0, "--seed", 5, "--output", output,
+        "--picture", picture, "--json", *options,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    results = json.loads(done.out)["results"]
+    found = read_grasps(output)
+    field = GraspField.from_pretrained(weights).condition(load_object(bar), "panda", 5)
+    expected = field.sample(8, seeded(5), Sampling(steps=4, least_probability=0.0, begin=begin))
+    np.testing.assert_allclose(found.poses, expected.poses, atol=1e-6)
+    np.testing.assert_allclose(found.energy, expected.energy, rtol=1e-5)
+    np.testing.assert_allclose(found.width, expected.width, atol=1e-9)
+    assert results["grasps"] == len(found) == 8
+    assert results["success_probability"]["best"] == pytest.approx(found.success_probability.max())
+    assert found.sampler is not None and found.sampler["seed"] == 5
+    assert found.sampler["begin"] == begin
+    assert found.sampler["steps"] == 4 and found.sampler["temperature"] == Sampling().temperature
+    assert found.object_sha256 == load_object(bar).sha256
+    with Image.open(picture) as image:
+        assert image.size == (900, 700)
+
+
+@pytest.mark.parametrize("networks", ["both", "success"])
+def test_training_without_a_grasp_that_holds_is_refused(run, tmp_path, networks):
+    for index in range(24):
+        path = tmp_path / f"{index}.obj"
+        box((0.03, 0.04, 0.1 + 0.001 * index)).export(path)
+        failed = Grasps(
+            np.tile(np.eye(4), (3, 1, 1)), gripper="panda", object_file=path.name,
+            object_sha256=load_object(path).sha256, success=np.zeros(3, bool), mass=0.1,
+            friction=0.5,
+        )  # fmt: skip
+        (tmp_path / "grasps/panda").mkdir(parents=True, exist_ok=True)
+        write_grasps(tmp_path / f"grasps/panda/{index}.h5", failed)
+    done = run(
+        "train", tmp_path, "--networks", networks, "--validate-one-in", 3, "--output",
+        tmp_path / "run",
+    )  # fmt: skip
+    assert done.code == 2 and "no object to train on has 5 grasps that hold" in done.err
+
+
+def test_constraints_and_scene(run, bar, weights, tmp_path):
+    scene = tmp_path / "scene.yaml"
+    scene.write_text("table: {position: [0, 0, -0.06]}\n")
+    options = ("--least-probability", 0, "--oversampling", 20, "--scene", scene, "--thin")
+    output = tmp_path / "g.json"
+    done = sample(
+        run, bar, weights, *options, "--region", "0,0,0,0.15", "--approach", "0,0,-1,80",
+        "--output", output,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    found = read_grasps(output)
+    assert len(found)
+    tips = found.poses @ np.array([0, 0, 0.1034, 1])
+    assert (np.linalg.norm(tips[:, :3], axis=1) <= 0.15 + 1e-6).all()
+    assert (-found.poses[:, 2, 2] >= np.cos(np.radians(80)) - 1e-6).all()
+    assert found.sampler is not None and found.sampler["scene"] == "scene.yaml"
+    assert found.sampler["region"] == "0,0,0,0.15" and found.sampler["approach"] == "0,0,-1,80"
+
+
+def test_no_grasp_comes_with_its_reason(run, bar, weights, tmp_path):
+    output = tmp_path / "g.json"
+    done = sample(run, bar, weights, "--least-probability", 0.999, "--output", output)
+    assert done.code == 0
+    assert "0 grasps of bar" in done.out and "no grasp is likely to hold" in done.out
+    assert read_grasps(output).reason in done.out
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--region", "0,0,0"], "--region must be X,Y,Z,RADIUS, got '0,0,0'"),
+        (["--region", "0,0,a,1"], "--region must be X,Y,Z,RADIUS, got '0,0,a,1'"),
+        (["--region", "0,0,0,-1"], "the radius must be above 0"),
+        (["--region", "0,0,0,1e300"], "--region: expected numbers of at most"),
+        (["--region", "nan,0,0,1"], "--region: expected numbers of at most"),
+        (["--approach", "0,0,1,181"], "a cone has 0 to 180 degrees, got 181"),
+        (["--approach", "0,0,0,30"], "the direction of an approach must have a length"),
+        (["--mass", "-1"], "the mass of an object must be above 0 kg and finite, got -1"),
+        (["--temperature", "0"], "temperature must be 0.01 to 100"),
+        (["--gripper", "nobody"], "nobody"),
+        (["--output", "g.txt"], "cannot write g.txt"),
+        (["--picture", "g.jpg"], "ends in .png"),
+        (["--scene", "none.yaml"], "none.yaml"),
+        (["--weights", "none.safetensors"], "neither a file nor one of the shipped weights"),
+        (["--device", "cuda:9"], "cannot be used here"),
+    ],
+)
+def test_bad_input_of_sample(run, bar, weights, options, sentence):
+    done = sample(run, bar, weights, *options)
+    assert done.code == 2
+    assert sentence in done.err and done.err.count("\n") == 1
+
+
+def test_the_field_is_judged_like_any_other_source(run, bar, weights):
+    done = run("evaluate", bar, "--weights", weights, "--source", "antipodal")
+    assert done.code == 2 and "--source and --weights are two sources" in done.err
+
+
+# --- grasp train ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three boxes with 30 labelled grasps each."""
+    folder, rng = tmp_path / "set", np.random.default_rng(0)
+    (folder / "grasps" / "panda").mkdir(parents=True)
+    for place in range(3):
+        name = f"box{place}"
+        box((0.03 + 0.01 * place, 0.04, 0.1)).export(folder / f"{name}.obj")
+        obj = load_object(folder / f"{name}.obj")
+        at = np.tile(np.diag([1.0, -1.0, -1.0, 1.0]), (30, 1, 1))
+        at[:, :3, 3] = rng.normal([0, 0, 0.15], 0.02, (30, 3))
+        labelled = Grasps(
+            at, gripper="panda", object_file=f"{name}.obj", object_sha256=obj.sha256,
+            success=at[:, 0, 3] > 0, mass=0.1, friction=0.5,
+        )  # fmt: skip
+        write_grasps(folder / "grasps" / "panda" / f"{name}.h5", labelled)
+    return folder
+
+
+def train(run, folder, output, *options):
+    return run(
+        "train", folder, "--output", output, "--batch-size", 2, "--grasps", 2,
+        "--validate-one-in", 2, "--validate-every", 2, *options,
+    )  # fmt: skip
+
+
+def test_training_resumes_and_begins_from_weights(run, folder, tmp_path):
+    output = tmp_path / "run"
+    done = train(run, folder, output, "--steps", 2)
+    assert done.code == 0, done.err
+    done = train(run, folder, output, "--steps", 4)
+    assert done.code == 2 and "already holds a run" in done.err
+    done = train(run, folder, output, "--steps", 2, "--resume")
+    assert done.code == 0 and "no step left" in done.out
+    first = GraspField.from_pretrained(output / "best.safetensors")
+    assert set(first.config.grippers) == {"panda"}
+    again = tmp_path / "again"
+    done = train(
+        run, folder, again, "--steps", 2, "--networks", "success",
+        "--initialize-from", output / "best.safetensors",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    second = GraspField.from_pretrained(again / "best.safetensors")
+    for name, tensor in second.state_dict().items():
+        same = torch.equal(tensor, first.state_dict()[name])
+        assert same or name.startswith("success"), name
+
+
+def test_two_processes_train_as_one(run, folder, tmp_path):
+    arguments = [
+        "train", folder, "--batch-size", 2, "--grasps", 2, "--validate-one-in", 2,
+        "--validate-every", 2, "--steps", 2, "--output",
+    ]  # fmt: skip
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    done = subprocess.run(
+        [*torchrun, "--nproc-per-node", "2", "-m", "grasp", *map(str, arguments), tmp_path / "two"],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert run(*arguments, tmp_path / "one").code == 0
+    two, one = (
+        checkpoint.load(tmp_path / name / "best.safetensors", KIND)[1] for name in ("two", "one")
+    )
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=1e-4, atol=1e-5)
+
+
+def test_the_papers_network_learns_distances_too(run, folder, tmp_path):
+    output = tmp_path / "paper"
+    done = train(run, folder, output, "--steps", 2, "--architecture", "paper")
+    assert done.code == 0, done.err
+    assert "validation_distance" in (output / "metrics.csv").read_text()
+    assert GraspField.from_pretrained(output / "best.safetensors").config.architecture == "paper"
+    again = tmp_path / "again"
+    options = ["--steps", 2, "--initialize-from", output / "best.safetensors"]
+    done = train(run, folder, again, *options)
+    assert done.code == 0, done.err
+    assert "validation_distance" in (again / "metrics.csv").read_text()
+    done = train(run, folder, again, *options, "--architecture", "paper")
+    assert done.code == 2 and "the weights of --initialize-from decide this" in done.err
+
+
+def test_bad_input_of_train(run, folder, tmp_path):
+    output = tmp_path / "run"
+    cases = [
+        (["--gripper", "robotiq_2f_85"], "has no labelled grasps for robotiq_2f_85"),
+        (["--validate-one-in", "1"], "validate-one-in"),
+        (["--initialize-from", "none.safetensors"], "neither a file nor one of the shipped"),
+        (["--learning-rate", "-1"], "learning_rate"),
+    ]
+    for options, sentence in cases:
+        done = train(run, folder, output, "--steps", 2, *options)
+        assert done.code == 2 and sentence in done.err, done.err
+    done = run("train", tmp_path, "--output", output)
+    assert done.code == 2 and "has no labelled grasps: no folder grasps" in done.err

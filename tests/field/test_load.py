@@ -1,0 +1,120 @@
+"""The load of an object's weight: by hand, in physics, and in the probability of success."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from trimesh.creation import box
+
+from experiments.calibrate_load import fit
+from grasp.field.model import FieldConfig, GraspField
+from grasp.field.networks.energy import NetworkConfig
+from grasp.field.weight import Weight, squared_load, weight_of
+from grasp.grippers.gripper import load_gripper
+from grasp.objects.objects import Object
+from grasp.physics import PROTOCOL, simulate
+from pcdiff.errors import InputError
+
+PANDA = load_gripper("panda")
+CONFIG = FieldConfig(energy=NetworkConfig(16, 1, 4), success=NetworkConfig(8, 1, 4))
+
+
+def bar(length=0.4, open_ended=False):
+    mesh = box((0.03, 0.02, length))
+    faces = np.array(mesh.faces)[1:] if open_ended else np.array(mesh.faces)
+    return Object.from_mesh(np.array(mesh.vertices) + np.array([1.0, 2.0, 3.0]), faces)
+
+
+def across(*along):
+    """Hands that approach along y and close along x, so far along z from the bar's middle."""
+    pose = np.eye(4)
+    pose[:3, 1], pose[:3, 2] = [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]
+    poses = np.repeat(pose[None], len(along), 0)
+    poses[:, :3, 3] = [1.0, 2.0 - PANDA.tool_center_point[2], 3.0]
+    poses[:, 2, 3] += along
+    return poses
+
+
+def test_the_load_is_the_torque_of_the_weight_over_what_torsional_friction_bears():
+    weight = weight_of(bar(), 500.0)
+    assert weight is not None
+    assert weight.mass == pytest.approx(500 * 0.03 * 0.02 * 0.4)
+    np.testing.assert_allclose(weight.centre, [1.0, 2.0, 3.0], atol=1e-12)
+    found = squared_load(torch.from_numpy(across(0.0, 0.1, -0.2)), PANDA, weight)
+    borne = 2 * 1.0 * 40.0 * 0.01
+    expected = [0.0, (0.12 * 9.81 * 0.1 / borne) ** 2, (0.12 * 9.81 * 0.2 / borne) ** 2]
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
+
+
+def test_weight_is_not_known_of_what_has_no_volume():
+    assert weight_of(bar(open_ended=True)) is None
+    cloud = bar().surface(500, np.random.default_rng(0))
+    assert weight_of(Object.from_points(*cloud)) is None
+    mesh = bar(open_ended=True)
+    known = Object.from_mesh(mesh.vertices, mesh.faces, parts=((bar().vertices, bar().faces),))
+    weight = weight_of(known, 1000.0)
+    assert weight is not None and weight.mass == pytest.approx(0.24)
+
+
+def test_physics_drops_what_is_loaded_far_more_than_friction_bears():
+    """The same grasp of the same bar, 18 cm off its middle: ρ of 0.1, and of 20."""
+    held = []
+    for load in (0.1, 20.0):
+        mass = load * 2 * PROTOCOL.force * PROTOCOL.torsional_friction / (PROTOCOL.gravity * 0.18)
+        squared = squared_load(
+            torch.from_numpy(across(0.18)), PANDA, Weight(mass, np.array([1.0, 2.0, 3.0]))
+        )
+        assert float(squared.sqrt()) == pytest.approx(load)
+        held += simulate(bar(), PANDA, across(0.18), mass=mass).success.tolist()
+    assert held == [True, False]
+
+
+def test_the_odds_of_success_fall_by_the_power_of_the_load():
+    field = GraspField.initialized(CONFIG, 0).eval()
+    poses = torch.from_numpy(across(0.0, 0.1, -0.2))
+    solid, hollow = field.condition(bar()), field.condition(bar(open_ended=True))
+    before = solid.success_probability(poses).detach().logit()
+    unknown = hollow.success_probability(poses).detach()
+    field.success.load_exponent.fill_(3.0)
+    after = solid.success_probability(poses).detach().logit()
+    weight = weight_of(bar())
+    assert weight is not None
+    expected = 1.5 * torch.log(1 + squared_load(poses, PANDA, weight))
+    assert expected[1] > 0
+    torch.testing.assert_close(before - after, expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(hollow.success_probability(poses).detach(), unknown)
+
+
+@pytest.mark.parametrize("mass", [0.0, -1.0, float("nan")])
+def test_a_mass_is_above_nothing(mass):
+    with pytest.raises(InputError, match="the mass of an object must be above 0 kg"):
+        GraspField.initialized(CONFIG, 0).condition(bar(), mass=mass)
+
+
+def test_a_mass_that_is_given_is_that_of_the_load():
+    """Of a solid about its centre of mass, of a cloud about that of its surface."""
+    field = GraspField.initialized(CONFIG, 0).eval()
+    field.success.load_exponent.fill_(2.0)
+    poses = torch.from_numpy(across(0.0, 0.1, -0.2))
+    assert field.condition(bar(), mass=2.0).weight is not None
+    cloud = Object.from_points(*bar().surface(4000, np.random.default_rng(0)))
+    for obj in (bar(), cloud):
+        heavy = field.condition(obj, mass=2.0)
+        weight = heavy.weight
+        assert weight is not None and weight.mass == 2.0
+        np.testing.assert_allclose(weight.centre, [1.0, 2.0, 3.0], atol=5e-3)
+        light = dataclasses.replace(heavy, mass=1e-9)
+        lost = light.success_probability(poses).logit() - heavy.success_probability(poses).logit()
+        expected = torch.log1p(squared_load(poses, PANDA, weight))
+        torch.testing.assert_close(lost.detach(), expected, atol=1e-4, rtol=0)
+
+
+def test_the_exponent_by_which_samples_were_drawn_is_found():
+    rng = np.random.default_rng(0)
+    logit, load = rng.normal(1, 2, 200_000), rng.exponential(1.0, 200_000)
+    success = rng.random(200_000) < 1 / (1 + np.exp(-0.8 * logit - 0.5 + 0.9 * load))
+    assert fit(logit, load, success) == pytest.approx(0.9, abs=0.02)
+    assert fit(logit, load, rng.random(200_000) < 1 / (1 + np.exp(-logit))) < 0.02

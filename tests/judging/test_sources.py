@@ -1,0 +1,157 @@
+"""Where an evaluation gets grasps and labels: which files it takes, and which it refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from trimesh.creation import box
+
+from grasp.formats import Grasps, read_grasps, write_grasps
+from grasp.grippers.gripper import load_gripper
+from grasp.judging.sources import check_grasp_file, kept_labels, named_source
+from grasp.objects.objects import Object
+from pcdiff.errors import InputError
+
+PHYSICS = {"protocol": "7", "friction": 0.75}
+
+
+def bar(scale=1.0, **more):
+    mesh = box((0.03 / scale, 0.03 / scale, 0.12 / scale))
+    vertices, faces = np.array(mesh.vertices), np.array(mesh.faces)
+    return Object.from_mesh(vertices, faces, name="bar", file="bar.obj", scale=scale, **more)
+
+
+def row(count):
+    poses = np.tile(np.eye(4), (count, 1, 1))
+    poses[:, 0, 3] = 0.01 * np.arange(count)
+    return poses
+
+
+@pytest.fixture(scope="module")
+def panda():
+    return load_gripper("panda")
+
+
+def asked(path, obj, count=10, **options):
+    source = named_source(str(path), [obj], load_gripper("panda"), **options)
+    return source(obj, count, np.random.default_rng(0))
+
+
+# --- Sources --------------------------------------------------------------------------------------
+
+
+def test_the_first_grasps_of_a_file_count(tmp_path):
+    path = tmp_path / "grasps.json"
+    write_grasps(path, Grasps(row(5), energy=np.arange(5.0)))
+    found = asked(path, bar(), 3)
+    np.testing.assert_array_equal(found.poses, row(5)[:3])
+    assert found.energy.tolist() == [0, 1, 2]
+    assert len(asked(path, bar(), 6)) == 5
+
+
+def test_grasps_of_another_geometry_are_refused(tmp_path):
+    path = tmp_path / "grasps.json"
+    write_grasps(path, Grasps(row(2), object_sha256=bar().sha256))
+    assert len(asked(path, bar())) == 2
+    write_grasps(path, Grasps(row(2), object_sha256="0" * 64))
+    with pytest.raises(InputError, match=r"grasps.json is of another geometry than bar.obj"):
+        asked(path, bar())
+
+
+def test_grasps_at_another_scale_are_refused(tmp_path):
+    """Where no digest tells, the stated scale does; but 1 may be that of no statement."""
+    path = tmp_path / "grasps.json"
+    write_grasps(path, Grasps(row(2), object_scale=0.001))
+    assert len(asked(path, bar(scale=0.001))) == 2
+    for scale in (1.0, 0.01):
+        with pytest.raises(InputError, match=r"at scale 0.001, but bar.obj .* --scale 0.001"):
+            asked(path, bar(scale=scale))
+    write_grasps(path, Grasps(row(2)))
+    assert len(asked(path, bar(scale=0.001))) == 2
+    write_grasps(path, Grasps(row(2), object_scale=0.001, object_sha256=bar().sha256))
+    assert len(asked(path, bar())) == 2  # the digest is of the geometry after scaling
+
+
+def test_frame_and_unit_are_those_of_files(panda):
+    for option in ({"frame": "panda_hand"}, {"unit": "m"}):
+        with pytest.raises(InputError, match="leave --frame and --grasp-unit out"):
+            named_source("antipodal", [bar()], panda, **option)
+
+
+def test_a_name_that_no_grasps_can_be_written_to(tmp_path):
+    for ending in (".json", ".h5", ".hdf5", ".yaml", ".yml", ".JSON"):
+        check_grasp_file(tmp_path / f"grasps{ending}")
+    with pytest.raises(InputError, match=r"cannot write .*grasps.csv: expected the extension"):
+        check_grasp_file(tmp_path / "grasps.csv")
+
+
+# --- Kept labels ----------------------------------------------------------------------------------
+
+
+class Physics:
+    """Every other grasp holds; counts what it is asked."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def __call__(self, obj, gripper, poses):
+        self.asked += 1
+        success = np.arange(len(poses)) % 2 == 0
+        failure = np.where(success, "", "dropped")
+        width = np.full(len(poses), 0.01)
+        return SimpleNamespace(success=success, failure=failure, width=width, mass=0.1, **PHYSICS)
+
+
+def test_labels_are_made_once(tmp_path, panda):
+    physics = Physics()
+    labels = kept_labels(tmp_path, panda, physics, count=20, seed=3, physics=PHYSICS)
+    made, again = labels(bar()), labels(bar())
+    assert physics.asked == 1
+    np.testing.assert_array_equal(made.poses, again.poses)
+    np.testing.assert_array_equal(made.success, again.success)
+    assert (again.protocol, again.friction) == ("7", 0.75)
+
+
+OWN = ((bar().vertices, bar().faces),)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"count": 21}, "its count is 20, expected 21"),
+        ({"seed": 4}, "its seed is 3, expected 4"),
+        ({"physics": {**PHYSICS, "friction": 0.5}}, "its physics is"),
+        ({"gripper": {"stroke": 0.05}}, "its gripper_sha256 is"),
+        ({"gripper": {"max_force": 5.0}}, "its gripper_sha256 is"),
+        ({"parts": OWN}, "its parts is {'coacd'"),
+    ],
+)
+def test_labels_of_other_conditions_are_refused(tmp_path, panda, change, sentence):
+    """A gripper of the same name and an object of the same surface included."""
+    given = {"count": 20, "seed": 3, "physics": PHYSICS}
+    kept_labels(tmp_path, panda, Physics(), **given)(bar())
+    (path,) = tmp_path.iterdir()
+    hand = dataclasses.replace(panda, **change.get("gripper", {}))
+    obj = bar(parts=change.get("parts"))
+    given |= {name: value for name, value in change.items() if name in given}
+    physics = Physics()
+    with pytest.raises(InputError, match=f"{path.name} is of other conditions: {sentence}"):
+        kept_labels(tmp_path, hand, physics, **given)(obj)
+    assert physics.asked == 0
+
+
+def test_labels_that_do_not_say_their_conditions_are_refused(tmp_path, panda):
+    given = {"count": 20, "seed": 3, "physics": PHYSICS}
+    labels = kept_labels(tmp_path, panda, Physics(), **given)
+    labels(bar())
+    (path,) = tmp_path.iterdir()
+    kept = read_grasps(path)
+    write_grasps(path, dataclasses.replace(kept, sampler=None))
+    with pytest.raises(InputError, match="its name is None, expected antipodal candidates"):
+        labels(bar())
+    write_grasps(path, dataclasses.replace(kept, success=None, failure=None))
+    with pytest.raises(InputError, match="has no labels; give another folder"):
+        labels(bar())

@@ -1,0 +1,93 @@
+"""What the processes of these tests do; each begins as a fork without threads and with one task."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch  # noqa: F401 - see below
+import torch
+from torch import distributed, nn
+
+from pcdiff import console
+from pcdiff.cli import app
+from pcdiff.errors import InputError
+from pcdiff.learning.trainer import LAST, Objective, TrainingConfig, train
+from tests import tiny
+
+# The first optimizer of a process imports half of torch. Done here it is done once, not per fork.
+torch.optim.Adam(nn.Linear(1, 1).parameters())
+
+
+def clouds_config(steps: int) -> TrainingConfig:
+    return TrainingConfig(
+        steps=steps, batch_size=3, learning_rate=0.01, warmup_steps=4, validate_every=1, seed=1
+    )
+
+
+def train_clouds(folder: Path, steps: int, report: Connection) -> None:
+    """Begin or resume, and report every checkpoint once it is written."""
+    torch.set_num_threads(1)
+    report.send(0)
+    for progress in train(tiny.cloud_objective(), clouds_config(steps), folder, resume=True):
+        report.send(progress.step)
+
+
+def train_until_file_event(folder: Path, config: TrainingConfig, event: int) -> None:
+    """Resume, and be killed just before the given operation on a file in the folder.
+
+    Operations are what the interpreter's audit events tell: open, rename, remove, make a folder.
+    """
+    torch.set_num_threads(1)
+    steps = train(tiny.Regression(), config, folder, resume=True)
+    next(steps)  # has read the checkpoint; the next step writes one
+    seen = 0
+
+    def count(name: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal seen
+        if name.startswith(("open", "os.")) and any(str(folder) in str(a) for a in arguments):
+            if seen == event:
+                os.kill(os.getpid(), signal.SIGKILL)
+            seen += 1
+
+    sys.addaudithook(count)
+    next(steps)
+    os._exit(0)
+
+
+def command(arguments: list[str], errors: Path, fills_up: bool) -> None:
+    """A command of `pcdiff`, if asked for on a disk that is full after the first checkpoint.
+
+    From then on no file can grow beyond 1000 bytes, which the error message needs.
+    """
+    torch.set_num_threads(1)
+    with errors.open("wb") as file:
+        os.dup2(file.fileno(), sys.stderr.fileno())
+
+    def fill(name: str, arguments: tuple[Any, ...]) -> None:
+        if name == "os.rename" and Path(arguments[1]).name == LAST:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    if fills_up:
+        sys.addaudithook(fill)
+    console.run(app, arguments)
+
+
+def train_together(
+    rank: int, world: int, store: Path, kind: str, config: TrainingConfig, folder: Path
+) -> None:
+    """One of several processes that train one model; "regression-until-4" walks away then."""
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", f"file://{store}", rank=rank, world_size=world)
+    name, _, until = kind.partition("-until-")
+    task: Objective = tiny.Regression() if name == "regression" else tiny.cloud_objective(name)
+    try:
+        tiny.run(train(task, config, folder), int(until) if until else None)
+    except InputError as error:
+        (store.parent / f"refusal-{rank}").write_text(str(error))
+    distributed.destroy_process_group()

@@ -1,0 +1,197 @@
+"""Convex parts and rigid bodies against closed forms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from scipy.spatial.transform import Rotation
+
+from grasp.objects.objects import Object
+from grasp.physics import convex_parts, decomposition
+from grasp.physics.body import moments, rigid_body
+from pcdiff.errors import InputError
+from tests.physics.conftest import box
+
+
+def _angle() -> trimesh.Trimesh:
+    """An L of two boxes of 2 x 2 x 6 and 2 x 4 x 2 cm, as one closed surface."""
+    outline = np.array([[0, 0], [0.06, 0], [0.06, 0.02], [0.02, 0.02], [0.02, 0.06], [0, 0.06]])
+    bottom, top = (np.column_stack([outline, np.full(6, z)]) for z in (0.0, 0.02))
+    caps = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 5]])
+    sides = [[i, (i + 1) % 6, (i + 1) % 6 + 6] for i in range(6)]
+    sides += [[i, (i + 1) % 6 + 6, i + 6] for i in range(6)]
+    return trimesh.Trimesh(
+        np.concatenate([bottom, top]), np.concatenate([caps[:, ::-1], caps + 6, sides])
+    )
+
+
+def _object(mesh: trimesh.Trimesh, **options: object) -> Object:
+    return Object.from_mesh(np.array(mesh.vertices), np.array(mesh.faces), **options)
+
+
+def test_parts_of_coacd_cover_the_object_and_no_more(tmp_path: Path) -> None:
+    angle = _angle()
+    assert angle.is_watertight
+    parts = convex_parts(_object(angle), tmp_path)
+    solids = [trimesh.Trimesh(*part).convex_hull for part in parts]
+    assert len(solids) == 2
+    assert sum(solid.volume for solid in solids) == pytest.approx(angle.volume, rel=0.05)
+    points, _ = trimesh.sample.sample_surface(angle, 200, seed=0)
+    # Beyond the planes of a convex solid's faces: how far a point is outside of it, at least.
+    outside = [
+        np.einsum("pfi,fi->pf", points[:, None] - solid.triangles_center, solid.face_normals).max(1)
+        for solid in solids
+    ]
+    assert np.min(outside, axis=0).max() < 1e-3
+
+
+def test_parts_are_read_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    obj = _object(_angle())
+    first = convex_parts(obj, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+    monkeypatch.setattr(decomposition, "_decompose", None)  # calling it now would fail
+    again = convex_parts(obj, tmp_path)
+    assert len(again) == len(first)
+    for (vertices, faces), (same_vertices, same_faces) in zip(first, again, strict=True):
+        assert (vertices == same_vertices).all()
+        assert (faces == same_faces).all()
+    # Another size is another object.
+    with pytest.raises(TypeError):
+        convex_parts(_object(_angle(), scale=2.0), tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["auto", "on"])
+def test_coacd_may_end_its_process(
+    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it does by a failed assertion on some sound meshes, unless it makes them anew."""
+    program = tmp_path / "fails.py"
+    program.write_text(
+        "import os, runpy, sys\n"
+        f"os.abort() if sys.argv[3] in {['auto', mode]} else runpy.run_path("
+        f"{str(decomposition._PROGRAM)!r}, run_name='__main__')\n"
+    )
+    monkeypatch.setattr(decomposition, "_PROGRAM", program)
+    obj = _object(_angle())
+    if mode == "auto":
+        parts = convex_parts(obj, tmp_path / "parts")
+        volume = sum(trimesh.Trimesh(*part).convex_hull.volume for part in parts)
+        assert volume == pytest.approx(obj.mesh().volume, rel=0.1)
+    else:
+        with pytest.raises(InputError, match="coacd finds no convex parts in"):
+            convex_parts(obj, tmp_path / "parts")
+
+
+def test_a_killed_coacd_says_nothing_of_the_mesh(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "killed.py"
+    program.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    monkeypatch.setattr(decomposition, "_PROGRAM", program)
+    with pytest.raises(InputError, match=r"coacd was ended .* signal 9, perhaps for"):
+        convex_parts(_object(_angle()), tmp_path / "parts")
+    assert not (tmp_path / "parts").exists()
+
+
+def test_a_tangled_mesh_has_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "waits.py"
+    program.write_text("import threading\nthreading.Event().wait()\n")
+    monkeypatch.setattr(decomposition, "_PROGRAM", program)
+    monkeypatch.setattr(decomposition, "_TIMEOUT", 1)
+    with pytest.raises(InputError, match="within 1 s: simplify the mesh"):
+        convex_parts(_object(_angle()), tmp_path / "parts")
+
+
+@pytest.mark.parametrize("content", ["not finite", "one array"])
+def test_a_cache_of_something_else_is_one_sentence(tmp_path: Path, content: str) -> None:
+    obj = _object(_angle())
+    convex_parts(obj, tmp_path)
+    (path,) = tmp_path.iterdir()
+    with np.load(path) as file:
+        arrays = dict(file)
+    with path.open("wb") as handle:
+        if content == "not finite":
+            np.savez(handle, **{**arrays, "vertices": np.full_like(arrays["vertices"], np.nan)})
+        else:
+            np.save(handle, arrays["vertices"])
+    with pytest.raises(InputError, match=r"cached parts in .*npz are damaged: remove that file"):
+        convex_parts(obj, tmp_path)
+
+
+def test_a_damaged_cache_is_one_sentence(tmp_path: Path) -> None:
+    obj = _object(_angle())
+    convex_parts(obj, tmp_path)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match=r"cached parts in .*npz are damaged: remove that file"):
+        convex_parts(obj, tmp_path)
+
+
+def test_the_cache_is_where_users_keep_caches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    convex_parts(_object(_angle()))
+    assert [path.suffix for path in (tmp_path / "pcdiff-grasp" / "parts").iterdir()] == [".npz"]
+
+
+def test_exact_parts_are_used_as_they_are() -> None:
+    obj = box(0.1, 0.1, 0.1)
+    assert obj.parts is not None
+    assert convex_parts(obj, "/nowhere") == list(obj.parts)
+
+
+def test_a_box_as_a_body() -> None:
+    a, b, c = 0.02, 0.03, 0.05
+    solid = trimesh.creation.box((a, b, c), trimesh.transformations.translation_matrix([1, 2, 3]))
+    obj = _object(solid)
+    body = rigid_body(obj, [(obj.vertices, obj.faces)], None, 700.0)
+    assert body.mass == pytest.approx(700 * a * b * c)
+    assert body.centre == pytest.approx([1, 2, 3])
+    moments = body.mass / 12 * np.array([b * b + c * c, a * a + c * c, a * a + b * b])
+    assert body.inertia == pytest.approx(np.diag(moments), abs=1e-12)
+    heavy = rigid_body(obj, [(obj.vertices, obj.faces)], 2.0, 700.0)
+    assert heavy.mass == 2.0
+    assert heavy.inertia == pytest.approx(body.inertia * 2.0 / body.mass)
+
+
+def test_moments_of_a_turned_box_far_away() -> None:
+    sides, density = np.array([0.02, 0.03, 0.05]), 1.0
+    turn = Rotation.from_euler("xyz", [0.4, 1.0, -0.3]).as_matrix()
+    solid = trimesh.creation.box(sides)
+    triangles = solid.triangles @ turn.T + [10.0, -20.0, 30.0]
+    volume, centre, inertia = moments(triangles)
+    mass = density * np.prod(sides)
+    squares = mass / 12 * sides**2
+    expected = turn @ np.diag(squares.sum() - squares) @ turn.T
+    assert volume == pytest.approx(np.prod(sides))
+    assert centre == pytest.approx([10, -20, 30])
+    assert inertia == pytest.approx(expected, rel=1e-8, abs=1e-8 * mass)
+
+
+def test_an_open_mesh_has_the_mass_of_its_parts() -> None:
+    closed = _angle()
+    opened = trimesh.Trimesh(closed.vertices, closed.faces[1:])
+    parts = [
+        trimesh.creation.box(bounds=bounds)
+        for bounds in ([[0, 0, 0], [0.02, 0.06, 0.02]], [[0.02, 0, 0], [0.06, 0.02, 0.02]])
+    ]
+    pairs = [(np.array(part.vertices), np.array(part.faces)) for part in parts]
+    whole = rigid_body(_object(closed), pairs, None, 500.0)
+    from_parts = rigid_body(_object(opened), pairs, None, 500.0)
+    assert not opened.is_watertight
+    assert from_parts.mass == pytest.approx(whole.mass)
+    assert from_parts.centre == pytest.approx(whole.centre)
+    assert from_parts.inertia == pytest.approx(whole.inertia, abs=1e-12)
+
+
+def test_a_closed_mesh_has_its_own_mass_though_its_parts_overlap() -> None:
+    solid = _object(trimesh.creation.box(bounds=[[0, 0, 0], [0.06, 0.02, 0.02]]))
+    parts = [trimesh.creation.box(bounds=[[x, 0, 0], [x + 0.04, 0.02, 0.02]]) for x in (0.0, 0.02)]
+    pairs = [(np.array(part.vertices), np.array(part.faces)) for part in parts]
+    body = rigid_body(solid, pairs, None, 500.0)
+    assert body.mass == pytest.approx(500 * 0.06 * 0.02 * 0.02)
+    assert body.inertia[1, 1] == pytest.approx(body.mass / 12 * (0.06**2 + 0.02**2))
