@@ -43,7 +43,8 @@ from datasets.household.catalogue import (
 from datasets.household.shapes import Polyhedron
 from grasp.formats import Grasps, acronym, read_grasps
 from grasp.grippers.gripper import load_gripper
-from grasp.objects.objects import Object, load_object
+from grasp.objects.loading import load_object
+from grasp.objects.object import Object
 from pcdiff.console import Json, Session, application, progress, run
 from pcdiff.errors import InputError
 from pcdiff.files import atomic_write, prepare_folder
@@ -419,7 +420,7 @@ Whoever trains a network on this set has to respect both.
 - `grasps/qualities/flex/object_in_gripper`: 1 where the grasp held in FleX, by ACRONYM. The
   attribute `protocol` is "{protocol}"; no grasp was tried again in another simulator.
 - `pcdiff_grasp`, attribute `object_sha256`: of the geometry, as
-  `grasp.objects.objects.load_object` computes it.
+  `grasp.objects.loading.load_object` computes it.
 
 ## What to know
 

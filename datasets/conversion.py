@@ -18,7 +18,8 @@ import typer
 from numpy.typing import NDArray
 
 from datasets.shapes import Reader, Shape, attempt
-from pcdiff.clouds.files import SPLITS, cloud_writer, describe_category
+from pcdiff.clouds.canonical import SPLITS, cloud_writer
+from pcdiff.clouds.categories import describe_category
 from pcdiff.console import Session
 from pcdiff.errors import InputError
 

@@ -10,7 +10,7 @@ ShapeNet has it. `--up z` keeps the files' own axes. Headings are as in the file
 aligned within a class, ModelNet40 is not throughout. The unit is each file's own (many are in
 inches, some in others), so sizes of different shapes do not compare.
 
-Names: a class whose name is in `pcdiff.clouds.files.SYNSETS` is written as that synset id
+Names: a class whose name is in `pcdiff.clouds.categories.SYNSETS` is written as that synset id
 (airplane, bathtub, bed, bench, bookshelf, bottle, bowl, car, chair, guitar, keyboard, lamp, laptop,
 monitor, piano, sofa, table). The others (desk, dresser, night_stand, toilet, ...) keep ModelNet's
 name, also where ShapeNet files such things under a wider category (desks under tables), because the
@@ -39,7 +39,7 @@ from datasets.conversion import (
     separate,
 )
 from datasets.shapes import Shape, points_on_mesh
-from pcdiff.clouds.files import synset_id
+from pcdiff.clouds.categories import synset_id
 from pcdiff.console import Json, Seed, Session, application, progress, run
 from pcdiff.errors import InputError
 

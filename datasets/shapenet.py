@@ -32,7 +32,8 @@ from datasets.conversion import (
     separate,
 )
 from datasets.shapes import Shape, points_of_cloud, points_on_mesh
-from pcdiff.clouds.files import SPLITS, describe_category, synset_id
+from pcdiff.clouds.canonical import SPLITS
+from pcdiff.clouds.categories import describe_category, synset_id
 from pcdiff.console import Json, Seed, Session, application, progress, run
 from pcdiff.errors import InputError
 

@@ -23,7 +23,7 @@ from experiments import record
 from experiments.bench_training import elapsed, gemm_rate
 from grasp.field.conditioned import ConditionedField
 from grasp.field.model import GraspField
-from grasp.objects.objects import Object
+from grasp.objects.object import Object
 from pcdiff.randomness import seeded
 
 ROUNDS, SEED, GRASPS, POSES = 7, 0, 100, 1000

@@ -21,7 +21,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from experiments import record
 from pcdiff.cli import POINTS_IN_CACHE
-from pcdiff.clouds.generator import GeneratorConfig, PointCloudGenerator
+from pcdiff.clouds.configuration import GeneratorConfig
+from pcdiff.clouds.generator import PointCloudGenerator
 from pcdiff.learning.trainer import accumulate_gradient
 from pcdiff.randomness import seeded, uniform
 

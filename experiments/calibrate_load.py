@@ -20,11 +20,11 @@ from jaxtyping import Bool, Float
 
 from datasets.household import make_set
 from experiments import record
-from grasp.field.conditioned import Sampling
 from grasp.field.model import KIND, WEIGHTS, GraspField
+from grasp.field.sampling import Sampling
 from grasp.field.weight import squared_load
 from grasp.grippers.gripper import load_gripper
-from grasp.objects.objects import Object
+from grasp.objects.object import Object
 from grasp.physics import cores, processes, simulate
 from pcdiff.learning import checkpoint
 from pcdiff.randomness import seeded

@@ -26,7 +26,8 @@ import numpy as np
 from experiments import record
 from grasp.formats import Grasps, read_grasps
 from grasp.grippers.gripper import load_gripper
-from grasp.objects.objects import Object, load_object
+from grasp.objects.loading import load_object
+from grasp.objects.object import Object
 from grasp.physics import PROTOCOL, Motion, Protocol, Trials, convex_parts, simulate
 
 SEED = 0

@@ -5,9 +5,9 @@
 
 The grasps that are given are the likeliest of several times as many samples, so they hold a little
 less often than the network of success says of them; and on a kind of object that it never saw it is
-surer than it should be. So two numbers (`grasp.judging.metrics.platt_scaling`) are fitted to what
-physics says of given grasps: half of objects from the sets that it learned from (`--seen`), those
-that `grasp train` keeps for validation; half of objects from sets (`--unseen`) that a second
+surer than it should be. So two numbers (`grasp.judging.calibration.platt_scaling`) are fitted to
+what physics says of given grasps: half of objects from the sets that it learned from (`--seen`),
+those that `grasp train` keeps for validation; half of objects from sets (`--unseen`) that a second
 network was trained without (`--without`), by the same command but for them. The two numbers go into
 the weights `CALIBRATED.safetensors`; what WEIGHTS orders stays in that order. The load of an
 object's weight counts for nothing here and in these weights: `experiments.calibrate_load` comes
@@ -24,13 +24,13 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from experiments import record
-from grasp.field.conditioned import Sampling
 from grasp.field.items import CANDIDATES
 from grasp.field.model import KIND, WEIGHTS, GraspField
+from grasp.field.sampling import Sampling
 from grasp.formats import read_grasps
 from grasp.grippers.gripper import load_gripper
-from grasp.judging.metrics import platt_scaling, reliability
-from grasp.objects.objects import load_object
+from grasp.judging.calibration import platt_scaling, reliability
+from grasp.objects.loading import load_object
 from grasp.physics import PROTOCOL, cores, processes, simulate
 from pcdiff.errors import InputError
 from pcdiff.learning import checkpoint

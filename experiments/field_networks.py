@@ -39,14 +39,18 @@ import numpy as np
 
 from experiments import record
 from experiments.baseline import DEVELOPMENT_DATA, household_meshes
-from grasp.field.conditioned import Sampling
-from grasp.field.model import DEFAULT, KIND, PAPER, WEIGHTS, GraspField
+from grasp.field.configuration import DEFAULT, PAPER
+from grasp.field.model import KIND, WEIGHTS, GraspField
+from grasp.field.sampling import Sampling
 from grasp.formats import Grasps
 from grasp.grippers.gripper import Gripper, load_gripper
-from grasp.judging.evaluation import Report, Source, evaluate
-from grasp.judging.metrics import FITS_CANDIDATES, PrecisionCoverage, cluster_bootstrap
+from grasp.judging.coverage import PrecisionCoverage
+from grasp.judging.evaluation import Source, evaluate
+from grasp.judging.proportions import FITS_CANDIDATES, cluster_bootstrap
+from grasp.judging.report import Report
 from grasp.judging.sources import ANTIPODAL, field_source, kept_labels, named_source
-from grasp.objects.objects import Object, load_object
+from grasp.objects.loading import load_object
+from grasp.objects.object import Object
 from grasp.physics import PROTOCOL, cores, processes, simulate
 from pcdiff.errors import InputError
 from pcdiff.learning import checkpoint

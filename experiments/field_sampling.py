@@ -17,12 +17,12 @@ import numpy as np
 
 from datasets.household import FAMILIES, make
 from experiments import record
-from grasp.field.conditioned import REFERENCE, Sampling
 from grasp.field.model import GraspField
+from grasp.field.sampling import REFERENCE, Sampling
 from grasp.grippers.gripper import load_gripper
-from grasp.judging.antipodal import candidates
-from grasp.judging.metrics import coverage
-from grasp.objects.objects import Object
+from grasp.judging.candidates import candidates
+from grasp.judging.coverage import coverage
+from grasp.objects.object import Object
 from grasp.physics import cores, processes, simulate
 from pcdiff.diffusion.samplers import DDIM
 from pcdiff.randomness import seeded

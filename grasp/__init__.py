@@ -10,11 +10,13 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from grasp.field.conditioned import ConditionedField, Sampling
+    from grasp.field.conditioned import ConditionedField
     from grasp.field.model import GraspField
+    from grasp.field.sampling import Sampling
     from grasp.formats import Grasps, read_grasps, write_grasps
     from grasp.grippers.gripper import Gripper, load_gripper
-    from grasp.objects.objects import Object, load_object
+    from grasp.objects.loading import load_object
+    from grasp.objects.object import Object
 
 __all__ = [
     "ConditionedField",
@@ -34,10 +36,10 @@ _HOMES = {
     "GraspField": "grasp.field.model",
     "Grasps": "grasp.formats",
     "Gripper": "grasp.grippers.gripper",
-    "Object": "grasp.objects.objects",
+    "Object": "grasp.objects.object",
     "Sampling": "grasp.field.conditioned",
     "load_gripper": "grasp.grippers.gripper",
-    "load_object": "grasp.objects.objects",
+    "load_object": "grasp.objects.object",
     "read_grasps": "grasp.formats",
     "write_grasps": "grasp.formats",
 }

@@ -8,8 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from grasp.grippers.gripper import Box, Gripper, box_mesh
-from grasp.objects.objects import Object
-from pcdiff.drawing.pictures import Colour, Image, Mesh, Part, Spheres, Vector, frame, render
+from grasp.objects.object import Object
+from pcdiff.drawing.camera import frame
+from pcdiff.drawing.parts import Colour, Image, Mesh, Part, Spheres, Vector
+from pcdiff.drawing.rendering import render
 
 SUCCESS: Vector = (0.0, 0.62, 0.42)
 FAILURE: Vector = (0.84, 0.30, 0.10)

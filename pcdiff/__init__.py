@@ -9,7 +9,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pcdiff.clouds.generator import GeneratorConfig, PointCloudGenerator
+    from pcdiff.clouds.configuration import GeneratorConfig
+    from pcdiff.clouds.generator import PointCloudGenerator
     from pcdiff.errors import InputError
 
 __all__ = ["GeneratorConfig", "InputError", "PointCloudGenerator"]

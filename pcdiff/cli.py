@@ -130,8 +130,9 @@ def reconstruct(
 
     The result is in the cloud's own frame and unit.
     """
-    from pcdiff.clouds.files import load_cloud, normalize_to_box
+    from pcdiff.clouds.files import load_cloud
     from pcdiff.clouds.metrics.chamfer import chamfer_distance
+    from pcdiff.clouds.scale import normalize_to_box
 
     session = Session("pcdiff reconstruct", seed, device, threads, as_json)
     original = load_cloud(cloud)[None]
@@ -174,7 +175,8 @@ def interpolate(
 
     Coordinates are box-normalised; both ends are included.
     """
-    from pcdiff.clouds.files import load_cloud, normalize_to_box
+    from pcdiff.clouds.files import load_cloud
+    from pcdiff.clouds.scale import normalize_to_box
 
     session = Session("pcdiff interpolate", seed, device, threads, as_json)
     ends = [normalize_to_box(load_cloud(file)[None])[0][0].to(device) for file in (first, second)]
@@ -221,8 +223,8 @@ def evaluate(
     """
     import torch
 
+    from pcdiff.clouds.canonical import read_clouds
     from pcdiff.clouds.evaluation import evaluate as run
-    from pcdiff.clouds.files import read_clouds
 
     session = Session("pcdiff evaluate", seed, device, threads, as_json)
     train, test = (read_clouds(clouds, category, name) for name in ("train", split))
@@ -312,7 +314,8 @@ def train(
     best.safetensors (lowest validation loss), metrics.csv and curves.png. To use two processes:
     torchrun --nproc-per-node 2 -m pcdiff train ...
     """
-    from pcdiff.clouds.generator import GeneratorConfig, PointCloudGenerator, Standardization
+    from pcdiff.clouds.configuration import GeneratorConfig, Standardization
+    from pcdiff.clouds.generator import PointCloudGenerator
     from pcdiff.clouds.objective import CloudObjective
     from pcdiff.diffusion.schedules import SCHEDULES
     from pcdiff.learning import distributed
@@ -368,7 +371,8 @@ def _load(weights: str, device: str) -> PointCloudGenerator:
 
 
 def _box_normalised(path: Path, category: str, split: str) -> Tensor:
-    from pcdiff.clouds.files import normalize_to_box, read_clouds
+    from pcdiff.clouds.canonical import read_clouds
+    from pcdiff.clouds.scale import normalize_to_box
 
     clouds = read_clouds(path, category, split)
     try:
@@ -403,7 +407,8 @@ def _write_clouds(folder: Path, stem: str, clouds: Any, form: str) -> list[str]:
 
 
 def _write_sheet(path: Path, clouds: Any, labels: list[str] | None = None) -> str:
-    from pcdiff.drawing.pictures import draw_clouds, save_png
+    from pcdiff.drawing.png import save_png
+    from pcdiff.drawing.sheets import draw_clouds
 
     shown = [cloud.numpy() for cloud in clouds[:SHOWN]]
     save_png(path, draw_clouds(shown, labels=labels))

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pcdiff.clouds.files import normalize_to_box
-from pcdiff.clouds.generator import GeneratorConfig, PointCloudGenerator, Standardization
+from pcdiff.clouds.configuration import GeneratorConfig, Standardization
+from pcdiff.clouds.generator import PointCloudGenerator
 from pcdiff.clouds.objective import CloudObjective
+from pcdiff.clouds.scale import normalize_to_box
 from pcdiff.diffusion.schedules import Cosine
 from pcdiff.learning import checkpoint
 from pcdiff.learning.trainer import LAST, LOG, STATE_KIND, Progress

@@ -7,7 +7,7 @@ FOLDER/meshes/NAME.parts.obj   its convex parts, one `o part_i` each, where they
 FOLDER/sheet.png               pictures of some
 ```
 
-`grasp.objects.objects.load_object` reads the mesh together with the parts beside it. All numbers
+`grasp.objects.loading.load_object` reads the mesh together with the parts beside it. All numbers
 are written so that they are read again to the last bit.
 """
 

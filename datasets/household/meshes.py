@@ -12,9 +12,10 @@ import numpy as np
 from datasets.household.draws import Draw
 from datasets.household.objects import HouseholdObject
 from datasets.household.shapes import Polyhedron, convex_hull, union, volume
-from grasp.objects.objects import Object, load_object
+from grasp.objects.loading import load_object
+from grasp.objects.object import Object
 from pcdiff.errors import InputError
-from pcdiff.geometry.files import read_obj_objects
+from pcdiff.geometry.obj import read_obj_objects
 
 ENDINGS = (".obj", ".stl", ".ply", ".off", ".glb", ".dae")
 

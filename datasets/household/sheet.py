@@ -11,8 +11,11 @@ import numpy as np
 from datasets.household.catalogue import Entry
 from datasets.household.objects import FAMILIES
 from datasets.household.shapes import Polyhedron
-from grasp.objects.objects import load_object
-from pcdiff.drawing.pictures import Image, Mesh, Vector, frame, render, save_png
+from grasp.objects.loading import load_object
+from pcdiff.drawing.camera import frame
+from pcdiff.drawing.parts import Image, Mesh, Vector
+from pcdiff.drawing.png import save_png
+from pcdiff.drawing.rendering import render
 
 MOST_TILES = 80
 """On a sheet; a larger set is shown by its first objects."""
@@ -50,7 +53,7 @@ def draw_sheet(
         yaws: how far each is turned about z, radians; the camera turns with it.
         columns: tiles in a row, at most.
         size: width and height of a tile, pixels.
-        samples: as in `pcdiff.drawing.pictures.render`.
+        samples: as in `pcdiff.drawing.rendering.render`.
         advance: called after each tile.
     """
     order = list(dict.fromkeys(kinds))

@@ -15,7 +15,7 @@ import numpy as np
 from datasets.labels.labelling import Settings, digest
 from grasp.formats import Grasps
 from grasp.grippers.gripper import SHIPPED
-from grasp.judging.metrics import Estimate, cluster_bootstrap, success_rate
+from grasp.judging.proportions import Estimate, cluster_bootstrap, success_rate
 from grasp.physics import PROTOCOL
 from pcdiff.files import atomic_write
 

@@ -36,7 +36,7 @@ from datasets.labels.labelling import Job, Settings, attempt, digest
 from datasets.labels.processes import on_cores
 from grasp.field.items import CANDIDATES, SAMPLES
 from grasp.formats import Grasps, read_grasps, write_grasps
-from grasp.objects.objects import load_object
+from grasp.objects.loading import load_object
 from grasp.physics import PROTOCOL, cores
 from grasp.physics.simulator import check_physics, check_workers
 from pcdiff.errors import InputError

@@ -14,17 +14,18 @@ import numpy as np
 
 from grasp.formats import Grasps
 from grasp.grippers.gripper import Gripper
-from grasp.judging.antipodal import FRICTION, candidates
-from grasp.judging.evaluation import generator, with_outcomes
-from grasp.objects.objects import Object
+from grasp.judging.candidates import candidates
+from grasp.judging.contacts import FRICTION
+from grasp.judging.labels import generator, with_outcomes
+from grasp.objects.object import Object
 from grasp.physics import PROTOCOL, conditions, convex_parts, simulate
 from grasp.physics.body import rigid_body
 from pcdiff.console import version
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
-    from grasp.field.conditioned import Sampling
     from grasp.field.model import GraspField
+    from grasp.field.sampling import Sampling
 
 STREAM = 101
 """The second word of the candidates' seeds; the streams of `grasp.judging.evaluation` are
@@ -148,7 +149,7 @@ def label(job: Job) -> Grasps:
     Returns:
         All candidates with their outcome, in the order in which they were drawn. Their `sampler`
         holds the conditions, under `kinds` the kind of each candidate
-        (`grasp.judging.antipodal.KINDS`), and under `made_with` the versions of what made them. No
+        (`grasp.judging.candidates.KINDS`), and under `made_with` the versions of what made them. No
         grasps, with the reason, if the object has no two opposite contacts within the stroke.
 
     Raises:
@@ -217,7 +218,7 @@ def _drawn(obj: Object, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
 
 def sampling(view: bool) -> Sampling:
     """How a field is sampled, of a view or of the whole of a mesh."""
-    from grasp.field.conditioned import OF_A_CLOUD, Sampling
+    from grasp.field.sampling import OF_A_CLOUD, Sampling
 
     return OF_A_CLOUD if view else Sampling()
 

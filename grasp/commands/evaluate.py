@@ -80,7 +80,7 @@ def evaluate(
     from grasp.grippers.gripper import load_gripper
     from grasp.judging.evaluation import evaluate as run
     from grasp.judging.sources import ANTIPODAL, field_source, kept_labels, named_source
-    from grasp.objects.objects import load_object
+    from grasp.objects.loading import load_object
     from grasp.physics import PROTOCOL
 
     session = physics_session("grasp evaluate", seed, device, as_json)

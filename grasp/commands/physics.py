@@ -11,8 +11,8 @@ from pcdiff.console import Session
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
-    from grasp.judging.evaluation import Simulator
-    from grasp.objects.objects import Object
+    from grasp.judging.labels import Simulator
+    from grasp.objects.object import Object
 
 
 def physics_session(command: str, seed: int, device: str, as_json: bool) -> Session:

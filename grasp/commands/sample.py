@@ -14,10 +14,10 @@ from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
     from grasp.costs import Constraint
-    from grasp.field.conditioned import Sampling
+    from grasp.field.sampling import Sampling
     from grasp.formats import Grasps
     from grasp.grippers.gripper import Gripper
-    from grasp.objects.objects import Object
+    from grasp.objects.object import Object
 
 _METRES_BESIDE, _COSINE_BESIDE = 0.01, 0.1  # of a region and a cone, what costs half a nat
 _SHOWN = 30  # grasps in a picture, at most
@@ -99,8 +99,8 @@ def sample(
     from grasp.field.model import GraspField
     from grasp.formats import write_grasps
     from grasp.grippers.gripper import load_gripper
-    from grasp.judging.metrics import ROTATION, TRANSLATION
-    from grasp.objects.objects import load_object
+    from grasp.objects.loading import load_object
+    from grasp.poses.distances import ROTATION, TRANSLATION
     from grasp.scenes.scene import load_scene
     from pcdiff.randomness import seeded
 
@@ -169,7 +169,7 @@ def sample(
 
 def _sampling(obj: Object, sampler: str, from_noise: bool) -> Sampling:
     """How to sample an object by a sampler, before what else is given."""
-    from grasp.field.conditioned import OF_A_CLOUD, REFERENCE, sampling_of
+    from grasp.field.sampling import OF_A_CLOUD, REFERENCE, sampling_of
     from pcdiff.diffusion.samplers import DDIM
 
     how = sampling_of(obj)
@@ -207,7 +207,7 @@ def _constraints(region: str | None, approach: str | None, gripper: Gripper) -> 
 
 
 def _numbers(option: str, text: str, form: str) -> list[float]:
-    from grasp.objects.objects import MAXIMUM_COORDINATE
+    from grasp.objects.cleaning import MAXIMUM_COORDINATE
 
     try:
         numbers = [float(part) for part in text.split(",")]
@@ -227,7 +227,7 @@ def _draw_probabilities(path: Path, obj: Object, gripper: Gripper, grasps: Grasp
     import numpy as np
 
     from grasp.pictures import draw_grasps, probability_colours
-    from pcdiff.drawing.pictures import save_png
+    from pcdiff.drawing.png import save_png
 
     assert grasps.success_probability is not None
     shown = np.unique(np.linspace(0, max(0, len(grasps) - 1), _SHOWN).astype(int))

@@ -27,8 +27,8 @@ from pcdiff.errors import InputError
 if TYPE_CHECKING:
     from grasp.formats import Grasps
     from grasp.grippers.gripper import Gripper
-    from grasp.judging.evaluation import Outcomes
-    from grasp.objects.objects import Object
+    from grasp.judging.labels import Outcomes
+    from grasp.objects.object import Object
 
 _SHOWN = 15  # trials of either outcome in a picture of many, at most
 
@@ -66,8 +66,8 @@ def simulate(
     """
     from grasp.formats import read_grasps, write_grasps
     from grasp.grippers.gripper import load_gripper
-    from grasp.judging.metrics import success_rate
-    from grasp.objects.objects import load_object
+    from grasp.judging.proportions import success_rate
+    from grasp.objects.loading import load_object
 
     session = physics_session("grasp simulate", seed, device, as_json)
     if trial is not None and picture is None:
@@ -136,7 +136,7 @@ def _scaling(scale: float | None, unit: str | None, stated: float) -> tuple[floa
 
 
 def _labelled(grasps: Grasps, trials: Outcomes, obj: Object, gripper: Gripper) -> Grasps:
-    from grasp.judging.evaluation import with_outcomes
+    from grasp.judging.labels import with_outcomes
 
     return dataclasses.replace(
         with_outcomes(grasps, trials),
@@ -155,7 +155,7 @@ def _draw_trials(
     import numpy as np
 
     from grasp.pictures import draw_grasps, outcome_colours
-    from pcdiff.drawing.pictures import save_png
+    from pcdiff.drawing.png import save_png
 
     if trial is None:
         held, lost = np.flatnonzero(trials.success), np.flatnonzero(~trials.success)

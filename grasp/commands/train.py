@@ -67,8 +67,9 @@ def train(
     --resume), best.safetensors (lowest validation loss), metrics.csv and curves.png. To use two
     processes: torchrun --nproc-per-node 2 -m grasp train ...
     """
+    from grasp.field.configuration import DEFAULT, PAPER, FieldConfig
     from grasp.field.items import DISTANCES, FEWEST, count_objects, grippers_in, read_items, split
-    from grasp.field.model import DEFAULT, PAPER, FieldConfig, GraspField
+    from grasp.field.model import GraspField
     from grasp.field.objective import NETWORKS, FieldObjective
     from grasp.field.prepared import Recipe
     from grasp.physics import cores, processes

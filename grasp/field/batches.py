@@ -13,10 +13,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from grasp.field.conditioned import ConditionedField, Sampling, levels_of
+from grasp.field.conditioned import ConditionedField, levels_of
 from grasp.field.model import Condition
 from grasp.field.networks.probes import Probes
 from grasp.field.networks.surface import Surface
+from grasp.field.sampling import Sampling
 from grasp.field.selection import judge, refusal, select
 from grasp.formats import Grasps
 from pcdiff.diffusion.samplers import sample

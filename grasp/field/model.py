@@ -14,21 +14,21 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from grasp.field.networks.energy import EnergyNetwork, NetworkConfig, PoseNetwork, SuccessNetwork
-from grasp.field.networks.paper import PaperConfig, PaperNetwork, distance_loss
+from grasp.field.configuration import PAPER, FieldConfig
+from grasp.field.networks.energy import EnergyNetwork, PoseNetwork, SuccessNetwork
+from grasp.field.networks.paper import PaperNetwork, distance_loss
 from grasp.field.networks.probes import Probes, probes
-from grasp.field.networks.surface import LAYOUT, Surface
+from grasp.field.networks.surface import Surface
 from grasp.grippers.gripper import Gripper, load_gripper
-from grasp.objects.objects import Object
+from grasp.objects.object import Object
 from grasp.scenes.collision import DENSITY
 from pcdiff.diffusion.losses import denoising_loss
 from pcdiff.diffusion.parametrization import noise_from_score
@@ -43,13 +43,14 @@ from pcdiff.randomness import Generator, initial_weights
 if TYPE_CHECKING:
     from grasp.field.conditioned import ConditionedField
 
+
 KIND = "grasp-field"
 
-DEFAULT, PAPER = ARCHITECTURES = ("default", "paper")
 
 POINTS, MOST_POINTS = 4096, 200_000
 """The fewest and the most points of an object's surface by which collisions and widths are told: as
 many as `grasp.scenes.collision.DENSITY` asks for, and of a cloud all up to the most."""
+
 
 WEIGHTS = Path(__file__).parent / "weights"
 """The weights that the package carries."""
@@ -70,82 +71,6 @@ class Condition(NamedTuple):
 
     surface: Surface
     probes: Probes
-
-
-@dataclass(frozen=True)
-class FieldConfig:
-    """Everything that builds a `GraspField`; it travels with the weights.
-
-    Attributes:
-        architecture: of the energy network: "default", or "paper" for that of the paper.
-        energy: sizes of the energy network, if it is the default one.
-        paper: sizes of it if it is that of the paper.
-        success: sizes of the network of success.
-        length: ℓ, metres per radian: noise of level σ turns by σ radians and moves by σℓ metres.
-        sigma_min: the least noise level; grasps are trained, and sampled, to that precision.
-        sigma_max: the largest. At 1.2 the wrapped normal, by which rotations are noised, is near
-            to uniform; far above, it is not (see `pcdiff.manifolds.so3`).
-        grippers: the digests of the descriptions of those that it was trained on, by name.
-        layout: the version of what the networks see.
-
-    Raises:
-        InputError: that is not the version of this code, there is no such architecture, or a value
-            is of another kind or out of its range.
-    """
-
-    architecture: str = DEFAULT
-    energy: NetworkConfig = field(
-        # Asked several times for each sample, with its gradient; the other one is asked once.
-        default_factory=lambda: NetworkConfig(width=320, summary=32, few_probes=True)
-    )
-    paper: PaperConfig = field(default_factory=PaperConfig)
-    success: NetworkConfig = field(default_factory=lambda: NetworkConfig(width=256))
-    length: float = 0.1
-    sigma_min: float = 0.02
-    sigma_max: float = 1.2
-    grippers: dict[str, str] = field(default_factory=dict)
-    layout: int = LAYOUT
-
-    def __post_init__(self) -> None:
-        if self.architecture not in ARCHITECTURES:
-            raise InputError(
-                f"the architecture must be {' or '.join(ARCHITECTURES)}, got {self.architecture!r}"
-            )
-        if self.layout != LAYOUT:
-            raise InputError(
-                f"its networks see the gripper and the object by layout {self.layout}, expected "
-                f"{LAYOUT}"
-            )
-        for name in ("length", "sigma_min", "sigma_max"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise InputError(f"{name} must be a number, got {value!r}")
-        if not (0 < self.length < math.inf and 0 < self.sigma_min < self.sigma_max < math.inf):
-            raise InputError(
-                "the length and the noise levels must be above 0 and finite, and the greatest "
-                f"level above the least, got {self.length}, and {self.sigma_min} to "
-                f"{self.sigma_max}"
-            )
-        grippers: object = self.grippers
-        if not isinstance(grippers, dict) or not all(
-            isinstance(text, str) for pair in grippers.items() for text in pair
-        ):
-            raise InputError(f"grippers must be digests by name, got {grippers!r}")
-
-    def as_dict(self) -> dict[str, Any]:
-        """The description that `from_dict` reads back."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, description: dict[str, Any]) -> FieldConfig:
-        """The configuration that `as_dict` described."""
-        given = dict(description)
-        for name, kind in (
-            ("energy", NetworkConfig), ("success", NetworkConfig), ("paper", PaperConfig),
-        ):  # fmt: skip
-            if name in given:
-                given[name] = kind(**given[name])
-        return cls(**given)
 
 
 class GraspField(nn.Module):
@@ -206,7 +131,7 @@ class GraspField(nn.Module):
         """The field of one object and gripper.
 
         Args:
-            obj: a mesh or a cloud; see `grasp.objects.objects.load_object`.
+            obj: a mesh or a cloud; see `grasp.objects.loading.load_object`.
             gripper: a description or the name of a shipped one.
             seed: of the points that are drawn on the object's surface.
             mass: of the object, kg; None for what is inside a closed mesh at 150 kg/m³, and for

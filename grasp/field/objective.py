@@ -10,8 +10,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from grasp.field.configuration import PAPER
 from grasp.field.items import Item, Tried
-from grasp.field.model import KIND, PAPER, Condition, GraspField
+from grasp.field.model import KIND, Condition, GraspField
 from grasp.field.networks.probes import Probes
 from grasp.field.networks.surface import Surface
 from grasp.poses.frames import HALF_TURN

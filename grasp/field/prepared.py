@@ -15,7 +15,7 @@ from torch import Tensor
 
 from grasp.field.networks.surface import LAYOUT, Surface
 from grasp.field.surfaces import surface_of
-from grasp.objects.objects import load_object
+from grasp.objects.loading import load_object
 from grasp.objects.signed_distances import signed_distances
 from grasp.objects.views import random_views
 from pcdiff.errors import InputError

@@ -13,13 +13,14 @@ from torch import Tensor
 
 from grasp.costs import Constraint
 from grasp.formats import Grasps
-from grasp.judging.metrics import spread, thin
 from grasp.objects.normals import directions
 from grasp.physics.protocol import PROTOCOL
+from grasp.poses.subsets import spread, thin
 from grasp.scenes.collision import closing_width, in_collision
 
 if TYPE_CHECKING:
-    from grasp.field.conditioned import ConditionedField, Sampling
+    from grasp.field.conditioned import ConditionedField
+    from grasp.field.sampling import Sampling
     from grasp.scenes.scene import Scene
 
 _DIRECTIONS = 400  # along which an object is measured

@@ -8,9 +8,9 @@ from jaxtyping import Float
 
 from grasp.field.networks.kernel_sums import look
 from grasp.field.networks.surface import LINE, Surface
-from grasp.objects.objects import Object
-from pcdiff.clouds.metrics.chamfer import sample_farthest_points
+from grasp.objects.object import Object
 from pcdiff.errors import InputError
+from pcdiff.geometry.neighbours import sample_farthest_points
 
 POINTS = 512
 """Of the fine level: 7 to 10 mm apart on an object for one hand."""

@@ -18,8 +18,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from grasp.grippers.gripper import Gripper
-from grasp.objects.objects import Object
-from grasp.physics.body import solid
+from grasp.objects.object import Object
+from grasp.objects.solids import solid
 from grasp.physics.protocol import PROTOCOL
 
 

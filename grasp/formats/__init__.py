@@ -23,7 +23,7 @@ from grasp.formats.record import PER_GRASP, Grasps
 from grasp.poses.frames import FRAMES, named_frame
 from pcdiff.errors import InputError
 from pcdiff.files import atomic_write
-from pcdiff.geometry.files import UNITS
+from pcdiff.geometry.limits import UNITS
 
 __all__ = [
     "FORMATS",

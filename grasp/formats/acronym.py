@@ -38,8 +38,9 @@ from grasp.formats.convention import (
     check_version,
     unit_named,
 )
-from grasp.formats.record import PER_GRASP, Grasps, check_length, check_poses
+from grasp.formats.record import PER_GRASP, Grasps, check_length
 from grasp.poses.frames import FRAMES
+from grasp.poses.rigid import check_poses
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from grasp import documents
 from grasp.formats.record import Grasps
 from grasp.poses.frames import FRAMES, inverse, named_frame
 from pcdiff.errors import InputError
-from pcdiff.geometry.files import UNITS
+from pcdiff.geometry.limits import UNITS
 
 VERSION = 1
 """Of what our files, and our additions to ACRONYM's, say."""
@@ -39,7 +39,7 @@ class Convention:
     """What a file says about its poses.
 
     Attributes:
-        unit: a key of `pcdiff.geometry.files.UNITS`; None if neither the file nor its format says.
+        unit: a key of `pcdiff.geometry.limits.UNITS`; None if neither the file nor its format says.
         T_frame_grasp: the gripper frame in the frame that the poses are of; None likewise.
         written: whether the file itself says so. What only the definition of its format says, an
             option may correct.

@@ -33,8 +33,9 @@ from grasp.formats.convention import (
     Convention,
     unit_named,
 )
-from grasp.formats.record import COLUMNS, Grasps, check_poses
+from grasp.formats.record import COLUMNS, Grasps
 from grasp.poses.frames import FRAMES
+from grasp.poses.rigid import check_poses
 from pcdiff.errors import InputError
 
 OFFSET = "transform_offset_from_asset_to_graspgen_convention"

@@ -14,14 +14,15 @@ import numpy as np
 from grasp.formats import FORMATS, Grasps, read_grasps, write_grasps
 from grasp.grippers.gripper import Gripper
 from grasp.judging.antipodal import sample_antipodal
-from grasp.judging.evaluation import Simulator, Source, label_candidates
-from grasp.objects.objects import Object
+from grasp.judging.evaluation import Source
+from grasp.judging.labels import Simulator, label_candidates
+from grasp.objects.object import Object
 from grasp.physics import conditions
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
-    from grasp.field.conditioned import Sampling
     from grasp.field.model import GraspField
+    from grasp.field.sampling import Sampling
 
 ANTIPODAL = "antipodal"
 """The name of the baseline."""

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from pcdiff.errors import InputError
-from pcdiff.geometry.files import (
+from pcdiff.geometry.limits import (
     MAXIMUM_BYTES,
     MAXIMUM_POINTS,
     UNITS,

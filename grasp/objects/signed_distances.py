@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from grasp.objects.normals import directions
-from grasp.objects.objects import Object
+from grasp.objects.object import Object
 from grasp.objects.rays import Target
 from pcdiff.errors import InputError
 

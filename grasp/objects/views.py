@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from grasp.formats.record import check_poses
 from grasp.objects.depth import (
     DepthImage,
     back_project,
@@ -27,8 +26,9 @@ from grasp.objects.depth import (
     read_depth_image,
     read_npz,
 )
-from grasp.objects.objects import Object
+from grasp.objects.object import Object
 from grasp.objects.rays import Target
+from grasp.poses.rigid import check_poses
 from pcdiff.errors import InputError
 from pcdiff.files import atomic_write
 

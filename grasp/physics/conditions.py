@@ -6,7 +6,7 @@ from typing import Any
 
 from grasp.digest import digest
 from grasp.grippers.gripper import Gripper
-from grasp.objects.objects import Object
+from grasp.objects.object import Object
 from grasp.physics.decomposition import SETTINGS
 
 

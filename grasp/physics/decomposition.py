@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from grasp.objects.objects import Object, Part
+from grasp.objects.object import Object, Part
 from pcdiff.errors import InputError
 from pcdiff.files import atomic_write
 

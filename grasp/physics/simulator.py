@@ -15,13 +15,13 @@ from multiprocessing import resource_tracker
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
-from grasp.formats.record import check_poses
 from grasp.grippers.gripper import Gripper
-from grasp.objects.objects import Object
+from grasp.objects.object import Object
 from grasp.physics.body import Body, rigid_body
 from grasp.physics.decomposition import convex_parts
 from grasp.physics.protocol import PROTOCOL, Protocol
 from grasp.physics.trial import Outcome, World
+from grasp.poses.rigid import check_poses
 from pcdiff.errors import InputError
 
 _CHUNK = 50

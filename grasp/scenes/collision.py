@@ -18,8 +18,8 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Bool, Float
 
-from grasp.formats.record import check_poses
 from grasp.grippers.gripper import Gripper
+from grasp.poses.rigid import check_poses
 from pcdiff.errors import InputError
 
 TOLERANCE = 0.001

@@ -13,7 +13,7 @@ Every key may be left out. A pose is that of the thing's frame in the world: eit
 of its matrix, or `position` (metres) and `quaternion_xyzw`; a position that is left out is zero, a
 quaternion no turn. A box has its centre at the origin of its frame and the lengths of its sides as
 `size`. A table has neither edges nor an underside: one that has is a box. Files are relative to the
-YAML file; their `unit` and `scale` are what `grasp.objects.objects.load_object` takes. A mesh is
+YAML file; their `unit` and `scale` are what `grasp.objects.loading.load_object` takes. A mesh is
 one that `load_object` reads; a cloud is a file of points, or a depth image, whose mask is ignored.
 """
 
@@ -30,14 +30,17 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from grasp import documents
-from grasp.formats.record import check_poses
 from grasp.grippers.gripper import Gripper
+from grasp.objects.cleaning import MAXIMUM_COORDINATE
 from grasp.objects.depth import DepthImage, read_depth_image
-from grasp.objects.objects import DEPTH_IMAGES, MAXIMUM_COORDINATE, Object, load_object
+from grasp.objects.loading import DEPTH_IMAGES, load_object
+from grasp.objects.object import Object
+from grasp.poses.rigid import check_poses
 from grasp.scenes import collision
 from grasp.scenes.collision import DENSITY
 from pcdiff.errors import InputError
-from pcdiff.geometry.files import MAXIMUM_POINTS, UNITS, read_geometry
+from pcdiff.geometry.limits import MAXIMUM_POINTS, UNITS
+from pcdiff.geometry.reading import read_geometry
 
 LARGEST_CLOUD = 10.0
 """Metres. A cloud whose longest side is longer is taken for one in another unit."""

@@ -14,8 +14,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pcdiff.clouds.files import normalize_to_box, subsample
-from pcdiff.clouds.metrics.checks import check_clouds
 from pcdiff.clouds.metrics.earth_mover import earth_mover_workers
 from pcdiff.clouds.metrics.generation import (
     Distance,
@@ -28,7 +26,9 @@ from pcdiff.clouds.metrics.generation import (
     prepare_reference,
     summarize,
 )
+from pcdiff.clouds.scale import normalize_to_box, subsample
 from pcdiff.errors import InputError
+from pcdiff.geometry.checks import check_clouds
 from pcdiff.randomness import seeded
 
 # Third words of the seeds `(seed, 0, word)`. `sample_set` usually draws shape i of its set from

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pcdiff.clouds.files import subsample
 from pcdiff.clouds.generator import KIND, PointCloudGenerator
+from pcdiff.clouds.scale import subsample
 from pcdiff.errors import InputError
 
 Mirror = Literal["none", "x", "y", "z"]

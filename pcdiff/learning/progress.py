@@ -71,7 +71,8 @@ def _draw_log(folder: Path) -> None:
     """The curves, if matplotlib is installed: it is an extra, and a run is worth more than it."""
     import csv
 
-    from pcdiff.drawing.pictures import draw_curves, save_png
+    from pcdiff.drawing.curves import draw_curves
+    from pcdiff.drawing.png import save_png
     from pcdiff.learning.trainer import LOG
 
     try:

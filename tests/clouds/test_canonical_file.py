@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from pcdiff.clouds.files import SYNSETS, categories, cloud_writer, read_clouds, write_clouds
+from pcdiff.clouds.canonical import categories, cloud_writer, read_clouds, write_clouds
+from pcdiff.clouds.categories import SYNSETS
 from pcdiff.errors import InputError
 
 CHAIR, PLANE = "03001627", "02691156"
@@ -232,7 +233,7 @@ def test_a_full_disk_leaves_no_half_file(tmp_path):
     program = """
 import resource, sys
 import numpy as np
-from pcdiff.clouds.files import write_clouds
+from pcdiff.clouds.canonical import write_clouds
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
     write_clouds(sys.argv[1], {"chair": {"train": np.ones((20, 2048, 3), np.float32)}})

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from pcdiff.clouds.evaluation import evaluate
-from pcdiff.clouds.files import normalize_to_box
 from pcdiff.clouds.metrics.generation import (
     floor,
     generation_metrics,
@@ -17,6 +16,7 @@ from pcdiff.clouds.metrics.generation import (
     prepare_reference,
     summarize,
 )
+from pcdiff.clouds.scale import normalize_to_box
 from pcdiff.errors import InputError
 from pcdiff.randomness import seeded
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.spatial.distance import jensenshannon
 
-from pcdiff.clouds.files import normalize_to_box, read_clouds, subsample
+from pcdiff.clouds.canonical import read_clouds
 from pcdiff.clouds.metrics.generation import (
     coverage,
     floor,
@@ -22,6 +22,7 @@ from pcdiff.clouds.metrics.generation import (
     prepare_reference,
     summarize,
 )
+from pcdiff.clouds.scale import normalize_to_box, subsample
 from pcdiff.errors import InputError
 from pcdiff.randomness import seeded
 

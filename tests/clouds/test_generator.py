@@ -11,12 +11,11 @@ import torch
 from torch import Tensor
 
 from pcdiff.clouds import generator
+from pcdiff.clouds.configuration import GeneratorConfig, Standardization
 from pcdiff.clouds.generator import (
     KIND,
     SPACE,
-    GeneratorConfig,
     PointCloudGenerator,
-    Standardization,
     pretrained_names,
     sampling_levels,
 )

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
-from pcdiff.clouds.files import BoxNormalization, normalize_to_box, subsample
+from pcdiff.clouds.scale import BoxNormalization, normalize_to_box, subsample
 from pcdiff.errors import InputError
 
 CORNERS = torch.tensor(list(itertools.product([-1.0, 1.0], repeat=3)))

@@ -18,7 +18,7 @@ from datasets import acronym
 from datasets.household.catalogue import read_catalogue
 from grasp.formats import read_grasps
 from grasp.grippers.gripper import load_gripper
-from grasp.objects.objects import load_object
+from grasp.objects.loading import load_object
 from pcdiff.console import run
 
 SIDES = np.array([0.05, 0.06, 0.2])

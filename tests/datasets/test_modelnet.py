@@ -15,7 +15,7 @@ import torch
 import trimesh
 
 from datasets import modelnet
-from pcdiff.clouds.files import categories, read_clouds
+from pcdiff.clouds.canonical import categories, read_clouds
 from pcdiff.console import run
 
 

@@ -13,7 +13,7 @@ import pytest
 import trimesh
 
 from datasets import shapenet
-from pcdiff.clouds.files import categories, read_clouds
+from pcdiff.clouds.canonical import categories, read_clouds
 from pcdiff.console import run
 
 CHAIR, PLANE = "03001627", "02691156"

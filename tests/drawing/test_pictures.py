@@ -10,22 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import pcdiff.drawing.pictures
-from pcdiff.drawing.pictures import (
-    CURVE_COLOURS,
-    RAMP,
-    Camera,
-    Light,
-    Mesh,
-    Panel,
-    Spheres,
-    draw_clouds,
-    draw_curves,
-    frame,
-    height_colours,
-    render,
-    save_png,
-)
+from pcdiff.drawing import rendering
+from pcdiff.drawing.camera import Camera, Light, frame
+from pcdiff.drawing.curves import CURVE_COLOURS, Panel, draw_curves
+from pcdiff.drawing.parts import Mesh, Spheres
+from pcdiff.drawing.png import save_png
+from pcdiff.drawing.rendering import render
+from pcdiff.drawing.sheets import RAMP, draw_clouds, height_colours
 from pcdiff.errors import InputError
 
 BLACK = (0.0, 0.0, 0.0)
@@ -296,7 +287,7 @@ def test_a_picture_is_a_function_of_its_arguments(monkeypatch):
     camera = frame(parts)
     first = render(parts, camera, width=50, height=40)
     assert render(parts, camera, width=50, height=40).tobytes() == first.tobytes()
-    monkeypatch.setattr(pcdiff.drawing.pictures, "_PIXELS_AT_ONCE", 170)
+    monkeypatch.setattr(rendering, "_PIXELS_AT_ONCE", 170)
     assert render(parts, camera, width=50, height=40).tobytes() == first.tobytes()
 
 

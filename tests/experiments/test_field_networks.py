@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from experiments import field_networks
-from grasp.field.model import FieldConfig, GraspField
+from grasp.field.configuration import FieldConfig
+from grasp.field.model import GraspField
 from grasp.field.networks.energy import NetworkConfig
-from grasp.judging.metrics import PrecisionCoverage
+from grasp.judging.coverage import PrecisionCoverage
 
 CURVE = PrecisionCoverage(
     precision=np.array([1.0, 0.5, 2 / 3, 0.75]), coverage=np.array([0.1, 0.1, 0.3, 0.4])

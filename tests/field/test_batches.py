@@ -8,10 +8,11 @@ import torch
 from trimesh.creation import box
 
 from grasp.field.batches import draw_batch, sample_batch
-from grasp.field.conditioned import OF_A_CLOUD, Sampling
-from grasp.field.model import FieldConfig, GraspField
+from grasp.field.configuration import FieldConfig
+from grasp.field.model import GraspField
 from grasp.field.networks.energy import NetworkConfig
-from grasp.objects.objects import Object
+from grasp.field.sampling import OF_A_CLOUD, Sampling
+from grasp.objects.object import Object
 from pcdiff.errors import InputError
 from pcdiff.randomness import seeded, spawn
 

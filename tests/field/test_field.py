@@ -11,16 +11,18 @@ from trimesh.creation import box
 
 from grasp.costs import ApproachCone, NearPoint
 from grasp.field import objective as field_objective
-from grasp.field.conditioned import Sampling
+from grasp.field.configuration import FieldConfig
 from grasp.field.items import Tried, grippers_in, read_items, split
-from grasp.field.model import FieldConfig, GraspField, value_and_gradient
+from grasp.field.model import GraspField, value_and_gradient
 from grasp.field.networks.energy import NetworkConfig, features
 from grasp.field.objective import FieldObjective
 from grasp.field.prepared import Recipe
+from grasp.field.sampling import Sampling
 from grasp.field.weight import Weight, squared_load
 from grasp.formats import Grasps, read_grasps, write_grasps
 from grasp.grippers.gripper import load_gripper
-from grasp.objects.objects import Object, load_object
+from grasp.objects.loading import load_object
+from grasp.objects.object import Object
 from grasp.scenes.collision import in_collision
 from pcdiff.diffusion.parametrization import noise_from_score
 from pcdiff.diffusion.process import perturb

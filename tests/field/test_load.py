@@ -10,11 +10,12 @@ import torch
 from trimesh.creation import box
 
 from experiments.calibrate_load import fit
-from grasp.field.model import FieldConfig, GraspField
+from grasp.field.configuration import FieldConfig
+from grasp.field.model import GraspField
 from grasp.field.networks.energy import NetworkConfig
 from grasp.field.weight import Weight, squared_load, weight_of
 from grasp.grippers.gripper import load_gripper
-from grasp.objects.objects import Object
+from grasp.objects.object import Object
 from grasp.physics import PROTOCOL, simulate
 from pcdiff.errors import InputError
 

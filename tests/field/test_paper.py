@@ -16,7 +16,7 @@ from grasp.field.networks.probes import Probes, probes
 from grasp.field.networks.surface import Surface
 from grasp.field.surfaces import surface_of
 from grasp.grippers.gripper import load_gripper
-from grasp.objects.objects import Object
+from grasp.objects.object import Object
 from grasp.objects.signed_distances import MARGIN, NEAR, signed_distance, signed_distances
 from pcdiff.errors import InputError
 from pcdiff.manifolds import so3

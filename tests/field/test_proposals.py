@@ -11,7 +11,7 @@ from grasp.field import proposals
 from grasp.field.proposals import opposites, propose
 from grasp.field.surfaces import surface_of
 from grasp.grippers.gripper import load_gripper
-from grasp.objects.objects import Object
+from grasp.objects.object import Object
 from grasp.scenes.collision import in_collision
 from pcdiff.randomness import seeded
 

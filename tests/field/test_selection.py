@@ -11,11 +11,11 @@ from trimesh.creation import box
 
 from grasp.costs import NearPoint
 from grasp.field import selection
-from grasp.field.conditioned import Sampling
+from grasp.field.sampling import Sampling
 from grasp.field.selection import judge, refusal
 from grasp.field.weight import weight_of
 from grasp.grippers.gripper import load_gripper
-from grasp.objects.objects import Object
+from grasp.objects.object import Object
 from grasp.scenes.scene import Scene
 from pcdiff.errors import InputError
 

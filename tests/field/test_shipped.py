@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from datasets.household import make
-from grasp.field.conditioned import Sampling
 from grasp.field.model import WEIGHTS, Condition, GraspField, pretrained_names
+from grasp.field.sampling import Sampling
 from grasp.grippers.gripper import load_gripper
-from grasp.judging.metrics import reliability
-from grasp.objects.objects import Object
+from grasp.judging.calibration import reliability
+from grasp.objects.object import Object
 from grasp.physics import simulate
 from pcdiff.errors import InputError
 from pcdiff.manifolds import se3, so3

@@ -10,21 +10,10 @@ import pytest
 from trimesh.creation import annulus, box, icosphere
 
 from grasp.grippers.gripper import load_gripper
-from grasp.judging.antipodal import (
-    ANTIPODAL,
-    FRICTION,
-    NEAR_MISS,
-    RIM,
-    Contacts,
-    Ranking,
-    antipodal_contacts,
-    candidates,
-    contact_area,
-    sample_antipodal,
-    scores,
-    thickness,
-)
-from grasp.objects.objects import Object
+from grasp.judging.antipodal import Ranking, contact_area, sample_antipodal, scores
+from grasp.judging.candidates import ANTIPODAL, NEAR_MISS, RIM, candidates, thickness
+from grasp.judging.contacts import FRICTION, Contacts, antipodal_contacts
+from grasp.objects.object import Object
 from pcdiff.errors import InputError
 
 CONE = math.atan(FRICTION)

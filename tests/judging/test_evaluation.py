@@ -15,9 +15,11 @@ from trimesh.creation import box
 from grasp.formats import Grasps
 from grasp.grippers.gripper import load_gripper
 from grasp.judging.antipodal import sample_antipodal
-from grasp.judging.evaluation import FIGURES, evaluate, label_candidates
-from grasp.judging.metrics import cluster_bootstrap, wilson_interval
-from grasp.objects.objects import Object
+from grasp.judging.evaluation import evaluate
+from grasp.judging.labels import label_candidates
+from grasp.judging.proportions import cluster_bootstrap, wilson_interval
+from grasp.judging.report import FIGURES
+from grasp.objects.object import Object
 from pcdiff.errors import InputError
 
 

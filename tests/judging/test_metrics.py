@@ -10,7 +10,22 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from grasp.judging import metrics
+from grasp.judging.calibration import platt_scaling, reliability
+from grasp.judging.coverage import (
+    coverage,
+    earth_movers_distance,
+    first_cover,
+    precision_coverage_curve,
+)
+from grasp.judging.proportions import (
+    cluster_bootstrap,
+    fits,
+    success_at_top,
+    success_rate,
+    wilson_interval,
+)
+from grasp.poses.distances import pose_distances
+from grasp.poses.subsets import spread, thin
 from pcdiff.errors import InputError
 
 R_Z_PI = np.diag([-1.0, -1, 1, 1])
@@ -66,9 +81,9 @@ def slow_distances(a, b):
     ],
 )
 def test_wilson_interval_is_newcombes(successes, trials, low, high):
-    got = metrics.wilson_interval(successes, trials)
+    got = wilson_interval(successes, trials)
     assert got == pytest.approx((low, high), abs=5e-5)
-    mirrored = metrics.wilson_interval(trials - successes, trials)
+    mirrored = wilson_interval(trials - successes, trials)
     assert mirrored == pytest.approx((1 - high, 1 - low), abs=5e-5)
 
 
@@ -78,12 +93,12 @@ def test_wilson_interval_is_scipys(successes, trials, confidence):
     from scipy.stats import binomtest
 
     expected = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
-    got = metrics.wilson_interval(successes, trials, confidence)
+    got = wilson_interval(successes, trials, confidence)
     assert got == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 def test_nothing_is_known_of_no_trials():
-    assert metrics.wilson_interval(0, 0) == (0, 1)
+    assert wilson_interval(0, 0) == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -96,37 +111,37 @@ def test_nothing_is_known_of_no_trials():
 )
 def test_wilson_interval_refuses_what_is_no_proportion(arguments, sentence):
     with pytest.raises(InputError, match=sentence):
-        metrics.wilson_interval(*arguments)
+        wilson_interval(*arguments)
 
 
 def test_success_rate_and_success_at_top():
     success = np.array([True, True, False, True, False, False, False, False])
-    assert metrics.success_rate(success).value == 3 / 8
-    assert metrics.success_rate(success)[1:] == metrics.wilson_interval(3, 8)
-    assert metrics.success_at_top(success, 4) == 3 / 4
-    assert metrics.success_at_top(success, 1) == 1
-    assert metrics.success_at_top(success) == 3 / 8  # fewer than 20: all of them
-    for figure in (metrics.success_rate, metrics.success_at_top):
+    assert success_rate(success).value == 3 / 8
+    assert success_rate(success)[1:] == wilson_interval(3, 8)
+    assert success_at_top(success, 4) == 3 / 4
+    assert success_at_top(success, 1) == 1
+    assert success_at_top(success) == 3 / 8  # fewer than 20: all of them
+    for figure in (success_rate, success_at_top):
         with pytest.raises(InputError, match="must not be empty"):
             figure(np.zeros(0, bool))
     with pytest.raises(InputError, match="k must be at least 1"):
-        metrics.success_at_top(success, 0)
+        success_at_top(success, 0)
 
 
 def test_an_object_fits_with_20_successes_among_2000():
     success = np.zeros(3000, bool)
     success[1981:] = True
-    assert not metrics.fits(success)  # 19 among the first 2000
+    assert not fits(success)  # 19 among the first 2000
     success[1980] = True
-    assert metrics.fits(success)
-    assert metrics.fits(np.ones(20, bool))
-    assert not metrics.fits(np.zeros(0, bool))
+    assert fits(success)
+    assert fits(np.ones(20, bool))
+    assert not fits(np.zeros(0, bool))
 
 
 def test_bootstrap_is_reproducible_and_follows_its_generator(rng):
     values = [rng.uniform(size=20) < p for p in (0.1, 0.4, 0.9)]
     first, again, other = (
-        metrics.cluster_bootstrap(values, np.random.default_rng(seed)) for seed in (1, 1, 2)
+        cluster_bootstrap(values, np.random.default_rng(seed)) for seed in (1, 1, 2)
     )
     assert first == again
     assert first.value == other.value == pytest.approx(np.concatenate(values).mean())
@@ -136,13 +151,13 @@ def test_bootstrap_of_two_objects_has_the_exact_distribution():
     # Drawn twice from {0 of 1, 1 of 3 values that are 1}: means 0 (1/4), 3/4 (1/2), 1 (1/4).
     values = [np.zeros(1), np.ones(3)]
     rng = np.random.default_rng(0)
-    assert metrics.cluster_bootstrap(values, rng, confidence=0.4) == (0.75, 0.75, 0.75)
-    assert metrics.cluster_bootstrap(values, rng, confidence=0.6) == (0.75, 0, 1)
+    assert cluster_bootstrap(values, rng, confidence=0.4) == (0.75, 0.75, 0.75)
+    assert cluster_bootstrap(values, rng, confidence=0.6) == (0.75, 0, 1)
 
 
 def test_bootstrap_is_the_same_in_blocks(rng, monkeypatch):
     values = [rng.uniform(size=5) for _ in range(7)]
-    whole = metrics.cluster_bootstrap(values, np.random.default_rng(0), resamples=999)
+    whole = cluster_bootstrap(values, np.random.default_rng(0), resamples=999)
     slow = np.random.default_rng(0)
     drawn = [np.concatenate([values[i] for i in slow.integers(7, size=7)]) for _ in range(999)]
     means = [each.mean() for each in drawn]
@@ -158,9 +173,9 @@ def test_bootstrap_covers_the_truth_where_objects_differ_and_grasps_do_not():
     repetitions = 300
     for _ in range(repetitions):
         held = rng.uniform(size=40) < 0.3
-        estimate = metrics.cluster_bootstrap([np.full(10, h) for h in held], rng, resamples=400)
+        estimate = cluster_bootstrap([np.full(10, h) for h in held], rng, resamples=400)
         by_object += estimate.low <= 0.3 <= estimate.high
-        low, high = metrics.wilson_interval(int(held.sum()) * 10, 400)
+        low, high = wilson_interval(int(held.sum()) * 10, 400)
         by_grasp += low <= 0.3 <= high
     assert 0.90 <= by_object / repetitions <= 0.98
     assert by_grasp / repetitions < 0.6
@@ -179,7 +194,7 @@ def test_bootstrap_covers_the_truth_where_objects_differ_and_grasps_do_not():
 )
 def test_bootstrap_refuses_what_has_no_spread_to_tell(values, options, sentence, rng):
     with pytest.raises(InputError, match=sentence):
-        metrics.cluster_bootstrap(values, rng, **options)
+        cluster_bootstrap(values, rng, **options)
 
 
 # --- Distances ------------------------------------------------------------------------------------
@@ -190,7 +205,7 @@ def test_bootstrap_refuses_what_has_no_spread_to_tell(values, options, sentence,
 def test_distance_of_a_known_motion(angle, axis, rng):
     start = random_poses(1, rng)
     motion = pose(Rotation.from_rotvec(angle * np.array(axis)), (0.03, 0, -0.04))
-    got = metrics.pose_distances(start, start @ motion, length=0.2)
+    got = pose_distances(start, start @ motion, length=0.2)
     assert got.rotation == pytest.approx(angle, abs=1e-15, rel=1e-6)
     assert got.translation == pytest.approx(0.05)
     assert got.combined == pytest.approx(math.hypot(angle, 0.25), rel=1e-9)
@@ -198,24 +213,24 @@ def test_distance_of_a_known_motion(angle, axis, rng):
 
 def test_half_a_turn_of_the_jaw_is_no_distance(rng):
     poses = random_poses(20, rng)
-    got = metrics.pose_distances(poses, poses @ R_Z_PI)
+    got = pose_distances(poses, poses @ R_Z_PI)
     np.testing.assert_array_equal(np.diag(got.rotation), 0)
     np.testing.assert_array_equal(np.diag(got.combined), 0)
     for about_z in (0.4, math.pi - 0.4, math.pi + 0.4):
         turned = poses @ pose(Rotation.from_euler("z", about_z))
-        np.testing.assert_allclose(np.diag(metrics.pose_distances(poses, turned).rotation), 0.4)
+        np.testing.assert_allclose(np.diag(pose_distances(poses, turned).rotation), 0.4)
 
 
 def test_no_two_jaws_are_more_than_half_a_turn_apart():
     # Approaching from the opposite side: π whichever way the jaw is turned.
     flipped = pose(Rotation.from_euler("x", math.pi))[None]
-    got = metrics.pose_distances(np.eye(4)[None], flipped).rotation
+    got = pose_distances(np.eye(4)[None], flipped).rotation
     assert got == pytest.approx(math.pi, abs=1e-7)
 
 
 def test_distances_are_scipys_pair_by_pair(rng):
     a, b = random_poses(15, rng), random_poses(12, rng)
-    got = metrics.pose_distances(a, b, length=0.07)
+    got = pose_distances(a, b, length=0.07)
     for i, j in itertools.product(range(15), range(12)):
         angle, translation = slow_distances(a[i], b[j])
         assert got.rotation[i, j] == pytest.approx(angle, abs=1e-7)
@@ -226,8 +241,8 @@ def test_distances_are_scipys_pair_by_pair(rng):
 def test_distances_do_not_depend_on_where_the_object_stands(rng):
     a, b = random_poses(5, rng), random_poses(6, rng)
     T_world_object = random_poses(1, rng)
-    here = metrics.pose_distances(a, b)
-    there = metrics.pose_distances(T_world_object @ a, T_world_object @ b)
+    here = pose_distances(a, b)
+    there = pose_distances(T_world_object @ a, T_world_object @ b)
     for one, other in zip(here, there, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-9)
 
@@ -235,7 +250,7 @@ def test_distances_do_not_depend_on_where_the_object_stands(rng):
 @pytest.mark.parametrize("length", [0.0, -0.1, math.inf, math.nan])
 def test_length_is_a_length(length, rng):
     poses = random_poses(2, rng)
-    for distance in (metrics.pose_distances, metrics.earth_movers_distance):
+    for distance in (pose_distances, earth_movers_distance):
         with pytest.raises(InputError, match="length must be positive and finite"):
             distance(poses, poses, length)
 
@@ -245,8 +260,8 @@ def test_length_is_a_length(length, rng):
 
 def test_earth_movers_distance_is_the_best_of_all_permutations(rng):
     a, b = random_poses(6, rng), random_poses(6, rng)
-    distances = metrics.pose_distances(a, b)
-    got = metrics.earth_movers_distance(a, b)
+    distances = pose_distances(a, b)
+    got = earth_movers_distance(a, b)
     costs = (distances.rotation, distances.translation / 0.1, distances.combined)
     for value, cost in zip(got, costs, strict=True):
         best = min(cost[range(6), list(p)].mean() for p in itertools.permutations(range(6)))
@@ -257,9 +272,9 @@ def test_earth_movers_distance_is_pots(rng):
     import ot
 
     a, b = random_poses(60, rng), random_poses(60, rng)
-    distances = metrics.pose_distances(a, b)
+    distances = pose_distances(a, b)
     weights = np.full(60, 1 / 60)
-    got = metrics.earth_movers_distance(a, b)
+    got = earth_movers_distance(a, b)
     assert got.rotation == pytest.approx(ot.emd2(weights, weights, distances.rotation))
     assert got.translation == pytest.approx(ot.emd2(weights, weights, distances.translation / 0.1))
     assert got.combined == pytest.approx(ot.emd2(weights, weights, distances.combined))
@@ -269,12 +284,12 @@ def test_earth_movers_distance_is_pots(rng):
 def test_earth_movers_distance_of_closed_forms(rng):
     poses = random_poses(40, rng)
     shuffled = poses[rng.permutation(40)]
-    assert metrics.earth_movers_distance(poses, shuffled @ R_Z_PI) == (0, 0, 0)
+    assert earth_movers_distance(poses, shuffled @ R_Z_PI) == (0, 0, 0)
     # Grasps 1 m apart, so that no matching but the right one is optimal.
     apart = poses.copy()
     apart[:, :3, 3] = np.arange(40)[:, None] * [1, 0, 0]
     moved = apart @ pose(Rotation.from_euler("y", 0.3), (0, 0.02, 0))
-    got = metrics.earth_movers_distance(apart, moved[rng.permutation(40)])
+    got = earth_movers_distance(apart, moved[rng.permutation(40)])
     assert got.translation == pytest.approx(0.02 / 0.1)
     assert got.combined == pytest.approx(math.hypot(0.3, 0.2))
     assert got.rotation <= 0.3 + 1e-12
@@ -284,7 +299,7 @@ def test_earth_movers_distance_of_closed_forms(rng):
 def test_earth_movers_distance_needs_equally_many(n, m, rng):
     poses = random_poses(5, rng)
     with pytest.raises(InputError, match=f"equally many grasps, got {n} and {m}"):
-        metrics.earth_movers_distance(poses[:n], poses[:m])
+        earth_movers_distance(poses[:n], poses[:m])
 
 
 # --- Coverage -------------------------------------------------------------------------------------
@@ -314,13 +329,13 @@ def test_coverage_and_curve_are_the_slow_loops(rng):
     success = rng.uniform(size=60) < 0.6
     first = slow_first(samples, positives, 0.01, math.radians(15))
     assert 5 < (first < 60).sum() < 35  # there is something to tell apart
-    np.testing.assert_array_equal(metrics.first_cover(samples, positives), first)
-    assert metrics.coverage(samples, positives) == (first < 60).mean()
-    curve = metrics.precision_coverage_curve(samples, success, positives)
+    np.testing.assert_array_equal(first_cover(samples, positives), first)
+    assert coverage(samples, positives) == (first < 60).mean()
+    curve = precision_coverage_curve(samples, success, positives)
     area = 0.0
     for k in range(1, 61):
         assert curve.precision[k - 1] == pytest.approx(success[:k].mean())
-        assert curve.coverage[k - 1] == metrics.coverage(samples[:k], positives)
+        assert curve.coverage[k - 1] == coverage(samples[:k], positives)
         before = curve.coverage[k - 2] if k > 1 else 0
         area += curve.precision[k - 1] * (curve.coverage[k - 1] - before)
     assert curve.area == pytest.approx(area)
@@ -331,20 +346,20 @@ def test_coverage_at_its_two_limits(rng):
     for about, angle in itertools.product("xyz", (14.99, 15.01)):
         turn = pose(Rotation.from_euler(about, angle, degrees=True))
         expected = float(angle < 15)
-        assert metrics.coverage(positives @ turn, positives) == expected
-        assert metrics.coverage(positives @ turn @ R_Z_PI, positives) == expected
+        assert coverage(positives @ turn, positives) == expected
+        assert coverage(positives @ turn @ R_Z_PI, positives) == expected
     for distance in (0.00999, 0.01001):
         moved = positives @ pose(translation=(0, distance, 0))
-        assert metrics.coverage(moved, positives) == float(distance < 0.01)
+        assert coverage(moved, positives) == float(distance < 0.01)
 
 
 def test_coverage_of_itself_of_half_and_of_nothing(rng):
     positives = random_poses(20, rng)
-    assert metrics.coverage(positives, positives) == 1
-    assert metrics.coverage(positives[:10], positives) == 0.5
-    assert metrics.coverage(positives[:0], positives) == 0
+    assert coverage(positives, positives) == 1
+    assert coverage(positives[:10], positives) == 0.5
+    assert coverage(positives[:0], positives) == 0
     with pytest.raises(InputError, match="positives must not be empty"):
-        metrics.coverage(positives, positives[:0])
+        coverage(positives, positives[:0])
 
 
 def test_spread_grasps_are_those_of_a_slow_reference(rng):
@@ -361,22 +376,22 @@ def test_spread_grasps_are_those_of_a_slow_reference(rng):
     chosen = [0]
     while len(chosen) < 8:
         chosen.append(int(apart[chosen].min(axis=0).argmax()))
-    assert metrics.spread(turned, 8).tolist() == chosen
-    assert metrics.spread(turned[:5], 8).tolist() == [0, 1, 2, 3, 4]
+    assert spread(turned, 8).tolist() == chosen
+    assert spread(turned[:5], 8).tolist() == [0, 1, 2, 3, 4]
     with pytest.raises(InputError, match=r"distances must be positive, got 0.0 and"):
-        metrics.spread(turned, 8, translation=0.0)
+        spread(turned, 8, translation=0.0)
 
 
 def test_perfect_source_has_area_one_and_a_wrong_one_none(rng):
     positives = random_poses(20, rng, spread=1.0)
-    perfect = metrics.precision_coverage_curve(positives, np.ones(20, bool), positives)
+    perfect = precision_coverage_curve(positives, np.ones(20, bool), positives)
     np.testing.assert_array_equal(perfect.precision, 1)
     np.testing.assert_allclose(perfect.coverage, np.arange(1, 21) / 20)
     assert perfect.area == pytest.approx(1)
     far = positives @ pose(translation=(1, 0, 0))
-    assert metrics.precision_coverage_curve(far, np.ones(20, bool), positives).area == 0
+    assert precision_coverage_curve(far, np.ones(20, bool), positives).area == 0
     with pytest.raises(InputError, match="samples must not be empty"):
-        metrics.precision_coverage_curve(positives[:0], np.ones(0, bool), positives)
+        precision_coverage_curve(positives[:0], np.ones(0, bool), positives)
 
 
 @pytest.mark.parametrize(
@@ -389,9 +404,9 @@ def test_perfect_source_has_area_one_and_a_wrong_one_none(rng):
 def test_limits_are_distances(options, sentence, rng):
     poses = random_poses(2, rng)
     with pytest.raises(InputError, match=sentence):
-        metrics.coverage(poses, poses, **options)
+        coverage(poses, poses, **options)
     with pytest.raises(InputError, match=sentence):
-        metrics.thin(poses, **options)
+        thin(poses, **options)
 
 
 # --- Thinning -------------------------------------------------------------------------------------
@@ -405,33 +420,33 @@ def test_thinning_is_the_slow_loop(rng):
         if not any(a <= math.radians(15) and d <= 0.01 for a, d in angles_and_distances):
             kept.append(place)
     assert 20 < len(kept) < 55
-    assert metrics.thin(samples).tolist() == kept
+    assert thin(samples).tolist() == kept
 
 
 def test_thinning_keeps_the_best_of_each_and_covers_the_rest(rng):
     distinct = random_poses(10, rng, spread=1.0)
     copies = np.concatenate([distinct, near(distinct, rng, 0.0005, 0.01), distinct @ R_Z_PI])
-    assert metrics.thin(copies).tolist() == list(range(10))
+    assert thin(copies).tolist() == list(range(10))
     samples, _ = scattered(rng)
-    assert metrics.coverage(samples[metrics.thin(samples)], samples) == 1
-    assert metrics.thin(samples[:0]).tolist() == []
+    assert coverage(samples[thin(samples)], samples) == 1
+    assert thin(samples[:0]).tolist() == []
 
 
 def test_thinning_at_zero_drops_only_the_same_grasp(rng):
     poses = random_poses(5, rng)
     again = np.concatenate([poses, poses[2:4], poses[:1] @ R_Z_PI])
-    assert metrics.thin(again, translation=0.0, rotation=0.0).tolist() == [0, 1, 2, 3, 4]
+    assert thin(again, translation=0.0, rotation=0.0).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_poses_that_are_not_finite(rng):
     good, bad = random_poses(4, rng), random_poses(4, rng)
     bad[2, 0, 3] = np.nan
-    for measure in (metrics.coverage, metrics.earth_movers_distance, metrics.pose_distances):
+    for measure in (coverage, earth_movers_distance, pose_distances):
         for pair in ((good, bad), (bad, good)):
             with pytest.raises(InputError, match="must be finite, but pose 2 is not"):
                 measure(*pair)
     with pytest.raises(InputError, match="must be finite, but pose 2 is not"):
-        metrics.thin(bad)
+        thin(bad)
 
 
 def test_arrays_that_do_not_go_together(rng):
@@ -441,9 +456,9 @@ def test_arrays_that_do_not_go_together(rng):
     try:
         for length in (3, 5):
             with pytest.raises(InputError, match="one success for each of the 4 samples"):
-                metrics.precision_coverage_curve(poses, np.ones(length, bool), poses)
+                precision_coverage_curve(poses, np.ones(length, bool), poses)
         with pytest.raises(InputError, match=r"samples must be of shape \(n, 4, 4\)"):
-            metrics.coverage(poses[0], poses)
+            coverage(poses[0], poses)
     finally:
         jaxtyping.config.update("jaxtyping_disable", False)
 
@@ -454,7 +469,7 @@ def test_arrays_that_do_not_go_together(rng):
 def test_a_reliability_diagram_by_hand():
     probability = np.array([0.05, 0.1, 0.5, 0.6, 0.65, 1.0])
     success = np.array([False, True, False, True, True, True])
-    found = metrics.reliability(probability, success, bins=4)
+    found = reliability(probability, success, bins=4)
     np.testing.assert_allclose(found.predicted, [0.075, (0.5 + 0.6 + 0.65) / 3, 1.0])
     np.testing.assert_allclose(found.happened, [0.5, 2 / 3, 1.0])
     assert found.count.tolist() == [2, 3, 1]
@@ -464,28 +479,28 @@ def test_a_reliability_diagram_by_hand():
 def test_probabilities_that_are_true_have_no_calibration_error(rng):
     probability = rng.uniform(size=200_000)
     success = rng.uniform(size=200_000) < probability
-    assert metrics.reliability(probability, success).error < 0.005
-    assert metrics.reliability(probability**2, success).error == pytest.approx(1 / 6, abs=0.01)
+    assert reliability(probability, success).error < 0.005
+    assert reliability(probability**2, success).error == pytest.approx(1 / 6, abs=0.01)
 
 
 @pytest.mark.parametrize("bad", [[], [0.5, 1.5], [-0.1], [math.nan]])
 def test_what_is_no_probability_is_refused(bad):
     with pytest.raises(InputError, match="probabilities of 0 to 1"):
-        metrics.reliability(np.array(bad), np.zeros(len(bad), bool))
+        reliability(np.array(bad), np.zeros(len(bad), bool))
     with pytest.raises(InputError, match="probabilities of 0 to 1"):
-        metrics.platt_scaling(np.array(bad), np.zeros(len(bad), bool))
+        platt_scaling(np.array(bad), np.zeros(len(bad), bool))
 
 
 def test_platt_scaling_finds_how_logits_were_distorted(rng):
     logit = rng.normal(size=200_000)
     success = rng.uniform(size=len(logit)) < 1 / (1 + np.exp(-logit))
     told = 1 / (1 + np.exp(-(2 * logit + 0.5)))  # so that logit = 0.5·(that of told) - 0.25
-    np.testing.assert_allclose(metrics.platt_scaling(told, success), [0.5, -0.25], atol=0.02)
+    np.testing.assert_allclose(platt_scaling(told, success), [0.5, -0.25], atol=0.02)
 
 
 def test_platt_scaling_of_one_probability_is_the_share_that_held():
     success = np.arange(10) < 7
-    scale, shift = metrics.platt_scaling(np.full(10, 0.5), success)
+    scale, shift = platt_scaling(np.full(10, 0.5), success)
     share = (7 * 8 / 9 + 3 * 1 / 5) / 10  # of the targets that Platt gives
     assert shift == pytest.approx(math.log(share / (1 - share)), abs=1e-4)
     assert scale == 1.0  # which nothing here could tell

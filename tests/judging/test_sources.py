@@ -12,7 +12,7 @@ from trimesh.creation import box
 from grasp.formats import Grasps, read_grasps, write_grasps
 from grasp.grippers.gripper import load_gripper
 from grasp.judging.sources import check_grasp_file, kept_labels, named_source
-from grasp.objects.objects import Object
+from grasp.objects.object import Object
 from pcdiff.errors import InputError
 
 PHYSICS = {"protocol": "7", "friction": 0.75}

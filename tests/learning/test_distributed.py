@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from pcdiff import cli, console
-from pcdiff.clouds.files import write_clouds
+from pcdiff.clouds.canonical import write_clouds
 from pcdiff.learning import checkpoint, distributed
 from pcdiff.learning.trainer import BEST, LAST, LOG, TrainingConfig, train
 from tests import tiny

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from pcdiff.clouds.files import write_clouds
+from pcdiff.clouds.canonical import write_clouds
 from pcdiff.clouds.generator import PointCloudGenerator
 from pcdiff.learning import checkpoint
 from pcdiff.learning.trainer import BEST, LAST, LOG, TrainingConfig, train

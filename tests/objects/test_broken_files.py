@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from grasp.objects.objects import load_object
+from grasp.objects.loading import load_object
 from pcdiff.errors import InputError
-from pcdiff.geometry.files import MAXIMUM_BYTES
+from pcdiff.geometry.limits import MAXIMUM_BYTES
 
 CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)]) * 0.125
 SIDES = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]

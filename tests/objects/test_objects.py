@@ -12,9 +12,11 @@ import trimesh
 from PIL import Image
 
 from grasp.objects.depth import intrinsics_matrix
-from grasp.objects.objects import DEPTH_IMAGES, Object, load_object
+from grasp.objects.loading import DEPTH_IMAGES, load_object
+from grasp.objects.object import Object
 from pcdiff.errors import InputError
-from pcdiff.geometry.files import READERS, lzf_decompress
+from pcdiff.geometry.pcd import lzf_decompress
+from pcdiff.geometry.reading import READERS
 
 
 @pytest.fixture

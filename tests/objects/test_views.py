@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import trimesh
 
-from grasp.objects.objects import Object, load_object
+from grasp.objects.loading import load_object
+from grasp.objects.object import Object
 from grasp.objects.views import (
     KINECT,
     KINECT_INTRINSICS,

@@ -7,7 +7,7 @@ import pytest
 import trimesh
 
 from grasp.grippers.gripper import Gripper, load_gripper
-from grasp.objects.objects import Object
+from grasp.objects.object import Object
 
 
 def convex(mesh: trimesh.Trimesh, name: str = "object") -> Object:

@@ -9,9 +9,10 @@ import pytest
 import trimesh
 from scipy.spatial.transform import Rotation
 
-from grasp.objects.objects import Object
+from grasp.objects.object import Object
+from grasp.objects.solids import moments
 from grasp.physics import convex_parts, decomposition
-from grasp.physics.body import moments, rigid_body
+from grasp.physics.body import rigid_body
 from pcdiff.errors import InputError
 from tests.physics.conftest import box
 

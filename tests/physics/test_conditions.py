@@ -9,7 +9,7 @@ import pytest
 
 from grasp.digest import digest
 from grasp.grippers.gripper import load_gripper
-from grasp.objects.objects import Object
+from grasp.objects.object import Object
 from grasp.physics import conditions
 from grasp.physics.decomposition import SETTINGS
 from tests.physics.conftest import box

@@ -16,7 +16,8 @@ from scipy.spatial.transform import Rotation
 
 from grasp.formats import read_grasps
 from grasp.grippers.gripper import Gripper, load_gripper
-from grasp.objects.objects import Object, load_object
+from grasp.objects.loading import load_object
+from grasp.objects.object import Object
 from grasp.physics import PROTOCOL, Motion, simulate
 from grasp.physics.body import Body, rigid_body
 from grasp.physics.model import build

@@ -17,7 +17,7 @@ import trimesh
 from scipy.spatial.transform import Rotation
 
 from grasp.grippers.gripper import Gripper
-from grasp.objects.objects import Object
+from grasp.objects.object import Object
 from grasp.physics import PROTOCOL, Motion, cores, in_collision, processes, simulate, simulator
 from grasp.physics.trial import Outcome
 from pcdiff.errors import InputError
@@ -331,7 +331,7 @@ if __name__ == "__mp_main__":  # A worker that starts. As a terminal does: all p
         pass
 
 from grasp.grippers.gripper import load_gripper
-from grasp.objects.objects import Object
+from grasp.objects.object import Object
 from grasp.physics import simulate
 
 def main():

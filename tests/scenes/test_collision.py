@@ -11,7 +11,7 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.transform import Rotation
 
 from grasp.grippers.gripper import Gripper, load_gripper
-from grasp.objects.objects import Object
+from grasp.objects.object import Object
 from grasp.physics import PROTOCOL, simulate
 from grasp.physics import in_collision as in_collision_in_physics
 from grasp.scenes.collision import (

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from grasp.grippers.gripper import Gripper, load_gripper
 from grasp.objects.depth import intrinsics_matrix
-from grasp.objects.objects import Object
+from grasp.objects.object import Object
 from grasp.scenes.collision import POINT_TOLERANCE, in_collision, meets_box, meets_half_space
 from grasp.scenes.scene import PlacedBox, PlacedCloud, PlacedMesh, Scene, load_scene
 from pcdiff.errors import InputError

@@ -313,7 +313,7 @@ class SuccessNetwork(PoseNetwork):
 
     @torch.no_grad()
     def rescale(self, scale: float, shift: float) -> None:
-        """Replace every logit l by `scale`·l + `shift`; see `grasp.judging.metrics.platt_scaling`.
+        """Replace every logit l by `scale`·l + `shift`, which Platt scaling fits.
 
         Args:
             scale: positive, so that grasps stay in their order.

@@ -20,8 +20,8 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pcdiff.clouds.metrics.checks import check_clouds
 from pcdiff.errors import InputError
+from pcdiff.geometry.checks import check_clouds
 
 # Entropic temperatures, as parts of the largest cost, and Sinkhorn iterations at each. Those of the
 # exact distance minimise its total time and cannot change its value.

@@ -20,9 +20,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pcdiff.clouds.metrics.chamfer import pairwise_chamfer
-from pcdiff.clouds.metrics.checks import check_clouds, check_distances
 from pcdiff.clouds.metrics.earth_mover import pairwise_earth_mover
 from pcdiff.errors import InputError
+from pcdiff.geometry.checks import check_clouds, check_distances
 
 Distance = Literal["cd", "emd"]
 Progress = Callable[[float], None]

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from pcdiff.clouds.files import load_cloud, read_clouds, save_cloud
-from pcdiff.clouds.generator import PointCloudGenerator, Standardization
+from pcdiff.clouds.canonical import read_clouds
+from pcdiff.clouds.configuration import Standardization
+from pcdiff.clouds.files import load_cloud, save_cloud
+from pcdiff.clouds.generator import PointCloudGenerator
 from pcdiff.learning import checkpoint
 from pcdiff.randomness import seeded
 from tests import tiny

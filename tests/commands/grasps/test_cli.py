@@ -20,8 +20,8 @@ from grasp.grippers.gripper import load_gripper
 from grasp.judging import sources
 from grasp.judging.antipodal import sample_antipodal
 from grasp.judging.evaluation import evaluate
-from grasp.judging.metrics import wilson_interval
-from grasp.objects.objects import load_object
+from grasp.judging.proportions import wilson_interval
+from grasp.objects.loading import load_object
 from grasp.physics import PROTOCOL, cores, simulate
 
 

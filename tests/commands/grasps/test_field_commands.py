@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 from trimesh.creation import box
 
-from grasp.field.model import KIND, FieldConfig, GraspField
+from grasp.field.configuration import FieldConfig
+from grasp.field.model import KIND, GraspField
 from grasp.field.networks.energy import NetworkConfig
 from grasp.formats import Grasps, read_grasps, write_grasps
-from grasp.objects.objects import load_object
+from grasp.objects.loading import load_object
 from pcdiff.learning import checkpoint
 
 TINY = FieldConfig(energy=NetworkConfig(16, 1, 4), success=NetworkConfig(8, 1, 4))
@@ -45,7 +46,7 @@ def sample(run, bar, weights, *options):
 
 @pytest.mark.parametrize(("options", "begin"), [((), 0.15), (("--from-noise",), None)])
 def test_what_is_written_is_what_python_gives(run, bar, weights, tmp_path, options, begin):
-    from grasp.field.conditioned import Sampling
+    from grasp.field.sampling import Sampling
     from pcdiff.randomness import seeded
 
     output, picture = tmp_path / "g.json", tmp_path / "g.png"

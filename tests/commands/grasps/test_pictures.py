@@ -7,7 +7,7 @@ import pytest
 from trimesh.creation import box
 
 from grasp.grippers.gripper import load_gripper
-from grasp.objects.objects import Object
+from grasp.objects.object import Object
 from grasp.pictures import draw_grasps, fork_mesh, outcome_colours
 
 

@@ -19,7 +19,7 @@ from datasets.household.__main__ import main
 from datasets.household.catalogue import write_set
 from datasets.household.meshes import PYBULLET_GROWTH, PYBULLET_SCALE
 from datasets.household.shapes import Polyhedron, box, volume
-from grasp.objects.objects import load_object
+from grasp.objects.loading import load_object
 from pcdiff.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -19,9 +19,9 @@ from datasets.labels import Settings, label_folder
 from datasets.labels.__main__ import main
 from grasp.formats import PER_GRASP, read_grasps
 from grasp.grippers.gripper import load_gripper
-from grasp.judging.antipodal import KINDS, candidates
-from grasp.judging.metrics import cluster_bootstrap, wilson_interval
-from grasp.objects.objects import load_object
+from grasp.judging.candidates import KINDS, candidates
+from grasp.judging.proportions import cluster_bootstrap, wilson_interval
+from grasp.objects.loading import load_object
 from grasp.physics import PROTOCOL, simulate
 from pcdiff.errors import InputError
 

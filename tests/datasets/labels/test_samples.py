@@ -19,13 +19,15 @@ from datasets.labels import Job, Labelled, Settings, label, label_folder
 from datasets.labels.__main__ import main
 from datasets.labels.folder import difference
 from grasp import physics as simulation
-from grasp.field.conditioned import OF_A_CLOUD, Sampling
-from grasp.field.model import KIND, FieldConfig, GraspField
+from grasp.field.configuration import FieldConfig
+from grasp.field.model import KIND, GraspField
 from grasp.field.networks.energy import NetworkConfig
+from grasp.field.sampling import OF_A_CLOUD, Sampling
 from grasp.formats import read_grasps
 from grasp.grippers.gripper import load_gripper
-from grasp.judging.antipodal import FRICTION
-from grasp.objects.objects import Object, load_object
+from grasp.judging.contacts import FRICTION
+from grasp.objects.loading import load_object
+from grasp.objects.object import Object
 from grasp.objects.views import random_views
 from pcdiff.errors import InputError
 from pcdiff.learning import checkpoint

@@ -14,7 +14,7 @@ from datasets.labels.labelling import attempt
 from datasets.labels.processes import on_cores
 from grasp.formats import Grasps
 from grasp.grippers.gripper import load_gripper
-from grasp.objects.objects import Object
+from grasp.objects.object import Object
 
 MEETING = "LABELS_TEST_MEETING"
 

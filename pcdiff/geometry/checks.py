@@ -1,4 +1,4 @@
-"""What every metric asks of its input, refused in one sentence where it is not so."""
+"""Checks of sets of clouds and of distances between them."""
 
 from __future__ import annotations
 

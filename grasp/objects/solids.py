@@ -1,0 +1,66 @@
+"""Volume, centre of mass and inertia of what is inside a surface."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from grasp.objects.object import Object, Part
+
+
+def solid(
+    obj: Object, parts: Sequence[Part]
+) -> tuple[float, Float[np.ndarray, "3"], Float[np.ndarray, "3 3"]] | None:
+    """Volume, centre of mass and inertia about it, at density 1; None if there is no volume.
+
+    Of what is inside the mesh if that is closed, else the sum over the convex parts.
+
+    Args:
+        obj: A mesh.
+        parts: Convex ones; none if they are not known.
+    """
+    whole = obj.mesh()
+    solids = [vertices[faces] for vertices, faces in parts]
+    solids = [np.concatenate(solids)] if solids else []
+    if whole.is_watertight and whole.is_winding_consistent:
+        solids.insert(0, np.asarray(whole.triangles))
+    for triangles in solids:
+        volume, centre, inertia = moments(triangles)
+        if volume > 0 and _possible(inertia):
+            return volume, centre, inertia
+    return None
+
+
+def moments(
+    triangles: Float[np.ndarray, "faces 3 3"],
+) -> tuple[float, Float[np.ndarray, "3"], Float[np.ndarray, "3 3"]]:
+    """Volume, centre of mass and inertia about it, at density 1, of what closed surfaces enclose.
+
+    A sum over the signed tetrahedra between the triangles and one point. For the tetrahedron of
+    0, p1, p2, p3 with s = p1 + p2 + p3 and volume V, the integral of x is V·s/4, and that of x·xᵀ
+    is V/20·(p1·p1ᵀ + p2·p2ᵀ + p3·p3ᵀ + s·sᵀ).
+
+    Args:
+        triangles: Corners of the faces, counter-clockwise seen from outside.
+    """
+    # A point amid them, so that a far origin costs no digits.
+    middle = triangles.mean(axis=(0, 1))
+    corners = triangles - middle
+    volumes = np.linalg.det(corners) / 6
+    sums = corners.sum(axis=1)
+    volume = float(volumes.sum())
+    if not volume > 0:
+        return 0.0, middle, np.zeros((3, 3))
+    centre = volumes @ sums / (4 * volume)
+    squares = np.einsum("n,nki,nkj->ij", volumes, corners, corners)
+    squares = (squares + np.einsum("n,ni,nj->ij", volumes, sums, sums)) / 20
+    squares -= volume * np.outer(centre, centre)
+    return volume, middle + centre, np.trace(squares) * np.eye(3) - squares
+
+
+def _possible(inertia: np.ndarray) -> bool:
+    """Whether a body can have it: the largest moment is at most the sum of the other two."""
+    least, middle, most = np.linalg.eigvalsh(inertia)
+    return bool(least > 0 and most <= (least + middle) * (1 + 1e-6))

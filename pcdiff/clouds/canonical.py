@@ -1,0 +1,246 @@
+"""The canonical file of a set of clouds.
+
+It is HDF5 with one dataset a category and split, `/{ShapeNet synset id}/{train|val|test}`, float32
+of shape (shapes, points, 3): the layout of the widely used `shapenet.hdf5`, which is therefore read
+as it is. Groups, datasets and attributes beside these are ignored. Coordinates carry the unit and
+the axes of their source, which the file's attributes state.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pcdiff.clouds.categories import describe_category, synset_id
+from pcdiff.clouds.files import one_sentence, to_float32
+from pcdiff.errors import InputError
+from pcdiff.files import atomic_write
+
+if TYPE_CHECKING:
+    import h5py
+
+
+SPLITS = ("train", "val", "test")
+
+
+def categories(path: str | os.PathLike[str]) -> dict[str, dict[str, int]]:
+    """What a canonical file holds: the number of shapes in each split of each category.
+
+    Args:
+        path: a canonical HDF5 file.
+
+    Returns:
+        `{category: {split: shapes}}`, categories sorted, splits in the order of `SPLITS`.
+
+    Raises:
+        InputError: the file is missing, damaged, or has another layout.
+    """
+    with _canonical_file(path) as datasets:
+        return {
+            category: {split: _shapes(dataset) for split, dataset in splits.items()}
+            for category, splits in datasets.items()
+        }
+
+
+def read_clouds(
+    path: str | os.PathLike[str], category: str, split: str
+) -> Float[Tensor, "shapes points 3"]:
+    """Read one split of one category, and no more than that, into memory.
+
+    Args:
+        path: a canonical HDF5 file.
+        category: a synset id or a common name, e.g. "03001627" or "chair".
+        split: "train", "val" or "test".
+
+    Returns:
+        The clouds as float32 (other floating-point types are converted), in the file's unit.
+
+    Raises:
+        InputError: the file is missing, damaged or has another layout; the category or the split
+            is not there; the dataset has another shape or type, no shapes, fewer than 2 points a
+            shape, or a number that is not finite.
+    """
+    if split not in SPLITS:
+        raise InputError(f"the split must be train, val or test, not {split!r}")
+    with _canonical_file(path) as datasets:
+        group = category if category in datasets else synset_id(category)
+        if group not in datasets:
+            there = ", ".join(describe_category(each) for each in datasets)
+            raise InputError(f"{path} has no category {category!r}, it has {there}")
+        if split not in datasets[group]:
+            raise InputError(
+                f"{path} has no split {split!r} of category {describe_category(group)}, "
+                f"it has {', '.join(datasets[group])}"
+            )
+        dataset = datasets[group][split]
+        what = f"the dataset /{group}/{split} of {path}"
+        _check_layout(what, dataset.shape, dataset.dtype)
+        # Converted while it is read: no second copy in the file's type.
+        clouds = np.empty(dataset.shape, np.float32)
+        dataset.read_direct(clouds)
+    _check_finite(what, clouds)
+    return torch.from_numpy(clouds)
+
+
+def write_clouds(
+    path: str | os.PathLike[str],
+    clouds: Mapping[str, Mapping[str, Tensor | NDArray[Any]]],
+    attributes: Mapping[str, str | int | float] | None = None,
+) -> None:
+    """Write a canonical file completely or not at all.
+
+    Args:
+        path: the HDF5 file to write; one that exists is replaced.
+        clouds: `{category: {split: (shapes, points, 3)}}`; a common name is written as its synset
+            id, floating-point numbers as float32.
+        attributes: attributes of the file: where the clouds come from, their unit, their axes.
+
+    Raises:
+        InputError: there is nothing to write, an array breaks the rules of `read_clouds`, or the
+            file cannot be written.
+    """
+    with cloud_writer(path, attributes) as writer:
+        for category, splits in clouds.items():
+            for split, array in splits.items():
+                writer.write(category, split, array)
+
+
+@contextlib.contextmanager
+def cloud_writer(
+    path: str | os.PathLike[str], attributes: Mapping[str, str | int | float] | None = None
+) -> Iterator[CloudWriter]:
+    """`write_clouds` one split at a time, for sets that do not fit in memory.
+
+    The file appears at `path` when the body ends, and not at all when it raises.
+
+    Args:
+        path: the HDF5 file to write; one that exists is replaced.
+        attributes: attributes of the file.
+
+    Raises:
+        InputError: the file cannot be written, or the body has written nothing.
+    """
+    import h5py
+
+    with atomic_write(path) as temporary:
+        with _write_errors(path):
+            file = h5py.File(temporary, "w")
+        try:
+            with _write_errors(path):
+                file.attrs.update(attributes or {})
+            writer = CloudWriter(path, file)
+            yield writer
+            if not len(file):
+                raise InputError(f"cannot write {path}: there are no clouds to write")
+        finally:
+            with _write_errors(path):
+                file.close()
+
+
+class CloudWriter:
+    """What `cloud_writer` yields: a canonical file that is being written."""
+
+    def __init__(self, path: str | os.PathLike[str], file: h5py.File) -> None:
+        """For `cloud_writer` only; `path` is the file's name in messages."""
+        self._path = path
+        self._file = file
+
+    def write(self, category: str, split: str, clouds: Tensor | NDArray[Any]) -> None:
+        """Add one split; arguments and errors as for `write_clouds`."""
+        group = synset_id(category)
+        if split not in SPLITS:
+            raise InputError(f"the split must be train, val or test, not {split!r}")
+        if not group or "/" in group or group == ".":
+            raise InputError(f"{category!r} cannot be the name of a category in {self._path}")
+        name = f"/{group}/{split}"
+        if name in self._file:
+            raise InputError(f"the split {split} of {describe_category(group)} was given twice")
+        array = clouds.detach().cpu().numpy() if isinstance(clouds, Tensor) else clouds
+        what = f"the array for {name} of {self._path}"
+        _check_layout(what, array.shape, array.dtype)
+        array = to_float32(array)
+        _check_finite(what, array)
+        with _write_errors(self._path):
+            self._file.create_dataset(name, data=array)
+
+
+@contextlib.contextmanager
+def _canonical_file(
+    path: str | os.PathLike[str],
+) -> Iterator[dict[str, dict[str, h5py.Dataset]]]:
+    """Open a canonical file as `{category: {split: dataset}}`, never empty."""
+    import h5py
+
+    if not Path(path).exists():
+        raise InputError(f"{path} does not exist")
+    if not Path(path).is_file():
+        raise InputError(f"{path} is not a file, expected an HDF5 file of point clouds")
+    try:
+        if not h5py.is_hdf5(path):
+            Path(path).open("rb").close()  # tells an unreadable file from one of another format
+            raise InputError(f"{path} is not an HDF5 file")
+        with h5py.File(path, "r") as file:
+            datasets: dict[str, dict[str, h5py.Dataset]] = {}
+            for category, group in file.items():
+                if isinstance(group, h5py.Group):
+                    splits = {split: group.get(split) for split in SPLITS}
+                    found = {k: v for k, v in splits.items() if isinstance(v, h5py.Dataset)}
+                    if found:
+                        datasets[category] = found
+            if not datasets:
+                there = f"it holds {', '.join(sorted(file))}" if len(file) else "it is empty"
+                raise InputError(
+                    f"{path} has another layout than /{{synset id}}/{{train|val|test}}: {there}"
+                )
+            yield datasets
+    except InputError:
+        raise
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:  # h5py's, if damaged
+        raise InputError(f"{path} cannot be read as HDF5: {_reason(error)}") from error
+
+
+@contextlib.contextmanager
+def _write_errors(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Name the file that the user asked for, not the temporary one."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # h5py raises the latter when closing fails
+        raise InputError(f"cannot write {path}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """The operating system's words where HDF5's message has an error number, else that message."""
+    message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    number = re.search(r"errno = (\d+)", message)
+    return os.strerror(int(number[1])) if number else one_sentence(message)
+
+
+def _shapes(dataset: h5py.Dataset) -> int:
+    return int(dataset.shape[0]) if dataset.shape else 0
+
+
+def _check_layout(what: str, shape: tuple[int, ...] | None, dtype: np.dtype[Any]) -> None:
+    if not shape or len(shape) != 3 or shape[2] != 3:
+        raise InputError(f"{what} has shape {shape}, expected (shapes, points, 3)")
+    if dtype.kind != "f":
+        raise InputError(f"{what} has type {dtype}, expected floating point")
+    if shape[0] == 0:
+        raise InputError(f"{what} has no shapes")
+    if shape[1] < 2:
+        raise InputError(f"{what} has {shape[1]} points a shape, expected at least 2")
+
+
+def _check_finite(what: str, clouds: NDArray[np.float32]) -> None:
+    for index, cloud in enumerate(clouds):
+        if not np.isfinite(cloud).all():
+            raise InputError(f"{what} has a coordinate that is not finite in shape {index}")

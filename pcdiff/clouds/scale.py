@@ -1,0 +1,89 @@
+"""The common scale of clouds, and subsets of their points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pcdiff import randomness
+from pcdiff.errors import InputError
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class BoxNormalization:
+    """How each cloud was moved and scaled: x' = (x - centre) / half_longest_side.
+
+    Attributes:
+        centre: centre of each cloud's axis-aligned bounding box, in the clouds' unit.
+        half_longest_side: half the longest side of that box, in the clouds' unit.
+    """
+
+    centre: Float[Tensor, "shapes 3"]
+    half_longest_side: Float[Tensor, " shapes"]
+
+    def apply(self, clouds: Float[Tensor, "shapes points 3"]) -> Float[Tensor, "shapes points 3"]:
+        """From the clouds' unit to the common scale, in which the box touches [-1, 1]."""
+        return (clouds - self.centre[:, None]) / self.half_longest_side[:, None, None]
+
+    def invert(self, clouds: Float[Tensor, "shapes points 3"]) -> Float[Tensor, "shapes points 3"]:
+        """From the common scale back to the clouds' unit."""
+        return clouds * self.half_longest_side[:, None, None] + self.centre[:, None]
+
+
+def normalize_to_box(
+    clouds: Float[Tensor, "shapes points 3"],
+) -> tuple[Float[Tensor, "shapes points 3"], BoxNormalization]:
+    """Centre each cloud on its bounding box and divide by half that box's longest side.
+
+    Args:
+        clouds: the clouds, in any unit.
+
+    Returns:
+        The clouds in [-1, 1]³, the longest side of each filling it, and what was done to them.
+
+    Raises:
+        InputError: a cloud has no extent (all its points are equal) or one that is not finite; the
+            sentence names its index.
+    """
+    if clouds.shape[1] == 0:
+        raise InputError("clouds without points cannot be normalised")
+    low, high = clouds.amin(dim=1), clouds.amax(dim=1)
+    half_longest_side = (high / 2 - low / 2).amax(dim=1)
+    usable = (half_longest_side > 0) & half_longest_side.isfinite()
+    if not usable.all():
+        index = int((~usable).nonzero()[0])
+        raise InputError(
+            f"cloud {index} cannot be normalised: half its longest side is "
+            f"{float(half_longest_side[index])}, expected a finite number above 0"
+        )
+    normalization = BoxNormalization(low / 2 + high / 2, half_longest_side)
+    return normalization.apply(clouds), normalization
+
+
+def subsample(
+    clouds: Float[Tensor, "shapes points 3"], points: int, generator: randomness.Generator
+) -> Float[Tensor, "shapes chosen 3"]:
+    """Choose points of each cloud at random, without replacement, in random order.
+
+    Args:
+        clouds: the clouds.
+        points: how many points to keep of each.
+        generator: one generator, or one for each cloud.
+
+    Raises:
+        InputError: the clouds have fewer points than that, or `points` is less than 1.
+    """
+    shapes, available, _ = clouds.shape
+    if not 1 <= points <= available:
+        raise InputError(f"cannot choose {points} points of clouds that have {available}")
+    # The order of independent uniform numbers is a uniform permutation; float64 makes ties rare.
+    keys = randomness.uniform((shapes, available), generator, torch.float64, clouds.device)
+    chosen = keys.argsort(dim=1)[:, :points]
+    return clouds.gather(1, chosen[..., None].expand(-1, -1, 3))

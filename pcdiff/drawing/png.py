@@ -1,0 +1,27 @@
+"""Pictures as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pcdiff.drawing.parts import Image
+from pcdiff.errors import InputError
+from pcdiff.files import atomic_write
+
+
+def save_png(path: str | Path, image: Image) -> None:
+    """Write a picture as a PNG file, completely or not at all.
+
+    Args:
+        path: The file to write.
+        image: The picture.
+
+    Raises:
+        InputError: The path does not end in .png, or cannot be written.
+    """
+    from PIL import Image as pillow
+
+    if Path(path).suffix.lower() != ".png":
+        raise InputError(f"a picture is written to a file that ends in .png, got {path}")
+    with atomic_write(path) as temporary:
+        pillow.fromarray(image).save(temporary, format="PNG")

@@ -1,0 +1,339 @@
+"""Ray casting by Embree: matt surfaces, soft shadows; no display, no GPU, no GL.
+
+A picture is a `uint8` array `(height, width, 3)` in sRGB, and a function of its arguments alone:
+light is sampled by a low-discrepancy sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import cos, pi, radians, sin, sqrt, tan
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from pcdiff.drawing.camera import Camera, Light
+from pcdiff.drawing.parts import Image, Mesh, Part, Spheres, part_points, part_radius
+from pcdiff.errors import InputError
+
+_PIXELS_AT_ONCE = 1 << 17  # a bound on memory
+
+
+_LAMP_RAYS, _SKY_RAYS = 2, 6  # for each sample of a pixel
+
+
+_WINDOW = 5  # pixels; see `render`
+
+
+_FADING = 0.12  # how far from the picture's edge shadows fade, of its shorter side
+
+
+_SKY_REACH = 0.4  # how far a part keeps the sky away, of the scene's size
+
+
+_CLEARANCE = 1e-5  # from a surface to where rays leave it, of the scene's size
+
+
+_TOLERATED_PIXELS = 0.25  # from a sphere's outline to the circle
+
+
+_FINEST_SUBDIVISION = 6  # 82 thousand faces
+
+
+def render(
+    parts: Sequence[Part],
+    camera: Camera,
+    *,
+    width: int,
+    height: int,
+    samples: int = 4,
+    light: Light | None = None,
+    ground: bool = True,
+) -> Image:
+    """Draw parts on white, matt, with soft shadows, by ray casting.
+
+    Under the lowest point of the parts lies a white ground that shows nothing but shadows: where
+    nothing keeps the light away it is as white as the background, so it has no horizon.
+
+    The sky and the lamp are sampled by few rays, other ones at each pixel of a window of 5 x 5; on
+    the ground the mean over a window then makes one smooth shadow of them (interleaved sampling,
+    Keller & Heidrich 2001).
+
+    Args:
+        parts: What is drawn, at least one.
+        camera: From where.
+        width: Of the picture, pixels.
+        height: Of the picture, pixels.
+        samples: Rays through each pixel: more make edges smoother and shadows less grainy.
+        light: `Light()` unless given.
+        ground: Whether there is a ground.
+
+    Returns:
+        The picture `(height, width, 3)`.
+
+    Raises:
+        InputError: No parts, or a size or a number of samples below 1.
+    """
+    if not parts:
+        raise InputError("a picture needs at least one part to draw, got none")
+    if min(width, height, samples) < 1:
+        raise InputError(
+            "a picture needs a width, a height and samples of at least 1, "
+            f"got {width} x {height} with {samples} samples"
+        )
+    from scipy.ndimage import uniform_filter
+
+    scene = _Scene(parts, camera, height, light or Light(), ground)
+    right, upward, backward = camera.axes
+    half_height = tan(radians(camera.field_of_view) / 2)
+    # Sums over the samples of each pixel: the parts' colour, the samples that miss the parts, and
+    # the light on the ground, as it is and as it would be without the parts.
+    colour, white = np.zeros((height, width, 3)), np.full((height, width), float(samples))
+    received, offered = np.zeros((height, width)), np.zeros((height, width))
+    rows_at_once = max(1, _PIXELS_AT_ONCE // width)
+    for top in range(0, height, rows_at_once):
+        row, column = np.mgrid[top : min(top + rows_at_once, height), :width].reshape(2, -1)
+        shift = np.stack([row, column], axis=1) % _WINDOW / _WINDOW
+        for sample in range(samples):
+            inside = _low_discrepancy(sample)
+            x = (2 * (column + inside[0]) - width) / height * half_height
+            y = (height - 2 * (row + inside[1])) / height * half_height
+            rays = x[:, None] * right + y[:, None] * upward - backward
+            on_parts, on_ground = scene.cast(rays)
+
+            pixels = row[on_parts.rays], column[on_parts.rays]
+            light_on_parts, _ = scene.light_on(on_parts, shift[on_parts.rays], sample)
+            colour[pixels] += on_parts.albedo * light_on_parts[:, None]
+            white[pixels] -= 1
+
+            pixels = row[on_ground.rays], column[on_ground.rays]
+            with_parts, without = scene.light_on(on_ground, shift[on_ground.rays], sample)
+            received[pixels] += with_parts
+            offered[pixels] += without
+    shadow = np.divide(
+        uniform_filter(received, _WINDOW, mode="constant"),
+        uniform_filter(offered, _WINDOW, mode="constant"),
+        out=np.ones_like(received),
+        where=offered > 0,
+    )
+    linear = (colour + (white * _faded(shadow))[:, :, None]) / samples
+    return np.round(255 * _encode(linear)).astype(np.uint8)
+
+
+def _faded(shadow: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "height width"]:
+    """A shadow that ends before the picture does, so that a sheet of pictures has no seams."""
+    height, width = shadow.shape
+    row, column = np.mgrid[0.5:height, 0.5:width]
+    edge = np.minimum(np.minimum(row, height - row), np.minimum(column, width - column))
+    share = np.minimum(edge / (_FADING * min(height, width)), 1)
+    return 1 - (1 - shadow) * share**2 * (3 - 2 * share)
+
+
+@dataclass(frozen=True, eq=False)
+class _Triangles:
+    """A part as triangles, with what shading needs to know of each.
+
+    A face of a sphere has the sphere's centre, and the radius of a shell that contains all of that
+    sphere's faces; a flat face has the radius 0.
+    """
+
+    vertices: Float[np.ndarray, "vertices 3"]
+    faces: Int[np.ndarray, "faces 3"]
+    albedo: Float[np.ndarray, "faces 3"]
+    centres: Float[np.ndarray, "faces 3"]
+    shells: Float[np.ndarray, " faces"]
+
+
+def _flat_triangles(mesh: Mesh) -> _Triangles:
+    count = len(mesh.faces)
+    colour = np.broadcast_to(np.asarray(mesh.colour, dtype=np.float64), (count, 3))
+    return _Triangles(
+        vertices=mesh.vertices.astype(np.float64),
+        faces=mesh.faces.astype(np.int64),
+        albedo=_decode(colour),
+        centres=np.zeros((count, 3)),
+        shells=np.zeros(count),
+    )
+
+
+def _sphere_triangles(spheres: Spheres, pixels: float) -> _Triangles:
+    """Geodesic polyhedra, just fine enough for spheres whose radius is so many pixels.
+
+    By Cauchy's formula the mean area of a convex body's shadows is a quarter of its surface, so a
+    polyhedron with the sphere's surface covers as many pixels as the sphere does, on average.
+    """
+    from trimesh.creation import icosphere
+
+    # An icosahedron's edge is seen from its centre under 63.4 degrees; a subdivision halves that.
+    subdivisions = 0
+    while (
+        subdivisions < _FINEST_SUBDIVISION
+        and pixels * (1 - cos(radians(63.4) / 2 ** (subdivisions + 1))) > _TOLERATED_PIXELS
+    ):
+        subdivisions += 1
+    ball = icosphere(subdivisions=subdivisions)
+    shell = spheres.radius * sqrt(4 * pi / ball.area)
+    count, corners, sides = len(spheres.centres), len(ball.vertices), len(ball.faces)
+    centres = spheres.centres.astype(np.float64)
+    colour = np.broadcast_to(np.asarray(spheres.colour, dtype=np.float64), (count, 3))
+    return _Triangles(
+        vertices=(centres[:, None] + shell * ball.vertices).reshape(-1, 3),
+        faces=(corners * np.arange(count)[:, None, None] + ball.faces).reshape(-1, 3),
+        albedo=np.repeat(_decode(colour), sides, axis=0),
+        centres=np.repeat(centres, sides, axis=0),
+        shells=np.full(count * sides, shell),
+    )
+
+
+class _Hits(NamedTuple):
+    """Where some of the rays meet a surface."""
+
+    rays: Int[np.ndarray, " hits"]
+    points: Float[np.ndarray, "hits 3"]
+    normals: Float[np.ndarray, "hits 3"]
+    albedo: Float[np.ndarray, "hits 3"]
+
+
+class _Scene:
+    """The parts as one set of triangles at which rays are cast from the camera, and their light."""
+
+    def __init__(
+        self, parts: Sequence[Part], camera: Camera, height: int, light: Light, ground: bool
+    ) -> None:
+        from embreex.mesh_construction import TriangleMesh
+        from embreex.rtcore_scene import EmbreeScene
+
+        position = np.array(camera.position)
+        right, _, backward = camera.axes
+        pixels_at_unit_depth = height / (2 * tan(radians(camera.field_of_view) / 2))
+        pieces = []
+        for part in parts:
+            if isinstance(part, Mesh):
+                pieces.append(_flat_triangles(part))
+            else:
+                depth = max(np.min((position - part.centres) @ backward), part.radius)
+                pieces.append(_sphere_triangles(part, pixels_at_unit_depth * part.radius / depth))
+        vertices = np.concatenate([piece.vertices for piece in pieces])
+        firsts = np.cumsum([0] + [len(piece.vertices) for piece in pieces[:-1]])
+        faces = [piece.faces + first for piece, first in zip(pieces, firsts, strict=True)]
+        self.albedo = np.concatenate([piece.albedo for piece in pieces])
+        self.shells = np.concatenate([piece.shells for piece in pieces])
+
+        # Rays are cast in float32, so lengths are measured from the middle of the scene.
+        middle = (vertices.min(axis=0) + vertices.max(axis=0)) / 2
+        self.centres = np.concatenate([piece.centres for piece in pieces]) - middle
+        self.camera = position - middle
+        size = float(np.ptp(vertices, axis=0).max())
+        self.clearance = _CLEARANCE * size
+        self.sky_reach = _SKY_REACH * size
+        self.embree = EmbreeScene()
+        TriangleMesh(
+            scene=self.embree,
+            vertices=(vertices - middle).astype(np.float32),
+            indices=np.concatenate(faces).astype(np.int32),
+        )
+
+        self.up = np.array(camera.up) / np.linalg.norm(camera.up)
+        lowest = min(
+            np.min((part_points(part) - middle) @ self.up) - part_radius(part) for part in parts
+        )
+        self.ground = lowest if ground else -np.inf
+
+        self.light = light
+        azimuth, elevation = radians(light.azimuth), radians(light.elevation)
+        level = sin(azimuth) * right + cos(azimuth) * np.cross(right, self.up)
+        self.to_lamp = cos(elevation) * level + sin(elevation) * self.up
+
+    def cast(self, rays: Float[np.ndarray, "rays 3"]) -> tuple[_Hits, _Hits]:
+        """Where rays from the camera meet the parts, and where the others meet the ground."""
+        origins = np.broadcast_to(self.camera.astype(np.float32), rays.shape)
+        found = self.embree.run(origins, rays.astype(np.float32), output=True)
+        missed = found["primID"] < 0
+
+        (seen,) = np.nonzero(~missed)
+        face = found["primID"][seen]
+        points = self.camera + found["tfar"][seen, None] * rays[seen]
+        across = found["Ng"][seen].astype(np.float64)
+        across *= -np.sign(np.sum(across * rays[seen], axis=1, keepdims=True))
+        centres, shells = self.centres[face], self.shells[face, None]
+        normals = _unit(np.where(shells > 0, points - centres, across))
+        points = np.where(shells > 0, centres + shells * normals, points)
+        on_parts = _Hits(seen, points, normals, self.albedo[face])
+
+        drop, height = -(rays @ self.up), self.camera @ self.up - self.ground
+        (seen,) = np.nonzero(missed & (drop > 0) & (0 < height < np.inf))
+        points = self.camera + (height / drop[seen])[:, None] * rays[seen]
+        normals = np.broadcast_to(self.up, points.shape)
+        return on_parts, _Hits(seen, points, normals, np.ones_like(points))
+
+    def light_on(
+        self, hits: _Hits, shift: Float[np.ndarray, "hits 2"], sample: int
+    ) -> tuple[Float[np.ndarray, " hits"], Float[np.ndarray, " hits"]]:
+        """The light that matt surfaces receive, and what they would if nothing stood in the way.
+
+        The normal plus a random point of the unit sphere is a random direction that weighs the sky
+        as a matt surface does, by the cosine; the direction to the lamp plus a random point of a
+        small sphere is a direction to a round lamp.
+        """
+        light = self.light
+        origins = hits.points + self.clearance * hits.normals
+        received, offered = np.zeros(len(origins)), np.zeros(len(origins))
+        for ray in range(_SKY_RAYS):
+            ball = _on_sphere(_low_discrepancy(sample * _SKY_RAYS + ray) + shift)
+            rays = _unit(hits.normals + 0.999 * ball)  # a little less than 1: never the null vector
+            share = light.floor + (1 - light.floor) * (1 + rays @ self.up) / 2
+            gain = light.sky * share / _SKY_RAYS
+            offered += gain
+            received += gain * self.free(origins, rays, self.sky_reach)
+        for ray in range(_LAMP_RAYS):
+            ball = _on_sphere(_low_discrepancy(sample * _LAMP_RAYS + ray) + shift)
+            rays = _unit(self.to_lamp + sin(radians(light.spread)) * ball)
+            cosine = np.maximum(np.sum(hits.normals * rays, axis=1), 0)
+            gain = light.lamp * cosine / _LAMP_RAYS
+            offered += gain
+            received += gain * self.free(origins, rays, np.inf)
+        return received, offered
+
+    def free(
+        self,
+        origins: Float[np.ndarray, "rays 3"],
+        rays: Float[np.ndarray, "rays 3"],
+        reach: float,
+    ) -> Bool[np.ndarray, " rays"]:
+        """Whether unit rays hit nothing within a reach."""
+        origins, rays = origins.astype(np.float32), rays.astype(np.float32)
+        return self.embree.run(origins, rays, dists=min(reach, 1e30), query="OCCLUDED") < 0
+
+
+# Martin Roberts, "The unreasonable effectiveness of quasirandom sequences" (2018): the sequence R2,
+# n (1/g, 1/g^2) mod 1 with g^3 = g + 1.
+_R2 = np.array([0.7548776662466927, 0.5698402909980532])
+
+
+def _low_discrepancy(index: int) -> Float[np.ndarray, "2"]:
+    return (0.5 + index * _R2) % 1
+
+
+def _on_sphere(uniform: Float[np.ndarray, "points 2"]) -> Float[np.ndarray, "points 3"]:
+    """Points uniform on the unit sphere, from points uniform modulo 1 (Archimedes' projection)."""
+    z = 1 - 2 * (uniform[:, 0] % 1)
+    angle = 2 * pi * uniform[:, 1]
+    radius = np.sqrt(1 - z**2)
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle), z], axis=1)
+
+
+def _unit(vectors: Float[np.ndarray, "vectors 3"]) -> Float[np.ndarray, "vectors 3"]:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def _decode(colour: Float[np.ndarray, "... 3"]) -> Float[np.ndarray, "... 3"]:
+    """SRGB to linear (IEC 61966-2-1)."""
+    return np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+
+
+def _encode(light: Float[np.ndarray, "... 3"]) -> Float[np.ndarray, "... 3"]:
+    """Linear to sRGB (IEC 61966-2-1); what is brighter than white is white."""
+    light = np.minimum(light, 1)
+    return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)

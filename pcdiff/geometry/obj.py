@@ -1,0 +1,61 @@
+"""Wavefront OBJ."""
+
+from __future__ import annotations
+
+from array import array
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from pcdiff.geometry.geometry import Geometry, check_corners
+from pcdiff.geometry.limits import MAXIMUM_VERTICES, check_count, check_file
+from pcdiff.geometry.text import add_polygon, lines_of, triples
+
+
+def read_obj(path: Path) -> Geometry:
+    """Read a Wavefront OBJ file; errors as for `read_geometry`."""
+    vertices, faces, _ = _obj(path)
+    return Geometry(vertices, faces)
+
+
+def read_obj_objects(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Each `o` of a Wavefront OBJ file as (vertices, faces), with the vertices that it uses.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InputError: As for `read_geometry`, or a face has a vertex that is not there.
+    """
+    check_file(path)
+    vertices, faces, starts = _obj(path)
+    check_corners(path, vertices, faces)
+    objects = []
+    for first, last in pairwise([*starts, len(faces)]):
+        used, corners = np.unique(faces[first:last], return_inverse=True)
+        objects.append((vertices[used], corners.reshape(-1, 3)))
+    return objects
+
+
+def _obj(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """Vertices, faces, and the number of faces before each `o`."""
+    coordinates, corners, starts = array("d"), array("q"), []
+    with lines_of(path) as lines:
+        for words in lines:
+            keyword = words[0] if words else ""
+            if keyword == "v":
+                coordinates.extend((float(words[1]), float(words[2]), float(words[3])))
+                check_count(path, len(coordinates) // 3, MAXIMUM_VERTICES, "vertices")
+            elif keyword == "f":
+                polygon = []
+                for word in words[1:]:
+                    corner = int(word.partition("/")[0])
+                    if corner == 0:
+                        raise ValueError("vertices are counted from 1")
+                    # A negative number counts back from the latest vertex.
+                    polygon.append(corner - 1 if corner > 0 else len(coordinates) // 3 + corner)
+                add_polygon(corners, polygon, path)
+            elif keyword == "o":
+                starts.append(len(corners) // 3)
+    return triples(coordinates), triples(corners), starts

@@ -1,0 +1,45 @@
+"""OFF, the format of ModelNet."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from itertools import islice
+from pathlib import Path
+
+from pcdiff.errors import InputError
+from pcdiff.geometry.geometry import Geometry
+from pcdiff.geometry.limits import MAXIMUM_FACES, MAXIMUM_VERTICES, check_count
+from pcdiff.geometry.text import add_polygon, lines_of, triples
+
+
+def read_off(path: Path) -> Geometry:
+    """Read an OFF file; errors as for `read_geometry`."""
+    coordinates, corners = array("d"), array("q")
+    with lines_of(path) as lines:
+        # Comments begin with #; empty lines may stand anywhere.
+        rows = (kept for words in lines if (kept := " ".join(words).partition("#")[0].split()))
+        first = next(rows, [])
+        # Some of ModelNet's files have their counts on the first line, even without a space.
+        header = re.fullmatch(r"(?:ST|C|N)*OFF((?: ?\d+)*)", " ".join(first))
+        if header is None:
+            raise InputError(f"{path} is not an OFF file: it does not begin with OFF")
+        counts = [int(word) for word in header[1].split() or next(rows, [])]
+        vertex_count, face_count = counts[0], counts[1]
+        check_count(path, vertex_count, MAXIMUM_VERTICES, "vertices")
+        check_count(path, face_count, MAXIMUM_FACES, "faces")
+        for row in islice(rows, vertex_count):
+            coordinates.extend((float(row[0]), float(row[1]), float(row[2])))
+        found = 0
+        for row in islice(rows, face_count):
+            polygon = [int(word) for word in row[1 : 1 + int(row[0])]]
+            if len(polygon) != int(row[0]):
+                raise ValueError("fewer corners than promised")
+            add_polygon(corners, polygon, path)
+            found += 1
+    if len(coordinates) // 3 < vertex_count or found < face_count:
+        raise InputError(
+            f"{path} is truncated: its header promises {vertex_count} vertices and {face_count} "
+            f"faces, and it has {len(coordinates) // 3} and {found}"
+        )
+    return Geometry(triples(coordinates), triples(corners))

@@ -1,0 +1,152 @@
+"""PCD, the format of the Point Cloud Library."""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from pcdiff.errors import InputError
+from pcdiff.geometry.geometry import Geometry
+from pcdiff.geometry.limits import MAXIMUM_POINTS, check_count, file_errors
+
+
+def read_pcd(path: Path) -> Geometry:
+    """A cloud of the Point Cloud Library, file version 0.7.
+
+    The points of an image (HEIGHT above 1) that are not finite are pixels that saw nothing and are
+    left out. VIEWPOINT is not used: its usual value says nothing about where the camera was.
+    """
+    header: dict[str, list[str]] = {}
+    with file_errors(path), path.open("rb") as file:
+        try:
+            while "DATA" not in header:
+                line = file.readline(4096)
+                if not line:
+                    raise InputError(f"{path} is truncated or no PCD file: it has no line DATA")
+                match line.decode("utf-8", "replace").partition("#")[0].split():
+                    case [keyword, *values]:
+                        header[keyword.upper()] = values
+            fields, encoding = header["FIELDS"], header["DATA"][0].lower()
+            sizes, kinds = header["SIZE"], header["TYPE"]
+            counts = [int(count) for count in header.get("COUNT", ["1"] * len(fields))]
+            height = int(header.get("HEIGHT", ["1"])[0])
+            points = int(header["POINTS"][0]) if "POINTS" in header else None
+            if points is None:
+                points = int(header["WIDTH"][0]) * height
+            row = np.dtype(
+                [
+                    (str(index), f"<{kind.lower()}{int(size)}", (count,))
+                    for index, (kind, size, count) in enumerate(
+                        zip(kinds, sizes, counts, strict=True)
+                    )
+                ]
+            )
+            column = {name: str(index) for index, name in enumerate(fields)}
+            if len(fields) != len(sizes) or points < 0 or not {"x", "y", "z"} <= column.keys():
+                raise ValueError("fields that do not fit")
+            check_count(path, points, MAXIMUM_POINTS, "points")
+            table = _pcd_table(path, file, encoding, row, points)
+        except InputError:
+            raise
+        except (ValueError, LookupError, TypeError, OverflowError) as error:
+            raise InputError(f"{path} is a damaged PCD file") from error
+
+    def columns(names: tuple[str, ...]) -> np.ndarray:
+        return np.stack([table[column[name]][:, 0] for name in names], axis=1).astype(np.float64)
+
+    vertices = columns(("x", "y", "z"))
+    directions = ("normal_x", "normal_y", "normal_z")
+    normals = columns(directions) if column.keys() >= set(directions) else None
+    if height > 1:
+        seen = np.isfinite(vertices).all(axis=1)
+        vertices, normals = vertices[seen], None if normals is None else normals[seen]
+    return Geometry(vertices, None, normals)
+
+
+def _pcd_table(path: Path, file: BinaryIO, encoding: str, row: np.dtype, points: int) -> np.ndarray:
+    if encoding == "ascii":
+        width = sum(row[name].shape[0] for name in row.names or ())
+        values = array("d")
+        for line in islice(file, points):
+            words = line.split()
+            if len(words) < width:
+                break
+            values.extend(map(float, words[:width]))
+        numbers = np.array(values).reshape(-1, width)
+        table = np.empty(len(numbers), row)
+        start = 0
+        for name in row.names or ():
+            stop = start + row[name].shape[0]
+            table[name] = numbers[:, start:stop]
+            start = stop
+    elif encoding == "binary":
+        blob = file.read(points * row.itemsize)
+        table = np.frombuffer(blob[: len(blob) // row.itemsize * row.itemsize], row)
+    elif encoding == "binary_compressed":
+        sizes = file.read(8)
+        if len(sizes) < 8:
+            raise InputError(f"{path} is truncated: it has no sizes of its compressed data")
+        compressed, whole = struct.unpack("<II", sizes)
+        blob = file.read(compressed)
+        if len(blob) < compressed:
+            raise InputError(f"{path} is truncated: it promises {compressed} bytes of data")
+        if whole != points * row.itemsize:
+            raise ValueError("sizes that do not fit")
+        # Compressed data stand field by field, not point by point.
+        flat, table, start = lzf_decompress(blob, whole), np.empty(points, row), 0
+        for name in row.names or ():
+            stop = start + points * row[name].itemsize
+            table[name] = np.frombuffer(flat[start:stop], row[name].base).reshape(points, -1)
+            start = stop
+    else:
+        raise InputError(f"{path} has the unknown PCD encoding {encoding!r}")
+    if len(table) < points:
+        raise InputError(
+            f"{path} is truncated: its header promises {points} points, and it has {len(table)}"
+        )
+    return table
+
+
+def lzf_decompress(data: bytes, size: int) -> bytes:
+    """Undo LZF, the compression of PCD's `binary_compressed` (Lehmann, liblzf).
+
+    A control byte below 32 announces that many literal bytes and one more. Any other is a copy of
+    earlier output: its three upper bits are the length less 2 (7: the next byte is added), its
+    five lower bits and the next byte are the distance less 1.
+
+    Args:
+        data: What is compressed.
+        size: Bytes of the result.
+
+    Raises:
+        ValueError: It does not decompress to that many bytes.
+    """
+    out = bytearray()
+    position = 0
+    while position < len(data) and len(out) <= size:
+        control = data[position]
+        position += 1
+        if control < 32:
+            out += data[position : position + control + 1]
+            position += control + 1
+            continue
+        length = (control >> 5) + 2
+        if length == 9:
+            length += data[position]
+            position += 1
+        distance = ((control & 31) << 8) + data[position] + 1
+        position += 1
+        start = len(out) - distance
+        if start < 0:
+            raise ValueError("a copy from before the beginning")
+        # A copy may reach into itself: it then repeats its first bytes.
+        piece = out[start : start + length]
+        out += (piece * (length // len(piece) + 1))[:length]
+    if len(out) != size:
+        raise ValueError("another size than promised")
+    return bytes(out)

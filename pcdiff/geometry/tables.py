@@ -1,0 +1,47 @@
+"""Tables of points: .xyz and .npy."""
+
+from __future__ import annotations
+
+from array import array
+from pathlib import Path
+
+import numpy as np
+
+from pcdiff.errors import InputError
+from pcdiff.geometry.geometry import Geometry
+from pcdiff.geometry.limits import MAXIMUM_POINTS, check_count, read_npy
+from pcdiff.geometry.text import lines_of
+
+
+def read_xyz(path: Path) -> Geometry:
+    """A point a line: x y z, or x y z and a normal; # begins a comment."""
+    values, width = array("d"), 0
+    with lines_of(path) as lines:
+        for words in lines:
+            row = " ".join(words).partition("#")[0].replace(",", " ").split()
+            if row:
+                width = width or len(row)
+                if len(row) != width or width not in (3, 6):
+                    raise ValueError("another number of columns")
+                values.extend(map(float, row))
+                check_count(path, len(values) // width, MAXIMUM_POINTS, "points")
+    if not width:
+        raise InputError(f"{path} has no points")
+    return _points_and_normals(np.array(values).reshape(-1, width))
+
+
+def read_npy_points(path: Path) -> Geometry:
+    """Read an npy file of points (n, 3), or (n, 6) with normals; errors as for `read_geometry`."""
+    table = read_npy(path)
+    shape = table.shape
+    if len(shape) != 2 or shape[1] not in (3, 6) or table.dtype.kind not in "fiu":
+        raise InputError(
+            f"{path} must hold numbers of shape (n, 3), or (n, 6) with normals, "
+            f"got {table.dtype} of shape {shape}"
+        )
+    check_count(path, len(table), MAXIMUM_POINTS, "points")
+    return _points_and_normals(np.array(table, np.float64))
+
+
+def _points_and_normals(table: np.ndarray) -> Geometry:
+    return Geometry(table[:, :3], None, table[:, 3:] if table.shape[1] == 6 else None)
