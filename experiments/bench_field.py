@@ -22,7 +22,7 @@ from datasets.household import make
 from experiments import record
 from experiments.bench_training import elapsed, gemm_rate
 from grasp.field.conditioned import ConditionedField
-from grasp.field.model import GraspField
+from grasp.field.trained import GraspField
 from grasp.objects.object import Object
 from pcdiff.randomness import seeded
 

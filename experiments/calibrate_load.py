@@ -20,8 +20,9 @@ from jaxtyping import Bool, Float
 
 from datasets.household import make_set
 from experiments import record
-from grasp.field.model import KIND, WEIGHTS, GraspField
-from grasp.field.sampling import Sampling
+from grasp.field.model import KIND
+from grasp.field.selection import Selection
+from grasp.field.trained import WEIGHTS, GraspField
 from grasp.field.weight import squared_load
 from grasp.grippers.gripper import load_gripper
 from grasp.objects.object import Object
@@ -31,7 +32,7 @@ from pcdiff.randomness import seeded
 
 SCALES = (1.0, 2.0, 3.0, 4.0)
 SAMPLES = 60  # of each object at each scale
-LIKELY = Sampling().least_probability  # what is shown is of samples that are given as grasps
+LIKELY = Selection().least_probability  # what is shown is of samples that are given as grasps
 
 
 def main() -> None:

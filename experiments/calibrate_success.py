@@ -25,8 +25,9 @@ from jaxtyping import Bool, Float
 
 from experiments import record
 from grasp.field.items import CANDIDATES
-from grasp.field.model import KIND, WEIGHTS, GraspField
-from grasp.field.sampling import Sampling
+from grasp.field.model import KIND
+from grasp.field.selection import Selection
+from grasp.field.trained import WEIGHTS, GraspField
 from grasp.formats import read_grasps
 from grasp.grippers.gripper import load_gripper
 from grasp.judging.calibration import platt_scaling, reliability
@@ -39,7 +40,7 @@ from pcdiff.randomness import seeded
 GRASPS, TRIED = 400, 60
 """Grasps asked of each object, and those of them, from the first to the last, that are tried."""
 
-SAMPLING = Sampling(least_probability=0.3, likely=0.6)
+SELECTION = Selection(least_probability=0.3, likely=0.6)
 """Less choosy than by default of what is given at all, so that more is known than is needed."""
 
 VALIDATION = 12  # one object in so many, as `grasp train` keeps it unless told otherwise
@@ -140,7 +141,7 @@ def given(
         for folder, path in (labels[each] for each in few):
             known = read_grasps(path)
             obj = load_object(folder / str(known.object_file), known.object_scale)
-            grasps = field.condition(obj, hand).sample(GRASPS, seeded(seed), SAMPLING)
+            grasps = field.condition(obj, hand).sample(GRASPS, seeded(seed), selection=SELECTION)
             tried = np.linspace(0, len(grasps.poses) - 1, min(TRIED, len(grasps.poses))).astype(int)
             if not len(tried):
                 continue

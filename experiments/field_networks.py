@@ -40,8 +40,10 @@ import numpy as np
 from experiments import record
 from experiments.baseline import DEVELOPMENT_DATA, household_meshes
 from grasp.field.configuration import DEFAULT, PAPER
-from grasp.field.model import KIND, WEIGHTS, GraspField
+from grasp.field.model import KIND
 from grasp.field.sampling import Sampling
+from grasp.field.selection import Selection
+from grasp.field.trained import WEIGHTS, GraspField
 from grasp.formats import Grasps
 from grasp.grippers.gripper import Gripper, load_gripper
 from grasp.judging.coverage import PrecisionCoverage
@@ -57,7 +59,8 @@ from pcdiff.learning import checkpoint
 
 SEED = 0
 SHIPPED = "panda"
-SAMPLING = Sampling(begin=None, steps=12, oversampling=2.0, attempts=1)
+SAMPLING = Sampling(begin=None, steps=12)
+SELECTION = Selection(oversampling=2.0, attempts=1)
 COVERAGES = (0.2, 0.3, 0.4, 0.5)
 """At which the sources are compared."""
 
@@ -138,7 +141,11 @@ def contestants(
                 f"--{architecture} {file}: its network is the {field.config.architecture} one"
             )
         field = with_success_of(shipped, field)
-        yield f"{architecture} network", field_source(field, hand, SAMPLING), known(field, file)
+        yield (
+            f"{architecture} network",
+            field_source(field, hand, SAMPLING, SELECTION),
+            known(field, file),
+        )
     yield "antipodal baseline", named_source(ANTIPODAL, [], hand), {}
 
 

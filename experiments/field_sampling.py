@@ -17,8 +17,8 @@ import numpy as np
 
 from datasets.household import FAMILIES, make
 from experiments import record
-from grasp.field.model import GraspField
 from grasp.field.sampling import REFERENCE, Sampling
+from grasp.field.trained import GraspField
 from grasp.grippers.gripper import load_gripper
 from grasp.judging.candidates import candidates
 from grasp.judging.coverage import coverage

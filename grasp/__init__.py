@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from grasp.field.conditioned import ConditionedField
-    from grasp.field.model import GraspField
     from grasp.field.sampling import Sampling
+    from grasp.field.selection import Selection
+    from grasp.field.trained import GraspField
     from grasp.formats import Grasps, read_grasps, write_grasps
     from grasp.grippers.gripper import Gripper, load_gripper
     from grasp.objects.loading import load_object
@@ -25,6 +26,7 @@ __all__ = [
     "Gripper",
     "Object",
     "Sampling",
+    "Selection",
     "load_gripper",
     "load_object",
     "read_grasps",
@@ -33,13 +35,14 @@ __all__ = [
 
 _HOMES = {
     "ConditionedField": "grasp.field.conditioned",
-    "GraspField": "grasp.field.model",
+    "GraspField": "grasp.field.trained",
     "Grasps": "grasp.formats",
     "Gripper": "grasp.grippers.gripper",
     "Object": "grasp.objects.object",
-    "Sampling": "grasp.field.conditioned",
+    "Sampling": "grasp.field.sampling",
+    "Selection": "grasp.field.selection",
     "load_gripper": "grasp.grippers.gripper",
-    "load_object": "grasp.objects.object",
+    "load_object": "grasp.objects.loading",
     "read_grasps": "grasp.formats",
     "write_grasps": "grasp.formats",
 }

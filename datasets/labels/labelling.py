@@ -24,8 +24,8 @@ from pcdiff.console import version
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
-    from grasp.field.model import GraspField
     from grasp.field.sampling import Sampling
+    from grasp.field.trained import GraspField
 
 STREAM = 101
 """The second word of the candidates' seeds; the streams of `grasp.judging.evaluation` are
@@ -218,9 +218,9 @@ def _drawn(obj: Object, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
 
 def sampling(view: bool) -> Sampling:
     """How a field is sampled, of a view or of the whole of a mesh."""
-    from grasp.field.sampling import OF_A_CLOUD, Sampling
+    from grasp.field.sampling import CLOUD_SAMPLING, Sampling
 
-    return OF_A_CLOUD if view else Sampling()
+    return CLOUD_SAMPLING if view else Sampling()
 
 
 @functools.cache
@@ -228,7 +228,7 @@ def load_field(weights: str) -> GraspField:
     """The field of these weights, read once in each process."""
     import torch
 
-    from grasp.field.model import GraspField
+    from grasp.field.trained import GraspField
 
     torch.set_num_threads(1)  # each process has a core
     return GraspField.from_pretrained(weights)
@@ -237,7 +237,7 @@ def load_field(weights: str) -> GraspField:
 @functools.cache
 def digest(weights: str) -> str:
     """The SHA-256 of a file of weights, by which its samples are told from others."""
-    from grasp.field.model import WEIGHTS
+    from grasp.field.trained import WEIGHTS
     from pcdiff.learning.checkpoint import find
 
     return hashlib.sha256(find(weights, WEIGHTS).read_bytes()).hexdigest()

@@ -76,7 +76,7 @@ def evaluate(
     precision against coverage, and earth mover's distance to them. Every grasp counts; one in
     collision is a failure.
     """
-    from grasp.field.model import GraspField
+    from grasp.field.trained import GraspField
     from grasp.grippers.gripper import load_gripper
     from grasp.judging.evaluation import evaluate as run
     from grasp.judging.sources import ANTIPODAL, field_source, kept_labels, named_source

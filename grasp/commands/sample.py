@@ -13,14 +13,13 @@ from pcdiff.console import Device, Json, Seed, Session, Threads
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
-    from grasp.costs import Constraint
-    from grasp.field.sampling import Sampling
     from grasp.formats import Grasps
     from grasp.grippers.gripper import Gripper
     from grasp.objects.object import Object
 
-_METRES_BESIDE, _COSINE_BESIDE = 0.01, 0.1  # of a region and a cone, what costs half a nat
-_SHOWN = 30  # grasps in a picture, at most
+_SHOWN = 30  # largest number of grasps in a picture
+
+Four = tuple[float, float, float, float]
 
 
 def sample(
@@ -32,60 +31,71 @@ def sample(
         ),
     ],
     gripper: GripperName = "panda",
-    count: Annotated[int, typer.Option(min=1, max=MOST, help="Grasps at most.")] = 200,
-    weights: Annotated[str, typer.Option(help="A name or a file.")] = "panda",
+    count: Annotated[int, typer.Option(min=1, max=MOST, help="Largest number of grasps.")] = 200,
+    weights: Annotated[str, typer.Option(help="Shipped weights by name, or a file.")] = "panda",
     scene: Annotated[
-        Path | None, typer.Option(help="What stands around the object: a .yaml file.")
+        Path | None, typer.Option(help="Surroundings of the object: a .yaml file.")
     ] = None,
     region: Annotated[
         str | None,
-        typer.Option(help="X,Y,Z,RADIUS: only grasps whose fingers meet in this ball, metres."),
+        typer.Option(
+            help="X,Y,Z,RADIUS: only grasps whose fingertips meet in this ball, in metres."
+        ),
     ] = None,
     approach: Annotated[
         str | None,
         typer.Option(help="X,Y,Z,DEGREES: only grasps that approach within a cone about X,Y,Z."),
     ] = None,
     thin: Annotated[
-        bool, typer.Option("--thin", help="Of grasps within 1 cm and 15 degrees keep the best.")
+        bool,
+        typer.Option("--thin", help="Keep only the best of grasps within 1 cm and 15 degrees."),
     ] = False,
     least_probability: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Of success; less likely ones are not given."),
+        typer.Option(min=0, max=1, help="Smallest probability of success of a returned grasp."),
     ] = None,
-    steps: Annotated[int | None, typer.Option(min=2, max=10_000, help="Of the sampler.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=2, max=10_000, help="Number of sampling steps.")
+    ] = None,
     sampler: Annotated[
         Literal["multistep", "ddim", "langevin"],
-        typer.Option(help="langevin: the reference, 48 levels from pure noise."),
+        typer.Option(help="langevin is the reference: 48 noise levels from pure noise."),
     ] = "multistep",
     from_noise: Annotated[
         bool,
         typer.Option("--from-noise", help="Begin with pure noise, not at the surface: 12 steps."),
     ] = False,
     temperature: Annotated[
-        float | None, typer.Option(help="1: the field as it is; less: where it is denser.")
+        float | None, typer.Option(help="1 samples the field; lower values favour dense regions.")
     ] = None,
     oversampling: Annotated[
         float | None,
-        typer.Option(min=1, max=100, help="Samples for each grasp; if few hold, 3 times as many."),
+        typer.Option(
+            min=1, max=100, help="Samples per grasp; up to 3 times as many if few are likely."
+        ),
     ] = None,
     mask: Annotated[
-        Path | None, typer.Option(help="Of a depth image: where the object is, .png or .npy.")
+        Path | None,
+        typer.Option(help="Where the object is in a depth image: a .png or .npy file."),
     ] = None,
     intrinsics: Annotated[
-        Path | None, typer.Option(help="Of a depth image: .json with fx, fy, cx, cy.")
+        Path | None, typer.Option(help="Camera of a depth image: a .json file with fx, fy, cx, cy.")
     ] = None,
     mass: Annotated[
         float | None,
         typer.Option(
-            help="Of the object, kg. Default: of a closed mesh that at 150 kg/m³; of others none."
+            help="Mass of the object in kg. Default: a closed mesh is filled at 150 kg/m³, and the "
+            "weight of anything else is ignored."
         ),
     ] = None,
     scale: Scale = None,
     unit: Unit = None,
     output: Annotated[
-        Path | None, typer.Option(help="Write the grasps: .json, .h5 or .yaml.")
+        Path | None, typer.Option(help="Write the grasps to this .json, .h5 or .yaml file.")
     ] = None,
-    picture: Annotated[Path | None, typer.Option(help="Write a PNG of object and grasps.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw the object with its grasps into this .png file.")
+    ] = None,
     seed: Seed = 0,
     device: Device = "cpu",
     threads: Threads = 0,
@@ -93,137 +103,111 @@ def sample(
 ) -> None:
     """Sample grasps of an object, the likeliest to hold first.
 
-    Each comes with its probability of success, energy, width, and whether the open hand is in
-    collision. If no grasp is likely to hold, none is given, and the reason is.
+    Each grasp comes with its probability of success, energy and width, and with whether the open
+    hand is in collision. If no grasp is likely to hold, the result is empty and says why.
     """
-    from grasp.field.model import GraspField
+    from grasp.field.conditioned import default_selection
+    from grasp.field.request import Request, named_sampling, sample_grasps
     from grasp.formats import write_grasps
     from grasp.grippers.gripper import load_gripper
     from grasp.objects.loading import load_object
     from grasp.poses.distances import ROTATION, TRANSLATION
     from grasp.scenes.scene import load_scene
-    from pcdiff.randomness import seeded
 
     session = Session("grasp sample", seed, device, threads, as_json)
     check_results(output, picture)
     hand = load_gripper(gripper)
-    given: dict[str, Any] = {
-        "steps": steps,
-        "temperature": temperature,
-        "oversampling": oversampling,
-        "least_probability": least_probability,
-        "apart": (TRANSLATION, ROTATION) if thin else None,
-    }
-    given = {name: value for name, value in given.items() if value is not None}
-    guidance = _constraints(region, approach, hand)
+    ball, cone = (
+        _numbers("--region", region, "X,Y,Z,RADIUS"),
+        _numbers("--approach", approach, "X,Y,Z,DEGREES"),
+    )
     surroundings = None if scene is None else load_scene(scene)
     loaded = load_object(
         obj, 1.0 if scale is None else scale, unit, mask=mask, intrinsics=intrinsics
     )
-    how = dataclasses.replace(_sampling(loaded, sampler, from_noise), **given)
-    field = GraspField.from_pretrained(weights).to(device).condition(loaded, hand, seed, mass)
-    grasps = field.sample(count, seeded(seed), how, guidance, surroundings)
-    grasps = dataclasses.replace(
-        grasps,
-        sampler={
-            "weights": weights,
-            "seed": seed,
-            **how.as_dict(),
-            "region": region,
-            "approach": approach,
-            "scene": None if scene is None else scene.name,
-            "mass": mass,
-        },
+    request = Request(
+        count=count,
+        weights=weights,
+        gripper=hand,
+        sampling=_changed(
+            named_sampling(loaded, sampler, from_noise), steps=steps, temperature=temperature
+        ),
+        selection=_changed(
+            default_selection(loaded),
+            oversampling=oversampling,
+            least_probability=least_probability,
+            apart=(TRANSLATION, ROTATION) if thin else None,
+        ),
+        region=ball,
+        approach=cone,
+        scene=surroundings,
+        mass=mass,
+        seed=seed,
+        device=device,
     )
+    grasps = sample_grasps(loaded, request)
+    record = {**(grasps.sampler or {}), "scene": None if scene is None else scene.name}
+    grasps = dataclasses.replace(grasps, sampler=record)
     if output is not None:
         write_grasps(output, grasps)
     if picture is not None:
         _draw_probabilities(picture, loaded, hand, grasps)
     files = [str(path) for path in (output, picture) if path is not None]
-    probability = grasps.success_probability
+    results, text = _summary(loaded, hand, grasps)
+    session.finish({**results, "weights": weights, "files": files}, "\n".join([*text, *files]))
+
+
+def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any], list[str]]:
+    """The results for a program, and the lines for a person."""
+    probability, collides = grasps.success_probability, grasps.in_collision
     assert probability is not None
-    assert grasps.in_collision is not None
+    assert collides is not None
     results = {
         "grasps": len(grasps),
         "gripper": hand.name,
-        "weights": weights,
         "success_probability": {
             "best": float(probability.max()) if len(grasps) else None,
             "mean": float(probability.mean()) if len(grasps) else None,
         },
-        "in_collision": int(grasps.in_collision.sum()),
+        "in_collision": int(collides.sum()),
         "reason": grasps.reason,
-        "files": files,
     }
-    lines = [f"{len(grasps)} grasps of {loaded.name} for {hand.name}"]
+    text = [f"{len(grasps)} grasps of {obj.name} for {hand.name}"]
     if len(grasps):
-        lines[0] += (
+        text[0] += (
             f", probability of success {probability.max():.2f} (best) to "
             f"{probability.min():.2f}, mean {probability.mean():.2f}; "
-            f"{int(grasps.in_collision.sum())} in collision"
+            f"{int(collides.sum())} in collision"
         )
     if grasps.reason is not None:
-        lines.append(grasps.reason)
-    session.finish(results, "\n".join([*lines, *files]))
+        text.append(grasps.reason)
+    return results, text
 
 
-def _sampling(obj: Object, sampler: str, from_noise: bool) -> Sampling:
-    """How to sample an object by a sampler, before what else is given."""
-    from grasp.field.sampling import OF_A_CLOUD, REFERENCE, sampling_of
-    from pcdiff.diffusion.samplers import DDIM
-
-    how = sampling_of(obj)
-    if sampler == "langevin":
-        return dataclasses.replace(
-            how, begin=REFERENCE.begin, steps=REFERENCE.steps, sampler=REFERENCE.sampler
-        )
-    if sampler == "ddim":
-        how = dataclasses.replace(how, sampler=DDIM())
-    if from_noise:
-        how = dataclasses.replace(how, begin=OF_A_CLOUD.begin, steps=OF_A_CLOUD.steps)
-    return how
+def _changed(record: Any, **given: Any) -> Any:
+    """A record with the values that were given; None leaves a default as it is."""
+    return dataclasses.replace(record, **{k: v for k, v in given.items() if v is not None})
 
 
-def _constraints(region: str | None, approach: str | None, gripper: Gripper) -> list[Constraint]:
-    """What the options say that grasps must meet."""
-    import math
-
-    import numpy as np
-
-    from grasp.costs import ApproachCone, NearPoint
-
-    found: list[Constraint] = []
-    if region is not None:
-        *point, radius = _numbers("--region", region, "X,Y,Z,RADIUS")
-        found.append(
-            NearPoint(np.array(point), radius, gripper.tool_center_point, sigma=_METRES_BESIDE)
-        )
-    if approach is not None:
-        *direction, degrees = _numbers("--approach", approach, "X,Y,Z,DEGREES")
-        if not 0 <= degrees <= 180:
-            raise InputError(f"--approach: a cone has 0 to 180 degrees, got {degrees:g}")
-        found.append(ApproachCone(np.array(direction), math.radians(degrees), sigma=_COSINE_BESIDE))
-    return found
-
-
-def _numbers(option: str, text: str, form: str) -> list[float]:
+def _numbers(option: str, text: str | None, form: str) -> Four | None:
+    """The four numbers of an option, which has the given form."""
     from grasp.objects.cleaning import MAXIMUM_COORDINATE
 
+    if text is None:
+        return None
     try:
-        numbers = [float(part) for part in text.split(",")]
+        x, y, z, size = (float(part) for part in text.split(","))
     except ValueError as error:
         raise InputError(f"{option} must be {form}, got {text!r}") from error
-    if len(numbers) != form.count(",") + 1:
-        raise InputError(f"{option} must be {form}, got {text!r}")
-    if not max(map(abs, numbers)) <= MAXIMUM_COORDINATE:  # nor is NaN
+    if not max(map(abs, (x, y, z, size))) <= MAXIMUM_COORDINATE:  # false for NaN, too
         raise InputError(
             f"{option}: expected numbers of at most {MAXIMUM_COORDINATE:g}, got {text!r}"
         )
-    return numbers
+    return x, y, z, size
 
 
 def _draw_probabilities(path: Path, obj: Object, gripper: Gripper, grasps: Grasps) -> None:
-    """Some grasps, from the likeliest to the least likely, coloured by probability."""
+    """Draw some grasps, from the likeliest to the least likely, coloured by probability."""
     import numpy as np
 
     from grasp.pictures import draw_grasps, probability_colours

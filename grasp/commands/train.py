@@ -69,9 +69,9 @@ def train(
     """
     from grasp.field.configuration import DEFAULT, PAPER, FieldConfig
     from grasp.field.items import DISTANCES, FEWEST, count_objects, grippers_in, read_items, split
-    from grasp.field.model import GraspField
     from grasp.field.objective import NETWORKS, FieldObjective
     from grasp.field.prepared import Recipe
+    from grasp.field.trained import GraspField
     from grasp.physics import cores, processes
     from pcdiff.learning import distributed
     from pcdiff.learning.trainer import TrainingConfig

@@ -1,9 +1,9 @@
-"""A field conditioned on one object and one gripper: sampled from, and asked for costs.
+"""A field conditioned on one object and one gripper: grasps, costs and probabilities of success.
 
-Frames and units: poses are `T_object_grasp` in the frame of the object's file, metres.
+Frames and units: poses are `T_object_grasp` in the frame of the object's file, in metres.
 
-What `ConditionedField.draw` gives are samples of the field, as they come. What `sample` gives are
-grasps: of some more samples those that are likeliest to hold, ranked, with what is known of each.
+`ConditionedField.draw` returns samples of the field as they come. `ConditionedField.sample` returns
+grasps: the samples that are likely to hold, ranked, with what is known of each.
 """
 
 from __future__ import annotations
@@ -16,49 +16,56 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from grasp.costs import Constraint, Cost
-from grasp.field.chunks import in_parts
-from grasp.field.model import Condition, GraspField, value_and_gradient
+from grasp.field.chunks import in_chunks
+from grasp.field.model import Condition, FieldModel, value_and_gradient
 from grasp.field.proposals import Opposites, opposites, propose
-from grasp.field.sampling import Sampling, sampling_of
-from grasp.field.selection import Judged, judge, refusal, select
-from grasp.field.weight import Weight, squared_load, weight_of
+from grasp.field.sampling import (
+    CLOUD_SAMPLING,
+    Guide,
+    Sampling,
+    levels_of,
+    summed,
+    trajectory,
+)
+from grasp.field.selection import CLOUD_SELECTION, Assessed, Selection, select, shortfall
+from grasp.field.weight import DENSITY, Weight, squared_load, weight_of
 from grasp.formats import Grasps
 from grasp.grippers.gripper import Gripper
+from grasp.objects.normals import directions
 from grasp.objects.object import Object
 from grasp.poses.frames import HALF_TURN
-from pcdiff.diffusion.parametrization import noise_from_score
+from grasp.scenes.collision import closing_width, in_collision
 from pcdiff.diffusion.process import perturb
-from pcdiff.diffusion.samplers import State, sample
-from pcdiff.diffusion.schedules import Level, karras_levels
+from pcdiff.diffusion.samplers import State
+from pcdiff.diffusion.schedules import Level
 from pcdiff.errors import InputError
-from pcdiff.manifolds.se3 import SE3
 from pcdiff.randomness import Generator
 
 if TYPE_CHECKING:
     from grasp.scenes.scene import Scene
 
-
-_SURPLUS = 1.2  # of further samples, over what should do
+_SURPLUS = 1.2  # further samples drawn, relative to how many should do
+_DIRECTIONS = 400  # along which an object's narrowest extent is searched
 
 
 @dataclass(frozen=True, eq=False)
 class ConditionedField:
-    """E(H, σ) of one object and gripper.
+    """The energy E(H, σ) of one object and gripper.
 
     Attributes:
-        field: the networks.
-        condition: the object's surface and the gripper's probes.
-        obj: the object.
-        gripper: the gripper.
-        points: of the object's surface, metres, by which collisions and widths are told.
-        mass: of the object, kg; None if it is not given.
+        model: Trained networks.
+        condition: Surface of the object and probes of the gripper.
+        obj: The object.
+        gripper: The gripper.
+        points: Points on the object's surface in metres, for collisions and widths.
+        mass: Mass of the object in kilograms; None if it is not given.
     """
 
-    field: GraspField
+    model: FieldModel
     condition: Condition
     obj: Object
     gripper: Gripper
@@ -67,53 +74,56 @@ class ConditionedField:
 
     @property
     def centre(self) -> Float[Tensor, "3"]:
-        """Of the object's surface, in the frame of its file, metres."""
+        """Centre of the object's surface in the frame of its file, in metres."""
         return self.condition.surface.centre[0]
 
     @cached_property
     def opposites(self) -> Opposites:
-        """The opposite places of the surface that the gripper spans."""
+        """Pairs of opposite places on the surface that the gripper can span."""
         return opposites(self.condition.surface, self.gripper)
 
     @cached_property
     def weight(self) -> Weight | None:
-        """Of the object, if its volume is known or its mass is given; see `grasp.field.weight`."""
+        """Weight of the object; None if neither its volume is known nor its mass given."""
         found = weight_of(self.obj)
         if self.mass is None:
             return found
         centre = self.centre.double().cpu().numpy() if found is None else found.centre
         return Weight(self.mass, centre)
 
+    # Costs and probabilities
+
     def cost(
         self, poses: Float[Tensor, "*batch 4 4"], noise_level: float | None = None
     ) -> Float[Tensor, "*batch"]:
-        """The energy: low where grasps are, smooth, differentiable any number of times.
+        """The energy: low near grasps, smooth, differentiable any number of times.
 
         Args:
-            poses: `T_object_grasp`.
-            noise_level: σ, by which the energy is blurred: σℓ metres and σ radians; the least that
-                the field was trained at unless given.
+            poses: Poses `T_object_grasp`.
+            noise_level: σ, by which the energy is blurred: by σℓ metres and σ radians. The smallest
+                level that the field was trained at if None.
 
         Raises:
-            InputError: the field was not trained at that level.
+            InputError: If the field was not trained at that level.
         """
-        return self._ask(self.field.energy, poses, noise_level)
+        return self._evaluate(self.model.energy, poses, noise_level)
 
     @torch.inference_mode(False)
     def cost_and_gradient(
         self, poses: Float[Tensor, "*batch 4 4"], noise_level: float | None = None
     ) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch 6"]]:
-        """The energies and d/dv E(retract(H, v)) at v = 0, per metre and radian, in the body frame.
+        """The energies and their gradients d/dv E(retract(H, v)) at v = 0.
 
-        Time and memory grow with the number of poses and no more; see `grasp.field.chunks`.
+        Gradients are per metre and per radian in the gripper's frame. Time and memory grow linearly
+        with the number of poses; see `grasp.field.chunks`.
 
         Args:
-            poses: `T_object_grasp`.
-            noise_level: as for `cost`.
+            poses: Poses `T_object_grasp`.
+            noise_level: As for `cost`.
         """
-        value, gradient = in_parts(
-            lambda part: value_and_gradient(
-                lambda at: self.cost(at, noise_level), self.field.space, part
+        value, gradient = in_chunks(
+            lambda chunk: value_and_gradient(
+                lambda at: self.cost(at, noise_level), self.model.space, chunk
             ),
             poses.reshape(-1, 4, 4),
         )
@@ -121,223 +131,317 @@ class ConditionedField:
         return value.reshape(batch), gradient.reshape(*batch, 6)
 
     def success_probability(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch"]:
-        """How probable it is that a grasp holds, under the load of the object's weight if known.
+        """Probability that each grasp holds, under the object's weight if that is known.
 
         A parallel jaw turned by π about its approach is the same grasp, so the logit is the mean of
-        what the network says of both.
+        the network's logits for both poses.
 
         Args:
-            poses: `T_object_grasp`.
+            poses: Poses `T_object_grasp`.
         """
-        success, turn = self.field.success, poses.new_tensor(HALF_TURN)
+        success, turn = self.model.success, poses.new_tensor(HALF_TURN)
 
-        def both(part: Tensor) -> tuple[Tensor]:
-            return (self._ask(success, torch.stack([part, part * turn]), None).mean(0),)
+        def both(chunk: Tensor) -> tuple[Tensor]:
+            return (self._evaluate(success, torch.stack([chunk, chunk * turn]), None).mean(0),)
 
-        (logits,) = in_parts(both, poses.reshape(-1, 4, 4))
+        (logits,) = in_chunks(both, poses.reshape(-1, 4, 4))
         logits = logits.reshape(poses.shape[:-2])
         if self.weight is not None:
             load = squared_load(poses, self.gripper, self.weight)
             logits = success.under_load(logits, load)
         return logits.sigmoid()
 
-    @torch.inference_mode(False)
-    @torch.no_grad()
-    def trajectory(
-        self,
-        count: int,
-        generator: Generator,
-        how: Sampling | None = None,
-        guidance: Cost | Sequence[Cost] = (),
-    ) -> Iterator[State]:
-        """The sampler's states on the way from random poses to grasps, about the object's centre.
-
-        Args:
-            count: how many poses.
-            generator: one generator, or one a pose.
-            how: that of `sampling_of` unless given.
-            guidance: a cost C, or several, that are added to the energy over the temperature, so
-                that samples are of exp(−E/T − C); one of `grasp.costs` is softened while the poses
-                are noisy, any other is taken as it is.
-
-        Raises:
-            InputError: there is no pose to sample, the finest noise level was not trained, or a
-                cost does not give a number for each pose, or none with a finite gradient.
-        """
-        how, costs = how or sampling_of(self.obj), _each(guidance)
-        levels = levels_of(self.field, how)
-        x = self.begin(count, levels, generator, how, costs)
-
-        def predict(x: Tensor, level: Level, _: Condition) -> Tensor:
-            (noise,) = in_parts(
-                lambda part, *rest: (self._noise(part, Level(*rest), how, costs),), x, *level
-            )
-            return noise
-
-        space = self.field.space
-        yield from sample(how.sampler, predict, space, x, levels, self.condition, generator)
+    # Samples
 
     def begin(
         self,
         count: int,
         levels: Level,
         generator: Generator,
-        how: Sampling,
-        costs: Sequence[Cost] = (),
+        sampling: Sampling,
+        guide: Guide | None = None,
     ) -> Float[Tensor, "count 4 4"]:
-        """Where sampling begins: noise, or noisy proposals, about the object's centre.
+        """Where sampling begins: noise or noisy proposals, about the object's centre.
 
         Args:
-            count: how many poses.
-            levels: of the sampler; these are at the first.
-            generator: one generator, or one a pose.
-            how: to sample.
-            costs: by which proposals are chosen.
+            count: Number of poses.
+            levels: Noise levels of the sampler; the poses are at the first.
+            generator: One generator, or one per pose.
+            sampling: How to sample.
+            guide: Cost by which proposals are chosen, if any.
 
         Raises:
-            InputError: there is no pose to sample.
+            InputError: If `count` is below 1.
         """
         if count < 1:
             raise InputError(f"grasps to sample: expected at least 1, got {count}")
-        space, first = self.field.space, Level(*(each[0] for each in levels))
+        space, first = self.model.space, Level(*(each[0] for each in levels))
         sigma = float(first.sigma)
-        if how.begin is None:
+        if sampling.begin is None:
             middle = torch.zeros_like(self.centre)
             return space.random((count, 4, 4), sigma, generator, centre=middle)
-        cost = self._about_centre(_summed(costs, sigma, space)) if costs else None
+        cost = None if guide is None else guide(sigma)
         guesses = propose(self.opposites, self.gripper, count, generator, cost)
         return perturb(space, guesses, first.over_batch(guesses, space.point_ndim), generator)
+
+    def trajectory(
+        self,
+        count: int,
+        generator: Generator,
+        sampling: Sampling | None = None,
+        guidance: Cost | Sequence[Cost] = (),
+    ) -> Iterator[State]:
+        """The sampler's states, from random poses to grasps, about the object's centre.
+
+        Args:
+            count: Number of poses.
+            generator: One generator, or one per pose.
+            sampling: How to sample; `default_sampling` of the object if None.
+            guidance: One cost C or several, added to the energy over the temperature, so that
+                samples follow exp(−E/T − C). A constraint of `grasp.costs` is softened while the
+                poses are noisy; any other cost is used as it is.
+
+        Raises:
+            InputError: If `count` is below 1, the field was not trained at the noise levels, or a
+                cost does not give one number per pose with a finite gradient.
+        """
+        sampling = sampling or default_sampling(self.obj)
+        guide = self.guide(guidance)
+        levels = levels_of(self.model, sampling)
+        poses = self.begin(count, levels, generator, sampling, guide)
+        yield from trajectory(self.model, self.condition, poses, sampling, generator, [guide])
 
     def draw(
         self,
         count: int,
         generator: Generator,
-        how: Sampling | None = None,
+        sampling: Sampling | None = None,
         guidance: Cost | Sequence[Cost] = (),
     ) -> Float[Tensor, "count 4 4"]:
-        """Samples of the field, `T_object_grasp`, in no order; arguments as for `trajectory`.
+        """Samples of the field, `T_object_grasp` in float64, in no particular order.
 
-        In float64, so that no digit is lost where the object is far from the origin of its file.
+        In float64 no digit is lost where the object is far from the origin of its file. Arguments
+        and errors are those of `trajectory`.
         """
-        for state in self.trajectory(count, generator, how, guidance):
+        for state in self.trajectory(count, generator, sampling, guidance):
             last = state.x
-        return self._in_file_frame(last.double())
+        return self.in_file_frame(last.double())
 
     def sample(
         self,
         count: int,
         generator: torch.Generator,
-        how: Sampling | None = None,
+        sampling: Sampling | None = None,
+        selection: Selection | None = None,
         guidance: Cost | Sequence[Cost] = (),
         scene: Scene | None = None,
     ) -> Grasps:
-        """Grasps, the likeliest to hold first; those whose open hand is in collision last.
+        """Grasps, the likeliest to hold first; those whose open hand is in collision come last.
 
-        Of `oversampling` times as many samples, or more if need be, those are given that are likely
-        to hold, and meet what guided them of `grasp.costs`: some that are far from each other, of
-        those that `likely` and `choice` of `Sampling` say.
+        Several samples are drawn per requested grasp, more if need be. Among those that are likely
+        to hold and satisfy the constraints in `guidance`, a diverse subset is returned.
 
         Args:
-            count: how many grasps at most.
-            generator: of what is random.
-            how: that of `sampling_of` unless given.
-            guidance: as for `trajectory`.
-            scene: what stands around the object.
+            count: Largest number of grasps.
+            generator: Source of randomness.
+            sampling: How to sample; `default_sampling` of the object if None.
+            selection: How to choose grasps; `default_selection` of the object if None.
+            guidance: As for `trajectory`.
+            scene: Surroundings of the object.
 
         Returns:
             The grasps with energies, probabilities of success, widths, and whether the open hand
-            is in collision with the object or the scene. If there are fewer than asked for, down
-            to none, `reason` says why.
+            collides with the object or the scene. If there are fewer than requested, down to none,
+            `reason` says why.
 
         Raises:
-            InputError: as for `trajectory`.
+            InputError: As for `trajectory`.
         """
-        how = how or sampling_of(self.obj)
+        sampling = sampling or default_sampling(self.obj)
+        selection = selection or default_selection(self.obj)
         if count < 1:
             raise InputError(f"grasps to sample: expected at least 1, got {count}")
-        if self.obj.is_mesh and not self.opposites.exist:  # of a cloud they may not have been seen
-            return refusal(self)
-        constraints = [each for each in _each(guidance) if isinstance(each, Constraint)]
-        at_once = wanted = math.ceil(count * how.oversampling)
-        most = how.attempts * at_once
-        judged: Judged | None = None
+        if not self.can_hold:
+            return self.refusal()
+        constraints = [each for each in as_costs(guidance) if isinstance(each, Constraint)]
+        at_once = wanted = math.ceil(count * selection.oversampling)
+        most = selection.attempts * at_once
+        samples: Assessed | None = None
         while True:
-            more = judge(self, self.draw(wanted, generator, how, guidance), constraints, scene)
-            judged = more if judged is None else judged.and_also(more)
-            grasps = select(self, judged, count, how)
-            drawn = len(judged.poses)
-            free = len(grasps) - int(np.asarray(grasps.in_collision).sum())
+            more = self.assess(self.draw(wanted, generator, sampling, guidance), constraints, scene)
+            samples = more if samples is None else samples.joined(more)
+            order = select(samples, count, selection, self.gripper.tool_center_point)
+            drawn, free = len(samples.poses), int((~samples.collides[order]).sum())
             if free == count or drawn == most:
-                return grasps
-            # As many as give what is missing if they are as good, and some more.
+                return self.chosen(samples, order, count, selection)
+            # As many as give the missing ones if they are as good, and some more.
             wanted = math.ceil(_SURPLUS * (count - free) * drawn / max(free, 1))
             wanted = min(wanted, at_once, most - drawn)
 
-    def _noise(self, x: Tensor, level: Level, how: Sampling, costs: list[Cost]) -> Tensor:
-        noise = self.field.predict_noise(x, level, self.condition) / how.temperature
-        if not costs:
-            return noise
-        return noise + self._slope(
-            _summed(costs, float(level.sigma[0]), self.field.space), x, level
+    # From samples to grasps
+
+    @property
+    def can_hold(self) -> bool:
+        """Whether the gripper spans any two opposite places; not decided for a point cloud.
+
+        The opposite side of a cloud may not have been seen.
+        """
+        return not self.obj.is_mesh or self.opposites.exist
+
+    @torch.no_grad()
+    def assess(
+        self,
+        poses: Float[Tensor, "samples 4 4"],
+        constraints: Sequence[Constraint] = (),
+        scene: Scene | None = None,
+    ) -> Assessed:
+        """What is known of samples.
+
+        Args:
+            poses: Poses `T_object_grasp`, translations in metres.
+            constraints: Constraints that grasps must satisfy.
+            scene: Surroundings of the object.
+        """
+        probability = self.success_probability(poses).double().cpu().numpy()
+        poses = poses.cpu()
+        arrays = poses.double().numpy()
+        clear: Bool[np.ndarray, " samples"] = np.zeros(len(arrays), bool)
+        return Assessed(
+            poses,
+            probability,
+            np.all([~clear, *(each.holds(poses).numpy() for each in constraints)], axis=0),
+            in_collision(arrays, self.gripper, self.points),
+            clear if scene is None else scene.in_collision(arrays, self.gripper),
         )
 
-    def _slope(self, cost: Cost, x: Tensor, level: Level) -> Tensor:
-        """What a cost adds to the noise that the field predicts."""
-        space = self.field.space
-        _, gradient = value_and_gradient(self._about_centre(cost), space, x)
-        if not gradient.isfinite().all():
-            raise InputError("a cost that guides has a gradient that is not finite")
-        return noise_from_score(space, -gradient, level)
+    def chosen(
+        self, samples: Assessed, order: np.ndarray, count: int, selection: Selection
+    ) -> Grasps:
+        """The chosen samples as grasps.
 
-    def _ask(self, network: torch.nn.Module, poses: Tensor, noise_level: float | None) -> Tensor:
+        Args:
+            samples: All samples.
+            order: Indices of the chosen ones, as `grasp.field.selection.select` returns them.
+            count: Number of grasps that were requested.
+            selection: How they were chosen.
+        """
+        collides = samples.collides[order]
+        reason = None
+        if len(order) < count:
+            facts = f"{self._describe_weight()}{self._describe_size()}"
+            reason = shortfall(samples, len(order), selection, facts)
+        if len(order) and samples.hits_scene[order].all():
+            all_hit = "all of these are in collision with the scene"
+            reason = all_hit if reason is None else f"{all_hit}; {reason}"
+        poses = samples.poses[torch.from_numpy(order)]
+        return self._grasps(poses, samples.probability[order], collides, reason)
+
+    def refusal(self) -> Grasps:
+        """No grasps, because the gripper spans no part of the object."""
+        reason = (
+            "no two places on the surface face away from each other within the stroke: "
+            f"{self._describe_size()}"
+        )
+        return self._grasps(torch.zeros(0, 4, 4), np.zeros(0), np.zeros(0, bool), reason)
+
+    def _grasps(
+        self, poses: Tensor, probability: np.ndarray, collides: np.ndarray, reason: str | None
+    ) -> Grasps:
+        energy = np.zeros(0)
+        if len(poses):
+            with torch.no_grad():
+                energy = self.cost(poses).double().numpy()
+        arrays = poses.double().numpy()
+        return Grasps(
+            poses=arrays,
+            gripper=self.gripper.name,
+            object_file=self.obj.file,
+            object_scale=self.obj.scale,
+            object_sha256=self.obj.sha256,
+            energy=energy,
+            success_probability=probability,
+            width=closing_width(arrays, self.gripper, self.points),
+            in_collision=collides,
+            tool_center_point=self.gripper.tool_center_point,
+            reason=reason,
+        )
+
+    def _describe_weight(self) -> str:
+        if self.weight is None:
+            return ""
+        at = f" at {DENSITY:g} kg/m³" if self.mass is None else ""
+        return f"the object weighs {self.weight.mass:.2g} kg{at}; "
+
+    def _describe_size(self) -> str:
+        # The axes as well: a drawn object is narrowest along one of them.
+        along = np.concatenate([np.eye(3), directions(_DIRECTIONS)])
+        extents = np.ptp(self.points @ along.T, axis=0)
+        return (
+            f"the object is {1000 * extents.min():.0f} mm wide at its narrowest, and "
+            f"{self.gripper.name} opens {1000 * self.gripper.stroke:.0f} mm"
+        )
+
+    # Frames
+
+    def guide(self, guidance: Cost | Sequence[Cost]) -> Guide | None:
+        """Costs in the frame of the object's file as one cost about its centre; None without any.
+
+        Raises:
+            InputError: If one of them is not callable.
+        """
+        costs = as_costs(guidance)
+        if not costs:
+            return None
+
+        def at(sigma: float) -> Cost:
+            total = summed(costs, sigma, self.model.space)
+            return lambda poses: total(self.in_file_frame(poses))
+
+        return at
+
+    def in_file_frame(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"]:
+        """Poses in the frame of the object's file, from poses about the object's centre."""
+        return _translated(poses, self.centre)
+
+    def _evaluate(
+        self, network: torch.nn.Module, poses: Tensor, noise_level: float | None
+    ) -> Tensor:
         if poses.shape[-2:] != (4, 4) or not poses.is_floating_point():
             raise InputError(
                 "poses must be a floating-point tensor of shape (..., 4, 4), got "
                 f"{tuple(poses.shape)} of {poses.dtype}"
             )
-        schedule = self.field.schedule
+        schedule = self.model.schedule
         sigma = schedule.sigma_min if noise_level is None else noise_level
-        # Beyond the ends by what rounding makes of them.
+        # Rounding may carry a level slightly beyond either end.
         if not 0.999 * schedule.sigma_min <= sigma <= 1.001 * schedule.sigma_max:
             raise InputError(
                 f"the noise level must be {schedule.sigma_min:g} to {schedule.sigma_max:g}, "
                 f"got {sigma}"
             )
         surface, probes = self.condition
-        # Moved to the centre in the type of the poses: of float64 no digit is lost far away.
-        about = _moved(poses, -self.centre).reshape(1, -1, 4, 4).to(surface.points)
+        # Moved to the centre in the type of the poses: float64 loses no digit far from the origin.
+        about = _translated(poses, -self.centre).reshape(1, -1, 4, 4).to(surface.points)
         number = network(about, about.new_full(about.shape[:2], sigma), probes, surface)
         return number.reshape(poses.shape[:-2]).to(poses)
 
-    def _about_centre(self, cost: Cost) -> Cost:
-        """A cost of poses about the centre, from one of poses in the frame of the object's file."""
-        return lambda poses: cost(self._in_file_frame(poses))
 
-    def _in_file_frame(self, poses: Tensor) -> Tensor:
-        return _moved(poses, self.centre)
+def default_sampling(obj: Object) -> Sampling:
+    """The default sampling: `Sampling()` for a mesh, `CLOUD_SAMPLING` for a cloud."""
+    return Sampling() if obj.is_mesh else CLOUD_SAMPLING
 
 
-def levels_of(field: GraspField, how: Sampling) -> Level:
-    """The noise levels that a sampler goes through.
+def default_selection(obj: Object) -> Selection:
+    """The default selection: `Selection()` for a mesh, `CLOUD_SELECTION` for a cloud."""
+    return Selection() if obj.is_mesh else CLOUD_SELECTION
 
-    Args:
-        field: what was trained.
-        how: to sample.
+
+def as_costs(guidance: Cost | Sequence[Cost]) -> list[Cost]:
+    """Guidance as a list of costs.
 
     Raises:
-        InputError: it was not trained at these levels.
+        InputError: If one of them is not callable.
     """
-    schedule = field.schedule
-    begin = schedule.sigma_max if how.begin is None else how.begin
-    if not schedule.sigma_min <= how.finest < begin <= schedule.sigma_max:
-        raise InputError(
-            f"sampling must begin at a noise level of at most {schedule.sigma_max:g} and end at a "
-            f"finer one of at least {schedule.sigma_min:g}, got {begin:g} and {how.finest:g}"
-        )
-    return karras_levels(schedule, how.steps, begin, how.finest)
-
-
-def _each(guidance: Cost | Sequence[Cost]) -> list[Cost]:
     costs = list(guidance) if isinstance(guidance, Sequence) else [guidance]
     for cost in costs:
         if not callable(cost):
@@ -345,30 +449,7 @@ def _each(guidance: Cost | Sequence[Cost]) -> list[Cost]:
     return costs
 
 
-def _summed(costs: Sequence[Cost], sigma: float, space: SE3) -> Cost:
-    """The sum of costs as they are at a noise level."""
-    at_level = [
-        each.blurred(sigma, space.length) if isinstance(each, Constraint) else each
-        for each in costs
-    ]
-
-    def total(poses: Tensor) -> Tensor:
-        found = 0 * poses[..., 0, 0]  # so that there is a gradient, also of what is constant
-        for each in at_level:
-            cost = each(poses)
-            if cost.shape != found.shape or cost.isnan().any():
-                raise InputError(
-                    "a cost that guides must give a number for each pose, shape "
-                    f"{tuple(found.shape)}, got shape {tuple(cost.shape)}"
-                    + (" with NaN" if cost.isnan().any() else "")
-                )
-            found = found + cost
-        return found
-
-    return total
-
-
-def _moved(poses: Tensor, by: Tensor) -> Tensor:
+def _translated(poses: Tensor, by: Tensor) -> Tensor:
     shift = torch.zeros_like(poses)
     shift[..., :3, 3] = by.to(poses)
     return poses + shift

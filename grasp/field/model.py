@@ -1,23 +1,19 @@
-"""Head 2: a field of energy over gripper poses, whose negative gradient is the score of grasps.
+"""The networks of the grasp field, as the diffusion core and the training loop see them.
 
 After Urain et al., "SE(3)-DiffusionFields", ICRA 2023: grasps that hold are blurred by noise of
-level σ on SE(3), and E(H, σ | surface, gripper) is trained by denoising score matching so that
-−∇E is the score of the blurred grasps. A second network gives the probability that a grasp holds;
-it is trained on grasps of both outcomes.
+level σ on SE(3), and the energy E(H, σ | surface, gripper) is trained by denoising score matching
+so that its negative gradient −∇E is the score of the blurred grasps. A second network gives the
+probability that a grasp holds; it is trained on grasps that held and grasps that failed.
 
-Frames and units: poses are `T_object_grasp`, metres; gradients are d/dv E(retract(H, v)) at v = 0,
-per metre and per radian in the gripper's frame.
+Frames and units: poses are about the centre of each object's surface, in metres. Gradients are
+d/dv E(retract(H, v)) at v = 0, per metre and per radian in the gripper's frame.
 """
 
 from __future__ import annotations
 
-import math
-import os
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -25,59 +21,59 @@ from torch import Tensor, nn
 from grasp.field.configuration import PAPER, FieldConfig
 from grasp.field.networks.energy import EnergyNetwork, PoseNetwork, SuccessNetwork
 from grasp.field.networks.paper import PaperNetwork, distance_loss
-from grasp.field.networks.probes import Probes, probes
+from grasp.field.networks.probes import Probes
 from grasp.field.networks.surface import Surface
-from grasp.grippers.gripper import Gripper, load_gripper
-from grasp.objects.object import Object
-from grasp.scenes.collision import DENSITY
 from pcdiff.diffusion.losses import denoising_loss
 from pcdiff.diffusion.parametrization import noise_from_score
 from pcdiff.diffusion.process import perturb
 from pcdiff.diffusion.schedules import GeometricVarianceExploding, Level
 from pcdiff.errors import InputError
-from pcdiff.learning import checkpoint
 from pcdiff.manifolds.base import Manifold
 from pcdiff.manifolds.se3 import SE3
-from pcdiff.randomness import Generator, initial_weights
-
-if TYPE_CHECKING:
-    from grasp.field.conditioned import ConditionedField
-
+from pcdiff.randomness import Generator
 
 KIND = "grasp-field"
-
-
-POINTS, MOST_POINTS = 4096, 200_000
-"""The fewest and the most points of an object's surface by which collisions and widths are told: as
-many as `grasp.scenes.collision.DENSITY` asks for, and of a cloud all up to the most."""
-
-
-WEIGHTS = Path(__file__).parent / "weights"
-"""The weights that the package carries."""
-
-
-def pretrained_names() -> list[str]:
-    """The names of the weights that the package carries."""
-    return checkpoint.names_in(WEIGHTS)
+"""The kind under which the weights are saved."""
 
 
 class Condition(NamedTuple):
-    """What the field is conditioned on.
+    """What the field is conditioned on: one object and gripper, or several.
 
     Attributes:
-        surface: of each object.
-        probes: of the gripper of each object, or of one for all.
+        surface: Surface of each object.
+        probes: Probes of each object's gripper, or of one gripper for all objects.
     """
 
     surface: Surface
     probes: Probes
 
+    def to(self, *where: Any) -> Condition:
+        """The condition on another device or in another type."""
+        return Condition(self.surface.to(*where), self.probes.to(*where))
 
-class GraspField(nn.Module):
-    """The networks of the grasp head, as the diffusion core and the training loop see them.
+    def split(self) -> list[Condition]:
+        """One condition per object."""
+        if len(self.surface) == 1:
+            return [self]
+        probes = self.probes.split()
+        if len(probes) == 1:
+            probes = probes * len(self.surface)
+        return [Condition(*each) for each in zip(self.surface.split(), probes, strict=True)]
+
+    @classmethod
+    def stack(cls, several: Sequence[Condition]) -> Condition:
+        """The condition of several objects, from conditions of one object each."""
+        return cls(
+            Surface.stack([each.surface for each in several]),
+            Probes.stack([each.probes for each in several]),
+        )
+
+
+class FieldModel(nn.Module):
+    """The energy and the success network of a grasp field.
 
     Args:
-        config: what to build.
+        config: What to build.
     """
 
     def __init__(self, config: FieldConfig) -> None:
@@ -99,68 +95,6 @@ class GraspField(nn.Module):
     def schedule(self) -> GeometricVarianceExploding:
         """The noise levels."""
         return GeometricVarianceExploding(self.config.sigma_min, self.config.sigma_max)
-
-    @classmethod
-    def initialized(cls, config: FieldConfig, seed: int) -> GraspField:
-        """An untrained field whose weights are a function of `seed`."""
-        with initial_weights(seed):
-            return cls(config)
-
-    @classmethod
-    def from_pretrained(cls, weights: str | os.PathLike[str] = "panda") -> GraspField:
-        """A trained field, in evaluation mode and on the CPU.
-
-        Args:
-            weights: the name of weights in the package (see `pretrained_names`) or a file.
-
-        Raises:
-            InputError: there are no such weights or they are of something else.
-        """
-        return checkpoint.load_model(
-            weights, KIND, WEIGHTS, lambda description: cls(FieldConfig.from_dict(description))
-        )
-
-    @torch.inference_mode(False)  # what is made inside of it would allow no gradient later
-    def condition(
-        self,
-        obj: Object,
-        gripper: Gripper | str = "panda",
-        seed: int = 0,
-        mass: float | None = None,
-    ) -> ConditionedField:
-        """The field of one object and gripper.
-
-        Args:
-            obj: a mesh or a cloud; see `grasp.objects.loading.load_object`.
-            gripper: a description or the name of a shipped one.
-            seed: of the points that are drawn on the object's surface.
-            mass: of the object, kg; None for what is inside a closed mesh at 150 kg/m³, and for
-                nothing of a cloud. A mass alone is taken to lie about the centre of the surface.
-
-        Raises:
-            InputError: there is no such gripper, the field was trained on another one of that
-                name, the object has too few points, or the mass is not above 0.
-        """
-        from grasp.field.conditioned import ConditionedField
-        from grasp.field.surfaces import surface_of
-
-        if mass is not None and not 0 < mass < math.inf:
-            raise InputError(f"the mass of an object must be above 0 kg and finite, got {mass}")
-        hand = load_gripper(gripper) if isinstance(gripper, str) else gripper
-        if self.config.grippers.get(hand.name, hand.sha256) != hand.sha256:
-            raise InputError(
-                f"the field was trained on another description of the gripper {hand.name} than "
-                "this one: give yours another name, or train with it"
-            )
-        rng = np.random.default_rng(seed)  # whatever the object, so that moving it changes nothing
-        surface = surface_of(obj, rng)
-        count = len(obj.vertices)
-        if obj.is_mesh:
-            count = max(POINTS, round(DENSITY * float(obj.mesh().area)))
-        points = obj.surface(min(count, MOST_POINTS), rng)[0]
-        first = next(self.parameters())
-        condition = Condition(surface.to(first), Probes(*(e.to(first) for e in probes(hand))))
-        return ConditionedField(self, condition, obj, hand, points, mass)
 
     def predict_noise(
         self, x: Float[Tensor, "batch 4 4"], level: Level, condition: Condition

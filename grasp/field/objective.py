@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from grasp.field.configuration import PAPER
 from grasp.field.items import Item, Tried
-from grasp.field.model import KIND, Condition, GraspField
+from grasp.field.model import KIND, Condition
 from grasp.field.networks.probes import Probes
 from grasp.field.networks.surface import Surface
+from grasp.field.trained import GraspField
 from grasp.poses.frames import HALF_TURN
 from pcdiff.randomness import seeded
 

@@ -1,11 +1,13 @@
 """How hard the weight of an object pulls at the pads that hold it.
 
-What two opposite pads hold can turn about the closing axis, against their torsional friction
-alone: as soft-finger contacts they bear a torque of at most 2·μ·F·r (Murray, Li & Sastry, "A
-Mathematical Introduction to Robotic Manipulation", 1994, section 5.2), with the coefficient of
-friction μ, the force F of each and the radius r of its patch. The load ρ is the torque m·g·d of the
-weight over that, with the distance d of the centre of mass from the closing axis. Density, friction
-and force are those of `grasp.physics.PROTOCOL`.
+Two opposite pads resist a turn about the closing axis by torsional friction alone: as soft-finger
+contacts they bear a torque of at most 2·μ·F·r (Murray, Li & Sastry, "A Mathematical Introduction to
+Robotic Manipulation", 1994, section 5.2), with the coefficient of friction μ, the force F of each
+pad and the radius r of its contact patch. The load ρ is the torque m·g·d of the weight over that,
+where d is the distance of the centre of mass from the closing axis.
+
+The constants are those of the physics that labelled the grasps which the success network was
+trained on; a test holds them against `grasp.physics.PROTOCOL`.
 """
 
 from __future__ import annotations
@@ -20,29 +22,43 @@ from torch import Tensor
 from grasp.grippers.gripper import Gripper
 from grasp.objects.object import Object
 from grasp.objects.solids import solid
-from grasp.physics.protocol import PROTOCOL
+
+DENSITY = 150.0
+"""Density of an object whose mass is not known, in kg/m³."""
+
+GRAVITY = 9.81
+"""Acceleration of gravity in m/s²."""
+
+FRICTION = 1.0
+"""Coefficient of friction μ between object and pads."""
+
+FORCE = 40.0
+"""Force of each pad in newtons, or the gripper's largest force if that is smaller."""
+
+PATCH_RADIUS = 0.01
+"""Radius r of a contact patch in metres."""
 
 
 class Weight(NamedTuple):
-    """What is heavy, and where.
+    """The weight of an object.
 
     Attributes:
-        mass: kg.
-        centre: of mass, metres, in the frame of the object's file.
+        mass: Mass in kilograms.
+        centre: Centre of mass in the frame of the object's file, in metres.
     """
 
     mass: float
     centre: Float[np.ndarray, "3"]
 
 
-def weight_of(obj: Object, density: float = PROTOCOL.density) -> Weight | None:
-    """The weight of an object of one density; None if its volume is not known.
+def weight_of(obj: Object, density: float = DENSITY) -> Weight | None:
+    """The weight of an object of uniform density; None if its volume is not known.
 
-    It is not of a cloud, nor of a mesh that is open and has no exact parts.
+    The volume of a cloud is unknown, and so is that of an open mesh without exact convex parts.
 
     Args:
-        obj: the object.
-        density: kg/m³.
+        obj: The object.
+        density: Density in kg/m³.
     """
     found = solid(obj, obj.parts or ()) if obj.is_mesh else None
     if found is None:
@@ -54,17 +70,17 @@ def weight_of(obj: Object, density: float = PROTOCOL.density) -> Weight | None:
 def squared_load(
     poses: Float[Tensor, "*batch 4 4"], gripper: Gripper, weight: Weight
 ) -> Float[Tensor, "*batch"]:
-    """ρ² of grasps whose closing axis may lie level; smooth, where ρ is not.
+    """ρ² of grasps with a level closing axis, the worst case; smooth, unlike ρ itself.
 
     Args:
-        poses: `T_object_grasp`, metres.
-        gripper: the hand.
-        weight: of the object.
+        poses: Poses `T_object_grasp`, translations in metres.
+        gripper: The gripper.
+        weight: Weight of the object.
     """
     at = poses.new_tensor(gripper.tool_center_point)
     tool = poses[..., :3, 3] + poses[..., :3, :3] @ at
     arm = poses.new_tensor(weight.centre) - tool
     distance = torch.linalg.cross(arm, poses[..., :3, 0])
-    force = min(PROTOCOL.force, gripper.max_force)
-    borne = 2 * PROTOCOL.friction * force * PROTOCOL.torsional_friction
-    return (distance * (weight.mass * PROTOCOL.gravity / borne)).square().sum(-1)
+    force = min(FORCE, gripper.max_force)
+    borne = 2 * FRICTION * force * PATCH_RADIUS
+    return (distance * (weight.mass * GRAVITY / borne)).square().sum(-1)

@@ -21,8 +21,9 @@ from grasp.physics import conditions
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
-    from grasp.field.model import GraspField
     from grasp.field.sampling import Sampling
+    from grasp.field.selection import Selection
+    from grasp.field.trained import GraspField
 
 ANTIPODAL = "antipodal"
 """The name of the baseline."""
@@ -86,14 +87,19 @@ def named_source(
 
 
 def field_source(
-    field: GraspField, gripper: Gripper, how: Sampling | None = None, view: bool = False
+    field: GraspField,
+    gripper: Gripper,
+    sampling: Sampling | None = None,
+    selection: Selection | None = None,
+    view: bool = False,
 ) -> Source:
     """The grasps of a trained field.
 
     Args:
         field: the field.
         gripper: the gripper.
-        how: to sample; see `ConditionedField.sample`.
+        sampling: How to sample; see `ConditionedField.sample`.
+        selection: How to choose grasps; likewise.
         view: whether the field sees one side of each mesh, from a random direction at 50 cm to 1 m
             with a depth camera's noise, in place of the whole.
     """
@@ -104,7 +110,7 @@ def field_source(
         seed = int(rng.integers(2**31))
         if view:
             (obj,) = random_views(obj, 1, rng)
-        return field.condition(obj, gripper, seed).sample(count, seeded(seed), how)
+        return field.condition(obj, gripper, seed).sample(count, seeded(seed), sampling, selection)
 
     return source
 

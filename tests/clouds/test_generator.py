@@ -129,7 +129,7 @@ class TestSampling:
         latents = model.prior.sample(3, generators)
         torch.testing.assert_close(sampled, model.decode(latents, 30, generators, steps=4))
 
-    def test_decoding_in_parts_changes_nothing(self, monkeypatch):
+    def test_decoding_in_chunks_changes_nothing(self, monkeypatch):
         model = tiny()
         latents = torch.randn((5, 6), generator=seeded(2))
         whole = model.decode(latents, 30, seeded(3), steps=4)

@@ -8,8 +8,8 @@ import torch
 
 from experiments import field_networks
 from grasp.field.configuration import FieldConfig
-from grasp.field.model import GraspField
 from grasp.field.networks.energy import NetworkConfig
+from grasp.field.trained import GraspField
 from grasp.judging.coverage import PrecisionCoverage
 
 CURVE = PrecisionCoverage(

@@ -11,12 +11,13 @@ import torch
 from trimesh.creation import annulus, box, icosphere
 
 from grasp.field.configuration import FieldConfig
-from grasp.field.model import GraspField, value_and_gradient
+from grasp.field.model import value_and_gradient
 from grasp.field.networks.energy import NetworkConfig, Summary, features
 from grasp.field.networks.kernel_sums import look
 from grasp.field.networks.probes import ALL, FINE, probes
 from grasp.field.networks.surface import Surface
 from grasp.field.surfaces import oriented_points, surface_of
+from grasp.field.trained import GraspField
 from grasp.grippers.gripper import load_gripper
 from grasp.objects.object import Object
 from pcdiff.errors import InputError

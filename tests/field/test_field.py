@@ -13,11 +13,13 @@ from grasp.costs import ApproachCone, NearPoint
 from grasp.field import objective as field_objective
 from grasp.field.configuration import FieldConfig
 from grasp.field.items import Tried, grippers_in, read_items, split
-from grasp.field.model import GraspField, value_and_gradient
+from grasp.field.model import value_and_gradient
 from grasp.field.networks.energy import NetworkConfig, features
 from grasp.field.objective import FieldObjective
 from grasp.field.prepared import Recipe
-from grasp.field.sampling import Sampling
+from grasp.field.sampling import Sampling, guided
+from grasp.field.selection import Selection
+from grasp.field.trained import GraspField
 from grasp.field.weight import Weight, squared_load
 from grasp.formats import Grasps, read_grasps, write_grasps
 from grasp.grippers.gripper import load_gripper
@@ -152,7 +154,7 @@ def test_no_poses_have_no_costs(of_bar):
 )
 def test_what_are_no_poses_is_refused(of_bar, wrong):
     with pytest.raises(InputError, match=r"floating-point tensor of shape \(..., 4, 4\), got"):
-        of_bar._ask(of_bar.field.energy, wrong, None)
+        of_bar.cost(wrong)
 
 
 def test_a_grasp_turned_by_half_a_turn_is_as_likely_to_hold(of_bar):
@@ -166,7 +168,7 @@ def test_a_grasp_turned_by_half_a_turn_is_as_likely_to_hold(of_bar):
     for each in (at, turned):
         about = each[None].clone()
         about[..., :3, 3] -= of_bar.centre
-        logits.append(of_bar.field.success(about, sigma, hand, surface)[0])
+        logits.append(of_bar.model.success(about, sigma, hand, surface)[0])
     assert (logits[0] - logits[1]).abs().max() > 0.01  # of the network alone it is not so
     torch.testing.assert_close(likely.logit(), (logits[0] + logits[1]) / 2, rtol=0, atol=1e-5)
 
@@ -213,19 +215,20 @@ def test_samples_are_a_function_of_their_generators(of_bar):
 
 def test_samples_are_drawn_again_until_there_are_enough_grasps(of_bar):
     """As many as the attempts allow: of all samples together the same are chosen."""
-    how = Sampling(steps=2, begin=0.1, oversampling=2.0, least_probability=0.0, attempts=3)
+    how = Sampling(steps=2, begin=0.1)
+    lenient = Selection(oversampling=2.0, least_probability=0.0, attempts=3)
     generator = seeded(4)
     samples = torch.cat([of_bar.draw(20, generator, how) for _ in range(3)])
     probability = of_bar.success_probability(samples)
     free = ~in_collision(samples.double().numpy(), of_bar.gripper, of_bar.points)
     best = probability[torch.from_numpy(free)].sort(descending=True).values
-    strict = dataclasses.replace(how, least_probability=float(best[5]), likely=1.0, choice=1.0)
-    found = of_bar.sample(10, seeded(4), strict)
+    strict = dataclasses.replace(lenient, least_probability=float(best[5]), likely=1.0, choice=1.0)
+    found = of_bar.sample(10, seeded(4), how, strict)
     assert found.success_probability is not None and found.in_collision is not None
     given = found.success_probability[~found.in_collision]
     np.testing.assert_allclose(given, best[:6].double(), rtol=1e-4)
     assert len(given) == 6
-    once = of_bar.sample(10, seeded(4), how)
+    once = of_bar.sample(10, seeded(4), how, lenient)
     assert len(once) == 10 and once.reason is None
 
 
@@ -247,18 +250,18 @@ def test_guidance_pulls_where_its_cost_is_low(of_bar, begin):
 
 def test_samples_are_of_the_energy_over_the_temperature_and_the_cost(of_bar):
     """ε̂ is that of E/T + C: the score is its negative gradient, as the core converts it."""
-    space, place = of_bar.field.space, torch.tensor([1.1, 0.05, -0.4])
+    space, place = of_bar.model.space, torch.tensor([1.1, 0.05, -0.4])
 
     def spring(at):
         return ((at[..., :3, 3] - place) ** 2).sum(-1) / (2 * 0.15**2)
 
-    how, about = Sampling(temperature=0.5), poses(5)
+    about = poses(5)
     level = Level(torch.ones(5), torch.full((5,), 0.2))
     _, of_energy = of_bar.cost_and_gradient(about, 0.2)
     _, of_spring = value_and_gradient(spring, space, about)
     expected = noise_from_score(space, -(of_energy / 0.5 + of_spring), level)
     about[:, :3, 3] -= of_bar.centre
-    found = of_bar._noise(about, level, how, [spring])
+    found = guided(of_bar.model, 0.5, of_bar.guide(spring))(about, level, of_bar.condition)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -266,10 +269,10 @@ def test_samples_are_of_the_energy_over_the_temperature_and_the_cost(of_bar):
 def test_guidance_that_is_no_cost_is_refused(of_bar, begin):
     how = Sampling(steps=2, begin=begin)
     for cost, sentence in (
-        (lambda at: at[..., 0, 3].sum(), "a number for each pose, shape .* got shape"),
-        (lambda at: at[..., :1, 3], "a number for each pose, shape .* got shape"),
+        (lambda at: at[..., 0, 3].sum(), "one number per pose, shape .* got shape"),
+        (lambda at: at[..., :1, 3], "one number per pose, shape .* got shape"),
         (lambda at: at[..., 0, 3] * torch.nan, "with NaN"),
-        (lambda at: (0 * at[..., 0, 3]).sqrt(), "gradient that is not finite"),
+        (lambda at: (0 * at[..., 0, 3]).sqrt(), "a non-finite gradient"),
     ):
         with pytest.raises(InputError, match=sentence):
             of_bar.draw(3, seeded(0), how, cost)
@@ -301,8 +304,8 @@ def test_every_constraint_among_the_guidance_is_met(of_bar):
     point = of_bar.gripper.tool_center_point
     region = NearPoint(centre, 0.15, point, sigma=0.05)
     cone = ApproachCone(np.array([0.0, 0.0, -1.0]), 1.2, sigma=0.3)
-    how = Sampling(least_probability=0.0)
-    found = of_bar.sample(20, seeded(0), how, [region, cone, lambda at: at[..., 0, 3]])
+    lenient, guidance = Selection(least_probability=0.0), [region, cone, lambda at: at[..., 0, 3]]
+    found = of_bar.sample(20, seeded(0), None, lenient, guidance)
     poses = torch.from_numpy(found.poses).float()
     assert len(poses) and region.holds(poses).all() and cone.holds(poses).all()
 

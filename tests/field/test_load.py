@@ -11,8 +11,8 @@ from trimesh.creation import box
 
 from experiments.calibrate_load import fit
 from grasp.field.configuration import FieldConfig
-from grasp.field.model import GraspField
 from grasp.field.networks.energy import NetworkConfig
+from grasp.field.trained import GraspField
 from grasp.field.weight import Weight, squared_load, weight_of
 from grasp.grippers.gripper import load_gripper
 from grasp.objects.object import Object

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from grasp.field.chunks import AT_ONCE, in_parts
+from grasp.field.chunks import AT_ONCE, in_chunks
 
 
 @pytest.fixture(params=[1, 3])
@@ -22,7 +22,7 @@ def threads(request):
 @pytest.mark.parametrize("rows", [1, AT_ONCE, 3 * AT_ONCE + 5])
 def test_parts_are_joined_in_order(threads, rows):
     a, b = torch.arange(2.0 * rows).view(rows, 2), torch.arange(rows)
-    total, places = in_parts(lambda x, y: (x.sum(1), y), a, b)
+    total, places = in_chunks(lambda x, y: (x.sum(1), y), a, b)
     assert torch.equal(total, a.sum(1))
     assert torch.equal(places, b)
     assert torch.get_num_threads() == threads
@@ -31,18 +31,18 @@ def test_parts_are_joined_in_order(threads, rows):
 @pytest.mark.parametrize(("rows", "parts"), [(100, [1, 1]), (300, [1, 3]), (600, [2, 3])])
 def test_threads_have_as_much_to_do_as_each_other(threads, rows, parts):
     sizes = []
-    in_parts(lambda x: (sizes.append(len(x)) or x,), torch.zeros(rows))
+    in_chunks(lambda x: (sizes.append(len(x)) or x,), torch.zeros(rows))
     assert len(sizes) == parts[threads == 3] and sum(sizes) == rows
     assert max(sizes) <= AT_ONCE and max(sizes) - min(sizes) < len(sizes)
 
 
 def test_gradients_are_those_of_the_caller(threads):
     x = torch.ones(2 * AT_ONCE, requires_grad=True)
-    (squares,) = in_parts(lambda part: (part.square(),), x)
+    (squares,) = in_chunks(lambda part: (part.square(),), x)
     squares.sum().backward()
     assert torch.equal(x.grad, 2 * torch.ones(2 * AT_ONCE))
     with torch.no_grad():
-        (squares,) = in_parts(lambda part: (part.square(),), x)
+        (squares,) = in_chunks(lambda part: (part.square(),), x)
     assert not squares.requires_grad
 
 
@@ -51,7 +51,7 @@ def test_an_error_reaches_the_caller_and_threads_are_as_before(threads):
         raise ValueError(f"{len(part)} rows")
 
     with pytest.raises(ValueError, match=r"\d+ rows"):
-        in_parts(fails, torch.zeros(2 * AT_ONCE))
+        in_chunks(fails, torch.zeros(2 * AT_ONCE))
     assert torch.get_num_threads() == threads
 
 
@@ -59,7 +59,7 @@ def test_an_error_reaches_the_caller_and_threads_are_as_before(threads):
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_fork_starts_threads_of_its_own(threads):
     def doubled(queue):
-        (twice,) = in_parts(lambda part: (2 * part,), torch.ones(2 * AT_ONCE))
+        (twice,) = in_chunks(lambda part: (2 * part,), torch.ones(2 * AT_ONCE))
         queue.put(twice.tolist())
 
     fork = multiprocessing.get_context("fork")

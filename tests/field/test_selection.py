@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,9 +13,9 @@ from trimesh.creation import box
 
 from grasp.costs import NearPoint
 from grasp.field import selection
+from grasp.field.conditioned import ConditionedField
 from grasp.field.sampling import Sampling
-from grasp.field.selection import judge, refusal
-from grasp.field.weight import weight_of
+from grasp.field.selection import Selection
 from grasp.grippers.gripper import load_gripper
 from grasp.objects.object import Object
 from grasp.scenes.scene import Scene
@@ -29,18 +31,25 @@ def above(x, height=0.1):
     return pose
 
 
+@dataclass(frozen=True, eq=False)
+class Known(ConditionedField):
+    """A field whose probabilities of success and energies are functions of x."""
+
+    probability: Callable = lambda x: x
+
+    def success_probability(self, poses):
+        return self.probability(poses[:, 0, 3])
+
+    def cost(self, poses, noise_level=None):
+        return poses[:, 0, 3]
+
+
 def field_of(sides, probability):
     mesh = box(sides)
     obj = Object.from_mesh(np.array(mesh.vertices), np.array(mesh.faces))
-    return SimpleNamespace(
-        obj=obj,
-        gripper=PANDA,
-        weight=weight_of(obj),
-        mass=None,
-        points=obj.surface(4096, np.random.default_rng(0))[0],
-        success_probability=lambda poses: probability(poses[:, 0, 3]),
-        cost=lambda poses: poses[:, 0, 3],
-    )
+    points = obj.surface(4096, np.random.default_rng(0))[0]
+    nothing = SimpleNamespace()
+    return Known(nothing, nothing, obj, PANDA, points, None, probability)
 
 
 @pytest.fixture
@@ -50,7 +59,9 @@ def bar():
 
 
 def select(field, poses, count, how, constraints=(), scene=None):
-    return selection.select(field, judge(field, poses, constraints, scene), count, how)
+    known = field.assess(poses, constraints, scene)
+    order = selection.select(known, count, how, PANDA.tool_center_point)
+    return field.chosen(known, order, count, how)
 
 
 def samples(*offsets, height=0.08):
@@ -58,7 +69,7 @@ def samples(*offsets, height=0.08):
 
 
 def test_the_likeliest_come_first_and_the_unlikely_do_not_come(bar):
-    how = Sampling(least_probability=0.5)
+    how = Selection(least_probability=0.5)
     found = select(bar, samples(0.0, 0.02, -0.04, 0.01), 10, how)
     np.testing.assert_allclose(found.success_probability, [0.7, 0.6, 0.5], atol=1e-6)
     np.testing.assert_allclose(found.energy, [0.02, 0.01, 0.0], atol=1e-6)
@@ -74,7 +85,7 @@ def test_of_more_likely_ones_than_asked_for_those_far_apart_come(bar):
         bar,
         samples(-0.018, 0.0, -0.02, 0.018, 0.02, 0.001),
         3,
-        Sampling(likely=0.3, least_probability=0.2),
+        Selection(likely=0.3, least_probability=0.2),
     )
     np.testing.assert_allclose(found.poses[:, 0, 3], [0.02, 0.0, -0.02], atol=2e-3)
     assert found.reason is None
@@ -84,14 +95,14 @@ def test_of_more_likely_ones_than_asked_for_those_far_apart_come(bar):
             bar,
             samples(-0.018, 0.0, -0.02, 0.018, 0.02, 0.001),
             3,
-            Sampling(likely=0.9, choice=choice),
+            Selection(likely=0.9, choice=choice),
         )
         np.testing.assert_allclose(found.poses[:, 0, 3], expected, atol=1e-6)
 
 
 def test_collisions_and_widths_are_those_of_the_hand_at_the_bar(bar):
     # 3 cm wide, so that the fingers at 4 cm hit it from an offset of 2.5 cm on.
-    found = select(bar, samples(0.03, 0.0), 2, Sampling())
+    found = select(bar, samples(0.03, 0.0), 2, Selection())
     assert found.in_collision is not None and found.width is not None
     assert found.in_collision.tolist() == [False, True]
     assert found.width[0] == pytest.approx(0.03, abs=1e-6)
@@ -99,25 +110,25 @@ def test_collisions_and_widths_are_those_of_the_hand_at_the_bar(bar):
 
 
 def test_what_hits_the_object_comes_last_and_not_alone(bar):
-    found = select(bar, samples(0.03, 0.0), 2, Sampling())
+    found = select(bar, samples(0.03, 0.0), 2, Selection())
     np.testing.assert_allclose(found.poses[:, 0, 3], [0.0, 0.03], atol=1e-6)
-    found = select(bar, samples(0.03, 0.035), 2, Sampling())
+    found = select(bar, samples(0.03, 0.035), 2, Selection())
     assert not len(found)
-    assert found.reason is not None and "of 2 samples 2 have a probability" in found.reason
-    assert "0 keep the open hand free of the object" in found.reason
+    assert found.reason is not None and "of 2 samples, 2 have a probability" in found.reason
+    assert "0 keep the open hand clear of the object" in found.reason
 
 
 def test_what_hits_the_scene_comes_last(bar):
     table = np.eye(4)
     table[2, 3] = 0.065
     poses = torch.cat([samples(0.02, height=0.07), samples(0.0)])
-    assert select(bar, poses, 2, Sampling()).poses[0, 0, 3] == pytest.approx(0.02)
-    found = select(bar, poses, 2, Sampling(), scene=Scene(T_world_table=table))
+    assert select(bar, poses, 2, Selection()).poses[0, 0, 3] == pytest.approx(0.02)
+    found = select(bar, poses, 2, Selection(), scene=Scene(T_world_table=table))
     assert found.poses[0, 0, 3] == 0.0
     assert found.in_collision is not None and found.in_collision.tolist() == [False, True]
     assert found.reason is None
     table[2, 3] = 0.3
-    found = select(bar, poses, 2, Sampling(), scene=Scene(T_world_table=table))
+    found = select(bar, poses, 2, Selection(), scene=Scene(T_world_table=table))
     assert len(found) == 2 and found.reason == "all of these are in collision with the scene"
 
 
@@ -126,23 +137,23 @@ def test_samples_judged_in_turn_are_as_those_judged_together(bar):
     table[2, 3] = 0.065
     poses = torch.cat([samples(0.02, 0.03, height=0.07), samples(0.0, 0.01)])
     near = NearPoint(np.array([0.01, 0.0, 0.08]), 0.015, PANDA.tool_center_point, sigma=0.01)
-    given = judge(bar, poses, [near], Scene(T_world_table=table))
-    parts = [judge(bar, part, [near], Scene(T_world_table=table)) for part in poses.split([1, 3])]
-    for whole, joined in zip(given, parts[0].and_also(parts[1]), strict=True):
+    given = bar.assess(poses, [near], Scene(T_world_table=table))
+    parts = [bar.assess(part, [near], Scene(T_world_table=table)) for part in poses.split([1, 3])]
+    for whole, joined in zip(given, parts[0].joined(parts[1]), strict=True):
         np.testing.assert_array_equal(whole, joined)
 
 
 def test_a_refusal_tells_both_sizes():
-    found = refusal(field_of((0.2, 0.25, 0.3), lambda x: x))
+    found = field_of((0.2, 0.25, 0.3), lambda x: x).refusal()
     assert not len(found)
     assert found.reason == (
-        "no two places of the surface face away from each other within the stroke: the object "
-        "measures 200 mm where it is narrowest, and panda opens 80 mm"
+        "no two places on the surface face away from each other within the stroke: the object is "
+        "200 mm wide at its narrowest, and panda opens 80 mm"
     )
 
 
 def test_of_near_duplicates_the_best_is_given(bar):
-    found = select(bar, samples(0.0, 0.004, 0.02), 3, Sampling(apart=(0.01, 0.1)))
+    found = select(bar, samples(0.0, 0.004, 0.02), 3, Selection(apart=(0.01, 0.1)))
     np.testing.assert_allclose(found.poses[:, 0, 3], [0.02, 0.004], atol=1e-6)
 
 
@@ -154,41 +165,41 @@ def test_nearness_is_measured_at_the_tool_centre_point(bar):
     tilted = above(0.01, 0.08) @ about @ tilt @ np.linalg.inv(about)
     assert np.linalg.norm(tilted[:3, 3] - above(0.01, 0.08)[:3, 3]) > 0.02
     poses = torch.tensor(np.stack([above(0.01, 0.08), tilted]), dtype=torch.float32)
-    assert len(select(bar, poses, 2, Sampling(apart=(0.001, 0.25)))) == 1
-    assert len(select(bar, poses, 2, Sampling(apart=(0.001, 0.15)))) == 2
+    assert len(select(bar, poses, 2, Selection(apart=(0.001, 0.25)))) == 1
+    assert len(select(bar, poses, 2, Selection(apart=(0.001, 0.15)))) == 2
 
 
 def test_a_constraint_must_be_met(bar):
     here = NearPoint(np.array([0.0, 0.0, 0.08]), 0.005, PANDA.tool_center_point, sigma=0.01)
-    found = select(bar, samples(0.0, 0.02), 2, Sampling(), [here])
+    found = select(bar, samples(0.0, 0.02), 2, Selection(), [here])
     assert found.poses[:, 0, 3].tolist() == [0.0]
-    found = select(bar, samples(0.02, 0.03), 2, Sampling(), [here])
+    found = select(bar, samples(0.02, 0.03), 2, Selection(), [here])
     assert not len(found)
-    assert found.reason == "none of 2 samples meets what guided them"
+    assert found.reason == "none of 2 samples satisfies the constraints"
 
 
 def test_no_grasp_and_why():
     crate = field_of((0.2, 0.3, 0.25), lambda x: torch.full_like(x, 0.1))
-    how = Sampling(least_probability=0.5)
+    how = Selection(least_probability=0.5)
     found = select(crate, samples(0.0, 0.01, height=0.05), 5, how)
     assert not len(found) and found.energy is not None and len(found.energy) == 0
     assert found.reason == (
-        "no grasp is likely to hold: of 2 samples 0 have a probability of success of at least 0.5 "
-        "(the best 0.10) and 0 keep the open hand free of the object, but none both; the object "
-        "weighs 2.2 kg at 150 kg/m³; the object measures 200 mm where it is narrowest, and panda "
+        "no grasp is likely to hold: of 2 samples, 0 have a probability of success of at least 0.5 "
+        "(the best 0.10) and 0 keep the open hand clear of the object, but none does both; the "
+        "object weighs 2.2 kg at 150 kg/m³; the object is 200 mm wide at its narrowest, and panda "
         "opens 80 mm"
     )
 
 
 @pytest.mark.parametrize(
-    ("given", "sentence"),
+    ("record", "given", "sentence"),
     [
-        ({"temperature": 0.0}, "temperature must be 0.01 to 100, got 0.0"),
-        ({"oversampling": 0.5}, "oversampling must be 1 to 100, got 0.5"),
-        ({"least_probability": 1.5}, "least_probability must be a probability .* got 1.5"),
-        ({"likely": -0.1}, "likely must be a probability of success, 0 to 1, got -0.1"),
+        (Sampling, {"temperature": 0.0}, "temperature must be 0.01 to 100, got 0.0"),
+        (Selection, {"oversampling": 0.5}, "oversampling must be 1 to 100, got 0.5"),
+        (Selection, {"least_probability": 1.5}, "least_probability must be a probability .* 1.5"),
+        (Selection, {"likely": -0.1}, "likely must be a probability of success, 0 to 1, got -0.1"),
     ],
 )
-def test_settings_that_mean_nothing_are_refused(given, sentence):
+def test_settings_that_mean_nothing_are_refused(record, given, sentence):
     with pytest.raises(InputError, match=sentence):
-        Sampling(**given)
+        record(**given)

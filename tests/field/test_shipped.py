@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from datasets.household import make
-from grasp.field.model import WEIGHTS, Condition, GraspField, pretrained_names
+from grasp.field.model import Condition
 from grasp.field.sampling import Sampling
+from grasp.field.selection import Selection
+from grasp.field.trained import WEIGHTS, GraspField, pretrained_names
 from grasp.grippers.gripper import load_gripper
 from grasp.judging.calibration import reliability
 from grasp.objects.object import Object
@@ -46,8 +48,8 @@ def mug(shipped, things):
 def near(mug):
     """Poses about grasps, by noise of level 0.1: 1 cm and 6 degrees."""
     grasps = mug.draw(500, seeded(1)).float()
-    noise = 0.1 * mug.field.space.tangent_noise(grasps, seeded(2))
-    return mug.field.space.retract(grasps, noise)
+    noise = 0.1 * mug.model.space.tangent_noise(grasps, seeded(2))
+    return mug.model.space.retract(grasps, noise)
 
 
 def test_they_are_small_and_say_what_they_were_trained_on(shipped):
@@ -100,7 +102,7 @@ def test_the_score_is_the_gradient(shipped, mug, near):
 
 def test_the_gradient_does_not_jump(mug, near):
     """Over 10,000 random moves of 0.1 mm it changes by less than a tenth of its deviation."""
-    generator, space = seeded(3), mug.field.space
+    generator, space = seeded(3), mug.model.space
     at = near.repeat(20, 1, 1)
     direction = torch.randn(len(at), 3, generator=generator)
     move = torch.zeros(len(at), 6)
@@ -116,7 +118,7 @@ def test_the_gradient_does_not_jump(mug, near):
 def test_double_backward_is_finite(mug, near):
     for noise_level in (0.02, 1.0):
         step = torch.zeros(50, 6, requires_grad=True)
-        value = mug.cost(mug.field.space.retract(near[:50], step), noise_level)
+        value = mug.cost(mug.model.space.retract(near[:50], step), noise_level)
         (first,) = torch.autograd.grad(value.sum(), step, create_graph=True)
         (second,) = torch.autograd.grad(first.square().sum(), step)
         assert torch.isfinite(second).all() and second.abs().max() > 0
@@ -161,6 +163,6 @@ def test_what_is_too_heavy_is_refused(shipped):
     found = field.sample(20, seeded(0))
     assert not len(found)
     assert found.reason is not None and "the object weighs 2.9 kg" in found.reason
-    likeliest = field.sample(20, seeded(0), Sampling(least_probability=0.01))
+    likeliest = field.sample(20, seeded(0), selection=Selection(least_probability=0.01))
     assert len(likeliest) == 20
     assert simulate(large, field.gripper, likeliest.poses).success.sum() <= 2

@@ -7,7 +7,8 @@ gripper's dimensions, and one set of weights serves all parallel jaws.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -49,6 +50,19 @@ class Probes(NamedTuple):
     places: Float[Tensor, "grippers probes 3"]
     widths: Float[Tensor, "grippers probes"]
     dimensions: Float[Tensor, "grippers dimensions"]
+
+    def to(self, *where: Any) -> Probes:
+        """The probes on another device or in another type."""
+        return Probes(*(each.to(*where) for each in self))
+
+    def split(self) -> list[Probes]:
+        """The probes of each gripper."""
+        return [Probes(*each) for each in zip(*(part.split(1) for part in self), strict=True)]
+
+    @classmethod
+    def stack(cls, several: Sequence[Probes]) -> Probes:
+        """The probes of several grippers, from those of each."""
+        return cls(*(torch.cat(each) for each in zip(*several, strict=True)))
 
 
 # Widths by role, metres: about half the distance to the next probe of the role.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -58,8 +59,13 @@ class Surface:
         """On another device or in another type."""
         return Surface(**{each.name: getattr(self, each.name).to(*where) for each in fields(self)})
 
+    def split(self) -> list[Surface]:
+        """One surface per object."""
+        each = zip(*(getattr(self, part.name).split(1) for part in fields(self)), strict=True)
+        return [Surface(*parts) for parts in each]
+
     @classmethod
-    def stack(cls, surfaces: list[Surface]) -> Surface:
+    def stack(cls, surfaces: Sequence[Surface]) -> Surface:
         """Several of one object each, as one of several objects."""
         return cls(
             **{

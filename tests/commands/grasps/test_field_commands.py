@@ -14,8 +14,9 @@ from PIL import Image
 from trimesh.creation import box
 
 from grasp.field.configuration import FieldConfig
-from grasp.field.model import KIND, GraspField
+from grasp.field.model import KIND
 from grasp.field.networks.energy import NetworkConfig
+from grasp.field.trained import GraspField
 from grasp.formats import Grasps, read_grasps, write_grasps
 from grasp.objects.loading import load_object
 from pcdiff.learning import checkpoint
@@ -47,6 +48,7 @@ def sample(run, bar, weights, *options):
 @pytest.mark.parametrize(("options", "begin"), [((), 0.15), (("--from-noise",), None)])
 def test_what_is_written_is_what_python_gives(run, bar, weights, tmp_path, options, begin):
     from grasp.field.sampling import Sampling
+    from grasp.field.selection import Selection
     from pcdiff.randomness import seeded
 
     output, picture = tmp_path / "g.json", tmp_path / "g.png"
@@ -58,7 +60,8 @@ def test_what_is_written_is_what_python_gives(run, bar, weights, tmp_path, optio
     results = json.loads(done.out)["results"]
     found = read_grasps(output)
     field = GraspField.from_pretrained(weights).condition(load_object(bar), "panda", 5)
-    expected = field.sample(8, seeded(5), Sampling(steps=4, least_probability=0.0, begin=begin))
+    how, lenient = Sampling(steps=4, begin=begin), Selection(least_probability=0.0)
+    expected = field.sample(8, seeded(5), how, lenient)
     np.testing.assert_allclose(found.poses, expected.poses, atol=1e-6)
     np.testing.assert_allclose(found.energy, expected.energy, rtol=1e-5)
     np.testing.assert_allclose(found.width, expected.width, atol=1e-9)

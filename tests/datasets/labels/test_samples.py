@@ -20,9 +20,10 @@ from datasets.labels.__main__ import main
 from datasets.labels.folder import difference
 from grasp import physics as simulation
 from grasp.field.configuration import FieldConfig
-from grasp.field.model import KIND, GraspField
+from grasp.field.model import KIND
 from grasp.field.networks.energy import NetworkConfig
-from grasp.field.sampling import OF_A_CLOUD, Sampling
+from grasp.field.sampling import CLOUD_SAMPLING, Sampling
+from grasp.field.trained import GraspField
 from grasp.formats import read_grasps
 from grasp.grippers.gripper import load_gripper
 from grasp.judging.contacts import FRICTION
@@ -182,7 +183,7 @@ def test_conditions_say_view_only_where_there_is_one(of_whole, of_view, digest):
                 "name": "samples of a field from one view",
                 "view": True,
                 "weights": digest,
-                "sampling": OF_A_CLOUD.as_dict(),
+                "sampling": CLOUD_SAMPLING.as_dict(),
             },
         ),
         (

@@ -1,0 +1,151 @@
+"""A request for grasps of one object, from the name of weights to the record of what was found.
+
+This is what `grasp sample` does; a notebook or a service can call it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from grasp.costs import ApproachCone, Constraint, NearPoint
+from grasp.field.conditioned import default_sampling, default_selection
+from grasp.field.sampling import CLOUD_SAMPLING, REFERENCE, Sampling
+from grasp.field.selection import Selection
+from grasp.field.trained import GraspField
+from grasp.formats import Grasps
+from grasp.grippers.gripper import Gripper, load_gripper
+from grasp.objects.object import Object
+from grasp.scenes.scene import Scene
+from pcdiff.diffusion.samplers import DDIM
+from pcdiff.errors import InputError
+from pcdiff.randomness import seeded
+
+SamplerName = Literal["multistep", "ddim", "langevin"]
+
+SOFT_METRES, SOFT_COSINE = 0.01, 0.1
+"""Excess over a region in metres, and over a cone as a cosine, that costs half a nat."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What grasps are wanted.
+
+    Attributes:
+        count: Largest number of grasps.
+        weights: Name of weights in the package, or a file.
+        gripper: Name of a shipped gripper, a .toml file, or a description.
+        sampling: How to sample; the object's default if None.
+        selection: How to choose grasps; the object's default if None.
+        region: Centre (x, y, z) and radius of a ball that must hold the tool centre point, in
+            metres in the frame of the object's file; None for no such ball.
+        approach: Direction (x, y, z) and half-angle in degrees of a cone that must hold the
+            approach direction; None for no such cone.
+        scene: Surroundings of the object.
+        mass: Mass of the object in kilograms; see `GraspField.condition`.
+        seed: Seed of everything random.
+        device: Device to compute on.
+    """
+
+    count: int = 200
+    weights: str = "panda"
+    gripper: str | Gripper = "panda"
+    sampling: Sampling | None = None
+    selection: Selection | None = None
+    region: tuple[float, float, float, float] | None = None
+    approach: tuple[float, float, float, float] | None = None
+    scene: Scene | None = None
+    mass: float | None = None
+    seed: int = 0
+    device: str = "cpu"
+
+    def constraints(self, gripper: Gripper) -> list[Constraint]:
+        """The constraints that grasps must satisfy.
+
+        Args:
+            gripper: The gripper, which gives the tool centre point.
+
+        Raises:
+            InputError: If a cone has no half-angle from 0 to 180 degrees, or as for the
+                constraints of `grasp.costs`.
+        """
+        found: list[Constraint] = []
+        if self.region is not None:
+            *point, radius = self.region
+            tool = gripper.tool_center_point
+            found.append(NearPoint(np.array(point), radius, tool, sigma=SOFT_METRES))
+        if self.approach is not None:
+            *direction, degrees = self.approach
+            if not 0 <= degrees <= 180:
+                raise InputError(
+                    f"a cone of approach has a half-angle of 0 to 180 degrees, got {degrees:g}"
+                )
+            angle = math.radians(degrees)
+            found.append(ApproachCone(np.array(direction), angle, sigma=SOFT_COSINE))
+        return found
+
+
+def sample_grasps(obj: Object, request: Request) -> Grasps:
+    """Grasps of an object, with a record of how they were made.
+
+    Args:
+        obj: The object; see `grasp.load_object`.
+        request: What is wanted.
+
+    Raises:
+        InputError: As for `GraspField.from_pretrained`, `GraspField.condition` and
+            `ConditionedField.sample`.
+    """
+    gripper = request.gripper
+    hand = load_gripper(gripper) if isinstance(gripper, str) else gripper
+    sampling = request.sampling or default_sampling(obj)
+    selection = request.selection or default_selection(obj)
+    field = GraspField.from_pretrained(request.weights).to(request.device)
+    grasps = field.condition(obj, hand, request.seed, request.mass).sample(
+        request.count,
+        seeded(request.seed),
+        sampling,
+        selection,
+        request.constraints(hand),
+        request.scene,
+    )
+    record: dict[str, Any] = {
+        "weights": request.weights,
+        "seed": request.seed,
+        **sampling.as_dict(),
+        **selection.as_dict(),
+        "region": _as_list(request.region),
+        "approach": _as_list(request.approach),
+        "mass": request.mass,
+    }
+    return dataclasses.replace(grasps, sampler=record)
+
+
+def named_sampling(obj: Object, sampler: SamplerName, from_noise: bool = False) -> Sampling:
+    """How to sample an object by the name of a sampler.
+
+    Args:
+        obj: The object, whose default the sampling starts from.
+        sampler: Name of the sampler; "langevin" is the reference, 48 levels from pure noise.
+        from_noise: Begin with pure noise, not with proposals, and take 12 steps.
+    """
+    sampling = default_sampling(obj)
+    if sampler == "langevin":
+        return dataclasses.replace(
+            sampling, begin=REFERENCE.begin, steps=REFERENCE.steps, sampler=REFERENCE.sampler
+        )
+    if sampler == "ddim":
+        sampling = dataclasses.replace(sampling, sampler=DDIM())
+    if from_noise:
+        begin, steps = CLOUD_SAMPLING.begin, CLOUD_SAMPLING.steps
+        sampling = dataclasses.replace(sampling, begin=begin, steps=steps)
+    return sampling
+
+
+def _as_list(numbers: Sequence[float] | None) -> list[float] | None:
+    return None if numbers is None else list(numbers)
