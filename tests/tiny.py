@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pcdiff.clouds.components import Choice
 from pcdiff.clouds.configuration import GeneratorConfig, Standardization
 from pcdiff.clouds.generator import PointCloudGenerator
 from pcdiff.clouds.objective import CloudObjective
@@ -31,11 +32,9 @@ def clouds(shapes: int, points: int = 40, seed: int = 0) -> Tensor:
 def config(prior: Any = "flow") -> GeneratorConfig:
     return GeneratorConfig(
         latent=4,
-        widths=(8, 8),
-        encoder_widths=(8, 16),
-        prior=prior,
-        flow_layers=2,
-        flow_hidden=8,
+        network=Choice("gated", {"widths": [8, 8]}),
+        encoder=Choice("pointnet", {"widths": [8, 16]}),
+        prior=Choice("flow", {"layers": 2, "hidden": 8}) if prior == "flow" else prior,
         schedule=Cosine(),
         standardization=Standardization((0.01, -0.02, 0.0), 0.5),
     )

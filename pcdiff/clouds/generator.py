@@ -1,9 +1,10 @@
 """Head 1: a variational auto-encoder of shapes whose decoder is a diffusion of points.
 
-After Luo & Hu, "Diffusion Probabilistic Models for 3D Point Cloud Generation", CVPR 2021. A
-PointNet encodes a cloud to a latent z; given z, every point is denoised on its own; a prior over z
-generates new shapes. With `prior="none"` it is an auto-encoder. Unlike theirs, the network predicts
-v, its encoder has no batch normalisation, and the noise schedule ends in noise.
+After Luo & Hu, "Diffusion Probabilistic Models for 3D Point Cloud Generation", CVPR 2021. An
+encoder maps a cloud to a latent z, a network denoises points given z, and a prior over z generates
+new shapes; without a prior the model is an auto-encoder. Each of the three is chosen by name (see
+`pcdiff.clouds.components`). Unlike theirs, the network predicts v, the encoder has no batch
+normalisation, and the noise schedule ends in noise.
 
 Units: clouds are *box-normalised* (centred on their bounding box, divided by half its longest
 side) at the surface of this module; inside, they are standardised by the record `Standardization`.
@@ -16,27 +17,23 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from pcdiff import randomness
-from pcdiff.clouds.configuration import GeneratorConfig
-from pcdiff.clouds.networks.encoders import PointNetEncoder
-from pcdiff.clouds.networks.gated import GatedPointNetwork
-from pcdiff.clouds.priors import FlowPrior, GaussianPrior, LatentPrior
+from pcdiff.clouds.components import SHIPPED, Choice, Components
+from pcdiff.clouds.condition import CloudCondition
+from pcdiff.clouds.configuration import NO_PRIOR, GeneratorConfig, renamed_from_0_1_0
+from pcdiff.clouds.networks.interface import CloudEncoder, CloudNetwork
+from pcdiff.clouds.priors import InvertiblePrior, LatentPrior
 from pcdiff.diffusion.bound import Bound, variational_bound
 from pcdiff.diffusion.losses import denoising_loss
 from pcdiff.diffusion.parametrization import noise_from_velocity
 from pcdiff.diffusion.samplers import Multistep, Sampler, State, sample
-from pcdiff.diffusion.schedules import (
-    Level,
-    Schedule,
-    geometric_levels,
-    karras_levels,
-)
+from pcdiff.diffusion.schedules import Level, Schedule, geometric_levels, karras_levels
 from pcdiff.errors import InputError
 from pcdiff.geometry.checks import check_clouds
 from pcdiff.learning import checkpoint
@@ -44,13 +41,12 @@ from pcdiff.manifolds.euclidean import Euclidean
 from pcdiff.randomness import Generator, initial_weights
 
 KIND = "point-cloud-generator"
-
+"""The kind under which the weights are saved."""
 
 SPACE = Euclidean(point_ndim=2)
-
+"""The space of clouds, ℝ^{N×3}."""
 
 DEFAULT_STEPS = 20
-
 
 LARGEST_RATIO, SMALLEST_RATIO = 80.0, 0.005
 """σ/α at which sampling begins and at which it takes its last step to the clean cloud.
@@ -59,48 +55,64 @@ At the first, x_t is noise to one part in eighty (the σ_max of Karras et al. 20
 of unit variance); the second is finer than the spacing of the points.
 """
 
-
 POINTS_AT_ONCE = 2**16
 """Points that go through the network together in `decode`: bounds its memory, not its result."""
+
+WEIGHTS = Path(__file__).parent / "weights"
+"""The weights that the package carries."""
 
 
 class PointCloudGenerator(nn.Module):
     """Generates, encodes, decodes and interpolates point clouds.
 
     Args:
-        config: what to build.
+        config: What to build.
+        components: The parts that the configuration can name.
+
+    Raises:
+        InputError: If the configuration names a part that is not there.
     """
 
-    def __init__(self, config: GeneratorConfig) -> None:
+    def __init__(self, config: GeneratorConfig, components: Components = SHIPPED) -> None:
         super().__init__()
         self.config = config
-        self.encoder = PointNetEncoder(config.latent, config.encoder_widths)
-        self.noise = GatedPointNetwork(config.latent, config.widths)
-        self.prior = _prior(config)
+        # In the order in which version 0.1.0 made them, so that a seed gives the same weights.
+        self.encoder = components.make("encoders", config.encoder, config.latent)
+        self.network = components.make("networks", config.network, config.latent)
+        self.prior: nn.Module | None = None
+        prior = cast(Choice, config.prior)
+        if prior.name != NO_PRIOR:
+            self.prior = components.make("priors", prior, config.latent)
 
     # Weights
 
     @classmethod
-    def initialized(cls, config: GeneratorConfig, seed: int) -> PointCloudGenerator:
+    def initialized(
+        cls, config: GeneratorConfig, seed: int, components: Components = SHIPPED
+    ) -> PointCloudGenerator:
         """An untrained generator whose weights are a function of `seed`."""
         with initial_weights(seed):
-            return cls(config)
+            return cls(config, components)
 
     @classmethod
-    def from_pretrained(cls, weights: str | os.PathLike[str] = "chair") -> PointCloudGenerator:
+    def from_pretrained(
+        cls, weights: str | os.PathLike[str] = "chair", components: Components = SHIPPED
+    ) -> PointCloudGenerator:
         """A trained generator, in evaluation mode and on the CPU.
 
         Args:
-            weights: the name of weights in the package (see `pretrained_names`) or a file.
+            weights: Name of weights in the package (see `pretrained_names`), or a file.
+            components: The parts that the weights can name.
 
         Raises:
-            InputError: if there are no such weights or they are of something else.
+            InputError: If there are no such weights, or the file holds something else.
         """
         return checkpoint.load_model(
             weights,
             KIND,
-            _weights_folder(),
-            lambda description: cls(GeneratorConfig.from_dict(description)),
+            WEIGHTS,
+            lambda description: cls(GeneratorConfig.from_dict(description), components),
+            renamed_from_0_1_0,
         )
 
     def save(self, path: str | os.PathLike[str], training: dict[str, Any] | None = None) -> None:
@@ -110,11 +122,17 @@ class PointCloudGenerator(nn.Module):
 
     # The model as the core sees it: standardised points
 
+    @property
+    def independent_points(self) -> bool:
+        """Whether the network treats each point on its own, given the condition."""
+        return cast(CloudNetwork, self.network).independent_points
+
+    def condition_on(self, latents: Float[Tensor, "batch *latent"]) -> CloudCondition:
+        """The condition that latents of the encoder become."""
+        return CloudCondition(**{cast(CloudEncoder, self.encoder).provides: latents})
+
     def predict_noise(
-        self,
-        x: Float[Tensor, "batch points 3"],
-        level: Level,
-        latent: Float[Tensor, "batch latent"],
+        self, x: Float[Tensor, "batch points 3"], level: Level, condition: CloudCondition
     ) -> Float[Tensor, "batch points 3"]:
         """ε̂(x_t, t | z) in standardised units: the `Model` of the diffusion core.
 
@@ -122,12 +140,12 @@ class PointCloudGenerator(nn.Module):
         almost ε, an error of the network is not magnified in x̂₀.
         """
         log_snr = 2 * torch.log(level.alpha / level.sigma)
-        velocity = self.noise(x, log_snr, latent)
+        velocity = self.network(x, log_snr, condition)
         return noise_from_velocity(SPACE, x, velocity, level)
 
     def posterior(
         self, clouds: Float[Tensor, "batch points 3"]
-    ) -> tuple[Float[Tensor, "batch latent"], Float[Tensor, "batch latent"]]:
+    ) -> tuple[Float[Tensor, "batch *latent"], Float[Tensor, "batch *latent"]]:
         """Mean and log variance of q(z | cloud) for standardised clouds."""
         mean, log_variance = self.encoder(clouds)
         return mean, log_variance
@@ -138,26 +156,35 @@ class PointCloudGenerator(nn.Module):
         generator: Generator,
         levels_per_cloud: int = 1,
     ) -> dict[str, Tensor]:
-        """What training minimises, and its parts, as means over the batch.
+        """What training minimises, and its terms, as means over the batch.
 
         `loss = denoising + kl_weight · kl`, equation 10 of Luo & Hu 2021 with Ho's simple weights.
-        The latent is drawn once a cloud; its points are then split into `levels_per_cloud` groups
-        with a noise level each, which is allowed because points are independent given z.
+        One latent is drawn per cloud. The cloud's points are then split into `levels_per_cloud`
+        groups with a noise level each, which is allowed if points are independent given z.
 
         Args:
-            clouds: box-normalised clouds; the number of points is a multiple of `levels_per_cloud`.
-            generator: one generator, or one a cloud.
-            levels_per_cloud: noise levels drawn a cloud.
+            clouds: Box-normalised clouds; the number of points is a multiple of `levels_per_cloud`.
+            generator: One generator, or one per cloud.
+            levels_per_cloud: Number of noise levels drawn per cloud.
+
+        Raises:
+            InputError: If a cloud has several levels although the network does not treat points
+                independently.
         """
+        if levels_per_cloud > 1 and not self.independent_points:
+            raise InputError(
+                "levels_per_cloud: a network that does not treat points independently needs one "
+                f"noise level per cloud, got {levels_per_cloud}"
+            )
         x0 = self.config.standardization.apply(clouds)
         latent, kl = self._draw_latent(x0, generator)
         groups = x0.reshape(len(x0) * levels_per_cloud, -1, 3)
-        latent = latent.repeat_interleave(levels_per_cloud, dim=0)
+        condition = self.condition_on(latent).repeat_interleave(levels_per_cloud)
         if not isinstance(generator, torch.Generator):
             # Each cloud's own generator serves all its groups.
             generator = [g for g in generator for _ in range(levels_per_cloud)]
         denoising, _ = denoising_loss(
-            self.predict_noise, SPACE, self.config.schedule, groups, generator, latent
+            self.predict_noise, SPACE, self.config.schedule, groups, generator, condition
         )
         return {
             "loss": denoising.mean() + self.config.kl_weight * kl.mean(),
@@ -166,17 +193,21 @@ class PointCloudGenerator(nn.Module):
         }
 
     def _draw_latent(self, x0: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        """z ~ q(z | x₀), and log q(z | x₀) − log p(z): an unbiased KL(q ‖ p) in nats.
+        """z ~ q(z | x₀), and KL(q ‖ p) in nats.
 
-        For an auto-encoder, the mean and zeros.
+        With an invertible prior the second is the unbiased estimate log q(z | x₀) − log p(z). With
+        any other prior p is N(0, I), in closed form. An auto-encoder gets the mean and zeros.
         """
         mean, log_variance = self.posterior(x0)
         if self.prior is None:
             return mean, mean.new_zeros(len(mean))
         noise = randomness.normal(mean.shape, generator, device=mean.device)
         latent = mean + (0.5 * log_variance).exp() * noise
-        log_q = -0.5 * (noise.square() + log_variance + math.log(2 * math.pi)).sum(dim=1)
-        return latent, log_q - self.prior.log_prob(latent)
+        if isinstance(self.prior, InvertiblePrior):
+            log_q = -0.5 * (noise.square() + log_variance + math.log(2 * math.pi)).sum(dim=1)
+            return latent, log_q - self.prior.log_prob(latent)
+        kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
+        return latent, kl.flatten(1).sum(dim=1)
 
     # What users call: box-normalised clouds
 
@@ -191,56 +222,65 @@ class PointCloudGenerator(nn.Module):
     ) -> Float[Tensor, "count points 3"]:
         """New shapes.
 
-        Each shape has its own stream of random numbers, so that shape i is the same whatever
-        `count` is, up to the rounding of matrix products, which may depend on their size.
+        Each shape has its own stream of random numbers, so shape i is the same whatever `count`
+        is, up to the rounding of matrix products, which may depend on their size.
 
         Args:
-            count: how many shapes.
-            points: points a shape, any number from 1.
-            generator: one generator, or one a shape.
-            steps: steps of the sampler.
-            sampler: how to step; `Multistep()` if not given.
-            temperature: see `LatentPrior.sample`.
+            count: Number of shapes.
+            points: Number of points per shape, at least 1.
+            generator: One generator, or one per shape.
+            steps: Number of sampling steps.
+            sampler: How to step; `Multistep()` if None.
+            temperature: Spread of the latent; see `LatentPrior.sample`.
 
         Returns:
-            Box-normalised clouds (see the module), up to how well the model learnt that.
+            Clouds that are box-normalised as far as the model has learnt it.
+
+        Raises:
+            InputError: If a number is out of its range, or the model has no prior.
         """
         if count < 1:
             raise InputError(f"shapes to sample: expected at least 1, got {count}")
         generators = self._generators(generator, count)
         if not 0 <= temperature < math.inf:
             raise InputError(f"temperature: expected a finite number from 0, got {temperature}")
+        if self.prior is None:
+            raise InputError(
+                "these weights are an auto-encoder (prior 'none'): it reconstructs and "
+                "interpolates but has no prior to sample new shapes from"
+            )
         device = next(self.parameters()).device
-        latents = self._require_prior().sample(count, generators, temperature, device)
+        latents = cast(LatentPrior, self.prior).sample(count, generators, temperature, device)
         return self.decode(latents, points, generators, steps, sampler)
 
-    def encode(self, clouds: Float[Tensor, "batch points 3"]) -> Float[Tensor, "batch latent"]:
+    def encode(self, clouds: Float[Tensor, "batch points 3"]) -> Float[Tensor, "batch *latent"]:
         """The mean of q(z | cloud) for box-normalised clouds of any number of points."""
         return self.posterior(self._standardised(clouds))[0]
 
     def decode(
         self,
-        latents: Float[Tensor, "batch latent"],
+        latents: Float[Tensor, "batch *latent"],
         points: int = 2048,
         generator: Generator | None = None,
         steps: int = DEFAULT_STEPS,
         sampler: Sampler | None = None,
     ) -> Float[Tensor, "batch points 3"]:
-        """Clouds of given latents; arguments as for `sample`."""
+        """Clouds from latents; the other arguments are those of `sample`."""
         if points < 1:
-            raise InputError(f"points a shape: expected at least 1, got {points}")
-        if latents.ndim != 2 or latents.shape[1] != self.config.latent or len(latents) < 1:
+            raise InputError(f"points per shape: expected at least 1, got {points}")
+        shape = tuple(cast(CloudEncoder, self.encoder).latent_shape)
+        if tuple(latents.shape[1:]) != shape or len(latents) < 1:
             raise InputError(
-                f"latents: expected shape (shapes, {self.config.latent}) and at least one shape, "
-                f"got {tuple(latents.shape)}"
+                f"latents: expected shape {('shapes', *shape)} and at least one shape, "
+                f"got {tuple(latents.shape)}".replace("'", "")
             )
         generators = self._generators(generator, len(latents))
         latents = latents.to(next(self.parameters()))
         at_once = max(1, POINTS_AT_ONCE // points)
         clouds = []
         for begin in range(0, len(latents), at_once):
-            part = slice(begin, begin + at_once)
-            for state in self.trajectory(latents[part], points, generators[part], steps, sampler):
+            some = slice(begin, begin + at_once)
+            for state in self.trajectory(latents[some], points, generators[some], steps, sampler):
                 last = state.x
             clouds.append(self.config.standardization.invert(last))
         return torch.cat(clouds)
@@ -248,7 +288,7 @@ class PointCloudGenerator(nn.Module):
     @torch.no_grad()
     def trajectory(
         self,
-        latents: Float[Tensor, "batch latent"],
+        latents: Float[Tensor, "batch *latent"],
         points: int,
         generator: Generator,
         steps: int = DEFAULT_STEPS,
@@ -257,8 +297,9 @@ class PointCloudGenerator(nn.Module):
         """The sampler's states on the way from noise to clouds, in standardised coordinates."""
         levels = sampling_levels(self.config.schedule, steps)
         x = SPACE.random((len(latents), points, 3), 1.0, generator).to(latents)
+        condition = self.condition_on(latents)
         yield from sample(
-            sampler or Multistep(), self.predict_noise, SPACE, x, levels, latents, generator
+            sampler or Multistep(), self.predict_noise, SPACE, x, levels, condition, generator
         )
 
     def reconstruct(
@@ -284,25 +325,30 @@ class PointCloudGenerator(nn.Module):
     ) -> Float[Tensor, "count decoded 3"]:
         """Shapes between two box-normalised clouds, both ends included.
 
-        The path is straight in z, and in the base space of a flow, where the prior is a Gaussian.
-        All shapes start from one noise, so that neighbours resemble one another point by point.
+        The path is straight in z, or in the base space of an invertible prior, where the prior is
+        a Gaussian. All shapes start from one noise, so neighbours resemble one another point by
+        point.
 
         Args:
-            first: one end, any number of points.
-            second: the other end.
-            count: shapes on the path, at least 2.
-            points: points a shape.
-            generator: one generator.
-            steps: steps of the sampler.
-            sampler: how to step.
+            first: One end, any number of points.
+            second: The other end.
+            count: Number of shapes on the path, at least 2.
+            points: Number of points per shape.
+            generator: One generator.
+            steps: Number of sampling steps.
+            sampler: How to step; `Multistep()` if None.
+
+        Raises:
+            InputError: If a number is out of its range.
         """
         if count < 2:
             raise InputError(f"shapes on the path: expected at least 2, got {count}")
         ends = torch.cat([self.encode(cloud[None]) for cloud in (first, second)])
-        base = ends if self.prior is None else self.prior.to_base(ends)[0]
-        fraction = torch.linspace(0, 1, count, device=base.device)[:, None]
-        path = torch.lerp(base[:1], base[1:], fraction)
-        latents = path if self.prior is None else self.prior.from_base(path)
+        invertible = self.prior if isinstance(self.prior, InvertiblePrior) else None
+        base = ends if invertible is None else invertible.to_base(ends)[0]
+        fraction = torch.linspace(0, 1, count, device=base.device)
+        path = torch.lerp(base[:1], base[1:], fraction.view(-1, *[1] * (base.ndim - 1)))
+        latents = path if invertible is None else invertible.from_base(path)
         (only,) = self._generators(generator, 1)
         generators = [only.clone_state() for _ in range(count)]
         return self.decode(latents, points, generators, steps, sampler)
@@ -317,17 +363,23 @@ class PointCloudGenerator(nn.Module):
         auto-encoder the bound is on −log p(cloud | z), without a latent term.
 
         Args:
-            clouds: box-normalised clouds.
-            generator: one generator, or one a cloud.
-            steps: steps of the generative chain, each one evaluation of the network. The bound
-                tightens with their number; they are even in the log of σ/α.
+            clouds: Box-normalised clouds.
+            generator: One generator, or one per cloud.
+            steps: Number of steps of the generative chain, each one evaluation of the network. The
+                bound tightens with their number; they are even in the log of σ/α.
+
+        Raises:
+            InputError: If the prior has no density.
         """
+        if self.prior is not None and not isinstance(self.prior, InvertiblePrior):
+            raise InputError("the variational bound needs a prior with a density, log_prob")
         x0 = self._standardised(clouds)
         latent, kl = self._draw_latent(x0, generator)
         levels = geometric_levels(
             self.config.schedule, steps, *sampled_ratios(self.config.schedule)
         )
-        bound = variational_bound(self.predict_noise, SPACE, x0, levels, generator, latent, kl)
+        condition = self.condition_on(latent)
+        bound = variational_bound(self.predict_noise, SPACE, x0, levels, generator, condition, kl)
         units = bound.dimensions * math.log(self.config.standardization.deviation)
         return replace(bound, reconstruction=bound.reconstruction + units)
 
@@ -336,21 +388,13 @@ class PointCloudGenerator(nn.Module):
         check_clouds("the clouds", clouds)
         return self.config.standardization.apply(clouds.to(next(self.parameters())))
 
-    def _require_prior(self) -> LatentPrior:
-        if self.prior is None:
-            raise InputError(
-                "these weights are an auto-encoder (prior 'none'): it reconstructs and "
-                "interpolates but has no law to sample new shapes from"
-            )
-        return self.prior
-
     @staticmethod
     def _generators(generator: Generator | None, count: int) -> list[torch.Generator]:
         if isinstance(generator, torch.Generator):
             return randomness.spawn(generator, count)
         if generator is None or len(generator) != count:
             came = generator if generator is None else len(generator)
-            raise InputError(f"expected one generator or {count}, one a shape, got {came}")
+            raise InputError(f"expected one generator or {count}, one per shape, got {came}")
         return list(generator)
 
 
@@ -360,25 +404,11 @@ def sampling_levels(schedule: Schedule, steps: int) -> Level:
 
 
 def sampled_ratios(schedule: Schedule) -> tuple[float, float]:
-    """The σ/α that sampling begins with and ends at: those that matter, if they were trained."""
+    """The σ/α that sampling begins with and ends at, within what was trained."""
     largest, smallest = schedule.trained_ratios()
     return min(LARGEST_RATIO, largest), max(SMALLEST_RATIO, smallest)
 
 
 def pretrained_names() -> list[str]:
-    """Names of the weights in the package."""
-    return sorted(path.stem for path in _weights_folder().glob("*.safetensors"))
-
-
-def _weights_folder() -> Path:
-    return Path(__file__).parent / "weights"
-
-
-def _prior(config: GeneratorConfig) -> LatentPrior | None:
-    if config.prior == "flow":
-        return FlowPrior(config.latent, config.flow_layers, config.flow_hidden)
-    if config.prior == "gaussian":
-        return GaussianPrior(config.latent)
-    if config.prior == "none":
-        return None
-    raise InputError(f"prior is 'flow', 'gaussian' or 'none', got {config.prior!r}")
+    """The names of the weights that the package carries."""
+    return checkpoint.names_in(WEIGHTS)

@@ -1,22 +1,49 @@
-"""Laws of the shape latent that can be drawn from and evaluated: p(z)."""
+"""Priors: laws p(z) of the shape latent."""
 
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pcdiff.errors import InputError
 from pcdiff.randomness import Generator, normal
 
 
-class LatentPrior(nn.Module):
+class LatentPrior(nn.Module, ABC):
+    """A law of the shape latent that can be drawn from.
+
+    Nothing else is required. A prior that is not an `InvertiblePrior` has no density here: training
+    then keeps q(z | x) near N(0, I), the variational bound is refused, and interpolation is
+    straight in z.
+    """
+
+    @abstractmethod
+    def sample(
+        self,
+        count: int,
+        generator: Generator,
+        temperature: float = 1.0,
+        device: torch.device | str = "cpu",
+    ) -> Float[Tensor, "count *latent"]:
+        """Latents z.
+
+        Args:
+            count: Number of latents.
+            generator: One generator, or one per latent.
+            temperature: Spread of the draws; below 1 gives more typical shapes of fewer kinds.
+            device: Device of the parameters.
+        """
+
+
+class InvertiblePrior(LatentPrior):
     """A density p(z) on ℝ^latent, with z = f(w) for a standard normal w.
 
     Args:
-        latent: size of z.
+        latent: Size of z.
     """
 
     def __init__(self, latent: int) -> None:
@@ -45,18 +72,11 @@ class LatentPrior(nn.Module):
         temperature: float = 1.0,
         device: torch.device | str = "cpu",
     ) -> Float[Tensor, "count latent"]:
-        """Latents z = f(temperature · w).
-
-        Args:
-            count: how many.
-            generator: one generator, or one a sample.
-            temperature: standard deviation of w; below 1 gives more typical shapes, fewer kinds.
-            device: where the parameters are.
-        """
+        """Latents z = f(temperature · w); arguments as for `LatentPrior.sample`."""
         return self.from_base(temperature * normal((count, self.latent), generator, device=device))
 
 
-class GaussianPrior(LatentPrior):
+class GaussianPrior(InvertiblePrior):
     """p(z) = N(0, I), the prior of a plain variational auto-encoder."""
 
     def to_base(
@@ -70,22 +90,22 @@ class GaussianPrior(LatentPrior):
         return w
 
 
-class FlowPrior(LatentPrior):
+class FlowPrior(InvertiblePrior):
     """A normalizing flow of affine coupling layers (RealNVP, Dinh et al. 2017), as Luo & Hu use it.
 
     Each layer scales and shifts one half of the coordinates as a function of the other half; halves
     take turns. It begins as the identity.
 
     Args:
-        latent: size of z, even.
-        layers: number of coupling layers.
-        hidden: width of the two hidden layers of each coupling network.
+        latent: Size of z, an even number.
+        layers: Number of coupling layers.
+        hidden: Width of the two hidden layers of each coupling network.
     """
 
-    def __init__(self, latent: int, layers: int, hidden: int) -> None:
+    def __init__(self, latent: int, layers: int = 8, hidden: int = 128) -> None:
         super().__init__(latent)
         if latent % 2:
-            raise ValueError(f"a coupling flow halves its latent: expected even, got {latent}")
+            raise InputError(f"a flow prior needs a latent of even size, got {latent}")
         self.couplings = nn.ModuleList(_coupling_network(latent, hidden) for _ in range(layers))
 
     def to_base(

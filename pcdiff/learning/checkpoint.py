@@ -113,6 +113,7 @@ def load_model(
     kind: str,
     shipped: Path,
     build: Callable[[dict[str, Any]], _Model],
+    renamed: Callable[[str], str] = lambda name: name,
 ) -> _Model:
     """A trained model, in evaluation mode and on the CPU.
 
@@ -120,7 +121,8 @@ def load_model(
         weights: the name of weights in `shipped`, or a file.
         kind: what the caller can use.
         shipped: the folder of the weights that a package carries.
-        build: makes the model from its configuration.
+        build: Makes the model from its configuration.
+        renamed: Gives the name of a tensor today, from its name in weights of an older version.
 
     Raises:
         InputError: there are no such weights, or they are of something else.
@@ -142,7 +144,7 @@ def load_model(
                 f"{tensor.dtype}"
                 + (" with some that are not finite" if tensor.is_floating_point() else "")
             )
-    load_state(model, {name: tensor.float() for name, tensor in tensors.items()}, path)
+    load_state(model, {renamed(name): each.float() for name, each in tensors.items()}, path)
     return model.eval().requires_grad_(False)
 
 

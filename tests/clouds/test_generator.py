@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from pcdiff.clouds import generator
+from pcdiff.clouds.components import Choice
+from pcdiff.clouds.condition import CloudCondition
 from pcdiff.clouds.configuration import GeneratorConfig, Standardization
 from pcdiff.clouds.generator import (
     KIND,
@@ -34,10 +36,9 @@ from pcdiff.randomness import seeded
 
 TINY = GeneratorConfig(
     latent=6,
-    widths=(8, 16, 8),
-    encoder_widths=(8, 16),
-    flow_layers=3,
-    flow_hidden=8,
+    network=Choice("gated", {"widths": [8, 16, 8]}),
+    encoder=Choice("pointnet", {"widths": [8, 16]}),
+    prior=Choice("flow", {"layers": 3, "hidden": 8}),
     schedule=Cosine(),
     standardization=Standardization((0.1, -0.2, 0.3), 0.5),
 )
@@ -91,7 +92,8 @@ class TestLoss:
                 alpha, sigma = (value.float() for value in TINY.schedule(step / 1000))
                 x = alpha * points + sigma * epsilon
                 log_snr = torch.log(alpha**2 / sigma**2)
-                velocity = model.noise(x[None], log_snr[None], z[None])[0]
+                condition = CloudCondition(latent=z[None])
+                velocity = model.network(x[None], log_snr[None], condition)[0]
                 error = alpha * velocity + sigma * x - epsilon
                 denoising.append(error.square().mean())
         assert float(loss["denoising"]) == pytest.approx(
@@ -149,14 +151,14 @@ class TestSampling:
         """If v̂ belongs to points from N(m, s²), sampled points have that mean and deviation."""
         model, mean, deviation = tiny(), torch.tensor([1.0, -0.5, 0.2]), 0.3
 
-        def velocity(x: Tensor, log_snr: Tensor, latent: Tensor) -> Tensor:
+        def velocity(x: Tensor, log_snr: Tensor, condition: CloudCondition) -> Tensor:
             alpha = torch.sigmoid(log_snr).sqrt()[:, None, None]
             sigma = torch.sigmoid(-log_snr).sqrt()[:, None, None]
             variance = alpha**2 * deviation**2 + sigma**2
             noise = sigma * (x - alpha * mean) / variance
             return (noise - sigma * x) / alpha
 
-        monkeypatch.setattr(model.noise, "forward", velocity)
+        monkeypatch.setattr(model.network, "forward", velocity)
         standard = TINY.standardization.apply(model.sample(4, 5000, seeded(0), steps=40))
         assert (standard.mean(dim=(0, 1)) - mean).abs().max() < 4 * deviation / math.sqrt(20_000)
         spread = standard.std(dim=(0, 1))
@@ -293,6 +295,37 @@ class TestBound:
         measured = bound.total / bound.dimensions
         assert abs(measured.mean() - exact) < 4 * measured.std() / 8
         assert float(bound.latent.abs().sum()) == 0
+
+
+class TestParts:
+    def test_a_part_that_is_not_there_is_refused(self):
+        for wrong, sentence in (
+            (
+                {"network": Choice("mine")},
+                "no part 'mine' among the networks, expected one of gated",
+            ),
+            ({"prior": "cube"}, "no part 'cube' among the priors, expected one of flow, gaussian"),
+            ({"network": Choice("gated", {"width": 3})}, "gated among the networks cannot be made"),
+        ):
+            with pytest.raises(InputError, match=sentence):
+                PointCloudGenerator(replace(TINY, **wrong))
+
+    def test_points_that_see_each_other_share_a_noise_level(self, clouds, monkeypatch):
+        model = tiny()
+        monkeypatch.setattr(model.network, "independent_points", False)
+        assert model.loss(clouds, seeded(0))["loss"] > 0
+        with pytest.raises(InputError, match="one noise level per cloud, got 4"):
+            model.loss(clouds, seeded(0), 4)
+
+    def test_a_description_of_version_0_1_0_is_understood(self):
+        old = {
+            "latent": 6, "widths": [8, 16, 8], "encoder_widths": [8, 16], "prior": "flow",
+            "flow_layers": 3, "flow_hidden": 8, "kl_weight": 1e-4,
+            "schedule": TINY.schedule.as_dict(),
+            "standardization": {"mean": [0.1, -0.2, 0.3], "deviation": 0.5},
+        }  # fmt: skip
+        assert GeneratorConfig.from_dict(old) == TINY
+        assert GeneratorConfig.from_dict(TINY.as_dict()) == TINY
 
 
 class TestWeights:

@@ -13,10 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
+from pcdiff.clouds.condition import CloudCondition
 from pcdiff.clouds.networks.encoders import PointNetEncoder
 from pcdiff.clouds.networks.gated import GatedLinear, GatedPointNetwork
 from pcdiff.clouds.priors import FlowPrior, GaussianPrior, LatentPrior
 from pcdiff.embeddings import sinusoidal_embedding
+from pcdiff.errors import InputError
 from pcdiff.randomness import normal, spawn
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -68,15 +70,15 @@ class TestGatedPointNetwork:
         return drawn(GatedPointNetwork(6, (16, 32, 16), 8, 12), generator, 1.5)
 
     @pytest.fixture
-    def inputs(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def inputs(self, generator: torch.Generator) -> tuple[Tensor, Tensor, CloudCondition]:
         points, latent = normal((3, 10, 3), generator), normal((3, 6), generator)
-        return points, torch.tensor([-7.0, 0.5, 6.0]), latent
+        return points, torch.tensor([-7.0, 0.5, 6.0]), CloudCondition(latent=latent)
 
     def test_against_a_point_at_a_time(
-        self, network: GatedPointNetwork, inputs: tuple[Tensor, Tensor, Tensor]
+        self, network: GatedPointNetwork, inputs: tuple[Tensor, Tensor, CloudCondition]
     ) -> None:
         weights = {name: value.numpy() for name, value in network.state_dict().items()}
-        points, log_snr, latent = (value.numpy() for value in inputs)
+        points, log_snr, latent = inputs[0].numpy(), inputs[1].numpy(), inputs[2].latent.numpy()
         found = network(*inputs).detach()
         for i in range(3):
             periods = 100 ** (np.arange(4) / 3)
@@ -99,7 +101,7 @@ class TestGatedPointNetwork:
     def test_equivariant_to_the_order_of_points(
         self,
         network: GatedPointNetwork,
-        inputs: tuple[Tensor, Tensor, Tensor],
+        inputs: tuple[Tensor, Tensor, CloudCondition],
         generator: torch.Generator,
     ) -> None:
         points, *context = inputs
@@ -109,23 +111,24 @@ class TestGatedPointNetwork:
         )
 
     def test_a_point_does_not_depend_on_the_others_nor_a_cloud_on_its_batch(
-        self, network: GatedPointNetwork, inputs: tuple[Tensor, Tensor, Tensor]
+        self, network: GatedPointNetwork, inputs: tuple[Tensor, Tensor, CloudCondition]
     ) -> None:
-        points, log_snr, latent = inputs
-        whole = network(points, log_snr, latent)
-        alone = network(points[1:2, 4:5], log_snr[1:2], latent[1:2])
+        points, log_snr, condition = inputs
+        whole = network(points, log_snr, condition)
+        alone = network(points[1:2, 4:5], log_snr[1:2], condition.select(slice(1, 2)))
         torch.testing.assert_close(alone[0, 0], whole[1, 4])
 
     def test_sees_level_and_latent(
-        self, network: GatedPointNetwork, inputs: tuple[Tensor, Tensor, Tensor]
+        self, network: GatedPointNetwork, inputs: tuple[Tensor, Tensor, CloudCondition]
     ) -> None:
-        points, log_snr, latent = inputs
-        base = network(points, log_snr, latent)
-        assert (network(points, log_snr + 1, latent) - base).abs().amax((1, 2)).min() > 0.01
-        assert (network(points, log_snr, latent + 1) - base).abs().amax((1, 2)).min() > 0.01
+        points, log_snr, condition = inputs
+        base = network(*inputs)
+        other = CloudCondition(latent=condition.latent + 1)
+        assert (network(points, log_snr + 1, condition) - base).abs().amax((1, 2)).min() > 0.01
+        assert (network(points, log_snr, other) - base).abs().amax((1, 2)).min() > 0.01
 
     def test_answers_in_single_precision_when_run_in_half(
-        self, network: GatedPointNetwork, inputs: tuple[Tensor, Tensor, Tensor]
+        self, network: GatedPointNetwork, inputs: tuple[Tensor, Tensor, CloudCondition]
     ) -> None:
         with torch.autocast("cpu", torch.bfloat16):
             half = network(*inputs)
@@ -233,7 +236,7 @@ class TestFlowPrior:
         assert log_determinant.abs().max() <= 5 * 3
 
     def test_needs_an_even_latent(self) -> None:
-        with pytest.raises(ValueError, match="expected even, got 7"):
+        with pytest.raises(InputError, match="of even size, got 7"):
             FlowPrior(7, layers=2, hidden=8)
 
 

@@ -1,7 +1,7 @@
 """Sums over an object's points with Gaussian weights: how a place sees a surface, smoothly.
 
-M(x) = Σᵢ exp(−‖x − pᵢ‖²/2h²) vᵢ is infinitely smooth in x: it has no nearest neighbour that could
-change. Its derivative is a sum of the same kind, with the values v ⊗ p in place of v:
+M(x) = Σᵢ exp(−‖x − pᵢ‖²/2h²) vᵢ is infinitely smooth in x: no nearest neighbour can change. Its
+derivative is a sum of the same kind, with the values v ⊗ p in place of v:
 
     ∂M/∂x = (Σᵢ wᵢ vᵢ ⊗ pᵢ − M ⊗ x)/h²
 
@@ -17,13 +17,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-# exp(−72) is the least weight: what smaller ones make of values is below float32's normal numbers,
-# with which processors calculate a hundred times slower, and they change no sum.
+# The least weight is exp(−72). Smaller weights would give numbers below float32's normal range,
+# which processors handle a hundred times slower, and they change no sum.
 _LEAST_EXPONENT = -72.0
 
-_FLOOR = 0.05  # of the amount of surface that counts as near; a plane through the place is 1
+_FLOOR = 0.05  # amount of surface that counts as near; a plane through the place has amount 1
 
-# Weights that are calculated together: they fit a processor's cache, which halves the time.
+# Number of weights computed together: they fit a processor's cache, which halves the time.
 _AT_ONCE = 2**16
 
 
@@ -36,16 +36,19 @@ def kernel_sums(
 ) -> Float[Tensor, "objects queries channels"]:
     """Σᵢ exp(−‖x − pᵢ‖²/2h²) vᵢ at each query x, differentiable any number of times in x alone.
 
+    Composes with `torch.func`: `vmap`, `jvp`, `jacrev`, `jacfwd` and `hessian`.
+
     Args:
-        x: where to sum, metres.
-        precision: 1/h² of each query, 1/metre²; a constant.
-        points: p, metres; constants.
+        x: Queries, in metres.
+        precision: 1/h² of each query in 1/m²; a constant.
+        points: p, in metres; constants.
         values: v; constants.
-        curved: without it the first derivative counts as a constant when it is differentiated. Then
-            what is differentiated by x and after that by a network's weights is still exact, at
-            less than half the cost.
+        curved: If false, the first derivative counts as a constant when it is differentiated. A
+            derivative by x and then by a network's weights is still exact, at less than half the
+            cost.
     """
-    sums: Tensor = _KernelSums.apply(x, precision, points, values, curved)
+    with_moments = torch.is_grad_enabled() and x.requires_grad
+    sums: Tensor = _KernelSums.apply(x, precision, points, values, curved, with_moments)[0]
     return sums
 
 
@@ -60,19 +63,19 @@ def look(
     Float[Tensor, "objects queries 3"],
     Float[Tensor, "objects queries 1"],
 ]:
-    """How much surface is near each place, which way it faces, and how far it is.
+    """How much surface is near each place, which way it faces, and how far away it is.
 
-    The amount is the logarithm of 1 + the area under the kernel, 1 for a plane through the place;
-    the normal is the mean of the normals; the distance, in widths, is that of implicit moving least
-    squares, Σ w n·(x − p) / Σ w (Kolluri 2008). A constant in the denominators lets the last two
-    vanish where nothing is near.
+    The amount is log(1 + area under the kernel), where a plane through the place has area 1. The
+    normal is the mean normal. The distance, in kernel widths, is that of implicit moving least
+    squares, Σ w n·(x − p) / Σ w (Kolluri 2008). A constant in the denominators lets normal and
+    distance vanish where nothing is near.
 
     Args:
-        x: from where to look, metres.
-        width: h of the kernel, metres.
-        points: p, metres.
-        values: a, a·n and a·(n·p) of each point for its area a, square metres; see `Surface`.
-        curved: as for `kernel_sums`.
+        x: Places to look from, in metres.
+        width: h of the kernel, in metres.
+        points: p, in metres.
+        values: a, a·n and a·(n·p) of each point with area a in square metres; see `Surface`.
+        curved: As for `kernel_sums`.
     """
     sums = kernel_sums(x, width**-2, points, values, curved) / (2 * math.pi * width**2)
     amount, normal, offset = sums.split([1, 3, 1], dim=-1)
@@ -82,32 +85,69 @@ def look(
 
 
 class _KernelSums(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, precision: Tensor, points: Tensor, values: Tensor, curved: bool
-    ) -> Tensor:
-        if ctx.needs_input_grad[0]:
-            channels = values.shape[-1]
-            both = torch.cat([values, _times_points(values, points)], dim=-1)
-            sums, moments = _sums(x, precision, points, both).split([channels, 3 * channels], -1)
-        else:
-            sums, moments = _sums(x, precision, points, values), None
-        ctx.save_for_backward(x, precision, points, values, sums, moments)
-        ctx.curved = curved
-        return sums
+    """The sums and, if wanted, the sums with the values v ⊗ p, of which the derivative is made."""
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
+    def forward(
+        x: Tensor,
+        precision: Tensor,
+        points: Tensor,
+        values: Tensor,
+        curved: bool,
+        with_moments: bool,
+    ) -> tuple[Tensor, Tensor]:
+        channels = values.shape[-1]
+        if with_moments:
+            values = torch.cat([values, _times_points(values, points)], dim=-1)
+        both = _sums(x, precision, points, values)
+        sums, moments = both.split([channels, both.shape[-1] - channels], -1)
+        return sums.contiguous(), moments.contiguous()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        x, precision, points, values, ctx.curved, ctx.with_moments = inputs
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(x, precision, points, values, *output)
+        ctx.save_for_forward(x, precision, points, values)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         x, precision, points, values, sums, moments = ctx.saved_tensors
         if not ctx.curved:
             x = x.detach()
-        elif torch.is_grad_enabled():  # the derivative is to be differentiated, too
+        if not ctx.with_moments or (ctx.curved and torch.is_grad_enabled()):
+            # The derivative may itself be differentiated.
             sums = kernel_sums(x, precision, points, values)
             moments = kernel_sums(x, precision, points, _times_points(values, points))
         moments = moments.unflatten(-1, (gradient.shape[-1], 3))
         pull = (gradient[..., None, :] @ moments)[..., 0, :]
         along = (gradient * sums).sum(-1, keepdim=True)
-        return precision * (pull - along * x), None, None, None, None
+        return precision * (pull - along * x), None, None, None, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: Any) -> tuple[Tensor, None]:
+        x, precision, points, values = ctx.saved_tensors
+        sums = kernel_sums(x, precision, points, values)
+        moments = kernel_sums(x, precision, points, _times_points(values, points))
+        pull = (moments.unflatten(-1, (values.shape[-1], 3)) @ tangent[..., None])[..., 0]
+        along = (x * tangent).sum(-1, keepdim=True)
+        return precision * (pull - along * sums), None
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[int | None, ...], *inputs: Any
+    ) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
+        *tensors, curved, with_moments = inputs
+        size = info.batch_size
+
+        def in_front(tensor: Tensor, dim: int | None) -> Tensor:
+            return tensor.expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
+
+        batched = [in_front(*each) for each in zip(tensors, in_dims[:4], strict=True)]
+        # Each entry of the batch becomes further objects.
+        folded = [each.flatten(0, 1) for each in batched]
+        sums, moments = _KernelSums.apply(*folded, curved, with_moments)
+        return (sums.unflatten(0, (size, -1)), moments.unflatten(0, (size, -1))), (0, 0)
 
 
 def _sums(x: Tensor, precision: Tensor, points: Tensor, values: Tensor) -> Tensor:

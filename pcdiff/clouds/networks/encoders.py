@@ -1,4 +1,4 @@
-"""From a cloud to the law of its shape latent."""
+"""Encoders: from a cloud to the law of its shape latent."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from torch import Tensor, nn
 class PointNetEncoder(nn.Module):
     """PointNet (Qi et al. 2017): one network for every point, a maximum over points, two heads.
 
-    Invariant to the order of the points and defined for any number of them. There is no batch
-    normalisation, so that a cloud's code does not depend on the batch it comes in.
+    It is invariant to the order of the points and defined for any number of them. It has no batch
+    normalisation, so a cloud's code does not depend on the rest of the batch.
 
     Args:
-        latent: size of the shape latent.
-        widths: widths of the layers applied to each point.
-        head: width of the hidden layer of each head.
+        latent: Size of the shape latent.
+        widths: Widths of the layers applied to each point.
+        head: Width of the hidden layer of each head.
     """
+
+    provides = "latent"
 
     def __init__(
         self, latent: int, widths: Sequence[int] = (128, 128, 256, 512), head: int = 128
     ) -> None:
         super().__init__()
+        self.latent_shape = (latent,)
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise([3, *widths]):
             layers += [nn.Linear(inputs, outputs), nn.ReLU()]

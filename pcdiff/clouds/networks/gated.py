@@ -1,9 +1,10 @@
-"""The network of the cloud's diffusion: every point on its own, gated by shape and noise level."""
+"""The reference network of the cloud head: each point on its own, gated by shape and level."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -20,12 +21,12 @@ class GatedLinear(nn.Module):
     """y = sigmoid(G c) ∘ (W x + b) + B c: a linear layer on points, gated by a context.
 
     The "ConcatSquash" layer of FFJORD (Grathwohl et al. 2019), as in Luo & Hu 2021. Gate and shift
-    are computed once a cloud, not once a point.
+    are computed once per cloud, not once per point.
 
     Args:
-        inputs: features of a point.
-        outputs: features of a point, after.
-        context: size of the context.
+        inputs: Number of input features of a point.
+        outputs: Number of output features of a point.
+        context: Size of the context.
     """
 
     def __init__(self, inputs: int, outputs: int, context: int) -> None:
@@ -48,14 +49,16 @@ class GatedPointNetwork(nn.Module):
 
     Equivariant to the order of the points. Two things differ from theirs: the noise level enters
     as sines of its log signal-to-noise ratio, not as β, sin β and cos β, and latent and level are
-    mixed by one hidden layer before they gate. What the vectors mean (ε, v) is the caller's.
+    mixed by one hidden layer before they gate.
 
     Args:
-        latent: size of the shape latent.
-        widths: widths of the hidden layers.
-        level_features: size of the embedding of the noise level.
-        context: size of the context; the latent enters it through one hidden layer.
+        latent: Size of the shape latent.
+        widths: Widths of the hidden layers.
+        level_features: Size of the embedding of the noise level.
+        context: Size of the context; the latent enters it through one hidden layer.
     """
+
+    independent_points = True
 
     def __init__(
         self,
@@ -74,17 +77,17 @@ class GatedPointNetwork(nn.Module):
         self,
         points: Float[Tensor, "batch points 3"],
         log_snr: Float[Tensor, " batch"],
-        latent: Float[Tensor, "batch latent"],
+        condition: Any,
     ) -> Float[Tensor, "batch points 3"]:
-        """A vector for each point.
+        """The velocity at each point.
 
         Args:
-            points: noisy points, scaled to unit variance.
+            points: Noisy points, scaled to unit variance.
             log_snr: log(α²/σ²), the noise level.
-            latent: the shape.
+            condition: A `pcdiff.clouds.condition.CloudCondition`; its `latent` is read.
         """
         level = sinusoidal_embedding(log_snr, self.level_features, 1.0, 100.0)
-        context = self.context(torch.cat([latent, level], dim=1))
+        context = self.context(torch.cat([condition.latent, level], dim=1))
         features = points
         for layer in self.layers[:-1]:
             features = functional.leaky_relu(layer(features, context), 0.01)
