@@ -18,7 +18,7 @@ from grasp.commands.options import (
     Unit,
     Workers,
 )
-from grasp.commands.physics import check_mesh, open_simulator, physics_session
+from grasp.commands.physics import open_simulator, physics_session
 from pcdiff import console
 from pcdiff.console import Json, Seed
 from pcdiff.errors import InputError
@@ -80,6 +80,7 @@ def evaluate(
     from grasp.grippers.gripper import load_gripper
     from grasp.judging.evaluation import evaluate as run
     from grasp.judging.sources import ANTIPODAL, field_source, kept_labels, named_source
+    from grasp.judging.trials import check_mesh
     from grasp.objects.loading import load_object
     from grasp.physics import PROTOCOL
 

@@ -12,7 +12,6 @@ from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
     from grasp.judging.labels import Simulator
-    from grasp.objects.object import Object
 
 
 def physics_session(command: str, seed: int, device: str, as_json: bool) -> Session:
@@ -30,16 +29,6 @@ def physics_session(command: str, seed: int, device: str, as_json: bool) -> Sess
     if device != "cpu":
         raise InputError(f"physics runs on the CPU, so --device must be cpu, got {device}")
     return Session(command, seed, device, as_json=as_json)
-
-
-def check_mesh(obj: Object) -> None:
-    """Raise unless an object is a mesh.
-
-    Raises:
-        InputError: it is a point cloud.
-    """
-    if not obj.is_mesh:
-        raise InputError(f"{obj.file} is a point cloud, but physics needs a mesh")
 
 
 @contextlib.contextmanager
