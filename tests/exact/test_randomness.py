@@ -68,11 +68,11 @@ class TestGenerators:
         assert draw((3,), [fresh(seed) for seed in range(3)]).shape == (3,)
 
     def test_a_generator_a_sample(self, draw: Draw) -> None:
-        with pytest.raises(ValueError, match="expected 4 generators, one a sample, got 3"):
+        with pytest.raises(ValueError, match="expected 4 generators, one per sample, got 3"):
             draw((4, 2), [fresh(), fresh(), fresh()])
 
     def test_no_generator(self, draw: Draw) -> None:
-        with pytest.raises(ValueError, match="expected generator=, got None"):
+        with pytest.raises(ValueError, match="need a generator, got None"):
             draw((4, 2), None)
 
 
@@ -105,7 +105,7 @@ class TestSeeded:
 
     @pytest.mark.parametrize("word", [-1, 2**32])
     def test_a_word_that_would_be_read_as_another_is_refused(self, word: int) -> None:
-        with pytest.raises(InputError, match=f"expected 0 to 4294967295, got {word}"):
+        with pytest.raises(InputError, match=f"from 0 to 4294967295, got {word}"):
             seeded(1, word)
 
     def test_neighbouring_words_give_unrelated_streams(self) -> None:
