@@ -82,29 +82,21 @@ class Guided:
     points, and any other cost is used as it is. Checking the costs and blurring them reads values
     back from a GPU, so the host waits for the device at each evaluation.
 
+    A call raises `InputError` if a cost does not return one number per point, if the gradient is
+    not finite, or if a cost must be blurred and the points have several noise levels.
+
     Args:
         model: Noise predictor of p.
         manifold: Space of the points.
         costs: Costs, whose sum is C.
         frame: Map from the model's points to the points that the costs expect, such as a shift
             from the object's centre to the origin of its file; None if they are the same.
-
-    Raises:
-        InputError: If a cost is not callable. A call raises it if a cost does not return one number
-            per point, if its gradient is not finite, or if it must be blurred and the points have
-            several noise levels.
     """
 
     model: Model
     manifold: Manifold
     costs: Sequence[Cost]
     frame: Callable[[Tensor], Tensor] | None = None
-
-    def __post_init__(self) -> None:
-        """Check that the costs can be called."""
-        for cost in self.costs:
-            if not callable(cost):
-                raise InputError(f"guidance must be a cost or a list of costs, got {cost!r}")
 
     def __call__(self, x: Tensor, level: Level, condition: Any) -> Tensor:
         """The predicted noise in unit coordinates, `(batch…, *tangent)`."""
@@ -154,9 +146,20 @@ class ClassifierFree:
         return (1 + self.weight) * conditional - self.weight * unconditional
 
 
-def cost_list(guidance: Cost | Sequence[Cost]) -> list[Cost]:
-    """The costs in a list, from one cost or a sequence of costs."""
-    return list(guidance) if isinstance(guidance, Sequence) else [guidance]
+def cost_list(guidance: Any) -> list[Cost]:
+    """The costs in a list, from what a user gave.
+
+    Args:
+        guidance: One cost, or a sequence of costs.
+
+    Raises:
+        InputError: If a cost is not callable.
+    """
+    costs = list(guidance) if isinstance(guidance, Sequence) else [guidance]
+    for cost in costs:
+        if not callable(cost):
+            raise InputError(f"guidance must be a cost or a list of costs, got {cost!r}")
+    return costs
 
 
 def blurred_costs(costs: Sequence[Cost], noise_level: float, length: float) -> list[Cost]:

@@ -53,6 +53,16 @@ class Case:
         """Points around those of `x`."""
         return self.manifold.retract(x, distance * self.manifold.tangent_noise(x, generator))
 
+    def slopes(self, function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """Central differences along `retract` at one point, per coordinate of the tangent space."""
+        step, zero = 1e-5, self.manifold.zero_tangent(x)
+        basis = step * torch.eye(zero.numel(), dtype=torch.float64).unflatten(-1, zero.shape)
+        ahead, behind = (
+            torch.stack([function(self.manifold.retract(x, sign * v)) for v in basis])
+            for sign in (1, -1)
+        )
+        return ((ahead - behind) / (2 * step)).view(zero.shape)
+
 
 def flat(mean: Tensor, x: Tensor, sigma: float) -> Tensor:
     """−‖x − mean‖²/2σ²."""

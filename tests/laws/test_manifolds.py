@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import pytest
 import torch
@@ -16,14 +15,6 @@ TOLERANCE = {torch.float32: 3e-6, torch.float64: 1e-13}
 
 over_dtypes = pytest.mark.parametrize("dtype", list(TOLERANCE), ids=str)
 over_batches = pytest.mark.parametrize("batch", [(), (5,), (2, 3)], ids=str)
-
-
-def slopes(case: Case, log_density: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Central differences along `retract`, one per coordinate of the tangent space."""
-    step, zero = 1e-5, case.manifold.zero_tangent(x)
-    basis = step * torch.eye(zero.numel(), dtype=torch.float64).unflatten(-1, zero.shape)
-    ends = [[log_density(case.manifold.retract(x, s * v)) for s in (1, -1)] for v in basis]
-    return torch.stack([ahead - behind for ahead, behind in ends]).view(zero.shape) / (2 * step)
 
 
 @over_manifolds
@@ -109,7 +100,7 @@ class TestMoves:
             score.reshape(-1, *noise.shape[len(batch) :]),
             strict=True,
         ):
-            numerical = slopes(case, lambda y: case.log_density(mean_i, y, sigma_i), x_i)  # noqa: B023
+            numerical = case.slopes(lambda y: case.log_density(mean_i, y, sigma_i), x_i)  # noqa: B023
             torch.testing.assert_close(score_i, numerical, rtol=1e-6, atol=1e-6)
 
 
@@ -144,7 +135,7 @@ def test_mixture_score_is_the_gradient_of_the_mixtures_log_density(
         return torch.stack([case.log_density(mean, y, 0.6) for mean in means[0]]).logsumexp(0)
 
     score = case.manifold.mixture_score(means, x, sigma)[0]
-    torch.testing.assert_close(score, slopes(case, log_mixture, x[0]), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(score, case.slopes(log_mixture, x[0]), rtol=1e-6, atol=1e-6)
 
 
 @over_manifolds
