@@ -17,7 +17,7 @@ from pcdiff.diffusion.parametrization import denoised_from_noise
 from pcdiff.diffusion.process import perturb, posterior
 from pcdiff.diffusion.schedules import Level
 from pcdiff.errors import InputError
-from pcdiff.manifolds.euclidean import Euclidean
+from pcdiff.manifolds.base import Manifold
 from pcdiff.randomness import Generator
 
 
@@ -57,7 +57,7 @@ class Bound:
 
 def variational_bound(
     model: Model,
-    manifold: Euclidean,
+    manifold: Manifold,
     x0: Tensor,
     levels: Level,
     generator: Generator,
@@ -84,7 +84,7 @@ def variational_bound(
     Raises:
         InputError: If the manifold is curved, or if the chain does not end at the clean level.
     """
-    if not isinstance(manifold, Euclidean):
+    if not manifold.is_flat:
         raise InputError(f"the variational bound exists only on flat space, got {manifold}")
     first, *_, clean = chain = list(levels.each())
     if clean.sigma != 0:
@@ -107,7 +107,7 @@ def variational_bound(
 
 def _steps(
     model: Model,
-    manifold: Euclidean,
+    manifold: Manifold,
     x0: Tensor,
     chain: list[Level],
     generator: Generator,

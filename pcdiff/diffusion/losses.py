@@ -53,7 +53,7 @@ def denoising_loss(
         The loss of each sample, `(batch,)`, and the level at which it was computed.
 
     Raises:
-        InputError: If the manifold has no scaling and the schedule has an α other than 1.
+        InputError: If the manifold is curved and the schedule has an α other than 1.
     """
     level = schedule(schedule.random_times(len(x0), generator))
     x = perturb(manifold, x0, level, generator)

@@ -8,7 +8,6 @@ from torch import Tensor
 from pcdiff.diffusion.schedules import Level
 from pcdiff.errors import InputError
 from pcdiff.manifolds.base import Manifold
-from pcdiff.manifolds.euclidean import Euclidean
 from pcdiff.randomness import Generator
 
 
@@ -22,7 +21,7 @@ def perturb(manifold: Manifold, x0: Tensor, level: Level, generator: Generator) 
         generator: One generator, or one per sample.
 
     Raises:
-        InputError: If the manifold has no scaling and an α on the CPU differs from 1.
+        InputError: If the manifold is curved and an α on the CPU differs from 1.
     """
     manifold.check_signal(level.alpha)
     level = level.to(x0)
@@ -68,7 +67,7 @@ def posterior(
     Raises:
         InputError: If the manifold is curved, because no such posterior exists there.
     """
-    if not isinstance(manifold, Euclidean):
+    if not manifold.is_flat:
         raise InputError(
             f"the posterior q(x_s | x_t, x0) exists only on flat space, got {manifold}: "
             "use a deterministic or Langevin sampler"

@@ -27,14 +27,15 @@ class Manifold(ABC):
     Attributes:
         point_ndim: Number of axes of one point.
         tangent_ndim: Number of axes of one tangent vector.
-        has_scaling: True if a point can be multiplied by a signal coefficient α other than 1.
+        is_flat: True if points can be added and scaled, so the signal coefficient α may differ from
+            1, and the posterior and the variational bound exist.
         length: ℓ, the standard deviation that noise of level 1 gives a point along one axis, in
             the space's unit of length. It is 1 where the metric is the identity.
     """
 
     point_ndim: int
     tangent_ndim: int
-    has_scaling: bool
+    is_flat: bool
     length: float = 1.0
 
     @abstractmethod
@@ -127,10 +128,10 @@ class Manifold(ABC):
 
     @abstractmethod
     def contract(self, alpha: Tensor, x: Tensor) -> Tensor:
-        """`x` multiplied by the signal coefficient α, `(batch…)`.
+        """`x` multiplied by the signal coefficient α, `(batch…)`; a curved space allows only α = 1.
 
         Raises:
-            InputError: If the space has no scaling and `check_signal` finds an α other than 1.
+            InputError: If the space is curved and an α on the CPU differs from 1.
         """
 
     def check_signal(self, alpha: Tensor) -> None:
@@ -144,9 +145,9 @@ class Manifold(ABC):
             alpha: α, of any shape.
 
         Raises:
-            InputError: If the space has no scaling and an α on the CPU differs from 1.
+            InputError: If the space is curved and an α on the CPU differs from 1.
         """
-        if self.has_scaling or alpha.device.type != "cpu":
+        if self.is_flat or alpha.device.type != "cpu":
             return
         wrong = alpha[alpha != 1]
         if len(wrong):

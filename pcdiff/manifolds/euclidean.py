@@ -21,7 +21,7 @@ class Euclidean(Manifold):
 
     point_ndim: int = 2
 
-    has_scaling = True
+    is_flat = True
 
     @property
     def tangent_ndim(self) -> int:  # type: ignore[override]

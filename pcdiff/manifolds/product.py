@@ -27,7 +27,7 @@ class Product(Manifold):
     makes such vectors from points of the factors and `split` takes them apart; `join_tangent` and
     `split_tangent` do so for tangent vectors, of which each factor keeps its units and frame.
 
-    A product has a scaling only if every factor has one.
+    A product is flat only if every factor is.
 
     Args:
         factors: The spaces.
@@ -56,9 +56,9 @@ class Product(Manifold):
             )
 
     @property
-    def has_scaling(self) -> bool:  # type: ignore[override]
-        """True if every factor has a scaling."""
-        return all(factor.has_scaling for factor in self.factors)
+    def is_flat(self) -> bool:  # type: ignore[override]
+        """True if every factor is flat."""
+        return all(factor.is_flat for factor in self.factors)
 
     @property
     def length(self) -> float:  # type: ignore[override]
@@ -198,13 +198,13 @@ class Product(Manifold):
         return torch.stack(each).sum(0)
 
     def contract(self, alpha: Tensor, x: Float[Tensor, "*batch size"]) -> Float[Tensor, "... size"]:
-        """Each factor multiplied by α, or `x` itself if some factor has no scaling.
+        """Each factor multiplied by α, or `x` itself if the product is curved.
 
         Raises:
-            InputError: If some factor has no scaling and an α on the CPU differs from 1.
+            InputError: If the product is curved and an α on the CPU differs from 1.
         """
         self.check_signal(alpha)
-        if not self.has_scaling:
+        if not self.is_flat:
             return x
         parts = zip(self.factors, self.split(x), strict=True)
         return self.join(*(factor.contract(alpha, part) for factor, part in parts))
@@ -234,9 +234,9 @@ class Power(Manifold):
         return 1 + self.factor.tangent_ndim
 
     @property
-    def has_scaling(self) -> bool:  # type: ignore[override]
-        """True if the factor has a scaling."""
-        return self.factor.has_scaling
+    def is_flat(self) -> bool:  # type: ignore[override]
+        """True if the factor is flat."""
+        return self.factor.is_flat
 
     @property
     def length(self) -> float:  # type: ignore[override]
@@ -299,7 +299,7 @@ class Power(Manifold):
         """Each copy multiplied by α.
 
         Raises:
-            InputError: If the factor has no scaling and an α on the CPU differs from 1.
+            InputError: If the factor is curved and an α on the CPU differs from 1.
         """
         self.check_signal(alpha)
         return self.factor.contract(_over_copies(alpha), x)

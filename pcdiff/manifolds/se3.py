@@ -84,7 +84,7 @@ class SE3(Manifold):
 
     point_ndim = 2
     tangent_ndim = 1
-    has_scaling = False
+    is_flat = False
 
     def __post_init__(self) -> None:
         """Check the length."""

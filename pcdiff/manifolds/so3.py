@@ -148,7 +148,7 @@ class SO3(Manifold):
 
     point_ndim = 2
     tangent_ndim = 1
-    has_scaling = False
+    is_flat = False
 
     def tangent_shape(self, point_shape: tuple[int, ...]) -> tuple[int, ...]:
         """A rotation vector."""

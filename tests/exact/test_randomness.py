@@ -12,7 +12,7 @@ from scipy import stats
 from torch import Tensor
 
 from pcdiff.errors import InputError
-from pcdiff.randomness import normal, seeded, spawn, uniform
+from pcdiff.randomness import normal, repeat, seeded, spawn, uniform
 
 Draw = Callable[..., Tensor]
 over_draws = pytest.mark.parametrize("draw", [normal, uniform])
@@ -92,6 +92,19 @@ class TestSpawn:
         parent = fresh()
         found = correlations([parent, *spawn(parent, 6)])
         assert max(map(abs, found)) < 4.5 / math.sqrt(4000)
+
+
+class TestRepeat:
+    def test_each_generator_serves_all_copies_of_its_sample(self) -> None:
+        first, second = fresh(1), fresh(2)
+        assert repeat([first, second], 3) == [first, first, first, second, second, second]
+        drawn = normal((4, 2), repeat([fresh(1), fresh(2)], 2))
+        expected = [normal((2, 2), fresh(1)), normal((2, 2), fresh(2))]
+        assert drawn.equal(torch.cat(expected))
+
+    def test_one_generator_stays_one(self) -> None:
+        generator = fresh()
+        assert repeat(generator, 5) is generator
 
 
 class TestSeeded:

@@ -33,7 +33,7 @@ LEVELS = {
 
 over_cases = pytest.mark.parametrize(
     ("case", "name"),
-    [(c, n) for c in CASES for n in LEVELS if n == "exploding" or c.manifold.has_scaling],
+    [(c, n) for c in CASES for n in LEVELS if n == "exploding" or c.manifold.is_flat],
     ids=str,
 )
 
