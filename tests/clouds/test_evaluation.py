@@ -167,7 +167,7 @@ def test_evaluation_refuses_generated_sets_that_do_not_fit(sample_set, words):
         (boxes(5, 1), boxes(3, 2), {"points": 0}, "2 sets, 0 points, 512 EMD points"),
         (boxes(5, 1), boxes(3, 2), {"sets": 0}, "at least 1 set, .* got 0 sets"),
         (boxes(5, 1), boxes(3, 2), {"workers": 0}, "got .* 0 workers"),
-        (boxes(5, 1), boxes(3, 2), {"seed": 2**32 - 1}, "expected 0 to 4294967295, got 4294967296"),
+        (boxes(5, 1), boxes(3, 2), {"seed": 2**32 - 1}, "from 0 to 4294967295, got 4294967296"),
         (
             boxes(5, 1, points=40),
             boxes(3, 2, points=40),

@@ -215,5 +215,5 @@ def test_the_condition_reaches_the_model() -> None:
 
 def test_a_chain_must_end_clean(gaussian: Any) -> None:
     levels = uniform_levels(GeometricVarianceExploding(0.01, 5.0), 4)
-    with pytest.raises(ValueError, match=r"end clean, at sigma = 0, got 0\.01"):
+    with pytest.raises(ValueError, match=r"end at the clean level, sigma = 0, got sigma = 0\.01"):
         variational_bound(gaussian.noise, LINE, torch.ones(2, 3), levels, torch.Generator())

@@ -12,7 +12,7 @@ from scipy import stats
 from torch import Tensor
 
 from pcdiff.errors import InputError
-from pcdiff.randomness import normal, seeded, spawn, uniform
+from pcdiff.randomness import normal, repeat, seeded, spawn, uniform
 
 Draw = Callable[..., Tensor]
 over_draws = pytest.mark.parametrize("draw", [normal, uniform])
@@ -68,11 +68,11 @@ class TestGenerators:
         assert draw((3,), [fresh(seed) for seed in range(3)]).shape == (3,)
 
     def test_a_generator_a_sample(self, draw: Draw) -> None:
-        with pytest.raises(ValueError, match="expected 4 generators, one a sample, got 3"):
+        with pytest.raises(ValueError, match="expected 4 generators, one per sample, got 3"):
             draw((4, 2), [fresh(), fresh(), fresh()])
 
     def test_no_generator(self, draw: Draw) -> None:
-        with pytest.raises(ValueError, match="expected generator=, got None"):
+        with pytest.raises(ValueError, match="need a generator, got None"):
             draw((4, 2), None)
 
 
@@ -94,6 +94,19 @@ class TestSpawn:
         assert max(map(abs, found)) < 4.5 / math.sqrt(4000)
 
 
+class TestRepeat:
+    def test_each_generator_serves_all_copies_of_its_sample(self) -> None:
+        first, second = fresh(1), fresh(2)
+        assert repeat([first, second], 3) == [first, first, first, second, second, second]
+        drawn = normal((4, 2), repeat([fresh(1), fresh(2)], 2))
+        expected = [normal((2, 2), fresh(1)), normal((2, 2), fresh(2))]
+        assert drawn.equal(torch.cat(expected))
+
+    def test_one_generator_stays_one(self) -> None:
+        generator = fresh()
+        assert repeat(generator, 5) is generator
+
+
 class TestSeeded:
     def test_is_a_function_of_all_words_in_order(self) -> None:
         words = [(0,), (1,), (0, 1), (1, 1), (1, 2), (2, 1), (2**31, 3), (3, 2**31)]
@@ -105,7 +118,7 @@ class TestSeeded:
 
     @pytest.mark.parametrize("word", [-1, 2**32])
     def test_a_word_that_would_be_read_as_another_is_refused(self, word: int) -> None:
-        with pytest.raises(InputError, match=f"expected 0 to 4294967295, got {word}"):
+        with pytest.raises(InputError, match=f"from 0 to 4294967295, got {word}"):
             seeded(1, word)
 
     def test_neighbouring_words_give_unrelated_streams(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -25,43 +24,34 @@ from pcdiff.diffusion.samplers import (
     sample,
 )
 from pcdiff.diffusion.schedules import (
-    GeometricVarianceExploding,
     Level,
     Linear,
     Schedule,
     karras_levels,
     uniform_levels,
 )
-from pcdiff.manifolds import SE3, SO3, Euclidean, Manifold, se3, so3
-from pcdiff.randomness import normal, spawn
-
-PRESERVING, EXPLODING = Linear(200, 5e-4, 0.1), GeometricVarianceExploding(0.01, 50.0)
-LINE = Euclidean(1)
-STOCHASTIC = [
-    Ancestral("posterior"),
-    Ancestral("beta"),
-    DDIM(0.5),
-    DDIM(1.0),
-    AnnealedLangevin(6, 0.8),
-    AnnealedLangevin(2, 0.6, DDIM()),
-]
-DETERMINISTIC = [DDIM(), Multistep()]
+from pcdiff.manifolds import SE3, SO3, Euclidean, se3, so3
+from pcdiff.randomness import normal
+from tests.exact.problems import (
+    DETERMINISTIC,
+    EXPLODING,
+    LINE,
+    PRESERVING,
+    STOCHASTIC,
+    Mixture,
+    last_state,
+    line_mixture,
+    pose_mixture,
+    rotation_mixture,
+    seeded,
+)
 
 Move = tuple[float, float, float]
 """x ← a x + b + c ε, as (a, b, c)."""
 
 
-def seeded(seed: int = 5) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 def at(*steps: int) -> Level:
     return PRESERVING(torch.tensor(steps, dtype=torch.float64) / PRESERVING.steps)
-
-
-def last_state(sampler: Sampler, model: Any, manifold: Manifold, *args: Any) -> State:
-    *_, state = sample(sampler, model, manifold, *args)
-    return state
 
 
 def moves_of(sampler: Sampler, data: Any, level: Level, target: Level) -> list[Move]:
@@ -164,30 +154,6 @@ class TestGaussianData:
             torch.testing.assert_close(ddim, ancestral, rtol=1e-12, atol=1e-12)
 
 
-@dataclass(frozen=True)
-class Mixture:
-    """The density Σₖ wₖ exp(−|S^{-1/2} Log(α mₖ, x)|²/2v), v = α²·deviation² + σ², on any space.
-
-    On ℝⁿ it is the law of x_t for a mixture of Gaussians. On a curved space it is not that of any
-    data, but its score, which is exact because the gradient of half a squared distance is the
-    negative logarithm, defines an ODE without symmetries all the same.
-    """
-
-    manifold: Manifold
-    means: Tensor
-    weights: Tensor
-    deviation: float
-
-    def noise(self, x: Tensor, level: Level, condition: Any = None) -> Tensor:
-        variance = (level.alpha**2 * self.deviation**2 + level.sigma**2)[:, None]
-        means = self.manifold.contract(level.alpha[:, None], self.means[None])
-        x = x[:, None].expand(-1, len(self.weights), *x.shape[1:])
-        offset = -self.manifold.to_unit(self.manifold.local(x, means.expand(x.shape)))
-        logits = self.weights.log() - offset.square().sum(-1) / (2 * variance)
-        blend = torch.einsum("bk,bkd->bd", logits.softmax(-1), offset)
-        return level.sigma[:, None] * blend / variance
-
-
 def exact_flow(
     mixture: Mixture, x: Tensor, schedule: Schedule, ends: tuple[float, float]
 ) -> Tensor:
@@ -226,31 +192,6 @@ def uniform_in_root(schedule: Schedule, steps: int, ends: tuple[float, float]) -
     """Karras spacing without the clean level: steps in λ of all sizes."""
     levels = karras_levels(schedule, steps + 1, *ends)
     return Level(*(value[:-1] for value in levels))
-
-
-def line_mixture() -> tuple[Mixture, Tensor]:
-    means = torch.tensor([[-1.0], [0.8]], dtype=torch.float64)
-    weights = torch.tensor([0.3, 0.7], dtype=torch.float64)
-    return Mixture(LINE, means, weights, 0.4), torch.linspace(-2, 2, 6, dtype=torch.float64)[
-        :, None
-    ]
-
-
-def rotation_mixture() -> tuple[Mixture, Tensor]:
-    vectors = [[0.3, -0.2, 0.5], [1.0, 0.4, -0.6]]
-    means = torch.from_numpy(Rotation.from_rotvec(vectors).as_matrix())
-    starts = [[0.9, 0.3, 0.4], [-0.5, 1.1, 0.2], [0.2, -0.9, -1.0]]
-    x = torch.from_numpy(Rotation.from_rotvec(starts).as_matrix())
-    return Mixture(SO3(), means, torch.tensor([0.6, 0.4], dtype=torch.float64), 0.4), x
-
-
-def pose_mixture() -> tuple[Mixture, Tensor]:
-    rotations, x = rotation_mixture()
-    translations = torch.tensor([[0.1, 0.0, 0.3], [-0.1, 0.2, 0.2]], dtype=torch.float64)
-    means = se3.pose(rotations.means, translations)
-    starts = torch.tensor([[0.4, 0.1, 0.0], [0.0, -0.1, 0.5], [-0.2, 0.3, 0.1]])
-    mixture = Mixture(SE3(0.25), means, rotations.weights, rotations.deviation)
-    return mixture, se3.pose(x, starts.double())
 
 
 @pytest.mark.parametrize("spacing", [uniform_in_lambda, uniform_in_root])
@@ -396,16 +337,6 @@ class TestAnnealedLangevin:
             inflated = exact / (1 - step**2 / (4 * exact))
             assert 0.998 * exact < variance < 1.003 * inflated
 
-    @pytest.mark.parametrize("predictor", [DDIM(), Multistep()], ids=str)
-    def test_without_moves_it_is_its_predictor(self, predictor: Sampler) -> None:
-        """Whose memory of the last estimate it keeps."""
-        mixture, x, levels = problem(SO3())
-        alone, corrected = (
-            last_state(sampler, mixture.noise, mixture.manifold, x, levels).x
-            for sampler in (predictor, AnnealedLangevin(0, 0.3, predictor))
-        )
-        assert corrected.equal(alone)
-
     def test_stationary_law_on_poses(self, generator: torch.Generator) -> None:
         """p ∝ exp(−(|t−t₀|²/ℓ² + θ²)/2v) at v = s² + σ², with t and θ taken from a mean pose ≠ I.
 
@@ -430,103 +361,3 @@ class TestAnnealedLangevin:
         assert expected < 0.93 * 3 * inflated
         squared = SO3().local(mean[:3, :3], x[:, :3, :3]).square().sum(-1)
         assert (squared.mean() - expected).abs() < 4 * squared.std() / math.sqrt(chains)
-
-
-def problem(manifold: Manifold) -> tuple[Mixture, Tensor, Level]:
-    """A model, five points to start from, and levels down to the clean one, in float32."""
-    kinds: dict[type[Manifold], Any] = {Euclidean: line_mixture, SO3: rotation_mixture}
-    mixture, x = kinds.get(type(manifold), pose_mixture)()
-    ratios = torch.tensor([2.0, 1.0, 0.4, 0.1, 0.0], dtype=torch.float64)
-    schedule = PRESERVING if isinstance(manifold, Euclidean) else EXPLODING
-    model = Mixture(mixture.manifold, mixture.means.float(), mixture.weights.float(), 0.4)
-    return model, x[torch.tensor([0, 1, 2, 1, 0])].float(), schedule.at_noise_to_signal(ratios)
-
-
-@pytest.mark.parametrize(
-    ("manifold", "sampler"),
-    [
-        (manifold, sampler)
-        for manifold in (LINE, SO3(), SE3(0.25))
-        for sampler in STOCHASTIC + DETERMINISTIC
-        if manifold is LINE or not isinstance(sampler, Ancestral)
-    ],
-    ids=str,
-)
-class TestLoop:
-    def test_yields_a_state_a_level_with_the_estimate_that_led_there(
-        self, manifold: Manifold, sampler: Sampler
-    ) -> None:
-        mixture, x, levels = problem(manifold)
-        seen: list[tuple[Tensor, Level]] = []
-
-        def model(x: Tensor, level: Level, condition: Any) -> Tensor:
-            assert condition == "a mug"
-            assert level.alpha.shape == level.sigma.shape == (5,)
-            assert level.alpha.dtype == level.sigma.dtype == torch.float32
-            seen.append((x, level))
-            return mixture.noise(x, level)
-
-        states = list(sample(sampler, model, mixture.manifold, x, levels, "a mug", seeded()))
-        assert [tuple(state.level) for state in states] == [tuple(each) for each in levels.each()]
-        assert all(state.x.dtype == torch.float32 for state in states)
-        assert states[0].x is x
-        assert states[0].denoised is None
-        if isinstance(sampler, AnnealedLangevin):
-            return
-        assert len(seen) == len(states) - 1  # one evaluation a step
-        for before, state, (evaluated, _) in zip(states[:-1], states[1:], seen, strict=True):
-            assert evaluated is before.x
-            assert state.previous is before.level
-            noise = mixture.noise(before.x, before.level.over_batch(x, mixture.manifold.point_ndim))
-            step = -before.level.sigma.float() * mixture.manifold.from_unit(noise)
-            denoised = mixture.manifold.retract(before.x, step)
-            denoised = mixture.manifold.contract(1 / before.level.alpha, denoised)
-            assert state.denoised is not None
-            torch.testing.assert_close(state.denoised, denoised)
-        assert states[-1].denoised is not None
-        torch.testing.assert_close(
-            states[-1].x, states[-1].denoised
-        )  # the clean level keeps no noise
-
-    def test_a_sample_does_not_depend_on_its_batch(
-        self, manifold: Manifold, sampler: Sampler
-    ) -> None:
-        mixture, x, levels = problem(manifold)
-        common = mixture.noise, mixture.manifold
-        whole = last_state(sampler, *common, x, levels, None, spawn(seeded(), 5)).x
-        for i in (0, 3):
-            own = [spawn(seeded(), 5)[i]]
-            alone = last_state(sampler, *common, x[i : i + 1], levels, None, own).x
-            torch.testing.assert_close(alone[0], whole[i], rtol=1e-6, atol=1e-6)
-
-    def test_needs_a_generator_only_if_it_is_random(
-        self, manifold: Manifold, sampler: Sampler
-    ) -> None:
-        mixture, x, levels = problem(manifold)
-        run = sample(sampler, mixture.noise, mixture.manifold, x, levels)
-        if sampler in DETERMINISTIC:
-            assert len(list(run)) == 5
-        else:
-            with pytest.raises(ValueError, match="expected generator="):
-                list(run)
-
-
-class TestRefusals:
-    @pytest.mark.parametrize("manifold", [SO3(), SE3(0.25)], ids=str)
-    def test_ancestral_sampling_needs_flat_space(self, manifold: Manifold) -> None:
-        mixture, x, levels = problem(manifold)
-        with pytest.raises(ValueError, match="flat space only"):
-            list(sample(Ancestral(), mixture.noise, mixture.manifold, x, levels, None, seeded()))
-
-    @pytest.mark.parametrize("manifold", [SO3(), SE3(0.25)], ids=str)
-    def test_curved_spaces_need_a_variance_exploding_schedule(self, manifold: Manifold) -> None:
-        mixture, x, _ = problem(manifold)
-        with pytest.raises(ValueError, match="alpha must be 1"):
-            list(sample(DDIM(), mixture.noise, mixture.manifold, x, at(100, 0)))
-
-    def test_unknown_options(self) -> None:
-        with pytest.raises(ValueError, match="'posterior' or 'beta', got 'both'"):
-            Ancestral("both")
-        for eta in (-0.1, 1.1):
-            with pytest.raises(ValueError, match="between 0 and 1"):
-                DDIM(eta)

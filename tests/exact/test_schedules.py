@@ -183,6 +183,12 @@ class TestLevels:
         assert over.alpha.dtype == torch.float32
         assert over.sigma.equal(level.sigma.float().expand(5, 2))
 
+    def test_a_level_takes_the_type_of_points(self) -> None:
+        level = Linear()(times(0.3, 0.5))
+        moved = level.to(torch.zeros(2, 3))
+        assert moved.alpha.equal(level.alpha.float())
+        assert moved.sigma.equal(level.sigma.float())
+
     def test_refuse_too_few_steps_and_empty_ranges(self) -> None:
         with pytest.raises(ValueError, match="at least 1 step, got 0"):
             uniform_levels(Linear(), 0)
@@ -210,5 +216,5 @@ class TestDescription:
             assert schedule_from_dict(released.as_dict()) == released
 
     def test_unknown_name(self) -> None:
-        with pytest.raises(ValueError, match="'quadratic' is not one of"):
+        with pytest.raises(ValueError, match=r"expected a schedule from .*, got 'quadratic'"):
             schedule_from_dict({"name": "quadratic"})

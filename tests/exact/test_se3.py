@@ -166,12 +166,12 @@ class TestLaws:
         assert (poses[:, :3, 3] - centres).abs().max() < 1
 
     def test_random_needs_a_centre(self, generator: torch.Generator) -> None:
-        with pytest.raises(ValueError, match="need a centre"):
+        with pytest.raises(ValueError, match="need a centre, the object's in metres, got None"):
             SE3().random((5, 4, 4), 1.0, generator)
 
     @pytest.mark.parametrize("length", [0.0, -0.1, math.nan])
     def test_length_is_positive(self, length: float) -> None:
-        with pytest.raises(ValueError, match="length must be positive"):
+        with pytest.raises(ValueError, match="length must be positive, in metres per radian"):
             SE3(length)
 
     def test_kernel_score_is_the_two_closed_forms(self, generator: torch.Generator) -> None:
@@ -187,6 +187,16 @@ class TestLaws:
         volume = torch.sin(angle) / (1 - torch.cos(angle)) - 2 / angle
         expected = torch.cat([pull, -omega / 0.25**2 - volume * omega / angle], dim=-1)
         torch.testing.assert_close(space.kernel_score(mean, x, sigma), expected)
+
+    def test_noise_is_turned_into_the_frame_that_it_leads_to(
+        self, generator: torch.Generator
+    ) -> None:
+        """local(x_t, x₀) of x_t = retract(x₀, v) is −v in the frame of x_t: (−Exp(−ω)ρ, −ω)."""
+        space, x0 = SE3(0.1), random_poses(20, generator)
+        v = 0.5 * space.tangent_noise(x0, generator)
+        back = space.local(space.retract(x0, v), x0)
+        turned = torch.einsum("bji,bj->bi", so3.exp(v[:, 3:]), v[:, :3])
+        torch.testing.assert_close(back, -torch.cat([turned, v[:, 3:]], dim=-1))
 
     def test_kernel_score_does_not_depend_on_the_world_frame(
         self, generator: torch.Generator

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pcdiff.diffusion.samplers import langevin_step
 from pcdiff.manifolds import SO3, so3
+from tests.laws.cases import wrapped_normal
 
 SWEEP = [0.0, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, math.pi - 1e-3]
 IDENTITY = torch.eye(3, dtype=torch.float64)
@@ -219,15 +220,48 @@ class TestWrappedNormal:
         gap = np.abs(expected - np.arange(1, count + 1) / count).max()
         assert gap < 2 / math.sqrt(count)  # the 0.07 % point of Kolmogorov's distribution
 
-    def test_log_kernel_against_the_plain_sum(self) -> None:
-        angle = torch.tensor([0.2, 0.9, 1.7, 2.6, math.pi], dtype=torch.float64)
-        for sigma in (0.4, 1.0, 3.0, 9.0):
-            preimages = angle[:, None] + 2 * math.pi * torch.arange(-40.0, 41.0).double()
-            normal = torch.exp(-(preimages**2) / (2 * sigma**2)) / (2 * math.pi * sigma**2) ** 1.5
-            haar = (1 - torch.cos(angle)) / (4 * math.pi**2)
-            expected = ((normal * preimages**2).sum(-1) / haar).log()
-            found = SO3().log_kernel(IDENTITY, tilted(angle), level(sigma))
-            torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    @pytest.mark.parametrize("sigma", [0.4, 1.0, 3.0, 9.0])
+    def test_log_kernel_against_two_independent_series(self, sigma: float) -> None:
+        """The sum over turns, and its Fourier series by Poisson's formula, term by term.
+
+        p = Σₙ (1 − n²σ²) e^{−n²σ²/2} cos nθ / (1 − cos θ) over all integers n, because
+        x² e^{−x²/2σ²} has the Fourier transform √(2π) σ³ (1 − n²σ²) e^{−n²σ²/2}.
+        """
+        for angle in (0.2, 0.9, 1.7, 2.6, math.pi):
+            waves = 1.0
+            for n in range(1, 60):
+                decay = (1 - (n * sigma) ** 2) * math.exp(-((n * sigma) ** 2) / 2)
+                waves += 2 * decay * math.cos(n * angle)
+            x = tilted(torch.tensor(angle, dtype=torch.float64))
+            found = float(SO3().log_kernel(IDENTITY, x, level(sigma)))
+            assert found == pytest.approx(float(wrapped_normal(IDENTITY, x, sigma)), abs=1e-11)
+            expected = math.log(waves / (1 - math.cos(angle)))
+            # At small σ the waves cancel where p is small: their sum has an error of some 1e-15.
+            assert found == pytest.approx(expected, abs=1e-11 + 1e-13 / waves)
+
+    @pytest.mark.parametrize("sigma", [0.05, 0.4, 1.0, 3.0])
+    def test_the_reference_integrates_to_one(self, sigma: float) -> None:
+        """∫ p dHaar = 1 for the sum over turns as well, by quadrature over the angle."""
+        end = min(math.pi, 12 * sigma)
+        nodes, weights = np.polynomial.legendre.leggauss(60)
+        total = 0.0
+        for node, weight in zip(nodes, weights, strict=True):
+            angle = (node + 1) * end / 2
+            x = tilted(torch.tensor(angle, dtype=torch.float64))
+            density = math.exp(float(wrapped_normal(IDENTITY, x, sigma)))
+            total += weight * end / 2 * density * (1 - math.cos(angle)) / math.pi
+        assert total == pytest.approx(1, abs=1e-7)
+
+    def test_further_turns_change_nothing(self, generator: torch.Generator) -> None:
+        """Where values cannot be read, as under vmap, more turns are summed than on the CPU."""
+        for dtype in (torch.float32, torch.float64):
+            mean, x = (so3.uniform((200,), generator, dtype) for _ in range(2))
+            for sigma in (0.01, 0.3, 1.2, 4.0):
+                each = torch.full((200,), sigma, dtype=dtype)
+                for function in (SO3().kernel_score, SO3().log_kernel):
+                    found, expected = torch.vmap(function)(mean, x, each), function(mean, x, each)
+                    tolerance = 4 * torch.finfo(dtype).eps
+                    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
 
     @pytest.mark.parametrize("sigma", [1e-3, 0.1, 0.5, 0.7, 1.0, 2.0, 5.0, 10.0, 20.0])
     def test_score_against_the_numerical_gradient(
@@ -369,7 +403,7 @@ class TestUniform:
         torch.testing.assert_close(second, expected, rtol=0, atol=5 / math.sqrt(5 * count))
 
     def test_has_no_centre(self, generator: torch.Generator) -> None:
-        with pytest.raises(ValueError, match="no centre"):
+        with pytest.raises(ValueError, match=r"no centre.*got a tensor of shape \(3, 3\)"):
             SO3().random((5, 3, 3), 1.0, generator, centre=torch.eye(3))
 
 
