@@ -13,11 +13,10 @@ from grasp.costs import ApproachCone, NearPoint
 from grasp.field import objective as field_objective
 from grasp.field.configuration import FieldConfig
 from grasp.field.items import Tried, grippers_in, read_items, split
-from grasp.field.model import value_and_gradient
 from grasp.field.networks.energy import NetworkConfig, features
 from grasp.field.objective import FieldObjective
 from grasp.field.prepared import Recipe
-from grasp.field.sampling import Sampling, guided
+from grasp.field.sampling import Sampling
 from grasp.field.selection import Selection
 from grasp.field.trained import GraspField
 from grasp.field.weight import Weight, squared_load
@@ -26,12 +25,14 @@ from grasp.grippers.gripper import load_gripper
 from grasp.objects.loading import load_object
 from grasp.objects.object import Object
 from grasp.scenes.collision import in_collision
+from pcdiff.diffusion.guidance import Guided, Tempered
 from pcdiff.diffusion.parametrization import noise_from_score
 from pcdiff.diffusion.process import perturb
 from pcdiff.diffusion.schedules import Level
 from pcdiff.errors import InputError
 from pcdiff.learning import checkpoint
 from pcdiff.learning.trainer import accumulate_gradient
+from pcdiff.manifolds.gradients import value_and_gradient
 from pcdiff.randomness import seeded
 
 CONFIG = FieldConfig(energy=NetworkConfig(32, 2, 8), success=NetworkConfig(16, 2, 8))
@@ -261,7 +262,9 @@ def test_samples_are_of_the_energy_over_the_temperature_and_the_cost(of_bar):
     _, of_spring = value_and_gradient(spring, space, about)
     expected = noise_from_score(space, -(of_energy / 0.5 + of_spring), level)
     about[:, :3, 3] -= of_bar.centre
-    found = guided(of_bar.model, 0.5, of_bar.guide(spring))(about, level, of_bar.condition)
+    guide, tempered = of_bar.guide(spring), Tempered(of_bar.model.predict_noise, 0.5)
+    guided = Guided(tempered, space, guide.costs, guide.to_file_frame)
+    found = guided(about, level, of_bar.condition)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -269,8 +272,8 @@ def test_samples_are_of_the_energy_over_the_temperature_and_the_cost(of_bar):
 def test_guidance_that_is_no_cost_is_refused(of_bar, begin):
     how = Sampling(steps=2, begin=begin)
     for cost, sentence in (
-        (lambda at: at[..., 0, 3].sum(), "one number per pose, shape .* got shape"),
-        (lambda at: at[..., :1, 3], "one number per pose, shape .* got shape"),
+        (lambda at: at[..., 0, 3].sum(), "one number per point, shape .* got shape"),
+        (lambda at: at[..., :1, 3], "one number per point, shape .* got shape"),
         (lambda at: at[..., 0, 3] * torch.nan, "with NaN"),
         (lambda at: (0 * at[..., 0, 3]).sqrt(), "a non-finite gradient"),
     ):
