@@ -1,6 +1,7 @@
 """ACRONYM with ShapeNetSem, from a small download of boxes whose grasps are known.
 
-Each object is an open box of quads in a unit of its own, far from the origin, as in ShapeNetSem.
+Each object is an open box made of quadrilaterals, in its own unit and far from the origin, as in
+ShapeNetSem.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from datasets import acronym
+from datasets.acronym.__main__ import app
 from datasets.household.catalogue import read_catalogue
 from grasp.formats import read_grasps
 from grasp.grippers.gripper import load_gripper
@@ -32,12 +33,12 @@ MUG, BOWL, OTHER_MUG = (
     "Bowl_99cf659ae2fe4b87b72437fd995483b_0.009700376721042367",
     "Mug_5c48d471200d2bf16e8a121e6886e18d_1.5",
 )
-ALL = (BOWL, MUG, OTHER_MUG)  # in the order of their names
+ALL = (BOWL, MUG, OTHER_MUG)  # sorted by name
 
 
 def program(*arguments) -> int:
     with pytest.raises(SystemExit) as caught:
-        run(acronym.app, [str(argument) for argument in arguments])
+        run(app, [str(argument) for argument in arguments])
     return caught.value.code
 
 
@@ -47,17 +48,17 @@ def parts_of(name):
 
 
 def corners(scale):
-    """Of the box, in the unit of its file, in the order that `FACES` counts them."""
+    """The box's corners in the unit of its file, in the order that `FACES` numbers them."""
     signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
     return (CENTRE + signs * SIDES / 2) / scale
 
 
-# Without the top; counter-clockwise seen from outside.
+# The box has no top. The corners of a face run counter-clockwise seen from outside.
 FACES = [(1, 2, 4, 3), (5, 7, 8, 6), (1, 5, 6, 2), (3, 4, 8, 7), (1, 3, 7, 5)]
 
 
 def obj_text(vertices):
-    """As ShapeNetSem has it: groups, materials, texture, and vertices that no face uses."""
+    """A mesh file like ShapeNetSem's: groups, materials, texture, and a vertex without a face."""
     lines = ["# a comment", "mtllib missing.mtl", "vt 0 0", "vn 0 0 1", "v 1e6 1e6 1e6"]
     lines += [f"v {x!r} {y!r} {z!r}" for x, y, z in vertices.tolist()]
     for number, face in enumerate(FACES):
@@ -67,7 +68,7 @@ def obj_text(vertices):
 
 
 def poses():
-    """On the sides across x and y, approaching downwards, at several heights."""
+    """Grasps across x and across y that approach downwards, at several heights."""
     tip = load_gripper("panda").tool_center_point
     found = []
     for closing in ([1.0, 0, 0], [0, 1.0, 0]):
@@ -81,7 +82,7 @@ def poses():
 
 
 def write_grasps(path, **changes):
-    """As the release has it; text is of variable length and the scale is rounded."""
+    """A file like those of the release: text of variable length, and a rounded scale."""
     category, model, scale = parts_of(path.stem)
     content = {
         "grasps/transforms": poses(),
@@ -170,8 +171,8 @@ def refused(capsys, *arguments):
 def test_the_mesh_is_the_box_in_metres_where_the_file_has_it(download, tmp_path, name):
     output = prepared(download, tmp_path / "set")
     obj = load_object(output / "meshes" / f"{name}.obj")
-    assert (len(obj.vertices), len(obj.faces)) == (8, 10)  # the stray vertex is gone
-    # The release rounds scales to ten decimals: 2e-7 of the smallest here.
+    assert (len(obj.vertices), len(obj.faces)) == (8, 10)  # the vertex without a face is gone
+    # The release rounds scales to ten decimals, which is 2e-7 of the smallest scale here.
     expected = np.stack([CENTRE - SIDES / 2, CENTRE + SIDES / 2])
     np.testing.assert_allclose(obj.bounds, expected, rtol=2e-7)
     scale = round(parts_of(name)[2], 10)
@@ -260,7 +261,7 @@ def test_json_is_one_object(download, tmp_path, capsys):
 
 
 def test_a_doubled_sheet_has_the_digest_that_reading_it_gives(download, tmp_path):
-    # It is closed and has no volume, so nothing but rounding could say which side is out.
+    # The mesh is closed and has no volume, so only rounding could decide which side is outside.
     rng = np.random.default_rng(0)
     rows = []
     for number in range(30):
@@ -277,7 +278,7 @@ def test_a_doubled_sheet_has_the_digest_that_reading_it_gives(download, tmp_path
     assert len(obj.faces) == 60
 
 
-# --- where meshes may lie ------------------------------------------------------------------------
+# --- where meshes may be ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -315,7 +316,7 @@ def test_categories_and_count(download, tmp_path):
     assert names("--categories", "Mug") == [MUG, OTHER_MUG]
     assert names("--categories", "Mug, Bowl", "--count", 2) == [BOWL, MUG]
     assert names("--count", 1) == [BOWL]
-    # One that cannot be used does not count.
+    # An object that cannot be used does not count.
     (download[1] / f"{parts_of(BOWL)[1]}.obj").unlink()
     assert names("--count", "1") == [MUG]
 
@@ -326,14 +327,14 @@ def test_a_category_that_is_not_there(download, tmp_path, capsys):
     assert not (tmp_path / "set").exists()
 
 
-# --- going on ------------------------------------------------------------------------------------
+# --- continuing a run ----------------------------------------------------------------------------
 
 
 def test_a_run_in_pieces_gives_what_one_run_gives(download, tmp_path, capsys):
     expected = contents(prepared(download, tmp_path / "one"))
     output = prepared(download, tmp_path / "pieces", "--count", 1)
     first = {path: path.stat().st_mtime_ns for path in output.rglob(f"{BOWL}.*")}
-    # What is there is not read again: its sources may be gone.
+    # Objects that are already there are not read again: their sources may be gone.
     kept = download[0] / f"{BOWL}.h5"
     kept.write_bytes(b"")
     (download[1] / f"{parts_of(BOWL)[1]}.obj").unlink()
@@ -348,7 +349,7 @@ def test_a_run_in_pieces_gives_what_one_run_gives(download, tmp_path, capsys):
 def test_what_a_killed_run_left_is_completed(download, tmp_path):
     expected = contents(prepared(download, tmp_path / "one"))
     output = prepared(download, tmp_path / "killed")
-    (output / "grasps" / "panda" / f"{MUG}.h5").unlink()  # between a mesh and its grasps
+    (output / "grasps" / "panda" / f"{MUG}.h5").unlink()  # killed between a mesh and its grasps
     (output / "meshes" / f"{BOWL}.obj").unlink()
     (output / "meshes" / ".partial-0123.obj").write_text("v 0 0")
     (output / "catalogue.json").unlink()
@@ -406,10 +407,13 @@ SPOILT = {
     "no friction": (change(object__friction=None), "it has no object/friction"),
     "no scale": (change(object__scale=None), "its object/scale is 1, but its name says 0.000268"),
     "scale": (change(object__scale=0.0003), "its object/scale is 0.0003, but its name says"),
-    "gripper": (change(gripper__type="robotiq"), "of the gripper 'robotiq', expected 'panda'"),
+    "gripper": (change(gripper__type="robotiq"), "for the gripper 'robotiq', expected 'panda'"),
     "place": (change(object__file="../../secret.obj"), "names the mesh '../../secret.obj'"),
-    "inertia": (change(object__inertia="heavy"), "object/inertia that is not made of numbers"),
-    "motion": (change(**{MOTION: np.ones((5, 5))}), "that is not made of numbers as expected"),
+    "inertia": (change(object__inertia="heavy"), "object/inertia that is not numeric"),
+    "motion": (
+        change(**{MOTION: np.ones((5, 5))}),
+        f"{MOTION} that is not numeric or has the wrong shape",
+    ),
     "no mesh": (lambda grasps, mesh: mesh.unlink(), "its mesh 10f6e09036350e92b3f21f1137c3c347"),
     "empty mesh": (lambda grasps, mesh: mesh.write_text(""), ".obj is empty"),
     "no faces": (lambda grasps, mesh: mesh.write_text("v 0 0 0\n"), "mesh without faces"),
@@ -427,7 +431,7 @@ def test_an_object_that_cannot_be_used_is_named_and_skipped(download, tmp_path, 
     printed = capsys.readouterr()
     (sentence,) = json.loads(printed.out)["results"]["skipped"]
     assert reason in sentence
-    assert parts_of(MUG)[1] in sentence and "\n" not in sentence  # names the file
+    assert parts_of(MUG)[1] in sentence and "\n" not in sentence  # it names the file
     assert printed.err.splitlines() == [f"skipped: {sentence}", "skipped 1 objects in all"]
     assert [entry.name for entry in read_catalogue(output)] == [BOWL, OTHER_MUG]
     assert not list(output.rglob(f"{MUG}*"))
@@ -437,15 +441,16 @@ def test_a_file_of_another_name(download, tmp_path, capsys):
     shutil.copy(download[0] / f"{MUG}.h5", download[0] / "mug.h5")
     prepared(download, tmp_path / "set")
     error = capsys.readouterr().err
-    assert "mug.h5 cannot be used: its name is not Category_hash_scale.h5" in error
+    assert "mug.h5 cannot be used: its name is not of ACRONYM's form Category_hash_scale" in error
 
 
 def test_nothing_that_can_be_used(download, tmp_path, capsys):
     empty = tmp_path / "empty"
     empty.mkdir()
     message = refused(capsys, *options((download[0], empty), tmp_path / "set"))
-    assert "none of the 3 files of grasps can be used, the first because" in message
-    assert f"its mesh {parts_of(BOWL)[1]}.obj or .stl is not in {empty}" in message
+    assert "none of the 3 files of grasps can be used; the first error is: " in message
+    mesh = parts_of(BOWL)[1]
+    assert f"its mesh {mesh}.obj or {mesh}.stl is not in {empty}" in message
 
 
 def test_folders_that_are_not_there(download, tmp_path, capsys):
@@ -474,7 +479,7 @@ def test_labels_of_another_protocol_are_not_taken_for_acronyms(download, tmp_pat
     with h5py.File(path, "r+") as file:
         file["pcdiff_grasp"].attrs["protocol"] = "1"
     capsys.readouterr()
-    assert f"{path} has labels of 1, expected" in refused(capsys, *options(download, output))
+    assert f"{path} has labels from 1, expected" in refused(capsys, *options(download, output))
 
 
 @pytest.mark.parametrize("missing", ["object/mass", "pcdiff_grasp/sampler", LABELS])
@@ -485,7 +490,7 @@ def test_a_prepared_file_that_lacks_something_is_named(download, tmp_path, capsy
         del file[missing]
     capsys.readouterr()
     said = {"object/mass": "mass", "pcdiff_grasp/sampler": "scale", LABELS: "success"}[missing]
-    assert f"{path} does not say {said}" in refused(capsys, *options(download, output))
+    assert f"{path} lacks {said}" in refused(capsys, *options(download, output))
 
 
 def test_an_output_that_cannot_be_written_ends_the_run(download, tmp_path, capsys):
@@ -503,7 +508,7 @@ def test_an_output_that_cannot_be_written_ends_the_run(download, tmp_path, capsy
 
 @pytest.fixture(scope="module")
 def examples(shared_data, tmp_path_factory):
-    """ACRONYM's two examples, prepared."""
+    """The set prepared from ACRONYM's two examples."""
     source = shared_data / "acronym_examples" / "examples"
     if not source.is_dir():
         pytest.skip("needs ACRONYM's examples in the development data")
@@ -516,13 +521,13 @@ def test_acronyms_grasps_are_at_the_mesh(examples, family):
     (entry,) = (each for each in read_catalogue(examples) if each.family == family)
     grasps = read_grasps(examples / "grasps" / "panda" / f"{entry.name}.h5")
     obj = load_object(examples / entry.file)
-    # The mass is at the density that the file names, in the volume of the mesh in metres.
+    # The mass is the density in the file times the volume of the mesh in metres.
     with h5py.File(examples / "grasps" / "panda" / f"{entry.name}.h5") as file:
         density, volume = file["object/density"][()], file["object/volume"][()]
     assert obj.mesh().volume == pytest.approx(volume, rel=1e-5)
     assert grasps.mass == pytest.approx(density * obj.mesh().volume, rel=1e-5)
     np.testing.assert_allclose(obj.centre, grasps.center_of_mass, atol=2e-8)
-    # The open hand holds surface between its pads, and its body and fingers are clear of it.
+    # The open hand has surface between its pads, and its body and fingers do not touch it.
     gripper = load_gripper("panda")
     points, _ = obj.surface(20_000, np.random.default_rng(0))
     hit = []
