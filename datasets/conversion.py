@@ -23,7 +23,7 @@ from pcdiff.clouds.categories import describe_category
 from pcdiff.console import Session
 from pcdiff.errors import InputError
 
-Output = Annotated[Path, typer.Option(help="The canonical HDF5 file to write.")]
+Output = Annotated[Path, typer.Option(help="Canonical HDF5 file to write.")]
 Categories = Annotated[
     str | None,
     typer.Option(

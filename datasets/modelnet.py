@@ -198,7 +198,9 @@ def modelnet(
     validation_count: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Number of train shapes of each class to use instead of a fraction."
+            min=0,
+            help="Number of each class's train shapes to use for validation, instead of a "
+            "fraction.",
         ),
     ] = None,
     seed: Seed = 0,

@@ -61,8 +61,8 @@ def main() -> None:
     )
     for scale, (logit, load, success) in tried.items():
         shown: list[float] = [len(success)]
-        for told in (logit, logit - exponent * load):
-            probability = 1 / (1 + np.exp(-told))
+        for adjusted in (logit, logit - exponent * load):
+            probability = 1 / (1 + np.exp(-adjusted))
             likely = probability >= LIKELY
             held = (100 * of[likely].mean() for of in (probability, success))
             shown += [int(likely.sum()), *(round(float(each), 1) for each in held)]
@@ -90,7 +90,7 @@ def trials(
     Returns:
         For each sample the logit of its probability of success, ½·log(1 + ρ²), and whether it held.
     """
-    hand, told = load_gripper("panda"), []
+    hand, found = load_gripper("panda"), []
     with processes(cores()) as pool:
         for made in make_set(objects, seed):
             obj = Object.from_mesh(
@@ -103,8 +103,8 @@ def trials(
             load = squared_load(samples.double(), hand, conditioned.weight).log1p() / 2
             logit = conditioned.success_probability(samples).double().logit(1e-6)
             held = simulate(obj, hand, samples.double().numpy(), pool=pool).success
-            told.append((logit.numpy(), load.numpy(), held))
-    logits, loads, success = (np.concatenate(each) for each in zip(*told, strict=True))
+            found.append((logit.numpy(), load.numpy(), held))
+    logits, loads, success = (np.concatenate(each) for each in zip(*found, strict=True))
     return logits, loads, success
 
 
@@ -130,9 +130,9 @@ def fit(
     seen = np.column_stack([logit, np.ones_like(logit), -load])
 
     def cross_entropy(fitted: np.ndarray) -> tuple[float, np.ndarray]:
-        told = seen @ fitted
-        missed = expit(told) - success
-        return (np.logaddexp(0, told) - success * told).mean(), missed @ seen / len(seen)
+        logits = seen @ fitted
+        missed = expit(logits) - success
+        return (np.logaddexp(0, logits) - success * logits).mean(), missed @ seen / len(seen)
 
     found = minimize(cross_entropy, np.array([1.0, 0.0, 0.0]), jac=True, method="BFGS")
     return max(float(found.x[2]), 0.0)

@@ -61,7 +61,7 @@ def main() -> None:
     configuration, _ = checkpoint.load(checkpoint.find(chosen.weights, WEIGHTS), KIND)
     if "calibration" in configuration:
         raise InputError(f"{chosen.weights} is already calibrated, expected uncalibrated weights")
-    told = {
+    by_source = {
         "validation objects of the sets it learned from": predictions_and_outcomes(
             chosen.weights, labelled(chosen.seen, VALIDATION), chosen.objects, chosen.seed
         ),
@@ -69,11 +69,11 @@ def main() -> None:
             chosen.without, labelled(chosen.unseen, 1), chosen.objects, chosen.seed
         ),
     }
-    fewer = min(len(probability) for probability, _ in told.values())
+    fewer = min(len(probability) for probability, _ in by_source.values())
     rng = np.random.default_rng(chosen.seed)
     drawn = [
         (probability[some], success[some])
-        for probability, success in told.values()
+        for probability, success in by_source.values()
         for some in [rng.permutation(len(probability))[:fewer]]
     ]
     scale, shift = platt_scaling(*(np.concatenate(each) for each in zip(*drawn, strict=True)))
@@ -85,7 +85,7 @@ def main() -> None:
         chosen.output, KIND, {**configuration, "calibration": calibration}, field.state_dict()
     )
     rows, lines = {}, ["| grasps of | grasps | error before | after |", "| --- | --- | --- | --- |"]
-    for name, (probability, success) in told.items():
+    for name, (probability, success) in by_source.items():
         logit = np.log(probability / (1 - probability))
         before = reliability(probability, success).error
         after = reliability(1 / (1 + np.exp(-scale * logit - shift)), success).error

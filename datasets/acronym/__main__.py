@@ -20,20 +20,28 @@ app = application("Prepare ACRONYM and ShapeNetSem as objects with labelled gras
 @app.command("acronym")
 def main(
     grasps: Annotated[
-        Path, typer.Option(help="ACRONYM's folder of files named Category_hash_scale.h5.")
+        Path, typer.Option(help="Folder of ACRONYM's files, named Category_hash_scale.h5.")
     ],
     meshes: Annotated[
         Path,
-        typer.Option(help="ShapeNetSem's folder models-OBJ/models, or meshes/Category/HASH.obj."),
+        typer.Option(
+            help="Folder of the meshes: ShapeNetSem's models-OBJ/models, or one that holds "
+            "meshes/Category/HASH.obj."
+        ),
     ],
-    output: Annotated[Path, typer.Option(help="Folder to write, or to continue writing.")],
+    output: Annotated[
+        Path, typer.Option(help="Folder to write; a set that an earlier run began is continued.")
+    ],
     categories: Annotated[
         str | None,
         typer.Option(help="Categories, separated by commas: Mug,Bowl. Default: all."),
     ] = None,
     count: Annotated[
         int | None,
-        typer.Option(min=1, help="Use at most N objects, sorted by name. Default: all."),
+        typer.Option(
+            min=1,
+            help="Largest number of objects, taken in the order of their names. Default: all.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

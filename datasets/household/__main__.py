@@ -71,8 +71,8 @@ def household(
     roughness: Annotated[
         float | None,
         typer.Option(
-            help="Make the parts uneven by up to this many metres, so that physics does not rely "
-            "on perfect faces; real surfaces have about 0.0001. Useful for labels."
+            help="Largest unevenness of the parts in metres, about 0.0001 for real surfaces; it "
+            "makes simulated labels independent of perfectly flat faces. Default: none."
         ),
     ] = None,
     sheet: Annotated[bool, typer.Option(help="Draw pictures of the objects in sheet.png.")] = True,

@@ -33,7 +33,7 @@ def labels(
             min=0,
             max=1,
             help="Share of near misses among the candidates.",
-            show_default=str(NEAR_MISSES),
+            show_default=f"{NEAR_MISSES}; 0 with --weights",
         ),
     ] = None,
     weights: Annotated[
@@ -75,7 +75,7 @@ def labels(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Label grasps of every object in physics, and keep both successes and failures."""
+    """Simulate grasps of every object, and keep successes and failures as labels."""
     session = Session("datasets.labels", seed, as_json=as_json)
     if view and weights is None:
         raise InputError("--view needs --weights, because a view is what a grasp field sees")
