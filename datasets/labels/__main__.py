@@ -7,8 +7,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from datasets.labels.folder import Assumptions, label_folder, targets_in
+from datasets.labels.folder import Assumptions, label_folder
 from datasets.labels.labelling import NEAR_MISSES, Settings
+from datasets.labels.targets import targets_in
 from grasp.grippers.gripper import load_gripper
 from pcdiff.console import Json, Seed, Session, application, progress, run
 from pcdiff.errors import InputError

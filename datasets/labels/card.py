@@ -198,7 +198,7 @@ def readme(card: Mapping[str, Any]) -> str:
     sections = [
         f"# Labelled grasps: {card['gripper']}, {card['objects']} objects",
         f"{card['grasps']} grasps of {card['objects']} objects, {card['successes']} of which hold "
-        f"in physics. The files keep successes and failures.",
+        "in physics. The files keep successes and failures.",
         "## How they were made",
         f"`{card['command']}`",
         f"Date {card['date']}, gripper {card['gripper']}, physics protocol {card['protocol']}, "

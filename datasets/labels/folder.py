@@ -18,22 +18,20 @@ the next run continues from there.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
 import os
-import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datasets.household.catalogue import CATALOGUE, read_catalogue
-from datasets.household.meshes import mesh_files
+from datasets.household.catalogue import CATALOGUE
 from datasets.labels.card import ObjectLabels, write_card
 from datasets.labels.cluster import on_cluster
 from datasets.labels.labelling import Job, Settings, attempt, digest
 from datasets.labels.processes import on_cores
+from datasets.labels.targets import Target, check_content, file_name, targets_in
 from grasp.field.items import CANDIDATES, SAMPLES
 from grasp.formats import Grasps, read_grasps, write_grasps
 from grasp.objects.loading import load_object
@@ -41,29 +39,6 @@ from grasp.physics import PROTOCOL, cores
 from grasp.physics.simulator import check_physics, check_workers
 from pcdiff.errors import InputError
 from pcdiff.files import prepare_folder
-
-
-@dataclass(frozen=True)
-class Target:
-    """One object of a folder.
-
-    Attributes:
-        name: Name of the object, unique in the folder.
-        family: Family of the object; "mesh" without a catalogue.
-        file: Mesh file, relative to the folder, with forward slashes.
-        mass: Mass in kilograms; None without a catalogue.
-        friction: Coefficient of friction against a gripper's pads.
-        licence: Licence of the mesh.
-        content_sha256: SHA-256 of the mesh file; None without a catalogue.
-    """
-
-    name: str
-    family: str
-    file: str
-    mass: float | None
-    friction: float
-    licence: str
-    content_sha256: str | None
 
 
 @dataclass(frozen=True)
@@ -176,12 +151,12 @@ def label_folder(
             f"{folder} has a catalogue, which states scale, mass and friction: expected no other "
             "scale, density or friction"
         )
-    output = folder / _place(settings) / _file_name(settings.gripper.name)
+    output = folder / _place(settings) / file_name(settings.gripper.name)
     prepare_folder(output)
     skipped: dict[str, str] = {}
 
     def job_for(target: Target) -> Job | None:
-        _check_content(folder, target)
+        check_content(folder, target)
         try:
             obj = load_object(folder / target.file, assumed.scale or 1.0)
         except InputError as error:
@@ -255,41 +230,6 @@ def _place(settings: Settings) -> Path:
     return Path(SAMPLES, digest(settings.weights)[:12] + ("-view" if settings.view else ""))
 
 
-def targets_in(folder: Path, friction: float | None = None) -> list[Target]:
-    """The objects of a folder: those of its catalogue, or all its meshes if it has no catalogue.
-
-    Args:
-        folder: Folder of the objects.
-        friction: Coefficient of friction of objects without a catalogue; the protocol's friction
-            if None.
-
-    Raises:
-        InputError: There is no mesh, two meshes would have the same name, or the catalogue cannot
-            be read.
-    """
-    if (folder / CATALOGUE).exists():
-        targets = [
-            Target(e.name, e.family, e.file, e.mass, e.friction, e.licence, e.sha256)
-            for e in read_catalogue(folder)
-        ]
-    else:
-        given = PROTOCOL.friction if friction is None else friction
-        files = [path.relative_to(folder) for path in mesh_files(folder)]
-        targets = [
-            Target(_name(file), "mesh", file.as_posix(), None, given, "unknown", None)
-            for file in files
-        ]
-    seen: dict[str, Target] = {}
-    for target in targets:
-        other = seen.setdefault(target.name, target)
-        if other is not target:
-            raise InputError(
-                f"{folder} has {other.file} and {target.file}, whose labels would both be named "
-                f"{target.name}.h5: rename one of them"
-            )
-    return targets
-
-
 def difference(found: Grasps, job: Job) -> str | None:
     """How the conditions of labels differ from those of a job, or None if they agree.
 
@@ -312,28 +252,3 @@ def difference(found: Grasps, job: Job) -> str | None:
         if there != value:
             return f"its {name} is {there}, expected {value}"
     return None
-
-
-def _check_content(folder: Path, target: Target) -> None:
-    """Raise if the mesh file is not the one that the catalogue lists."""
-    if target.content_sha256 is None:
-        return
-    path = folder / target.file
-    try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    if digest != target.content_sha256:
-        raise InputError(
-            f"{path} is not the mesh that the catalogue lists: expected the SHA-256 "
-            f"{target.content_sha256}, got {digest}"
-        )
-
-
-def _name(file: Path) -> str:
-    """The name of a mesh without a catalogue: its path with the ending, as a file name."""
-    return _file_name("_".join([*file.parts[:-1], file.stem, file.suffix[1:].lower()]))
-
-
-def _file_name(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.+-]+", "_", text)
