@@ -1,10 +1,10 @@
-"""What steps, samplers and temperature do to success, coverage and cost.
+"""Measure how steps, samplers and temperature affect success, coverage and cost.
 
     python -m experiments.field_sampling [--weights NAME|FILE] [--count N]
 
-On one made object of each family, of a seed that nothing was trained on, for the Franka hand. Of
-each, samples are drawn as the field gives them, without ranking or refusal, and put through
-physics; coverage is that of the antipodal candidates that hold, by as many samples.
+It uses one generated object of each family, of a seed that was not used for training, with the
+Franka hand. For each object, raw samples of the field are simulated, without ranking or refusal.
+Coverage is the share of the antipodal candidates that hold which these samples cover.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ SETTINGS = {
 
 
 def main() -> None:
-    """Sample, simulate, print, keep."""
+    """Sample, simulate, print the table and write it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", default="panda")
     parser.add_argument("--count", type=int, default=100)
