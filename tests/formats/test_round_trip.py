@@ -192,7 +192,7 @@ def test_isaac_tools_find_what_they_look_for_in_every_frame(frame, grasps, tmp_p
 
 
 def test_only_yaml_is_written_in_another_frame(grasps, tmp_path):
-    with pytest.raises(InputError, match="pcdiff cannot state frame 'panda_hand'"):
+    with pytest.raises(InputError, match="poses of the frame 'gripper', got 'panda_hand'"):
         write_grasps(tmp_path / "g.json", grasps, frame="panda_hand")
 
 
@@ -209,7 +209,7 @@ def test_a_failed_write_leaves_the_old_file(grasps, tmp_path):
     path.write_text("old")
     unwritable = dataclasses.replace(grasps, sampler={"rng": np.random.default_rng(0)})
     for name in ("g.json", "g.h5"):
-        with pytest.raises(InputError, match="the sampler of the grasps must be what"):
+        with pytest.raises(InputError, match="JSON cannot represent the sampler of the grasps"):
             write_grasps(tmp_path / name, unwritable)
     assert path.read_text() == "old"
     assert [each.name for each in tmp_path.iterdir()] == ["g.json"]
@@ -220,7 +220,7 @@ def test_a_failed_write_leaves_the_old_file(grasps, tmp_path):
     [
         ("g.pkl", None, "expected the extension"),
         ("g", None, "expected the extension"),
-        ("g.json", "acronym", "the format acronym has the extension .h5 or .hdf5"),
+        ("g.json", "acronym", "the format acronym needs the extension .h5 or .hdf5"),
         ("g.json", "urdf", "the format must be one of"),
     ],
 )

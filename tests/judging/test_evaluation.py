@@ -15,7 +15,7 @@ from trimesh.creation import box
 from grasp.formats import Grasps
 from grasp.grippers.gripper import load_gripper
 from grasp.judging.antipodal import sample_antipodal
-from grasp.judging.evaluation import evaluate
+from grasp.judging.evaluation import Budget, evaluate
 from grasp.judging.labels import label_candidates
 from grasp.judging.proportions import cluster_bootstrap, wilson_interval
 from grasp.judging.report import FIGURES
@@ -71,7 +71,7 @@ def gives(poses, **more):
 
 
 def judge(poses, gripper, positives=40, objects=(THIN,), **options):
-    options = {"name": "test", "labels": labelled(positives), "samples": 1000} | options
+    options = {"name": "test", "labels": labelled(positives)} | options
     return evaluate(gives(poses), objects, gripper, physics, **options)
 
 
@@ -183,7 +183,9 @@ def test_objects_weigh_alike_and_intervals_are_over_objects(panda):
     def labels(obj):
         return labelled(19 if obj.name == "unfit" else 40)(obj)
 
-    report = evaluate(source, objects, panda, physics, name="test", labels=labels, seed=3)
+    report = evaluate(
+        source, objects, panda, physics, name="test", labels=labels, budget=Budget(seed=3)
+    )
     assert [each.name for each in report.fitting] == ["thin", "thick", "thinner"]
     shares = [np.array([share]) for share in (1.0, 0.5, 0.01)]
     expected = cluster_bootstrap(shares, np.random.default_rng([3, 4]))
@@ -213,9 +215,7 @@ def real(objects, gripper, seed=0):
         success = poses[:, 2, 2] < 0
         return outcomes(success, np.where(success, "", "dropped"), np.zeros(len(poses)))
 
-    return evaluate(
-        source, objects, gripper, upright, name="test", samples=50, candidates=100, seed=seed
-    )
+    return evaluate(source, objects, gripper, upright, name="test", budget=Budget(50, 100, seed))
 
 
 def test_an_object_is_judged_alike_alone_and_among_others(panda):
@@ -252,19 +252,25 @@ def test_labels_are_what_physics_says(panda):
 
 
 def test_what_cannot_be_judged(panda):
-    with pytest.raises(InputError, match="1 object"):
+    with pytest.raises(InputError, match="at least 1 object, got 0 objects"):
         judge(row(1), panda, objects=[])
-    with pytest.raises(InputError, match="0 samples"):
-        judge(row(1), panda, samples=0)
     with pytest.raises(InputError, match="gave 6 grasps of thin, expected at most 5"):
-        judge(row(6), panda, samples=5)
-    with pytest.raises(InputError, match="for the gripper robotiq_2f_85, not panda"):
+        judge(row(6), panda, budget=Budget(samples=5))
+    with pytest.raises(InputError, match="for the gripper panda, got grasps for robotiq_2f_85"):
         evaluate(
             gives(row(2), gripper="robotiq_2f_85"), [THIN], panda, physics,
             name="test", labels=labelled(30),
         )  # fmt: skip
-    with pytest.raises(InputError, match="have no success"):
+    with pytest.raises(InputError, match="candidates of thin must be labelled"):
         judge(row(2), panda, labels=lambda obj: Grasps(row(30)))
+
+
+@pytest.mark.parametrize("budget", [{"samples": 0}, {"candidates": 0}, {"seed": -1}])
+def test_a_budget_out_of_range_is_refused(budget):
+    ((name, value),) = budget.items()
+    shown = f"seed {value}" if name == "seed" else f"{value} {name}"
+    with pytest.raises(InputError, match=f"got .*{shown}"):
+        Budget(**budget)
 
 
 def test_the_source_draws_by_the_seed_and_the_object(panda):
@@ -275,7 +281,10 @@ def test_the_source_draws_by_the_seed_and_the_object(panda):
         return Grasps(row(1))
 
     for seed in (0, 5):
-        evaluate(source, [THIN, THICK], panda, physics, name="test", seed=seed, labels=labelled(30))
+        evaluate(
+            source, [THIN, THICK], panda, physics,
+            name="test", budget=Budget(seed=seed), labels=labelled(30),
+        )  # fmt: skip
     assert seen == {
         (seed, obj.name): np.random.default_rng([seed, 2, int(obj.sha256, 16)]).random()
         for seed in (0, 5)
@@ -295,7 +304,7 @@ def test_the_report_has_the_physics_of_the_trials(panda):
     assert says(density=3.0) == {"protocol": "7", "friction": 0.75, "density": 3.0}
     assert list(says(density=3.0)) == ["protocol", "friction", "density"]
     for name in ("protocol", "friction"):
-        with pytest.raises(InputError, match=f"the trials say what {name} they have"):
+        with pytest.raises(InputError, match=f"physics must not state {name}, because"):
             says(**{name: "1"})
 
     def by_object(obj, gripper, poses):
@@ -334,13 +343,15 @@ def test_the_table_says_what_its_figures_are_of(panda):
 
     report = evaluate(
         source, [THIN, THICK, plate(0.04, "unfit")], panda, physics, name="test",
-        labels=lambda obj: labelled(19 if obj.name == "unfit" else 40)(obj), candidates=3000,
+        labels=lambda obj: labelled(19 if obj.name == "unfit" else 40)(obj),
+        budget=Budget(candidates=3000),
     )  # fmt: skip
     assert report.overall["emd_combined"] == report.judgements[0].distance.combined
     assert report.as_dict()["objects_with_emd"] == report.matched == 1
     table = report.table()
     assert "at least 20 of its first 2000 antipodal candidates hold" in table
-    assert "all that hold of 3000" in table
+    assert "those of all 3000 candidates that hold" in table
     assert "over the 1 objects that fit and got grasps" in table
+    assert "no grasp for 1 of the 2 objects that fit and for 0 of the 1 objects that do" in table
     few = dataclasses.replace(report, stamp=dataclasses.replace(report.stamp, candidates=50))
     assert "at least 20 of its first 50 antipodal" in few.table()

@@ -104,7 +104,7 @@ def test_nothing_is_known_of_no_trials():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((3, 2), "0 to 2, the trials, got 3"),
+        ((3, 2), "0 to 2, the number of trials, got 3"),
         ((-1, 2), "got -1"),
         ((1, 2, 1.0), "confidence must be between 0 and 1, got 1.0"),
     ],
@@ -184,7 +184,7 @@ def test_bootstrap_covers_the_truth_where_objects_differ_and_grasps_do_not():
 @pytest.mark.parametrize(
     ("values", "options", "sentence"),
     [
-        ([np.ones(3)], {}, "at least 2 of them, got 1"),
+        ([np.ones(3)], {}, "at least 2 objects, got 1"),
         ([], {}, "got 0"),
         ([np.ones(3), np.ones(0)], {}, "the values of object 1 must not be empty"),
         ([np.ones(3), np.full(2, np.nan)], {}, "the values of object 1 must be finite"),
@@ -298,7 +298,7 @@ def test_earth_movers_distance_of_closed_forms(rng):
 @pytest.mark.parametrize(("n", "m"), [(3, 4), (0, 0), (0, 2)])
 def test_earth_movers_distance_needs_equally_many(n, m, rng):
     poses = random_poses(5, rng)
-    with pytest.raises(InputError, match=f"equally many grasps, got {n} and {m}"):
+    with pytest.raises(InputError, match=f"at least 1, got {n} and {m}"):
         earth_movers_distance(poses[:n], poses[:m])
 
 
@@ -378,7 +378,7 @@ def test_spread_grasps_are_those_of_a_slow_reference(rng):
         chosen.append(int(apart[chosen].min(axis=0).argmax()))
     assert spread(turned, 8).tolist() == chosen
     assert spread(turned[:5], 8).tolist() == [0, 1, 2, 3, 4]
-    with pytest.raises(InputError, match=r"distances must be positive, got 0.0 and"):
+    with pytest.raises(InputError, match=r"translation and rotation must be above 0, got 0.0 and"):
         spread(turned, 8, translation=0.0)
 
 
@@ -397,8 +397,8 @@ def test_perfect_source_has_area_one_and_a_wrong_one_none(rng):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"translation": -0.1}, "translation must be 0 or more and finite, got -0.1"),
-        ({"rotation": math.nan}, "rotation must be 0 or more and finite, got nan"),
+        ({"translation": -0.1}, "translation must be finite and at least 0, got -0.1"),
+        ({"rotation": math.nan}, "rotation must be finite and at least 0, got nan"),
     ],
 )
 def test_limits_are_distances(options, sentence, rng):
@@ -457,7 +457,7 @@ def test_arrays_that_do_not_go_together(rng):
         for length in (3, 5):
             with pytest.raises(InputError, match="one success for each of the 4 samples"):
                 precision_coverage_curve(poses, np.ones(length, bool), poses)
-        with pytest.raises(InputError, match=r"samples must be of shape \(n, 4, 4\)"):
+        with pytest.raises(InputError, match=r"samples must have shape \(n, 4, 4\)"):
             coverage(poses[0], poses)
     finally:
         jaxtyping.config.update("jaxtyping_disable", False)
@@ -485,9 +485,9 @@ def test_probabilities_that_are_true_have_no_calibration_error(rng):
 
 @pytest.mark.parametrize("bad", [[], [0.5, 1.5], [-0.1], [math.nan]])
 def test_what_is_no_probability_is_refused(bad):
-    with pytest.raises(InputError, match="probabilities of 0 to 1"):
+    with pytest.raises(InputError, match="all must be from 0 to 1"):
         reliability(np.array(bad), np.zeros(len(bad), bool))
-    with pytest.raises(InputError, match="probabilities of 0 to 1"):
+    with pytest.raises(InputError, match="all must be from 0 to 1"):
         platt_scaling(np.array(bad), np.zeros(len(bad), bool))
 
 

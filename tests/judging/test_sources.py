@@ -57,7 +57,7 @@ def test_grasps_of_another_geometry_are_refused(tmp_path):
     write_grasps(path, Grasps(row(2), object_sha256=bar().sha256))
     assert len(asked(path, bar())) == 2
     write_grasps(path, Grasps(row(2), object_sha256="0" * 64))
-    with pytest.raises(InputError, match=r"grasps.json is of another geometry than bar.obj"):
+    with pytest.raises(InputError, match=r"grasps.json belong to another geometry than bar.obj"):
         asked(path, bar())
 
 
@@ -67,7 +67,7 @@ def test_grasps_at_another_scale_are_refused(tmp_path):
     write_grasps(path, Grasps(row(2), object_scale=0.001))
     assert len(asked(path, bar(scale=0.001))) == 2
     for scale in (1.0, 0.01):
-        with pytest.raises(InputError, match=r"at scale 0.001, but bar.obj .* --scale 0.001"):
+        with pytest.raises(InputError, match=f"at scale 0.001, but bar.obj is at scale {scale:g}"):
             asked(path, bar(scale=scale))
     write_grasps(path, Grasps(row(2)))
     assert len(asked(path, bar(scale=0.001))) == 2
@@ -77,14 +77,14 @@ def test_grasps_at_another_scale_are_refused(tmp_path):
 
 def test_frame_and_unit_are_those_of_files(panda):
     for option in ({"frame": "panda_hand"}, {"unit": "m"}):
-        with pytest.raises(InputError, match="leave --frame and --grasp-unit out"):
+        with pytest.raises(InputError, match="to grasp files only, but the source is antipodal"):
             named_source("antipodal", [bar()], panda, **option)
 
 
 def test_a_name_that_no_grasps_can_be_written_to(tmp_path):
     for ending in (".json", ".h5", ".hdf5", ".yaml", ".yml", ".JSON"):
         check_grasp_file(tmp_path / f"grasps{ending}")
-    with pytest.raises(InputError, match=r"cannot write .*grasps.csv: expected the extension"):
+    with pytest.raises(InputError, match=r"cannot write .*grasps.csv: expected one of"):
         check_grasp_file(tmp_path / "grasps.csv")
 
 
@@ -138,7 +138,7 @@ def test_labels_of_other_conditions_are_refused(tmp_path, panda, change, sentenc
     obj = bar(parts=change.get("parts"))
     given |= {name: value for name, value in change.items() if name in given}
     physics = Physics()
-    with pytest.raises(InputError, match=f"{path.name} is of other conditions: {sentence}"):
+    with pytest.raises(InputError, match=f"{path.name} was made under .* conditions: {sentence}"):
         kept_labels(tmp_path, hand, physics, **given)(obj)
     assert physics.asked == 0
 
@@ -153,5 +153,5 @@ def test_labels_that_do_not_say_their_conditions_are_refused(tmp_path, panda):
     with pytest.raises(InputError, match="its name is None, expected antipodal candidates"):
         labels(bar())
     write_grasps(path, dataclasses.replace(kept, success=None, failure=None))
-    with pytest.raises(InputError, match="has no labels; give another folder"):
+    with pytest.raises(InputError, match="has no labels; use another folder"):
         labels(bar())

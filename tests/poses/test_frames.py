@@ -34,7 +34,7 @@ def test_there_and_back_is_the_same_pose(frame):
 def test_hand_closes_along_y_and_approaches_along_z():
     # The direction in which the fingers close is one direction of the world in both frames.
     T_object_grasp = some_poses(20, np.random.default_rng(1))
-    T_object_hand = frames.to_panda_hand(T_object_grasp)
+    T_object_hand = frames.to_frame(T_object_grasp, "panda_hand")
     np.testing.assert_allclose(T_object_hand[:, :3, 1], T_object_grasp[:, :3, 0], atol=1e-15)
     np.testing.assert_allclose(T_object_hand[:, :3, 2], T_object_grasp[:, :3, 2], atol=1e-15)
     np.testing.assert_allclose(T_object_hand[:, :3, 3], T_object_grasp[:, :3, 3], atol=1e-15)
@@ -50,15 +50,16 @@ def test_chain_of_the_published_urdf_leads_from_the_last_link_to_the_grasp():
     T_world_flange = T_world_link7 @ joint8
     T_world_hand = T_world_flange @ hand_joint
     T_world_grasp = T_world_hand @ T_hand_grasp
-    for convert, expected in (
-        (frames.to_panda_hand, T_world_hand),
-        (frames.to_flange, T_world_flange),
-        (lambda poses: frames.to_frame(poses, "panda_link7"), T_world_link7),
-        (lambda poses: frames.to_frame(poses, "gripper"), T_world_grasp),
+    for frame, expected in (
+        ("panda_hand", T_world_hand),
+        ("panda_flange", T_world_flange),
+        ("panda_link7", T_world_link7),
+        ("gripper", T_world_grasp),
     ):
-        np.testing.assert_allclose(convert(T_world_grasp), expected, atol=1e-12)
-    np.testing.assert_allclose(frames.from_panda_hand(T_world_hand), T_world_grasp, atol=1e-12)
-    np.testing.assert_allclose(frames.from_flange(T_world_flange), T_world_grasp, atol=1e-12)
+        found = frames.to_frame(T_world_grasp, frame)
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+        back = frames.from_frame(expected, frame)
+        np.testing.assert_allclose(back, T_world_grasp, atol=1e-12)
 
 
 def test_fingertips_in_the_last_link_are_where_mujocos_panda_has_them():
@@ -104,6 +105,6 @@ def test_unknown_axis_is_refused(name):
 
 def test_unknown_frame_is_refused_with_the_known_ones():
     with pytest.raises(
-        InputError, match="gripper, panda_hand, panda_flange, panda_link7, not 'tcp'"
+        InputError, match="gripper, panda_hand, panda_flange, panda_link7, got 'tcp'"
     ):
         frames.to_frame(np.eye(4), "tcp")
