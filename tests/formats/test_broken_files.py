@@ -1,35 +1,22 @@
-"""What cannot be read is refused in one sentence that names the file and what is wrong with it."""
+"""Broken files are refused with one sentence that names the file and the problem."""
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 
-import h5py
-import numpy as np
 import pytest
 import yaml
 
 from grasp import documents
-from grasp.formats import Grasps, acronym, read_grasps, write_grasps
+from grasp.formats import read_grasps, write_grasps
 from pcdiff.errors import InputError
-
-
-def refusal(path, **options):
-    """The sentence, which is one line, names the file and does not go on forever."""
-    with pytest.raises(InputError) as error:
-        read_grasps(path, **options)
-    sentence = str(error.value)
-    assert str(path) in sentence
-    assert "\n" not in sentence
-    assert len(sentence) - len(str(path)) < 300
-    return sentence
+from tests.formats.refusals import refusal
 
 
 @pytest.fixture
 def document(grasps, tmp_path):
-    """Our JSON as plain values, to be broken."""
+    """Our JSON as plain values, which the tests then break."""
     write_grasps(tmp_path / "good.json", grasps)
     return json.loads((tmp_path / "good.json").read_text("utf-8"))
 
@@ -130,7 +117,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_our_json(case, document, tmp_path):
+def test_broken_json_is_refused(case, document, tmp_path):
     change, sentence = BROKEN[case]
     change(document)
     path = tmp_path / "g.json"
@@ -148,7 +135,7 @@ def test_empty_list_needs_a_reason(document, tmp_path):
     assert read_grasps(path).reason == "too wide"
 
 
-def test_our_json_cut_anywhere_is_refused(document, tmp_path):
+def test_our_json_truncated_anywhere_is_refused(document, tmp_path):
     whole = (tmp_path / "good.json").read_bytes()
     path = tmp_path / "g.json"
     for length in range(0, len(whole) - 2, 97):
@@ -174,7 +161,7 @@ def test_our_json_cut_anywhere_is_refused(document, tmp_path):
         (b'{"format": "pcdiff-grasp/grasps", "version": ' + b"9" * 5000 + b"}", "not JSON"),
     ],
 )
-def test_json_that_is_something_else(content, sentence, tmp_path):
+def test_invalid_json_is_refused(content, sentence, tmp_path):
     path = tmp_path / "g.json"
     path.write_bytes(content)
     with pytest.raises(InputError, match=sentence):
@@ -182,7 +169,7 @@ def test_json_that_is_something_else(content, sentence, tmp_path):
     refusal(path)
 
 
-def test_a_byte_order_mark_is_no_obstacle(grasps, tmp_path):
+def test_a_byte_order_mark_is_accepted(grasps, tmp_path):
     path = tmp_path / "g.json"
     write_grasps(path, grasps)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
@@ -192,7 +179,7 @@ def test_a_byte_order_mark_is_no_obstacle(grasps, tmp_path):
 def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
     path = tmp_path / "g.json"
     with path.open("wb") as file:
-        file.truncate(documents.LARGEST_FILE + 1)  # sparse: takes no space
+        file.truncate(documents.LARGEST_FILE + 1)  # a sparse file takes no space
     assert "bytes, expected at most" in refusal(path)
 
 
@@ -200,7 +187,7 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
     ("name", "sentence"),
     [("g.json", "does not exist"), ("g.pkl", "expected the extension"), ("g", "expected the ext")],
 )
-def test_files_that_are_not_there_or_have_another_name(name, sentence, tmp_path):
+def test_missing_files_and_unknown_extensions_are_refused(name, sentence, tmp_path):
     assert sentence in refusal(tmp_path / name)
 
 
@@ -249,7 +236,7 @@ OFFSET = "transform_offset_from_asset_to_graspgen_convention"
         (setter("unit", value="parsec"), "got 'parsec'"),
     ],
 )
-def test_graspgen(change, sentence, graspgen, tmp_path):
+def test_broken_graspgen_is_refused(change, sentence, graspgen, tmp_path):
     change(graspgen)
     path = tmp_path / "g.json"
     path.write_text(json.dumps(graspgen))
@@ -267,7 +254,7 @@ def isaac(grasps, tmp_path):
     [
         (setter("format_version", value=2.0), "format_version must be 1.0, got 2.0"),
         (setter("grasps", value=[1]), "grasps must be a mapping, got a list of length 1"),
-        (setter("grasps", value={}), "holds no grasps"),  # the fixture's reason is removed below
+        (setter("grasps", value={}), "holds no grasps"),  # the reason is removed below
         (setter("grasps", "grasp_1", value=3), "grasp_1 must be a mapping, got 3"),
         (deleter("grasps", "grasp_1", "position"), "position of grasp_1 must be a list"),
         (deleter("grasps", "grasp_1", "orientation"), "orientation of grasp_1 must be a mapping"),
@@ -287,7 +274,7 @@ def isaac(grasps, tmp_path):
         (setter("gripper_frame", value=[1]), "gripper_frame must be text, got a list of length 1"),
     ],
 )
-def test_isaac(change, sentence, isaac, tmp_path):
+def test_broken_isaac_is_refused(change, sentence, isaac, tmp_path):
     del isaac["reason"]
     change(isaac)
     path = tmp_path / "g.yaml"
@@ -306,7 +293,7 @@ def test_isaac(change, sentence, isaac, tmp_path):
         ("a: 2020-13-45", "not YAML"),
         ("!!python/object/apply:os.getcwd []", "not YAML"),
         ("a: &a [*a]", "neither a format"),
-        # libyaml looks ahead from a bracket, and has a limit of its own since PyYAML 6.0.4.
+        # libyaml looks ahead after a bracket and has its own limit since PyYAML 6.0.4.
         ("a: " + "[" * 100_000, "nested too deeply|exceeded maximum nesting depth"),
         ("- " * 100_000, "nested too deeply"),
         ("a: &a {<<: *a}", "nested too deeply|neither a format"),
@@ -320,7 +307,7 @@ def test_isaac(change, sentence, isaac, tmp_path):
         ("a: {1: x, '1': y, 1: z}", "the key '1' more than once, at line 1"),
     ],
 )
-def test_yaml_that_is_something_else(content, sentence, tmp_path):
+def test_invalid_yaml_is_refused(content, sentence, tmp_path):
     path = tmp_path / "g.yaml"
     path.write_text(content)
     with pytest.raises(InputError, match=sentence):
@@ -328,10 +315,10 @@ def test_yaml_that_is_something_else(content, sentence, tmp_path):
     refusal(path)
 
 
-def test_what_yaml_merges_into_a_mapping_may_repeat_its_keys(isaac, tmp_path):
+def test_yaml_merges_may_repeat_keys(isaac, tmp_path):
     path = tmp_path / "g.yaml"
-    # `deeper` is built after `use` has merged it. The keys are words, for PyYAML 6.0.4 knows keys
-    # again by the identity of their strings, and so takes the wrong one of two that Python shares.
+    # `deeper` is built after `use` has merged it. The keys are whole words because PyYAML 6.0.4
+    # compares keys by the identity of their strings and confuses short strings that Python shares.
     path.write_text(
         yaml.safe_dump(isaac)
         + "base: &base {one: 1, two: 2}\nhide: {more: {deeper: &deeper {<<: *base, one: 3}}}\n"
@@ -341,149 +328,10 @@ def test_what_yaml_merges_into_a_mapping_may_repeat_its_keys(isaac, tmp_path):
     assert len(read_grasps(path)) == 7
 
 
-def test_yaml_that_refers_to_itself_a_billion_times_stays_small(tmp_path):
+def test_exponentially_nested_yaml_references_are_refused(tmp_path):
     lines = ["a0: &a0 [0, 0, 0, 0]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
     lines.append("grasps: {transforms: *a11}")
     path = tmp_path / "g.yaml"
     path.write_text("\n".join(lines))
     assert "pose of grasp 0 must be a list of 4 rows, got a list of length 9" in refusal(path)
-
-
-# --- HDF5 -----------------------------------------------------------------------------------------
-
-
-def write_acronym(path, changes):
-    """A good ACRONYM file with some datasets replaced (None: left out)."""
-    datasets = {
-        "grasps/transforms": np.tile(np.eye(4), (5, 1, 1)),
-        "grasps/qualities/flex/object_in_gripper": np.array([0, 1, 1, 0, 1]),
-        "object/file": "mug.obj",
-        "object/scale": 1.0,
-        "gripper/type": "panda",
-    } | changes
-    with h5py.File(path, "w") as file:
-        for name, value in datasets.items():
-            if value is not None:
-                file[name] = value
-    return path
-
-
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({"grasps/transforms": None}, "not an ACRONYM file: it has no grasps/transforms but holds"),
-        ({"grasps/transforms": np.ones((5, 4))}, "shape (n, 4, 4), got float64 of shape (5, 4)"),
-        ({"grasps/transforms": np.ones((5, 3, 4))}, "shape (n, 4, 4)"),
-        ({"grasps/transforms": np.full((5, 4, 4), np.nan)}, "pose of grasp 0 has a number"),
-        ({"grasps/transforms": np.ones((5, 4, 4))}, "last row of the pose of grasp 0"),
-        ({"grasps/transforms": np.tile(np.diag([2.0, 2, 2, 1]), (5, 1, 1))}, "not orthonormal"),
-        ({"grasps/transforms": "many"}, "must hold numbers, got object"),
-        ({"grasps/transforms": np.ones((5, 4, 4), complex)}, "must hold numbers, got complex128"),
-        ({"grasps/transforms": np.empty((0, 4, 4))}, "one success for each of the 0 grasps"),
-        (
-            {"grasps/qualities/flex/object_in_gripper": np.ones(4)},
-            "one success for each of the 5 grasps, got shape (4,)",
-        ),
-        ({"grasps/qualities/flex/object_in_gripper": np.full(5, 2)}, "only contain 0 and 1, got 2"),
-        ({"grasps/qualities/flex/object_in_gripper": np.full(5, np.nan)}, "got nan"),
-        ({"object/scale": 0.0}, "object_scale must be positive"),
-        ({"object/scale": np.ones(3)}, "object/scale must be one number, got shape (3,)"),
-        ({"object/com": [0, np.nan, 0]}, "center_of_mass must be three finite numbers"),
-        ({"object/mass": np.inf}, "mass must be positive and finite, got inf"),
-        ({"object/com": np.ones(2)}, "object/com must be three numbers, got shape (2,)"),
-        ({"object/file": 3.0}, "object/file must be text"),
-        ({"gripper/type/name": "panda", "gripper/type": None}, "gripper/type must be a dataset"),
-    ],
-)
-def test_acronym(changes, sentence, tmp_path):
-    assert sentence in refusal(write_acronym(tmp_path / "g.h5", changes))
-
-
-@pytest.mark.parametrize(
-    ("attributes", "sentence"),
-    [
-        ({"version": 2}, "its version is 2, but this pcdiff-grasp reads versions up to 1"),
-        ({"version": "one"}, "its version must be 1, got 'one'"),
-        ({"frame": "world"}, "got 'world'"),
-        ({"unit": "parsec"}, "got 'parsec'"),
-        ({"protocol": 3.5}, "protocol must be text, got 3.5"),
-    ],
-)
-def test_our_group_in_an_acronym_file(attributes, sentence, grasps, tmp_path):
-    path = tmp_path / "g.h5"
-    write_grasps(path, grasps)
-    with h5py.File(path, "a") as file:
-        file["pcdiff_grasp"].attrs.update(attributes)
-    assert sentence in refusal(path)
-
-
-def test_acronym_without_grasps_needs_a_reason(tmp_path):
-    changes = {
-        "grasps/transforms": np.empty((0, 4, 4)),
-        "grasps/qualities/flex/object_in_gripper": np.empty(0),
-    }
-    assert "holds no grasps" in refusal(write_acronym(tmp_path / "g.h5", changes))
-
-
-def test_hdf5_that_is_not(tmp_path):
-    path = tmp_path / "g.h5"
-    path.write_bytes(b"")
-    assert "not an HDF5 file" in refusal(path)
-    path.write_text("{}")
-    assert "not an HDF5 file" in refusal(path)
-    with h5py.File(path, "w"):
-        pass
-    assert "has no grasps/transforms but is empty" in refusal(path)
-
-
-def test_hdf5_cut_short_or_damaged_is_refused_or_read_whole(grasps, tmp_path):
-    path = tmp_path / "g.h5"
-    write_grasps(path, grasps)
-    whole = path.read_bytes()
-    for length in range(0, len(whole) - 1, len(whole) // 40):
-        path.write_bytes(whole[:length])
-        refusal(path)
-    rng = np.random.default_rng(0)
-    for _ in range(30):  # a changed byte is found or changes nothing that makes a record invalid
-        broken = bytearray(whole)
-        broken[rng.integers(len(whole))] ^= 0xFF
-        path.write_bytes(broken)
-        try:
-            read_grasps(path)
-        except InputError as error:
-            assert str(path) in str(error)
-
-
-def test_hdf5_that_announces_too_much_is_not_read(tmp_path):
-    path = tmp_path / "g.h5"
-    with h5py.File(path, "w") as file:  # 128 GB on paper, nothing on the disk
-        file.create_dataset(
-            "grasps/transforms", (10**9, 4, 4), np.float64, chunks=(1000, 4, 4), fillvalue=0
-        )
-    assert f"hold with at most {acronym.MOST_GRASPS} grasps" in refusal(path)
-
-
-# --- The record itself ----------------------------------------------------------------------------
-
-
-def test_record_refuses_arrays_of_another_length(grasps):
-    # Without the type checker of the tests, which refuses the constructor's arguments before.
-    object.__setattr__(grasps, "width", np.zeros(2))
-    with pytest.raises(InputError, match="one width for each of the 7 grasps, got shape"):
-        grasps.__post_init__()
-
-
-def test_record_accepts_what_rounding_does_and_refuses_more(grasps):
-    nearly = copy.deepcopy(grasps.poses)
-    nearly[:, :3, :3] *= 1 + 0.9 * 0.5e-4  # RᵀR is 0.9e-4 off
-    assert len(Grasps(poses=nearly)) == 7
-    nearly[:, :3, :3] *= 1 + 0.2 * 0.5e-4
-    with pytest.raises(InputError, match="not orthonormal"):
-        Grasps(poses=nearly)
-
-
-def test_record_accepts_what_networks_give(grasps):
-    # float32 all the way, as it comes from a GPU.
-    record = Grasps(poses=grasps.poses.astype(np.float32), energy=np.zeros(7, np.float32))
-    assert len(record.ranked()) == 7
