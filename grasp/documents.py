@@ -192,7 +192,7 @@ def number(what: str, value: object) -> float:
     return result
 
 
-def label(what: str, value: object) -> bool:
+def boolean(what: str, value: object) -> bool:
     """Return the value as a bool if it is true, false, 1 or 0; labels use both spellings."""
     if not isinstance(value, bool | int | float) or value not in (0, 1):
         raise InputError(f"{what} must be true or false, got {kind_of(value)}")

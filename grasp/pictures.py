@@ -79,10 +79,10 @@ def draw_grasps(
         obj: The object, a mesh or a cloud.
         gripper: The gripper.
         poses: `T_object_grasp` for each grasp in metres; an empty array draws the object alone.
-        colours: sRGB colour of each grasp in [0, 1], e.g. from `outcome_colours`.
+        colours: Colour of each grasp, sRGB in [0, 1], e.g. from `outcome_colours`.
         opening: Opening of the fingers at each grasp in metres; wide open if None.
-        style: "hand" draws the gripper's boxes; "fork" draws thin bars along the hand and the
-            fingers, which hide less. By default, more than three grasps are drawn as forks.
+        style: Shape of the gripper: "hand" draws its boxes; "fork" draws thin bars along the hand
+            and the fingers, which hide less. If None, more than three grasps are drawn as forks.
         settings: Camera and size; `PictureSettings()` if None.
 
     Raises:

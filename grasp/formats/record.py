@@ -21,9 +21,9 @@ PER_GRASP = ("energy", "success_probability", "success", "width", "in_collision"
 COLUMNS: dict[str, tuple[Callable[[str, object], Any], Any]] = {
     "energy": (documents.number, np.float64),
     "success_probability": (documents.number, np.float64),
-    "success": (documents.label, np.bool_),
+    "success": (documents.boolean, np.bool_),
     "width": (documents.number, np.float64),
-    "in_collision": (documents.label, np.bool_),
+    "in_collision": (documents.boolean, np.bool_),
     "failure": (documents.text, np.str_),
 }
 """Parser of one entry and type of the array, for each name in `PER_GRASP`."""

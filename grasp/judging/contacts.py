@@ -28,7 +28,7 @@ FRICTION = 0.5
 _THINNEST = 2e-4
 
 _CHORDS = 4096  # chords per round
-_ROUNDS = 16  # rounds without enough pairs before the search stops
+_ROUNDS = 16  # rounds per 4096 requested pairs before the search stops
 _CLOUD_POINTS = 1024  # points of a cloud among which pairs are searched for
 
 
@@ -84,7 +84,7 @@ def antipodal_contacts(
     rng: np.random.Generator,
     friction: float = FRICTION,
 ) -> Contacts:
-    """Draw random antipodal pairs that a gripper can reach around.
+    """Draw random antipodal pairs that fit between the fingers of a gripper.
 
     On a mesh, the first contact is uniform on the surface and the line is uniform in its friction
     cone. If the line leaves the object at several points within the stroke and within the friction
@@ -211,6 +211,7 @@ def complete_frames(
 
 
 def _check_arguments(count: int, friction: float) -> None:
+    """Raise if an argument of `antipodal_contacts` is out of range."""
     if count < 1:
         raise InputError(f"the number of grasps must be at least 1, got {count}")
     if not 0 < friction < math.inf:

@@ -81,23 +81,23 @@ def named_source(
     if path.is_file():
         if len(objects) != 1:
             raise InputError(f"{path} holds the grasps of one object, got {len(objects)} objects")
-        return lambda obj, count, rng: _first(path, obj, count, frame, unit)
+        return lambda obj, count, rng: _first_grasps(path, obj, count, frame, unit)
     if not path.is_dir():
         raise InputError(
             f"the source must be {ANTIPODAL}, a grasp file or a folder of grasp files, got {name!r}"
         )
-    return lambda obj, count, rng: _first(_file_for(obj, path), obj, count, frame, unit)
+    return lambda obj, count, rng: _first_grasps(_file_for(obj, path), obj, count, frame, unit)
 
 
 def field_source(
-    field: GraspField, gripper: Gripper, how: Sampling | None = None, view: bool = False
+    field: GraspField, gripper: Gripper, sampling: Sampling | None = None, view: bool = False
 ) -> Source:
     """Return a source that samples a trained field.
 
     Args:
         field: The field.
         gripper: The gripper.
-        how: Settings of the sampling; see `ConditionedField.sample`.
+        sampling: Settings of the sampling; see `ConditionedField.sample`.
         view: True to show the field only one side of each mesh, with a depth camera's noise, seen
             from a random direction at a distance of 50 cm to 1 m; False to show it the whole mesh.
     """
@@ -108,7 +108,7 @@ def field_source(
         seed = int(rng.integers(2**31))
         if view:
             (obj,) = random_views(obj, 1, rng)
-        return field.condition(obj, gripper, seed).sample(count, seeded(seed), how)
+        return field.condition(obj, gripper, seed).sample(count, seeded(seed), sampling)
 
     return source
 
@@ -169,7 +169,9 @@ def kept_labels(
     return labels
 
 
-def _first(path: Path, obj: Object, count: int, frame: str | None, unit: str | None) -> Grasps:
+def _first_grasps(
+    path: Path, obj: Object, count: int, frame: str | None, unit: str | None
+) -> Grasps:
     """The first grasps of a file, after checking that they belong to the object."""
     grasps = read_grasps(path, frame=frame, unit=unit)
     if grasps.object_sha256 is None:

@@ -14,6 +14,12 @@ class Stream(IntEnum):
 
     Different purposes have different values, so no two draws share a stream. Values from 100 on are
     reserved for programs outside the library, such as `datasets.labels`.
+
+    Attributes:
+        CANDIDATES: Antipodal candidates of an object.
+        SOURCE: Grasps of the source under evaluation.
+        MATCHING: Choice of the grasps that are matched for the earth mover's distance.
+        BOOTSTRAP: Resampling of objects for the intervals; it depends on the seed only.
     """
 
     CANDIDATES = 1
