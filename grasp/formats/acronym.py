@@ -51,8 +51,13 @@ MOST_GRASPS = 1_000_000
 """A file that declares more grasps is refused before it is read; ACRONYM's files hold 2000."""
 
 TRANSFORMS = "grasps/transforms"
+"""Dataset with the poses."""
+
 OBJECT_IN_GRIPPER = "grasps/qualities/flex/object_in_gripper"
+"""Dataset with the labels of success."""
+
 OURS = "pcdiff_grasp"
+"""Group with our additions."""
 
 
 def read(path: str | os.PathLike[str]) -> tuple[Grasps, Convention]:

@@ -300,7 +300,7 @@ class Report:
             *notes,
             f"An object fits if at least {FITS_SUCCESSES} of its first "
             f"{min(stamp.candidates, FITS_CANDIDATES)} antipodal candidates hold in physics. The "
-            f"positives are those of all {stamp.candidates} candidates that hold. A grasp covers a "
+            f"positives are all that hold among {stamp.candidates} candidates. A grasp covers a "
             "positive within 1 cm and 15°; the distance is measured between tool centre points or, "
             "which is stricter, between bases (at base). The earth mover's distance (EMD) is in "
             f"radians, with ℓ = {LENGTH:g} m and at most {MOST_PAIRS} pairs, over the "

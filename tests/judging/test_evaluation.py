@@ -350,7 +350,7 @@ def test_the_notes_state_how_the_figures_were_computed(panda):
     assert report.as_dict()["objects_with_emd"] == report.matched == 1
     table = report.table()
     assert "at least 20 of its first 2000 antipodal candidates hold" in table
-    assert "those of all 3000 candidates that hold" in table
+    assert "all that hold among 3000 candidates" in table
     assert "over the 1 objects that fit and got grasps" in table
     assert "no grasp for 1 of the 2 objects that fit and for 0 of the 1 objects that do" in table
     few = dataclasses.replace(report, stamp=dataclasses.replace(report.stamp, candidates=50))
