@@ -30,6 +30,7 @@ from grasp.objects.object import Object
 from grasp.physics import cores, processes, simulate
 from pcdiff.learning import checkpoint
 from pcdiff.randomness import seeded
+from pcdiff.tables import markdown_table
 
 SCALES = (1.0, 2.0, 3.0, 4.0)
 SAMPLES = 60  # for each object at each scale
@@ -52,14 +53,11 @@ def main() -> None:
     configuration, _ = checkpoint.load(checkpoint.find(chosen.weights, WEIGHTS), KIND)
     fitted = {"exponent": exponent, "objects": chosen.objects, "seed": chosen.seed}
     checkpoint.save(chosen.output, KIND, {**configuration, "load": fitted}, field.state_dict())
-    rows, lines = (
-        {},
-        [
-            "| size | samples | likely | predicted, % | hold, % | likely under load | predicted, % "
-            "| hold, % |",
-            "| --- | --- | --- | --- | --- | --- | --- | --- |",
-        ],
-    )
+    head = [
+        "size", "samples", "likely", "predicted, %", "hold, %", "likely under load", "predicted, %",
+        "hold, %",
+    ]  # fmt: skip
+    rows, cells = {}, [head]
     for scale, (logit, load, success) in tried.items():
         shown: list[float] = [len(success)]
         for adjusted in (logit, logit - exponent * load):
@@ -68,11 +66,11 @@ def main() -> None:
             held = (100 * of[likely].mean() for of in (probability, success))
             shown += [int(likely.sum()), *(round(float(each), 1) for each in held)]
         rows[f"{scale:g}"] = shown
-        lines.append("| " + " | ".join(map(str, [f"{scale:g}", *shown])) + " |")
+        cells.append([f"{scale:g}", *map(str, shown)])
     note = f"Likely: a probability of at least {LIKELY}. The exponent is {exponent:.3f}."
     record.write(
         "calibrate_load", chosen.seed, {"exponent": exponent, "by_scale": rows},
-        "\n".join([*lines, "", note]),
+        f"{markdown_table(cells)}\n\n{note}",
     )  # fmt: skip
 
 

@@ -38,6 +38,7 @@ from grasp.physics import PROTOCOL, cores, processes, simulate
 from pcdiff.errors import InputError
 from pcdiff.learning import checkpoint
 from pcdiff.randomness import seeded
+from pcdiff.tables import markdown_table
 
 GRASPS, TRIED = 400, 60
 """Number of grasps requested for each object, and number of them, evenly spread, to simulate."""
@@ -85,16 +86,19 @@ def main() -> None:
     checkpoint.save(
         chosen.output, KIND, {**configuration, "calibration": calibration}, field.state_dict()
     )
-    rows, lines = {}, ["| grasps of | grasps | error before | after |", "| --- | --- | --- | --- |"]
+    rows, cells = {}, [["grasps of", "grasps", "error before", "after"]]
     for name, (probability, success) in by_source.items():
         logit = np.log(probability / (1 - probability))
         before = reliability(probability, success).error
         after = reliability(1 / (1 + np.exp(-scale * logit - shift)), success).error
         rows[name] = {"grasps": len(success), "before": before, "after": after}
-        lines.append(f"| {name} | {len(success)} | {before:.3f} | {after:.3f} |")
+        cells.append([name, str(len(success)), f"{before:.3f}", f"{after:.3f}"])
     note = f"Of the logit: scale {scale:.3f}, shift {shift:.3f}."
     record.write(
-        "calibrate_success", chosen.seed, {**calibration, "by": rows}, "\n".join([*lines, "", note])
+        "calibrate_success",
+        chosen.seed,
+        {**calibration, "by": rows},
+        f"{markdown_table(cells)}\n\n{note}",
     )
 
 

@@ -47,7 +47,7 @@ from grasp.field.trained import WEIGHTS, GraspField
 from grasp.formats import Grasps
 from grasp.grippers.gripper import Gripper, load_gripper
 from grasp.judging.coverage import PrecisionCoverage
-from grasp.judging.evaluation import Source, evaluate
+from grasp.judging.evaluation import Budget, Source, evaluate
 from grasp.judging.proportions import FITS_CANDIDATES, cluster_bootstrap
 from grasp.judging.report import Report
 from grasp.judging.sources import ANTIPODAL, field_source, kept_labels, named_source
@@ -56,6 +56,7 @@ from grasp.objects.object import Object
 from grasp.physics import PROTOCOL, cores, processes, simulate
 from pcdiff.errors import InputError
 from pcdiff.learning import checkpoint
+from pcdiff.tables import markdown_table
 
 SEED = 0
 SHIPPED = "panda"
@@ -101,8 +102,7 @@ def main() -> None:
                 hand,
                 simulator,
                 name=name,
-                samples=chosen.samples,
-                seed=SEED,
+                budget=Budget(samples=chosen.samples, seed=SEED),
                 physics={"density": PROTOCOL.density},
                 labels=labels,
             )
@@ -229,7 +229,7 @@ def table(results: dict[str, dict[str, Any]], samples: int) -> str:
         *(f"success at coverage {100 * each:.0f} %, % (objects there, %)" for each in COVERAGES),
         "P–C area", "CPU-s per 100",
     ]  # fmt: skip
-    rows = [head, ["---"] * len(head)]
+    rows = [head]
     for name, row in results.items():
         shares = ("success_all", "success_top20", "coverage")
         seconds = row["cpu_seconds_per_100"]
@@ -244,7 +244,6 @@ def table(results: dict[str, dict[str, Any]], samples: int) -> str:
                 "–" if seconds is None else f"{seconds:.2f}",
             ]
         )
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
     first = next(iter(results.values()))
     notes = [
         f"Over the {first['objects_that_fit']} of {first['objects']} objects that fit, {samples} "
@@ -258,7 +257,7 @@ def table(results: dict[str, dict[str, Any]], samples: int) -> str:
     if ours and theirs:
         apart = budget_differences(ours, theirs)
         notes.append(f"Data and budget of the two networks: {apart or 'equal'}.")
-    return "\n\n".join(["\n".join(lines), *notes])
+    return "\n\n".join([markdown_table(rows), *notes])
 
 
 def training_seconds(training: dict[str, Any] | None) -> str:

@@ -29,6 +29,7 @@ import numpy as np
 from datasets.household.catalogue import Entry, read_catalogue
 from experiments import record
 from grasp.formats import read_grasps
+from pcdiff.tables import markdown_table
 
 SEED = 0
 COMPARED = 6
@@ -149,15 +150,15 @@ def labelled_again(
 def table(results: dict[str, Any]) -> str:
     """The results in Markdown."""
     card = results["labels"]
-    rows = ["| family | objects | hold, % (95 %) |", "| --- | --- | --- |"]
+    rows = [["family", "objects", "hold, % (95 %)"]]
     for name, each in [*card["families"].items(), ("all", card)]:
         low, high = each["success_rate_interval"]
         rate = f"{100 * each['success_rate']:.1f} ({100 * low:.1f} to {100 * high:.1f})"
-        rows.append(f"| {name} | {each['objects']} | {rate} |")
+        rows.append([name, str(each["objects"]), rate])
     killed = ", ".join(map(str, results["killed_after_objects"]))
     return "\n\n".join(
         [
-            "\n".join(rows),
+            markdown_table(rows),
             f"{card['grasps']} labels of {card['objects']} objects in {results['seconds']:.0f} s, "
             f"with {len(results['killed_after_objects'])} ends by SIGKILL, when {killed} objects "
             "were done. None lost, none doubled; those of "

@@ -20,6 +20,7 @@ PACKAGES = ("pcdiff", "grasp", "datasets", "experiments")
 BASE = {"pcdiff.errors", "pcdiff.randomness"}
 CORE = BASE | {"pcdiff.manifolds", "pcdiff.diffusion", "pcdiff.embeddings"}
 TOOLS = {"pcdiff.files", "pcdiff.console", "pcdiff.learning", "pcdiff.drawing", "pcdiff.geometry"}
+TOOLS |= {"pcdiff.tables"}
 CLOUDS = {"pcdiff", "pcdiff.clouds", "pcdiff.clouds.networks", "pcdiff.clouds.metrics"}
 THINGS = {"grasp.documents", "grasp.digest", "grasp.poses", "grasp.objects", "grasp.grippers"}
 FIELD = {"grasp.field", "grasp.field.networks"}
@@ -36,6 +37,7 @@ ARROWS: dict[str, set[str]] = {
     # What both heads need.
     "pcdiff.files": BASE,
     "pcdiff.console": BASE,
+    "pcdiff.tables": set(),
     "pcdiff.learning": CORE | {"pcdiff.files", "pcdiff.console", "pcdiff.drawing"},
     "pcdiff.drawing": BASE | {"pcdiff.files"},
     "pcdiff.geometry": BASE,

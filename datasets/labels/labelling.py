@@ -16,7 +16,8 @@ from grasp.formats import Grasps
 from grasp.grippers.gripper import Gripper
 from grasp.judging.candidates import candidates
 from grasp.judging.contacts import FRICTION
-from grasp.judging.labels import generator, with_outcomes
+from grasp.judging.labels import with_outcomes
+from grasp.judging.streams import object_generator
 from grasp.objects.object import Object
 from grasp.physics import PROTOCOL, conditions, convex_parts, simulate
 from grasp.physics.body import rigid_body
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
     from grasp.field.trained import GraspField
 
 STREAM = 101
-"""Second word of the candidates' seeds; it differs from the streams of
-`grasp.judging.evaluation`."""
+"""Stream of the candidates; the judge uses lower values (`grasp.judging.streams.Stream`)."""
 
 VIEW_STREAM = 103
 """Second word of the views' seeds; it differs from the stream of the data card."""
@@ -206,7 +206,7 @@ def _drawn(obj: Object, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
             obj,
             settings.gripper,
             settings.count,
-            generator(settings.seed, STREAM, obj),
+            object_generator(settings.seed, STREAM, obj),
             near_misses=settings.near_misses,
         )
         return drawn.poses, drawn.kinds
@@ -215,7 +215,7 @@ def _drawn(obj: Object, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
 
     seen = obj
     if settings.view:
-        (seen,) = random_views(obj, 1, generator(settings.seed, VIEW_STREAM, obj))
+        (seen,) = random_views(obj, 1, object_generator(settings.seed, VIEW_STREAM, obj))
     field = load_field(settings.weights).condition(seen, settings.gripper, settings.seed)
     stream = seeded(settings.seed, STREAM, int(obj.sha256[:8], 16))
     poses = field.draw(settings.count, stream, sampling(settings.view))

@@ -78,6 +78,7 @@ def evaluate(
     """
     from grasp.field.trained import GraspField
     from grasp.grippers.gripper import load_gripper
+    from grasp.judging.evaluation import Budget
     from grasp.judging.evaluation import evaluate as run
     from grasp.judging.sources import ANTIPODAL, field_source, kept_labels, named_source
     from grasp.judging.trials import check_mesh
@@ -114,9 +115,7 @@ def evaluate(
             hand,
             simulator,
             name=source,
-            samples=samples,
-            candidates=candidates,
-            seed=seed,
+            budget=Budget(samples, candidates, seed),
             physics={"density": density},
             labels=None
             if labels is None

@@ -30,6 +30,7 @@ from pcdiff.clouds.scale import normalize_to_box, subsample
 from pcdiff.errors import InputError
 from pcdiff.geometry.checks import check_clouds
 from pcdiff.randomness import seeded
+from pcdiff.tables import markdown_table
 
 # Third words of the seeds `(seed, 0, word)`. `sample_set` usually draws shape i of its set from
 # `seeded(seed, i)`; with a 0 before it, no word above 0 makes one of those streams.
@@ -129,7 +130,6 @@ class Report:
         stamp, memorization = self.stamp, self.memorization
         rows = [
             ("metric", f"generated, {stamp.sets} sets", f"floor (real), {stamp.floor_draws} draws"),
-            ("---", "---", "---"),
         ]
         for key, summary in self.generated.items():
             label, factor, digits = _presentation(key)
@@ -137,15 +137,10 @@ class Report:
                 _cell(each, factor, digits) for each in (summary, self.floor.get(key))
             )
             rows.append((label, generated, real))
-        widths = [max(len(row[column]) for row in rows) for column in range(3)]
-        lines = [
-            "| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |"
-            for row in rows
-        ]
         emd = f", EMD on {stamp.emd_points}" if stamp.emd_points is not None else ""
         return "\n".join(
             [
-                *lines,
+                markdown_table(rows, aligned=True),
                 "",
                 "Median CD to the nearest training shape, ×10⁻³: "
                 f"generated {1e3 * memorization.generated_median:.2f}, "

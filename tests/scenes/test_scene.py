@@ -153,8 +153,8 @@ REFLECTION = np.diag([1.0, 1.0, -1.0, 1.0]).tolist()
 @pytest.mark.parametrize(
     ("document", "sentence"),
     [
-        ("", "it must hold a mapping at its top, got nothing"),
-        ("- 1", "it must hold a mapping at its top, got a list of 1"),
+        ("", "its top level must be a mapping, got nothing"),
+        ("- 1", "its top level must be a mapping, got a list of length 1"),
         ("table: {positon: [0, 0, 0]}", "table: there is the unknown key 'positon'"),
         ("tables: {}", "there is the unknown key 'tables', expected some of boxes, clouds, mesh"),
         ("table:", "table must be a mapping, got nothing"),

@@ -19,7 +19,7 @@ from grasp.formats import Grasps, read_grasps, write_grasps
 from grasp.grippers.gripper import load_gripper
 from grasp.judging import sources
 from grasp.judging.antipodal import sample_antipodal
-from grasp.judging.evaluation import evaluate
+from grasp.judging.evaluation import Budget, evaluate
 from grasp.judging.proportions import wilson_interval
 from grasp.objects.loading import load_object
 from grasp.physics import PROTOCOL, cores, simulate
@@ -226,7 +226,7 @@ def test_evaluate_is_the_evaluation(run, bar):
     obj, panda = load_object(bar, unit="mm"), load_gripper("panda")
     expected = evaluate(
         lambda obj, count, rng: sample_antipodal(obj, panda, count, rng),
-        [obj], panda, simulate, name="antipodal", samples=8, candidates=60, seed=2,
+        [obj], panda, simulate, name="antipodal", budget=Budget(8, 60, 2),
     ).as_dict()  # fmt: skip
     conditions, table = results.pop("conditions"), results.pop("table")
     assert table.startswith("| object ")
@@ -257,7 +257,9 @@ def test_labels_are_kept_and_used_again(run, bar, tmp_path, monkeypatch):
     assert results_of(run(*arguments, "--json"), "grasp evaluate") == first
     other = run(*arguments, "--friction", "0.3")
     assert other.code == 2
-    assert other.err.startswith(f"error: {kept} is of other conditions: its physics is ")
+    assert other.err.startswith(
+        f"error: {kept} was made under different conditions: its physics is "
+    )
 
 
 def test_evaluate_takes_grasps_from_files(run, bar, three, tmp_path):
@@ -275,7 +277,7 @@ def test_evaluate_takes_grasps_from_files(run, bar, three, tmp_path):
     bare = tmp_path / "bare.json"
     bare.write_text(json.dumps(document))
     arguments = ("evaluate", bar, *SMALL, "--source", bare)
-    assert "give --grasp-unit (m, cm, mm, inch) and --frame" in run(*arguments).err
+    assert "supply the unit (m, cm, mm, inch) and the frame (gripper" in run(*arguments).err
     done = run(*arguments, "--grasp-unit", "m", "--frame", "gripper", "--json")
     assert results_of(done, "grasp evaluate")["by_object"] == [found]
     (folder / "bar.h5").rename(folder / "rod.h5")
@@ -323,11 +325,11 @@ def test_evaluate_takes_grasps_from_files(run, bar, three, tmp_path):
         (("evaluate", "{bar}", "--seed", "-1"), "--seed"),
         (
             ("evaluate", "{bar}", "--unit", "mm", "--frame", "panda_hand"),
-            "the source is antipodal: leave --frame and --grasp-unit out",
+            "applies to grasp files only, but the source is antipodal",
         ),
         (
             ("evaluate", "{bar}", "--unit", "mm", "--grasp-unit", "m"),
-            "the source is antipodal: leave --frame and --grasp-unit out",
+            "applies to grasp files only, but the source is antipodal",
         ),
         (("evaluate", "{cloud}"), "is a point cloud, but physics needs a mesh"),
         (("grip",), "No such command"),
