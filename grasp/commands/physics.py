@@ -1,4 +1,4 @@
-"""What the commands that put grasps through physics share."""
+"""What the commands that run physics share."""
 
 from __future__ import annotations
 
