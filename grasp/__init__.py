@@ -39,7 +39,7 @@ _HOMES = {
     "Object": "grasp.objects.object",
     "Sampling": "grasp.field.conditioned",
     "load_gripper": "grasp.grippers.gripper",
-    "load_object": "grasp.objects.object",
+    "load_object": "grasp.objects.loading",
     "read_grasps": "grasp.formats",
     "write_grasps": "grasp.formats",
 }
