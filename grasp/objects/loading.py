@@ -109,7 +109,8 @@ def _load_depth_image(
         raise InputError(f"{path} has no depth{'' if image.mask is None else ' in its mask'}")
     loaded = Object.from_points(points, viewpoint=np.zeros(3), name=_name(path), file=str(path))
     loaded = replace(loaded, scale=image.scale)
-    _check_extent(loaded, scale, "" if image.mask is not None else ", or it needs a mask of the object")
+    without_mask = ", or it needs a mask of the object" if image.mask is None else ""
+    _check_extent(loaded, scale, without_mask)
     return loaded
 
 

@@ -64,8 +64,8 @@ def check_file(path: Path) -> None:
         raise InputError(f"{path} is empty")
     if size > MAXIMUM_BYTES:
         raise InputError(
-            f"{path} has {size / 2**20:.1f} MiB, more than the limit of {MAXIMUM_BYTES // 2**20} MiB: "
-            "make it coarser"
+            f"{path} has {size / 2**20:.1f} MiB, more than the limit of "
+            f"{MAXIMUM_BYTES // 2**20} MiB: make it coarser"
         )
 
 
