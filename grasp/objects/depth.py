@@ -269,11 +269,18 @@ def _read_camera(path: Path) -> tuple[np.ndarray, str | None]:
         camera = json.loads(text)
         values = [float(camera[key]) for key in ("fx", "fy", "cx", "cy")]
         unit = camera.get("depth_unit")
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise InputError(
             f"{path} must hold a JSON object with the numbers fx, fy, cx and cy"
         ) from error
-    if unit is not None and unit not in UNITS:
+    if unit is not None and not (isinstance(unit, str) and unit in UNITS):
         raise InputError(f"depth_unit in {path} must be one of {', '.join(UNITS)}, got {unit!r}")
     return intrinsics_matrix(*values), unit
 

@@ -52,7 +52,7 @@ def moments(
     Returns:
         Volume, centre of mass, and inertia about the centre of mass, in the unit of the triangles.
     """
-    # The point is amid the triangles, so that a far origin costs no precision.
+    # The point is the mean of all corners, so that a far origin costs no precision.
     middle = triangles.mean(axis=(0, 1))
     corners = triangles - middle
     volumes = np.linalg.det(corners) / 6

@@ -177,9 +177,7 @@ def look_at(
             f"a camera and its target must be at finite positions, got {position} and {target}"
         )
     if not distance > 0:
-        raise InputError(
-            f"a camera must not look at its own position, got {position}"
-        )
+        raise InputError(f"a camera must not look at its own position, got {position}")
     forward = forward / distance
     upward = np.array(up, np.float64)
     length = np.linalg.norm(upward)

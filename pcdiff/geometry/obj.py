@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pcdiff.geometry.geometry import Geometry, check_corners
-from pcdiff.geometry.limits import MAXIMUM_VERTICES, check_count, check_file
+from pcdiff.geometry.limits import MAXIMUM_VERTICES, check_count, check_file, read_bytes
 from pcdiff.geometry.text import LineError, add_polygon, lines_of, triples
 
 
@@ -45,9 +45,11 @@ def read_obj_objects(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
 def _obj(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """Vertices, faces, and the number of faces before each `o`."""
     coordinates, corners, starts = array("d"), array("q"), []
+    edge = False
     with lines_of(path) as lines:
         for words in _continued(lines):
             keyword = words[0] if words else ""
+            edge = keyword == "f" and len(words) < 4  # it has no area, unless the line is cut off
             if keyword == "v":
                 coordinates.extend((float(words[1]), float(words[2]), float(words[3])))
                 check_count(path, len(coordinates) // 3, MAXIMUM_VERTICES, "vertices")
@@ -62,6 +64,8 @@ def _obj(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
                 add_polygon(corners, polygon, path)
             elif keyword == "o":
                 starts.append(len(corners) // 3)
+        if edge and not read_bytes(path).endswith(b"\n"):
+            raise LineError("the file ends in the middle of a face")
     return triples(coordinates), triples(corners), starts
 
 

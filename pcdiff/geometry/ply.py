@@ -171,6 +171,8 @@ def _ply_type(name: str) -> np.dtype:
 
 
 def _with_property(element: _Element, added: _Property) -> _Element:
+    if any(each.name == added.name for each in element.properties):
+        raise ValueError(f"the element {element.name} has two properties named {added.name}")
     return _Element(element.name, element.count, (*element.properties, added))
 
 
@@ -264,7 +266,8 @@ def _ragged_table(file: BinaryIO, element: _Element, order: Literal["<", ">"]) -
             for each in element.properties:
                 length = 1
                 if each.count_type:
-                    (length,) = struct.unpack_from(order + _code(each.count_type), blob, position)
+                    (count,) = struct.unpack_from(order + _code(each.count_type), blob, position)
+                    length = int(count)  # in a few files it has a floating-point type
                     position += each.count_type.itemsize
                     if length * each.type.itemsize > len(blob) - position:
                         return None
@@ -285,22 +288,19 @@ def _code(kind: np.dtype) -> str:
 
 
 def _fans(path: Path, lengths: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """Cut polygons into triangles.
+    """Cut polygons into triangles; polygons with fewer than 3 corners have no area and add none.
 
     Args:
         path: File that holds the polygons.
         lengths: Number of corners of each polygon.
         items: Corners of all polygons, one polygon after the other.
     """
-    if lengths.min() < 3:
-        raise InputError(f"{path} has a face with fewer than 3 corners")
-    check_count(path, int(np.sum(lengths - 2)), MAXIMUM_FACES, "faces")
+    triangles = np.maximum(lengths - 2, 0)
+    check_count(path, int(np.sum(triangles)), MAXIMUM_FACES, "faces")
     items = items.astype(np.int64)
     starts = np.cumsum(lengths) - lengths
-    polygon = np.repeat(np.arange(len(lengths)), lengths - 2)
-    second = np.arange(len(polygon)) - np.repeat(
-        np.cumsum(lengths - 2) - (lengths - 2), lengths - 2
-    )
+    polygon = np.repeat(np.arange(len(lengths)), triangles)
+    second = np.arange(len(polygon)) - np.repeat(np.cumsum(triangles) - triangles, triangles)
     first = starts[polygon]
     return np.stack([items[first], items[first + second + 1], items[first + second + 2]], axis=1)
 

@@ -60,7 +60,14 @@ def read_glb(path: Path) -> Geometry:
         try:
             accessors = json.loads(file.read(length)).get("accessors", [])
             count = max((int(each["count"]) for each in accessors), default=0)
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        except (
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            OverflowError,
+            RecursionError,
+        ) as error:
             raise InputError(f"{path} is a damaged glb file") from error
     # trimesh would fill an accessor without a buffer with zeros.
     check_count(path, count, MAXIMUM_VERTICES, "items in an accessor")

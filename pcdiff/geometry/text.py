@@ -49,9 +49,10 @@ def lines_of(path: Path) -> Iterator[Iterator[list[str]]]:
 
 
 def add_polygon(corners: array[int], polygon: list[int], path: Path) -> None:
-    """Append a polygon to a flat list of corners, as a fan of triangles."""
-    if len(polygon) < 3:
-        raise LineError(f"a face needs at least 3 corners, got {len(polygon)}")
+    """Append a polygon to a flat list of corners, as a fan of triangles.
+
+    A polygon with fewer than 3 corners has no area and adds nothing.
+    """
     for second, third in pairwise(polygon[1:]):
         corners.extend((polygon[0], second, third))
     check_count(path, len(corners) // 3, MAXIMUM_FACES, "faces")

@@ -41,7 +41,7 @@ BROKEN = {
     **{f"garbage {end}": (f"a{end}", GARBAGE, "a.") for end in READERS if end != ".obj"},
     # OBJ.
     "obj counted from 0": ("a.obj", obj(start=0), "line 9, 'f 0 1 3': vertices are counted from 1"),
-    "obj with an edge": ("a.obj", obj() + b"f 1 2\n", "line 21, 'f 1 2'"),
+    "obj cut in a face": ("a.obj", obj() + b"f 1 2", "line 21, 'f 1 2': .* middle of a face"),
     "obj cut in a vertex": ("a.obj", obj() + b"v 0.1 0", "line 21, 'v 0.1 0'"),
     "obj with words": ("a.obj", b"v a b c\n" + obj(), "line 1, 'v a b c'"),
     # STL.
@@ -69,7 +69,11 @@ BROKEN = {
     "ply of an unknown encoding": ("a.ply", ply(encoding="morse"), "encoding 'morse'"),
     "ply without z": ("a.ply", ply().replace(b"double z", b"double w"), "x, y and z"),
     "ply with other lists": ("a.ply", ply().replace(b"vertex_ind", b"edge_ind"), "vertex_ind"),
-    "ply with an edge": ("a.ply", ply(faces=[(0, 1), *TRIANGLES]), "fewer than 3 corners"),
+    "ply with two coordinates x": (
+        "a.ply",
+        ply().replace(b"end_header", b"element a 1\nproperty int x\nproperty int x\nend_header"),
+        "damaged PLY",
+    ),
     "ply with a corner in words": (
         "a.ply",
         ply().replace(b"\n3 0 1 3\n", b"\n3 0 a 3\n"),
@@ -91,6 +95,7 @@ BROKEN = {
     "glb cut in its header": ("a.glb", glb()[:16], "truncated"),
     "glb of version 1": ("a.glb", glb(version=1), "glTF 2.0"),
     "glb without JSON": ("a.glb", glb_of(b"{"), "damaged"),
+    "glb of endless vertices": ("a.glb", glb_of(b'{"accessors": [{"count": 1e999}]}'), "damaged"),
     "glb of a list": ("a.glb", glb_of(b"[]"), "damaged"),
     "glb of 10⁹ vertices": ("a.glb", glb(count=10**9), "1000000000 items"),
     "glb of more vertices than it has": ("a.glb", glb(count=10**6), "damaged"),

@@ -9,7 +9,17 @@ import pytest
 
 from pcdiff.geometry.pcd import lzf_decompress
 from pcdiff.geometry.reading import read_geometry
-from tests.geometry.contents import CLOUD, CORNERS, SIDES, lzf_compress, obj, off, xyz
+from tests.geometry.contents import (
+    CLOUD,
+    CORNERS,
+    SIDES,
+    TRIANGLES,
+    lzf_compress,
+    obj,
+    off,
+    ply,
+    xyz,
+)
 
 STRIP_HEADER = """ply
 format {} 1.0
@@ -63,15 +73,16 @@ def test_ply_without_strips_is_a_cloud(tmp_path):
     [("char", "b"), ("ushort", "H"), ("int64", "q"), ("uint64", "Q"), ("float16", "e")],
 )
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_ply_with_lists_of_any_type(tmp_path, kind, code, order):
+@pytest.mark.parametrize(("length_kind", "length"), [("uchar", "B"), ("float", "f")])
+def test_ply_with_lists_of_any_type(tmp_path, kind, code, length_kind, length, order):
     """The lists have different lengths, so that they are read row by row."""
-    polygons = [[0, 1, 2], [0, 1, 2, 3]]
+    polygons = [[0, 1, 2], [5, 4], [0, 1, 2, 3]]
     encoding = {"<": "little", ">": "big"}[order]
-    header = STRIP_HEADER.format(f"binary_{encoding}_endian", 2)
-    header = header.replace("tristrips", "face").replace("list int int", f"list uchar {kind}")
+    header = STRIP_HEADER.format(f"binary_{encoding}_endian", 3).replace("tristrips", "face")
     body = SIX.astype(f"{order}f4").tobytes()
     for polygon in polygons:
-        body += struct.pack(f"{order}B{len(polygon)}{code}", len(polygon), *polygon)
+        body += struct.pack(f"{order}{length}{len(polygon)}{code}", len(polygon), *polygon)
+    header = header.replace("list int int", f"list {length_kind} {kind}")
     geometry = read(tmp_path / "a.ply", header.encode() + body)
     assert geometry.faces.tolist() == [[0, 1, 2], [0, 1, 2], [0, 2, 3]]
 
@@ -86,6 +97,13 @@ def test_obj_lines_that_go_on_after_a_backslash(tmp_path):
     expected, geometry = read(tmp_path / "a.obj", plain), read(tmp_path / "b.obj", broken)
     assert np.array_equal(geometry.vertices, CORNERS)
     assert np.array_equal(geometry.faces, expected.faces) and len(geometry.faces) == 12
+
+
+@pytest.mark.parametrize("ending", ["obj", "off", "ply"])
+def test_faces_without_area_are_left_out(tmp_path, ending):
+    writer = {"obj": obj, "off": off, "ply": ply}[ending]
+    geometry = read(tmp_path / f"a.{ending}", writer(faces=[(0, 1), *SIDES, (5,)]))
+    assert geometry.faces.tolist() == TRIANGLES.tolist()
 
 
 @pytest.mark.parametrize("keyword", ["off", "COFF", "noff"])

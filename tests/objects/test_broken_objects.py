@@ -177,6 +177,17 @@ BROKEN = {
         {},
         "unit of the depths .* is not known",
     ),
+    "png in a list of units": (
+        {"a.png": png(), "a.json": camera(depth_unit=["mm"])},
+        {},
+        r"got \['mm'\]",
+    ),
+    "png with an endless focal length": (
+        {"a.png": png(), "a.json": camera(fx=10**400)},
+        {},
+        "fx, fy, cx and cy",
+    ),
+    "npy that is a zip": ({"a.npy": npz()}, {}, "is not a .npy file"),
     "png in fathoms": ({"a.png": png(), "a.json": camera(depth_unit="fathom")}, {}, "got 'fathom'"),
     "png with half a camera": (
         {"a.png": png(), "a.json": camera(cx=None)},
