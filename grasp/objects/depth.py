@@ -128,7 +128,7 @@ def read_depth_image(
     """Read a depth image from one of two formats.
 
     - `.npz`: arrays `depth` (height, width) and `intrinsics` (3, 3), and optionally `mask` (height,
-      width). Depths are in metres unless `unit` is given.
+      width). Depths are in metres if `unit` is None.
     - `.png`: one channel of whole numbers. The camera is a JSON object in `NAME.json`, or in the
       file that `intrinsics` names:
       `{"fx": …, "fy": …, "cx": …, "cy": …, "depth_unit": "mm"}`, in pixels. The unit of the depths
@@ -176,7 +176,7 @@ def read_depth_image(
         raise InputError(f"{path} has no array intrinsics: supply the camera's intrinsics")
     if stated is None:
         raise InputError(
-            f"the unit of the depths in {path} is not known: supply it, "
+            f"the unit of the depths in {path} is unknown: supply it, "
             'or write "depth_unit": "mm" (or m, cm, inch) beside the intrinsics'
         )
     check_intrinsics(matrix, str(path))
@@ -237,7 +237,9 @@ def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
         RuntimeError,
         *DAMAGED_NPY,
     ) as error:
-        raise InputError(f"{path} is a damaged npz file") from error
+        raise InputError(
+            f"{path} is damaged, is not a .npz file, or holds Python objects instead of numbers"
+        ) from error
     return arrays
 
 

@@ -28,7 +28,7 @@ def read_pcd(path: Path) -> Geometry:
                 line = file.readline(4096)
                 if not line:
                     raise InputError(
-                        f"{path} is truncated, or is not a PCD file: it has no line DATA"
+                        f"{path} is truncated or is not a PCD file: it has no line DATA"
                     )
                 match line.decode("utf-8", "replace").partition("#")[0].split():
                     case [keyword, *values]:

@@ -164,8 +164,12 @@ BROKEN = {
     "npz of a negative depth": ({"a.npz": npz(depth=-DEPTH)}, {}, "negative depth, -0.5"),
     "npz in mm": ({"a.npz": npz(depth=DEPTH * 1000)}, {}, "likely mm"),
     "npz with a background": ({"a.npz": npz(depth=20 * DEPTH, mask=None)}, {}, "a mask of the obj"),
-    "npz cut": ({"a.npz": cut(npz())}, {}, "damaged npz"),
-    "npz of objects": ({"a.npz": npz(depth=np.array([[None]]))}, {}, "damaged npz"),
+    "npz cut": ({"a.npz": cut(npz())}, {}, "damaged, is not a .npz file, or holds Python objects"),
+    "npz of objects": (
+        {"a.npz": npz(depth=np.array([[None]]))},
+        {},
+        "damaged, is not a .npz file, or holds Python objects",
+    ),
     "npz of 10¹² pixels": (
         {"a.npz": zipped(depth=npy_claiming("(1000000, 1000000)"), intrinsics=npy(MATRIX))},
         {},
@@ -175,7 +179,7 @@ BROKEN = {
     "png without a unit": (
         {"a.png": png(), "a.json": camera(depth_unit=None)},
         {},
-        "unit of the depths .* is not known",
+        "unit of the depths .* is unknown",
     ),
     "png in a list of units": (
         {"a.png": png(), "a.json": camera(depth_unit=["mm"])},
