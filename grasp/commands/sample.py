@@ -195,9 +195,7 @@ def _constraints(region: str | None, approach: str | None, gripper: Gripper) -> 
     found: list[Constraint] = []
     if region is not None:
         *point, radius = _numbers("--region", region, "X,Y,Z,RADIUS")
-        found.append(
-            NearPoint(np.array(point), radius, gripper.tool_center_point, sigma=_METRES_BESIDE)
-        )
+        found.append(NearPoint(np.array(point), radius, gripper, sigma=_METRES_BESIDE))
     if approach is not None:
         *direction, degrees = _numbers("--approach", approach, "X,Y,Z,DEGREES")
         if not 0 <= degrees <= 180:

@@ -128,7 +128,7 @@ def test_collisions_are_of_the_boxes_at_an_opening(panda: Gripper) -> None:
     # With the opening of the cube itself, the pads touch it; a millimetre less is tolerated.
     for width, collides in ((0.021, False), (0.02 - 1.8 * touched, False), (0.016, True)):
         assert in_collision(cube, panda, poses[:1], width).tolist() == [collides], width
-    with pytest.raises(InputError, match=r"opens from 0 to 0\.08 m"):
+    with pytest.raises(InputError, match=r"must be between 0 and 0\.08 m"):
         in_collision(cube, panda, poses, 0.09)
 
 

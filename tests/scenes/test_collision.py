@@ -295,7 +295,7 @@ def test_widths_as_the_physics_ends_with(panda: Gripper, rng: np.random.Generato
         ({"poses": 2 * np.eye(4)[None]}, "last row"),
         ({"poses": np.diag([2.0, 1, 1, 1])[None]}, "orthonormal"),
         ({"points": np.array([[0.0, np.nan, 0.0]])}, "finite"),
-        ({"width": 0.2}, "opens from 0 to 0.08"),
+        ({"width": 0.2}, "must be between 0 and 0.08"),
         ({"tolerance": -0.001}, "tolerance"),
     ],
 )
