@@ -37,8 +37,8 @@ from datasets.labels.processes import on_cores
 from grasp.field.items import CANDIDATES, SAMPLES
 from grasp.formats import Grasps, read_grasps, write_grasps
 from grasp.objects.loading import load_object
-from grasp.physics import PROTOCOL, cores
-from grasp.physics.simulator import check_physics, check_workers
+from grasp.physics import PROTOCOL, Conditions, cores
+from grasp.physics.workers import check_workers
 from pcdiff.errors import InputError
 from pcdiff.files import prepare_folder
 
@@ -146,7 +146,7 @@ def label_folder(
     options = {"scale": scale, "density": density, "friction": friction}
     if scale is not None and not 0 < scale < math.inf:
         raise InputError(f"the scale must be a number above 0, got {scale}")
-    check_physics(density=density, friction=friction)
+    Conditions(density=density, friction=friction)  # refuses numbers out of range
     check_workers(workers or cores())
     targets = targets_in(folder, friction)
     if (folder / CATALOGUE).exists() and any(value is not None for value in options.values()):

@@ -18,7 +18,7 @@ from grasp.judging.candidates import candidates
 from grasp.judging.contacts import FRICTION
 from grasp.judging.labels import generator, with_outcomes
 from grasp.objects.object import Object
-from grasp.physics import PROTOCOL, conditions, convex_parts, simulate
+from grasp.physics import PROTOCOL, Conditions, convex_parts, label_digests, simulate
 from grasp.physics.body import rigid_body
 from pcdiff.console import version
 from pcdiff.errors import InputError
@@ -131,7 +131,7 @@ class Job:
             "near_misses": settings.near_misses,
             "seed": settings.seed,
             "stream": STREAM,
-            **conditions(self.obj, settings.gripper),
+            **label_digests(self.obj, settings.gripper),
             "mass": self.mass,
             "density": self.density,
             "friction": self.friction,
@@ -189,7 +189,8 @@ def label(job: Job) -> Grasps:
             f"{settings.gripper.name} opens"
         )
         return dataclasses.replace(grasps, reason=reason)
-    trials = simulate(obj, settings.gripper, poses, mass=body.mass, friction=job.friction)
+    conditions = Conditions(mass=body.mass, friction=job.friction)
+    trials = simulate(obj, settings.gripper, poses, conditions)
     return with_outcomes(grasps, trials)
 
 

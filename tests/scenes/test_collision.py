@@ -200,7 +200,7 @@ def test_box_as_the_physics_has_it(panda: Gripper, rng: np.random.Generator) -> 
         meets_box(poses, panda, np.eye(4), np.array(sides), tolerance=tolerance)
         for tolerance in (PROTOCOL.collision_tolerance * share for share in (0.99, 1.01))
     ]
-    theirs = in_collision_in_physics(obj, panda, poses)
+    theirs = in_collision_in_physics(poses, panda, obj)
     assert 0.2 < theirs.mean() < 0.9
     assert (ours[1] <= theirs).all()
     assert (theirs <= ours[0]).all()

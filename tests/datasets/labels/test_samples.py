@@ -108,9 +108,8 @@ def test_samples_of_a_view_have_the_physics_of_the_whole_object(of_view, weights
     found = label(job)
     seen = view_by_hand(job.obj, seed)
     np.testing.assert_array_equal(found.poses, drawn_by_hand(job.obj, seen, weights, seed))
-    trials = simulation.simulate(
-        job.obj, load_gripper("panda"), found.poses, mass=0.1, friction=0.8
-    )
+    conditions = simulation.Conditions(mass=0.1, friction=0.8)
+    trials = simulation.simulate(job.obj, load_gripper("panda"), found.poses, conditions)
     np.testing.assert_array_equal(found.success, trials.success)
     np.testing.assert_array_equal(found.failure, trials.failure)
     np.testing.assert_array_equal(found.width, trials.width)
