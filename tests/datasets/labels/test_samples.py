@@ -161,7 +161,7 @@ def test_conditions_say_view_only_where_there_is_one(of_whole, of_view, digest):
         "near_misses": 0.0,
         "seed": SEED,
         "stream": 101,
-        **simulation.conditions(job.obj, of_whole.gripper),
+        **simulation.label_digests(job.obj, of_whole.gripper),
         "mass": 0.1,
         "density": None,
         "friction": 0.8,
