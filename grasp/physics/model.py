@@ -6,22 +6,22 @@ base cannot translate, because a force field of -a on everything free has exactl
 an acceleration a of the hand. The origin of the object's body is its centre of mass, wherever the
 origin of its mesh file is, because the softness of MuJoCo's contacts and its integration of free
 bodies depend on where a body's origin is.
+
+This module imports MuJoCo; import it only where trials start.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import mujoco
 import numpy as np
 
 from grasp.grippers.gripper import Box, Gripper
 from grasp.physics.body import Body
 from grasp.physics.protocol import Protocol
 from pcdiff.errors import InputError
-
-if TYPE_CHECKING:
-    import mujoco
 
 SIDES = ("right", "left")
 """Names of the fingers at +x and at -x."""
@@ -75,8 +75,6 @@ def build(
     Raises:
         InputError: MuJoCo rejects the object's convex parts.
     """
-    import mujoco
-
     spec = mujoco.MjSpec()
     spec.option.timestep = protocol.time_step
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
@@ -109,8 +107,6 @@ def build(
 def _add_hand(
     spec: mujoco.MjSpec, gripper: Gripper, contact: dict[str, Any], protocol: Protocol
 ) -> None:
-    import mujoco
-
     # Gravity acts only on the object, because an arm holds the hand and a gear couples the fingers.
     # MuJoCo requires the inertia of 1, which is negligible beside the armature of the base.
     base = spec.worldbody.add_body(
@@ -159,15 +155,11 @@ def _add_hand(
 
 
 def _add_motor(spec: mujoco.MjSpec, joint: str, gain: float) -> None:
-    import mujoco
-
     motor = spec.add_actuator(name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT)
     motor.gainprm[0] = gain
 
 
 def _add_boxes(body: Any, boxes: tuple[Box, ...], contact: dict[str, Any]) -> None:
-    import mujoco
-
     for box in boxes:
         body.add_geom(
             type=mujoco.mjtGeom.mjGEOM_BOX, pos=box.centre, size=box.half_extents, **contact
@@ -177,8 +169,6 @@ def _add_boxes(body: Any, boxes: tuple[Box, ...], contact: dict[str, Any]) -> No
 def _add_object(
     spec: mujoco.MjSpec, body: Body, least_mass: float, contact: dict[str, Any]
 ) -> None:
-    import mujoco
-
     heavier = max(1.0, least_mass / body.mass)
     inertia = heavier * body.inertia
     moving = spec.worldbody.add_body(

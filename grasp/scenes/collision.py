@@ -121,7 +121,8 @@ def closing_width(
     begins = lower[:, 0].copy()
     upper[:, 0] = begins + gripper.stroke / 2
     lower[:, 0] = -upper[:, 0]
-    right, left = xp.full_like(as_double(poses[:, 0, :2].T), -xp.inf)
+    right = xp.full_like(as_double(poses[:, 0, 0]), -xp.inf)
+    left = xp.full_like(right, -xp.inf)
     for pose, local in _within(poses, points, lower.min(axis=0), upper.max(axis=0)):
         for low, high, begin in zip(lower, upper, begins, strict=True):
             inside = _between(local, low, high)

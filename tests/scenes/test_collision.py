@@ -121,9 +121,8 @@ def test_collisions_are_invariant_to_a_common_motion(
 ) -> None:
     poses, points = random_poses(300, 0.08, rng), rng.normal(0, 0.05, (60, 3))
     found, width = in_collision(poses, panda, points), closing_width(poses, panda, points)
-    by = random_poses(1, 1000.0, rng)[
-        0
-    ]  # kilometres away, where float32 has a resolution of 0.1 mm
+    # Kilometres away, where float32 has a resolution of 0.1 mm.
+    by = random_poses(1, 1000.0, rng)[0]
     far = moved(poses, points, by)
     assert (in_collision(far[0], panda, far[1]) == found).all()
     np.testing.assert_allclose(closing_width(far[0], panda, far[1]), width, atol=1e-9)
