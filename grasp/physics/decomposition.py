@@ -44,8 +44,8 @@ _MODES = ("auto", "on")
 are not manifolds, but its test aborts on some manifold meshes; "on" always remeshes."""
 
 _FAILED = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGFPE)
-"""Exit codes that show that coacd failed on the mesh. Any other one, for example after running out
-of memory or after a user killed it, says nothing about the mesh."""
+"""Exit codes that mean that coacd failed on the mesh. Any other exit code, for example after it ran
+out of memory or after a user killed coacd, says nothing about the mesh."""
 
 
 def cache_folder() -> Path:
