@@ -27,7 +27,7 @@ from grasp.formats import Grasps, read_grasps
 from grasp.grippers.gripper import load_gripper
 from grasp.objects.loading import load_object
 from grasp.objects.object import Object
-from grasp.physics import PROTOCOL, Motion, Protocol, Trials, convex_parts, simulate
+from grasp.physics import PROTOCOL, Conditions, Motion, Protocol, Trials, convex_parts, simulate
 
 SEED = 0
 WORKERS = 2
@@ -49,7 +49,7 @@ class Example:
         """Simulate some of the grasps in our physics."""
         return simulate(
             self.obj, load_gripper("panda"), self.grasps.poses[chosen],
-            mass=self.grasps.mass, friction=self.grasps.friction,
+            Conditions(mass=self.grasps.mass, friction=self.grasps.friction),
             protocol=protocol, workers=WORKERS,
         )  # fmt: skip
 

@@ -34,7 +34,7 @@ from grasp.formats import read_grasps
 from grasp.grippers.gripper import load_gripper
 from grasp.judging.calibration import platt_scaling, reliability
 from grasp.objects.loading import load_object
-from grasp.physics import PROTOCOL, cores, processes, simulate
+from grasp.physics import PROTOCOL, Conditions, cores, processes, simulate
 from pcdiff.errors import InputError
 from pcdiff.learning import checkpoint
 from pcdiff.randomness import seeded
@@ -156,8 +156,8 @@ def predictions_and_outcomes(
                 continue
             probability.append(np.asarray(grasps.success_probability)[tried])
             trials = simulate(
-                obj, hand, grasps.poses[tried], mass=known.mass, friction=PROTOCOL.friction,
-                pool=pool,
+                obj, hand, grasps.poses[tried],
+                Conditions(mass=known.mass, friction=PROTOCOL.friction), pool=pool,
             )  # fmt: skip
             success.append(trials.success)
     return np.concatenate(probability), np.concatenate(success)

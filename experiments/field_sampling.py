@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,7 @@ from grasp.grippers.gripper import load_gripper
 from grasp.judging.candidates import candidates
 from grasp.judging.coverage import coverage
 from grasp.objects.object import Object
-from grasp.physics import cores, processes, simulate
+from grasp.physics import Conditions, cores, processes, simulate
 from pcdiff.diffusion.samplers import DDIM
 from pcdiff.randomness import seeded
 
@@ -64,15 +63,15 @@ def main() -> None:
         for family in FAMILIES:
             made = make(family, SEED)
             obj = Object.from_mesh(made.vertices, made.faces, name=made.name, parts=made.parts)
-            physics: dict[str, Any] = {"mass": made.mass, "friction": made.friction, "pool": pool}
+            conditions = Conditions(mass=made.mass, friction=made.friction)
             tried = candidates(obj, hand, CANDIDATES, np.random.default_rng(SEED)).poses
-            held = tried[simulate(obj, hand, tried, **physics).success]
+            held = tried[simulate(obj, hand, tried, conditions, pool=pool).success]
             of_object = field.condition(obj, hand)
             for name, how in SETTINGS.items():
                 began = time.process_time()
                 poses = of_object.draw(chosen.count, seeded(SEED), how).double().numpy()
                 seconds = (time.process_time() - began) / chosen.count * 100
-                success = simulate(obj, hand, poses, **physics).success
+                success = simulate(obj, hand, poses, conditions, pool=pool).success
                 covered = coverage(poses @ tool, held @ tool) if len(held) else np.nan
                 rows[name].append((success.mean(), covered, seconds))
     means = {name: np.nanmean(each, axis=0) for name, each in rows.items()}

@@ -56,7 +56,7 @@ ARROWS: dict[str, set[str]] = {
     "grasp.grippers": BASE | {"grasp.documents", "grasp.digest"},
     "grasp.scenes": BASE | THINGS | {"pcdiff.geometry"},
     "grasp.formats": BASE | THINGS | {"pcdiff.files", "pcdiff.geometry"},
-    "grasp.costs": BASE,
+    "grasp.costs": BASE | {"grasp.grippers"},
     # Head 2 and its judge.
     "grasp.field.networks": BASE | {"pcdiff.embeddings", "grasp.grippers"},
     "grasp.field": CORE | TOOLS | GRASPS,

@@ -35,8 +35,8 @@ from datasets.labels.targets import Target, check_content, file_name, targets_in
 from grasp.field.items import CANDIDATES, SAMPLES
 from grasp.formats import Grasps, read_grasps, write_grasps
 from grasp.objects.loading import load_object
-from grasp.physics import PROTOCOL, cores
-from grasp.physics.simulator import check_physics, check_workers
+from grasp.physics import PROTOCOL, Conditions, cores
+from grasp.physics.workers import check_workers
 from pcdiff.errors import InputError
 from pcdiff.files import prepare_folder
 
@@ -61,7 +61,7 @@ class Assumptions:
     def __post_init__(self) -> None:
         if self.scale is not None and not 0 < self.scale < math.inf:
             raise InputError(f"the scale must be a number above 0, got {self.scale}")
-        check_physics(density=self.density, friction=self.friction)
+        Conditions(density=self.density, friction=self.friction)  # refuses numbers out of range
 
     def as_dict(self) -> dict[str, float | None]:
         """The assumptions by name, with None for those that were not given."""

@@ -19,7 +19,7 @@ from grasp.judging.contacts import FRICTION
 from grasp.judging.labels import with_outcomes
 from grasp.judging.streams import object_generator
 from grasp.objects.object import Object
-from grasp.physics import PROTOCOL, conditions, convex_parts, simulate
+from grasp.physics import PROTOCOL, Conditions, convex_parts, label_digests, simulate
 from grasp.physics.body import rigid_body
 from pcdiff.console import version
 from pcdiff.errors import InputError
@@ -136,7 +136,7 @@ class Job:
             "near_misses": settings.near_misses,
             "seed": settings.seed,
             "stream": STREAM,
-            **conditions(self.obj, settings.gripper),
+            **label_digests(self.obj, settings.gripper),
             "mass": self.mass,
             "density": self.density,
             "friction": self.friction,
@@ -195,7 +195,8 @@ def label(job: Job) -> Grasps:
             f"{settings.gripper.name} opens"
         )
         return dataclasses.replace(grasps, reason=reason)
-    trials = simulate(obj, settings.gripper, poses, mass=body.mass, friction=job.friction)
+    conditions = Conditions(mass=body.mass, friction=job.friction)
+    trials = simulate(obj, settings.gripper, poses, conditions)
     return with_outcomes(grasps, trials)
 
 

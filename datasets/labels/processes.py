@@ -19,7 +19,7 @@ from typing import cast
 from datasets.labels.labelling import Job, Work
 from grasp.formats import Grasps
 from grasp.physics import cores
-from grasp.physics.simulator import no_interrupt
+from grasp.physics.workers import no_interrupt
 from pcdiff.errors import InputError
 
 # Where process groups exist, each worker leads one, so that the processes it starts end with it.

@@ -52,9 +52,8 @@ def open_simulator(
     Raises:
         InputError: there are too many workers.
     """
-    from grasp.physics import cores, processes, simulate
+    from grasp.physics import Conditions, cores, processes, simulate
 
+    conditions = Conditions(mass, density, friction)
     with processes(workers or cores()) as pool:
-        yield functools.partial(
-            simulate, mass=mass, density=density, friction=friction, pool=pool, progress=progress
-        )
+        yield functools.partial(simulate, conditions=conditions, pool=pool, progress=progress)

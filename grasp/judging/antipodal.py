@@ -135,7 +135,7 @@ def _in_collision(obj: Object, gripper: Gripper, poses: np.ndarray) -> np.ndarra
         return contains_points(poses, gripper, obj.vertices, tolerance=0.0)
     from grasp.physics import in_collision
 
-    return in_collision(obj, gripper, poses)
+    return in_collision(poses, gripper, obj)
 
 
 def scores(

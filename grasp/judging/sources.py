@@ -17,7 +17,7 @@ from grasp.judging.antipodal import sample_antipodal
 from grasp.judging.evaluation import Source
 from grasp.judging.labels import Simulator, label_candidates
 from grasp.objects.object import Object
-from grasp.physics import conditions
+from grasp.physics import label_digests
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def kept_labels(
             "count": count,
             "seed": seed,
             "physics": dict(physics),
-            **conditions(obj, gripper),
+            **label_digests(obj, gripper),
         }
         path = Path(folder) / f"{obj.name}-{gripper.name}-{obj.sha256[:12]}.h5"
         if path.is_file():

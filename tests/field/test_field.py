@@ -292,8 +292,7 @@ def test_guidance_by_several_costs_is_by_their_sum(of_bar):
 
     several = of_bar.draw(10, seeded(0), how, [spring, spring])
     torch.testing.assert_close(several, of_bar.draw(10, seeded(0), how, twice))
-    hand = of_bar.gripper
-    region = NearPoint(np.array([1.0, 0.0, -0.4]), 0.05, hand.tool_center_point, sigma=0.01)
+    region = NearPoint(np.array([1.0, 0.0, -0.4]), 0.05, of_bar.gripper, sigma=0.01)
     both = of_bar.draw(10, seeded(0), how, [region, spring])
     one = of_bar.draw(10, seeded(0), how, region)
     assert (both - one).abs().max() > 1e-3
@@ -304,8 +303,7 @@ def test_guidance_by_several_costs_is_by_their_sum(of_bar):
 def test_every_constraint_among_the_guidance_is_met(of_bar):
     free = of_bar.draw(200, seeded(0))
     centre = free[:, :3, 3].mean(0).double().numpy()
-    point = of_bar.gripper.tool_center_point
-    region = NearPoint(centre, 0.15, point, sigma=0.05)
+    region = NearPoint(centre, 0.15, of_bar.gripper, sigma=0.05)
     cone = ApproachCone(np.array([0.0, 0.0, -1.0]), 1.2, sigma=0.3)
     lenient, guidance = Selection(least_probability=0.0), [region, cone, lambda at: at[..., 0, 3]]
     found = of_bar.sample(20, seeded(0), None, lenient, guidance)

@@ -16,7 +16,7 @@ from grasp.field.trained import GraspField
 from grasp.field.weight import Weight, squared_load, weight_of
 from grasp.grippers.gripper import load_gripper
 from grasp.objects.object import Object
-from grasp.physics import PROTOCOL, simulate
+from grasp.physics import PROTOCOL, Conditions, simulate
 from pcdiff.errors import InputError
 
 PANDA = load_gripper("panda")
@@ -69,7 +69,7 @@ def test_physics_drops_what_is_loaded_far_more_than_friction_bears():
             torch.from_numpy(across(0.18)), PANDA, Weight(mass, np.array([1.0, 2.0, 3.0]))
         )
         assert float(squared.sqrt()) == pytest.approx(load)
-        held += simulate(bar(), PANDA, across(0.18), mass=mass).success.tolist()
+        held += simulate(bar(), PANDA, across(0.18), Conditions(mass=mass)).success.tolist()
     assert held == [True, False]
 
 

@@ -22,7 +22,7 @@ from grasp.judging.antipodal import sample_antipodal
 from grasp.judging.evaluation import Budget, evaluate
 from grasp.judging.proportions import wilson_interval
 from grasp.objects.loading import load_object
-from grasp.physics import PROTOCOL, cores, simulate
+from grasp.physics import PROTOCOL, Conditions, cores, simulate
 
 
 @pytest.fixture
@@ -117,7 +117,8 @@ def spied(monkeypatch):
 
     def spy(obj, gripper, poses, **options):
         calls.append({**options, "gripper": gripper.name, "extent": obj.extent})
-        return simulate(obj, gripper, poses, mass=0.1, friction=options["friction"])
+        conditions = dataclasses.replace(options["conditions"], mass=0.1)
+        return simulate(obj, gripper, poses, conditions)
 
     monkeypatch.setattr("grasp.physics.processes", processes)
     monkeypatch.setattr("grasp.physics.simulate", spy)
@@ -129,7 +130,7 @@ def test_options_reach_the_physics(run, bar, three, spied):
         "--gripper", "robotiq_2f_85", "--unit", "mm")  # fmt: skip
     workers, seen = spied
     assert workers == 3
-    assert (seen["mass"], seen["friction"], seen["density"]) == (0.2, 0.5, None)
+    assert seen["conditions"] == Conditions(mass=0.2, friction=0.5)
     assert seen["gripper"] == "robotiq_2f_85"
     np.testing.assert_allclose(seen["extent"], [0.03, 0.03, 0.12])
 
@@ -144,7 +145,7 @@ def test_options_reach_the_physics_of_an_evaluation(run, bar, spied):
     assert workers == cores()
     assert len(calls) == 2
     for seen in calls:
-        assert (seen["mass"], seen["friction"], seen["density"]) == (None, 0.5, 321.0)
+        assert seen["conditions"] == Conditions(friction=0.5, density=321.0)
 
 
 def test_the_gripper_is_the_files_or_must_be_given(run, bar, three, tmp_path):

@@ -22,7 +22,7 @@ from grasp.grippers.gripper import load_gripper
 from grasp.judging.candidates import KINDS, candidates
 from grasp.judging.proportions import cluster_bootstrap, wilson_interval
 from grasp.objects.loading import load_object
-from grasp.physics import PROTOCOL, simulate
+from grasp.physics import PROTOCOL, Conditions, simulate
 from pcdiff.errors import InputError
 
 OUTPUT = Path("grasps") / "panda"
@@ -50,7 +50,8 @@ def test_labels_are_the_simulated_outcomes_of_the_candidates(labelled, settings)
         obj = load_object(folder / entry.file)
         rng = np.random.default_rng([7, 101, int(obj.sha256, 16)])
         drawn = candidates(obj, gripper, len(found), rng, near_misses=0.25)
-        trials = simulate(obj, gripper, drawn.poses, mass=entry.mass, friction=entry.friction)
+        conditions = Conditions(mass=entry.mass, friction=entry.friction)
+        trials = simulate(obj, gripper, drawn.poses, conditions)
         np.testing.assert_array_equal(found.poses, drawn.poses)
         np.testing.assert_array_equal(found.success, trials.success)
         np.testing.assert_array_equal(found.failure, trials.failure)

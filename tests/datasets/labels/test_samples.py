@@ -109,9 +109,8 @@ def test_samples_of_a_view_have_the_physics_of_the_whole_object(of_view, weights
     found = label(job)
     seen = view_by_hand(job.obj, seed)
     np.testing.assert_array_equal(found.poses, drawn_by_hand(job.obj, seen, weights, seed))
-    trials = simulation.simulate(
-        job.obj, load_gripper("panda"), found.poses, mass=0.1, friction=0.8
-    )
+    conditions = simulation.Conditions(mass=0.1, friction=0.8)
+    trials = simulation.simulate(job.obj, load_gripper("panda"), found.poses, conditions)
     np.testing.assert_array_equal(found.success, trials.success)
     np.testing.assert_array_equal(found.failure, trials.failure)
     np.testing.assert_array_equal(found.width, trials.width)
@@ -163,7 +162,7 @@ def test_conditions_say_view_only_where_there_is_one(of_whole, of_view, digest):
         "near_misses": 0.0,
         "seed": SEED,
         "stream": 101,
-        **simulation.conditions(job.obj, of_whole.gripper),
+        **simulation.label_digests(job.obj, of_whole.gripper),
         "mass": 0.1,
         "density": None,
         "friction": 0.8,
