@@ -37,9 +37,9 @@ _HOMES = {
     "Grasps": "grasp.formats",
     "Gripper": "grasp.grippers.gripper",
     "Object": "grasp.objects.object",
-    "Sampling": "grasp.field.conditioned",
+    "Sampling": "grasp.field.sampling",
     "load_gripper": "grasp.grippers.gripper",
-    "load_object": "grasp.objects.object",
+    "load_object": "grasp.objects.loading",
     "read_grasps": "grasp.formats",
     "write_grasps": "grasp.formats",
 }

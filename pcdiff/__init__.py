@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["GeneratorConfig", "InputError", "PointCloudGenerator"]
 
 _HOMES = {
-    "GeneratorConfig": "pcdiff.clouds.generator",
+    "GeneratorConfig": "pcdiff.clouds.configuration",
     "InputError": "pcdiff.errors",
     "PointCloudGenerator": "pcdiff.clouds.generator",
 }
