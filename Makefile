@@ -8,13 +8,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-is-installed
 DEV := $(VENV)/.dev-is-installed
+DOCS := $(VENV)/.docs-is-installed
 BENCHES := $(sort $(wildcard experiments/bench_*.py))
 
-.PHONY: help demo test lint types bench digests clean
+.PHONY: help demo test test-extras lint types docs bench digests clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' Makefile
 
 demo: $(RUNTIME)  ## set up, then sample point clouds, and grasps of a mug and a hammer
 	$(BIN)/pcdiff sample --count 8 --output demo/
@@ -28,8 +29,12 @@ demo: $(RUNTIME)  ## set up, then sample point clouds, and grasps of a mug and a
 	@echo "Point clouds and their pictures (sheet.png), and grasps (.json) of a mug and a hammer with"
 	@echo "pictures, coloured by probability of success and by what physics says, are in demo/"
 
-test: lint types  ## set up, then check style, types and all tests
-	$(BIN)/python -m pytest
+# Two processes of one thread each keep two cores busier than one process of two threads.
+test: lint types  ## set up, then check style, types and the tests that every commit needs
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not extras"
+
+test-extras: docs  ## set up, then build the docs and run the long tests; none may be skipped
+	$(BIN)/python -m pytest -m extras --fail-on-skip
 
 lint: $(DEV)  ## set up, then check style
 	$(BIN)/ruff check .
@@ -37,6 +42,10 @@ lint: $(DEV)  ## set up, then check style
 
 types: $(DEV)  ## set up, then check types
 	$(BIN)/mypy
+
+# The variable silences a notice about the successor of MkDocs, which concerns no page.
+docs: $(DOCS)  ## set up, then build the documentation into build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(DEV)  ## set up, then measure each figure beside its reference
 	@for file in $(BENCHES); do \
@@ -62,4 +71,9 @@ $(RUNTIME): pyproject.toml
 
 $(DEV): $(RUNTIME)
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	@touch $@
+
+# On top of the tools for development, because ruff formats the signatures in the reference.
+$(DOCS): $(DEV)
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
 	@touch $@

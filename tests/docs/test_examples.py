@@ -23,7 +23,9 @@ def blocks(page: Path) -> str:
 
 
 PROGRAMS = {
-    page.relative_to(ROOT).as_posix(): program for page in PAGES if (program := blocks(page).strip())
+    page.relative_to(ROOT).as_posix(): program
+    for page in PAGES
+    if (program := blocks(page).strip())
 }
 
 
