@@ -139,6 +139,7 @@ def test_empty_list_needs_a_reason(document, tmp_path):
     assert read_grasps(path).reason == "too wide"
 
 
+@pytest.mark.extras
 def test_our_json_cut_anywhere_is_refused(document, tmp_path):
     whole = (tmp_path / "good.json").read_bytes()
     path = tmp_path / "g.json"
@@ -425,6 +426,7 @@ def test_hdf5_that_is_not(tmp_path):
     assert "it is empty" in refusal(path)
 
 
+@pytest.mark.extras
 def test_hdf5_cut_short_or_damaged_is_refused_or_read_whole(grasps, tmp_path):
     path = tmp_path / "g.h5"
     write_grasps(path, grasps)
