@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.metadata
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("pcdiff", "grasp", "datasets", "experiments")
@@ -156,6 +160,24 @@ def test_module_imports_along_the_arrows(module):
 )
 def test_import_against_the_arrows_is_found(module, statement):
     assert len(forbidden_imports(module, statement)) == 1
+
+
+def test_the_library_imports_what_its_requirements_bring():
+    """Else a module works here, where the tools for development are, and fails for a user."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    required = [*project["dependencies"], *project["optional-dependencies"]["curves"]]
+    names = {canonicalize_name(Requirement(text).name) for text in required}
+    homes = importlib.metadata.packages_distributions()
+    foreign = {
+        imported.split(".")[0]
+        for module, path in MODULES.items()
+        if module.split(".")[0] in ("pcdiff", "grasp")
+        for _, imported in imports_of(path.read_text("utf-8"))
+    } - {*sys.stdlib_module_names, *PACKAGES}
+    undeclared = {
+        top for top in foreign if names.isdisjoint(map(canonicalize_name, homes.get(top, [])))
+    }
+    assert undeclared == set()
 
 
 @pytest.mark.parametrize("module", MODULES)
