@@ -45,7 +45,7 @@ types: $(DEV)  ## set up, then check types
 
 # The variable silences a notice about the successor of MkDocs, which concerns no page.
 docs: $(DOCS)  ## set up, then build the documentation into build/site
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(DEV)  ## set up, then measure each figure beside its reference
 	@for file in $(BENCHES); do \

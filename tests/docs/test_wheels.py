@@ -28,6 +28,9 @@ PLATFORMS = {
     "macOS arm64": ["macosx_14_0_arm64"],
     "Windows": ["win_amd64"],
 }
+GAPS = {"Linux aarch64": ["embreex"]}
+"""What a platform lacks; there, pip builds it and needs a compiler. The README says so."""
+
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
 
@@ -62,4 +65,5 @@ def test_every_requirement_has_a_wheel(platform, python):
 
     with ThreadPoolExecutor(4) as pool:
         lacking = list(pool.map(lacks, requirements))
-    assert [str(each) for each, bad in zip(requirements, lacking, strict=True) if bad] == []
+    found = [each.name for each, bad in zip(requirements, lacking, strict=True) if bad]
+    assert found == GAPS.get(platform, [])
