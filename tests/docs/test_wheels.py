@@ -29,7 +29,7 @@ PLATFORMS = {
     "Windows": ["win_amd64"],
 }
 GAPS = {"Linux aarch64": ["embreex"]}
-"""What a platform lacks; there, pip builds it and needs a compiler. The README says so."""
+"""Distributions without a wheel, by platform: pip alone cannot install them. The README says so."""
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
