@@ -135,6 +135,7 @@ def test_a_kill_before_every_operation_on_a_file(start, tmp_path):
     assert len(exit_codes) > 15 and steps_of_best == {2, 3}
 
 
+@pytest.mark.extras
 def test_a_disk_that_fills_up_costs_no_checkpoint(start, tmp_path):
     """Exit code 2, one sentence, the checkpoint from before; with room again, the same bits."""
     tiny.generator().save(tmp_path / "weights.safetensors")
