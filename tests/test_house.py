@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import importlib.metadata
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("pcdiff", "grasp", "datasets", "experiments")
@@ -79,6 +84,12 @@ THIRD_PARTY: dict[str, set[str]] = {
     "pcdiff.diffusion": {"torch", "jaxtyping"},
     "pcdiff.clouds.networks": {"torch", "jaxtyping"},
 }
+
+HEAVY = {"torch", "numpy", "scipy", "h5py", "trimesh", "matplotlib", "mujoco"}
+"""Modules that take long to import, which nothing needs before it works with numbers."""
+
+LARGEST_WHEEL = 15 * 2**20
+"""Bytes."""
 
 
 def module_name(path: Path, root: Path) -> str:
@@ -153,6 +164,24 @@ def test_import_against_the_arrows_is_found(module, statement):
     assert len(forbidden_imports(module, statement)) == 1
 
 
+def test_the_library_imports_what_its_requirements_bring():
+    """Else a module works here, where the tools for development are, and fails for a user."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    required = [*project["dependencies"], *project["optional-dependencies"]["curves"]]
+    names = {canonicalize_name(Requirement(text).name) for text in required}
+    homes = importlib.metadata.packages_distributions()
+    foreign = {
+        imported.split(".")[0]
+        for module, path in MODULES.items()
+        if module.split(".")[0] in ("pcdiff", "grasp")
+        for _, imported in imports_of(path.read_text("utf-8"))
+    } - {*sys.stdlib_module_names, *PACKAGES}
+    undeclared = {
+        top for top in foreign if names.isdisjoint(map(canonicalize_name, homes.get(top, [])))
+    }
+    assert undeclared == set()
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_module_says_what_it_is_for(module):
     assert ast.get_docstring(ast.parse(MODULES[module].read_text("utf-8")))
@@ -169,12 +198,42 @@ def output_of(*command: str | Path) -> str:
 def test_package_imports_without_heavy_modules(package):
     loaded = output_of(sys.executable, "-c", f"import sys, {package}; print(*sys.modules)").split()
     assert package in loaded
-    assert {"torch", "numpy", "scipy", "h5py", "trimesh", "matplotlib"}.isdisjoint(loaded)
+    assert HEAVY.isdisjoint(loaded)
+
+
+@pytest.mark.parametrize("package", ["pcdiff", "grasp"])
+def test_help_needs_no_heavy_module(package):
+    program = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: print(*sys.modules))\n"
+        f"from {package}.cli import main\n"
+        "sys.argv = ['program', '--help']\n"
+        "main()"
+    )
+    said = output_of(sys.executable, "-c", program)
+    assert "Usage: program" in said
+    assert HEAVY.isdisjoint(said.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("package", ["pcdiff", "grasp"])
+def test_every_public_name_of_a_package_is_where_its_types_say(package):
+    source = MODULES[package].read_text("utf-8")
+    homes = {
+        alias.name: node.module
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom) and node.module.startswith(package)
+        for alias in node.names
+    }
+    module = importlib.import_module(package)
+    assert sorted(module.__all__) == sorted(homes)
+    for name, home in homes.items():
+        assert getattr(module, name) is getattr(importlib.import_module(home), name)
 
 
 def test_wheel_holds_the_two_packages_and_their_data(tmp_path):
     output_of(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path)
     (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.stat().st_size <= LARGEST_WHEEL
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     shipped = {

@@ -20,7 +20,7 @@ CURVE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 class Panel(NamedTuple):
     """One diagram of training curves.
 
-    Args:
+    Attributes:
         columns: The columns of the metrics log that it shows.
         scale: Of its vertical axis; None is logarithmic if all numbers are positive, else linear.
     """

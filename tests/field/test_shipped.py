@@ -127,6 +127,7 @@ def test_double_backward_is_finite(mug, near):
 HALVES = (slice(20), slice(20, None))
 
 
+@pytest.mark.extras
 def test_grasps_hold_and_their_probabilities_are_true(shipped, things):
     """40 grasps of each of six made objects of an unseen seed, in physics."""
     probability, success = [], []

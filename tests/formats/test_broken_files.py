@@ -135,6 +135,7 @@ def test_empty_list_needs_a_reason(document, tmp_path):
     assert read_grasps(path).reason == "too wide"
 
 
+@pytest.mark.extras
 def test_our_json_truncated_anywhere_is_refused(document, tmp_path):
     whole = (tmp_path / "good.json").read_bytes()
     path = tmp_path / "g.json"

@@ -50,6 +50,7 @@ def uninterrupted(fork_server, tmp_path_factory) -> tuple[dict[str, Tensor], lis
     return tiny.state(folder)[1], tiny.log(folder)
 
 
+@pytest.mark.extras
 def test_twenty_kills_at_random_moments(fork_server, start, tmp_path, uninterrupted):
     """Each reported checkpoint survives, every file is whole, and the result is the same bits.
 
@@ -104,6 +105,7 @@ def test_twenty_kills_at_random_moments(fork_server, start, tmp_path, uninterrup
         assert tiny.log(run) == uninterrupted[1]
 
 
+@pytest.mark.extras
 def test_a_kill_before_every_operation_on_a_file(start, tmp_path):
     """One checkpoint's operations on files, each in turn the last that was not done.
 
@@ -133,6 +135,7 @@ def test_a_kill_before_every_operation_on_a_file(start, tmp_path):
     assert len(exit_codes) > 15 and steps_of_best == {2, 3}
 
 
+@pytest.mark.extras
 def test_a_disk_that_fills_up_costs_no_checkpoint(start, tmp_path):
     """Exit code 2, one sentence, the checkpoint from before; with room again, the same bits."""
     tiny.generator().save(tmp_path / "weights.safetensors")

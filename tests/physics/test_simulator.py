@@ -376,6 +376,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.extras
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs groups of processes")
 def test_an_interrupted_worker_prints_nothing(tmp_path: Path) -> None:
     program = tmp_path / "program.py"

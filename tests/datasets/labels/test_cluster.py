@@ -32,6 +32,7 @@ if sys.argv[2] == "hang":
 """
 
 
+@pytest.mark.extras
 def test_two_machines_make_the_labels_of_one(labelled, a_set, tmp_path):
     """Two nodes that work at the same time write the same files to the last bit."""
     pytest.importorskip("ray", reason="needs Ray, the extra `ray`")
@@ -51,6 +52,7 @@ def test_two_machines_make_the_labels_of_one(labelled, a_set, tmp_path):
     assert made.items() <= whole.items()
 
 
+@pytest.mark.extras
 @pytest.mark.skipif(
     not Path("/proc/self/environ").exists() or not hasattr(os, "pidfd_open"),
     reason="needs Linux, which shows the environment of a process",

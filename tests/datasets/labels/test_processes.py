@@ -92,6 +92,7 @@ needs_linux = pytest.mark.skipif(
 )
 
 
+@pytest.mark.extras
 @needs_linux
 def test_kills_at_random_moments(labelled, a_set, tmp_path):
     """Complete files stay, no file is partial or doubled, workers end, the result is the same."""
@@ -132,6 +133,7 @@ def test_kills_at_random_moments(labelled, a_set, tmp_path):
     assert {**card, "date": ""} == {**labelled[1].card, "date": ""}
 
 
+@pytest.mark.extras
 @needs_linux
 @pytest.mark.parametrize("moment", ["start", "work"])
 def test_control_c_ends_all_processes_without_a_word(a_set, tmp_path, moment):
