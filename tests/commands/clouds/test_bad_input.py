@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import errno
-import io
 import json
 import os
-import sys
 from pathlib import Path
 
 import h5py
@@ -15,7 +13,6 @@ import pytest
 import safetensors.torch
 import torch
 
-from pcdiff import console
 from pcdiff.learning import checkpoint
 from tests import tiny
 
@@ -308,49 +305,3 @@ def test_a_full_disk_leaves_no_half_file(pcdiff, given, tmp_path, monkeypatch):
     sentence = refusal(pcdiff, given, tmp_path, template)
     assert sentence == f"cannot write {tmp_path}/cloud-002.ply: No space left on device"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cloud-000.ply", "cloud-001.ply"]
-
-
-@pytest.mark.parametrize(
-    ("error", "sentence"),
-    [
-        (
-            OSError(errno.ENOSPC, "No space left on device"),
-            "error: No space left on device: the system does not say of which file\n",
-        ),
-        (OSError(errno.EIO, "broken", "a.txt"), "error: broken: a.txt\n"),
-    ],
-)
-def test_standard_output_is_not_blamed_for_other_files(capsys, error, sentence):
-    """A full folder of temporary files, say."""
-    app = console.application("Fail.")
-
-    @app.command()
-    def fail(word: str) -> None:
-        raise error
-
-    with pytest.raises(SystemExit) as ended:
-        console.run(app, ["word"])
-    assert ended.value.code == 2
-    assert capsys.readouterr().err == sentence
-
-
-@pytest.mark.parametrize("as_json", [False, True])
-@pytest.mark.parametrize("moment", ["write", "flush"])
-def test_a_full_disk_behind_standard_output(capsys, monkeypatch, as_json, moment):
-    app = console.application("Print.")
-
-    class Full(io.StringIO):
-        def full(self, *arguments):
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    setattr(Full, moment, Full.full)
-
-    @app.command()
-    def show(word: str) -> None:
-        console.Session("show", 0, as_json=as_json).finish({}, "text")
-
-    monkeypatch.setattr(sys, "stdout", Full())
-    with pytest.raises(SystemExit) as ended:
-        console.run(app, ["word"])
-    assert ended.value.code == 2
-    assert capsys.readouterr().err == "error: No space left on device: standard output\n"
