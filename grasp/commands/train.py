@@ -9,18 +9,21 @@ from typing import Annotated, Literal
 import typer
 
 from pcdiff import console
-from pcdiff.console import Device, Json, Seed, Session, Threads
-from pcdiff.errors import InputError
-from pcdiff.learning.progress import (
+from pcdiff.console import (
+    Device,
     EmaDecay,
     InitializeFrom,
+    Json,
     LearningRate,
     OptimizerSteps,
     Resume,
     RunFolder,
+    Seed,
+    Session,
+    Threads,
     ValidateEvery,
-    follow,
 )
+from pcdiff.errors import InputError
 
 
 def train(
@@ -74,7 +77,8 @@ def train(
     from grasp.field.prepared import Recipe
     from grasp.physics import cores, processes
     from pcdiff.learning import distributed
-    from pcdiff.learning.trainer import TrainingConfig
+    from pcdiff.learning.configuration import TrainingConfig
+    from pcdiff.learning.progress import train_with_progress
 
     session = Session("grasp train", seed, device, threads, as_json)
     hands = {folder: grippers_in(folder, gripper or []) for folder in labels}
@@ -140,4 +144,7 @@ def train(
         )
         if fresh:
             objective.standardize(seed)
-        follow(session, objective, settings, output, resume)
+        finished = train_with_progress(objective, settings, output, device, resume)
+    if finished.no_curves is not None:
+        session.note(f"no curves: {finished.no_curves}")
+    session.finish(finished.as_dict(), finished.summary())

@@ -13,7 +13,8 @@ import torch
 from pcdiff import cli, console
 from pcdiff.clouds.canonical import write_clouds
 from pcdiff.learning import checkpoint, distributed
-from pcdiff.learning.trainer import BEST, LAST, LOG, TrainingConfig, train
+from pcdiff.learning.configuration import TrainingConfig
+from pcdiff.learning.trainer import BEST, LAST, LOG, train
 from tests import tiny
 from tests.learning import workers
 
@@ -69,7 +70,7 @@ def test_a_batch_that_cannot_be_shared_is_refused(start, tmp_path):
     assert together(start, "regression", replace(CONFIG, batch_size=3), tmp_path) == [0, 0]
     for rank in range(2):
         sentence = (tmp_path / f"refusal-{rank}").read_text()
-        assert sentence == "batch size 3 does not divide over 2 processes"
+        assert sentence == "batch_size must be a multiple of the number of processes, 2, got 3"
     assert not (tmp_path / "two").exists()
 
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from pcdiff.clouds.canonical import write_clouds
 from pcdiff.clouds.generator import PointCloudGenerator
 from pcdiff.learning import checkpoint
-from pcdiff.learning.trainer import BEST, LAST, LOG, TrainingConfig, train
+from pcdiff.learning.configuration import TrainingConfig
+from pcdiff.learning.trainer import BEST, LAST, LOG, train
 from tests import tiny
 from tests.learning import workers
 

@@ -17,7 +17,8 @@ from torch import nn
 from pcdiff.clouds.generator import PointCloudGenerator
 from pcdiff.errors import InputError
 from pcdiff.learning import checkpoint
-from pcdiff.learning.trainer import BEST, LAST, LOG, TrainingConfig, train
+from pcdiff.learning.configuration import TrainingConfig
+from pcdiff.learning.trainer import BEST, LAST, LOG, train
 from pcdiff.randomness import normal, seeded
 from tests import tiny
 
@@ -247,7 +248,7 @@ def test_a_run_whose_state_was_deleted_is_not_overwritten(tmp_path, left):
 
 def test_a_state_without_its_description_is_refused(tmp_path):
     checkpoint.save(tmp_path / "last.safetensors", "training-state", {}, {})
-    with pytest.raises(InputError, match="is not a whole training state"):
+    with pytest.raises(InputError, match="is not a complete training state"):
         next(train(tiny.Regression(), CONFIG, tmp_path, resume=True))
 
 
@@ -255,7 +256,7 @@ def test_a_state_without_its_description_is_refused(tmp_path):
 def test_a_damaged_log_is_named(tmp_path, content):
     tiny.run(train(tiny.Regression(), CONFIG, tmp_path))
     (tmp_path / "metrics.csv").write_text(content)
-    with pytest.raises(InputError, match=r"metrics\.csv is not the log of a run"):
+    with pytest.raises(InputError, match=r"metrics\.csv is not the log of a training run"):
         next(train(tiny.Regression(), CONFIG, tmp_path, resume=True))
 
 
@@ -354,7 +355,7 @@ def test_the_first_difference_to_a_run_is_named(tmp_path):
     changed = replace(CONFIG, steps=20, batch_size=4)
     last = tmp_path / LAST
     assert refusal(tiny.Regression(), changed, tmp_path, resume=True) == (
-        f"{last} cannot be resumed: its training.batch_size is 3, this run's is 4"
+        f"{last} cannot be resumed: its training.batch_size is 3, but this run's is 4"
     )
     almost = replace(CONFIG, learning_rate=0.0201)
     assert "training.learning_rate is 0.02," in refusal(
@@ -370,7 +371,7 @@ def test_the_first_difference_to_a_run_is_named(tmp_path):
 def test_another_generator_and_other_clouds_are_named(tmp_path):
     tiny.run(train(tiny.cloud_objective(), CONFIG, tmp_path))
     message = refusal(tiny.cloud_objective("gaussian"), CONFIG, tmp_path, resume=True)
-    assert "its model.prior is 'flow', this run's is 'gaussian'" in message
+    assert "its model.prior is 'flow', but this run's is 'gaussian'" in message
     other = tiny.cloud_objective()
     moved = type(other)(other.model, other.train + 0.01, other.validation, 16, 2)
     assert "its data.sha256 is" in refusal(moved, CONFIG, tmp_path, resume=True)
@@ -381,7 +382,7 @@ def test_a_damaged_checkpoint_is_not_resumed_and_not_overwritten(tmp_path):
     content = (tmp_path / LAST).read_bytes()
     (tmp_path / LAST).write_bytes(content[:-8])
     message = refusal(tiny.Regression(), CONFIG, tmp_path, resume=True)
-    assert str(tmp_path / LAST) in message and "whole safetensors file" in message
+    assert str(tmp_path / LAST) in message and "complete safetensors file" in message
     assert (tmp_path / LAST).read_bytes() == content[:-8]
 
 
@@ -404,19 +405,26 @@ def test_a_diverged_run_keeps_its_last_checkpoint(tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"steps": 0}, "steps: expected at least 1, got 0"),
-        ({"batch_size": 0}, "batch_size: expected at least 1, got 0"),
-        ({"validate_every": -1}, "validate_every: expected at least 1, got -1"),
-        ({"learning_rate": 0.0}, "learning_rate: expected above 0, got 0.0"),
-        ({"learning_rate": math.nan}, "learning_rate: expected above 0, got nan"),
-        ({"gradient_clip": -1.0}, "gradient_clip: expected above 0, got -1.0"),
-        ({"ema_decay": 1.5}, "ema_decay: expected 0 to 1, got 1.5"),
-        ({"ema_decay": math.nan}, "ema_decay: expected 0 to 1, got nan"),
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"validate_every": -1}, "validate_every must be at least 1, got -1"),
+        ({"learning_rate": 0.0}, "learning_rate must be a finite number greater than 0, got 0.0"),
+        (
+            {"learning_rate": math.nan},
+            "learning_rate must be a finite number greater than 0, got nan",
+        ),
+        ({"gradient_clip": -1.0}, "gradient_clip must be a finite number greater than 0, got -1.0"),
+        ({"ema_decay": 1.5}, "ema_decay must be a number from 0 to 1, got 1.5"),
+        ({"micro_batch": -1}, "micro_batch must be at least 0, got -1"),
+        ({"batch_size": 2**20 + 1}, "batch_size must be at most 1048576 items, got 1048577"),
+        ({"ema_decay": math.nan}, "ema_decay must be a number from 0 to 1, got nan"),
     ],
 )
-def test_a_configuration_without_sense_is_refused(tmp_path, change, words):
-    assert refusal(tiny.Regression(), replace(CONFIG, **change), tmp_path) == words
-    assert list(tmp_path.iterdir()) == []
+def test_a_configuration_out_of_range_is_refused(change, words):
+    with pytest.raises(InputError) as caught:
+        replace(CONFIG, **change)
+    assert str(caught.value) == words
+    assert [caught.value.parameter] == list(change)
 
 
 def test_an_empty_training_set_is_refused(tmp_path):

@@ -17,7 +17,9 @@ from torch import distributed, nn
 from pcdiff import console
 from pcdiff.cli import app
 from pcdiff.errors import InputError
-from pcdiff.learning.trainer import LAST, Objective, TrainingConfig, train
+from pcdiff.learning.configuration import TrainingConfig
+from pcdiff.learning.objective import Objective
+from pcdiff.learning.trainer import LAST, train
 from tests import tiny
 
 # The first optimizer of a process imports half of torch. Done here it is done once, not per fork.

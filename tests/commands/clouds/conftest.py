@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from pcdiff import cli, console
+from pcdiff.clouds import sampling
 from pcdiff.clouds.canonical import write_clouds
 from pcdiff.clouds.files import save_cloud
-from pcdiff.drawing import sheets
 from tests import tiny
 
 
@@ -44,7 +44,7 @@ def pcdiff(
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """A grey pixel in place of each sheet: drawing takes a second, and has its own tests."""
     monkeypatch.setattr(
-        sheets, "draw_clouds", lambda clouds, labels=None: np.full((1, 1, 3), 128, np.uint8)
+        sampling, "draw_clouds", lambda clouds, labels=None: np.full((1, 1, 3), 128, np.uint8)
     )
 
 

@@ -163,13 +163,13 @@ def test_a_bad_cloud(pcdiff, given, tmp_path, command, name):
 
 WEIGHTS = {
     "missing": "neither a file nor one of the shipped weights",
-    "cut": "cut.safetensors: expected a whole safetensors file",
-    "text": "text.safetensors: expected a whole safetensors file",
-    "other": "other.safetensors: the file carries no configuration of format",
+    "cut": "cut.safetensors: expected a complete safetensors file",
+    "text": "text.safetensors: expected a complete safetensors file",
+    "other": "other.safetensors: the file has no configuration of format",
     "next": "next.safetensors: expected version 1, got 2",
     "grasp": "grasp.safetensors: expected kind 'point-cloud-generator', got 'grasp-field'",
-    "less": "less.safetensors: tensor 'encoder.norm.bias' should be [16] but is absent",
-    "bare": "bare.safetensors: no model can be built from their configuration",
+    "less": "less.safetensors: tensor 'encoder.norm.bias' should be of shape [16] but is absent",
+    "bare": "bare.safetensors: their configuration does not describe a model",
 }
 
 
@@ -207,7 +207,7 @@ OPTIONS = {
     "evaluate {clouds} --sets 5000000000": "'--sets'",
     "train {clouds} --output {out} --batch-size 100000000000000000000": "'--batch-size'",
     "train {clouds} --output {out} --kl-weight inf": "kl_weight: expected a finite number from 0",
-    "train {clouds} --output {out} --points 16 --learning-rate inf": "learning_rate: expected",
+    "train {clouds} --output {out} --points 16 --learning-rate inf": "got inf (--learning-rate)",
     "sample --device cuda:99": "device 'cuda:99' cannot be used here",
     "sample --points 0": "'--points'",
     "sample --points many": "'--points'",
@@ -228,14 +228,21 @@ OPTIONS = {
     "interpolate {a} {b} --count 1": "'--count'",
     "evaluate {clouds} --sets 0": "'--sets'",
     "evaluate {clouds} --weights {weights} --split dev": "not 'dev'",
-    "evaluate {clouds} --weights {weights} --no-emd --points 41": "41",
+    "evaluate {clouds} --weights {weights} --no-emd --points 41": (
+        "compares 41 points per cloud, but the training set has 40 (--points)"
+    ),
+    "evaluate {clouds} --weights {weights} --points 40": "leave out the distance 'emd' (--no-emd)",
+    "train {clouds} --output {out} --prior none --kl-weight 0.1": (
+        "kl_weight has no effect on an auto-encoder (prior 'none'), which has no KL divergence, "
+        "got 0.1 (--kl-weight)"
+    ),
     "train {clouds}": "Missing option '--output'",
     "train {clouds} --output {out} --steps 0": "'--steps'",
     "train {clouds} --output {out} --prior uniform": "'--prior'",
     "train {clouds} --output {out} --ema-decay 2": "'--ema-decay'",
     "train {clouds} --output {out} --points 41": "points a cloud: expected 2 to 40, got 41",
     "train {clouds} --output {out} --points 18": "levels_per_cloud: expected a divisor of 18",
-    "train {clouds} --output {out} --points 16 --learning-rate 0": "learning_rate: expected above",
+    "train {clouds} --output {out} --points 16 --learning-rate 0": "learning_rate must be a finite",
     "train {bad}/few_val.hdf5 --output {out} --points 16": "points a cloud: expected 2 to 12",
     "train {clouds} --output {out} --initialize-from {weights} --prior none": "--prior: the",
     "train {clouds} --output {out} --initialize-from {weights} --kl-weight 0": "--kl-weight: the",
@@ -274,14 +281,20 @@ def test_a_file_where_the_folder_should_be(pcdiff, given, tmp_path, command, out
     ("options", "words"),
     [
         ("{clouds}", "already holds a run: resume it or choose another folder"),
-        ("{clouds} --resume --learning-rate 0.1", "its training.learning_rate is 0.001, this run"),
-        ("{clouds} --resume --mirror x", "its data.mirror is 'none', this run's is 'x'"),
+        (
+            "{clouds} --resume --learning-rate 0.1",
+            "its training.learning_rate is 0.001, but this run",
+        ),
+        ("{clouds} --resume --mirror x", "its data.mirror is 'none', but this run's is 'x'"),
         ("{clouds} --resume --category mug", "has no split 'val'"),
         ("{bad}/cut.hdf5 --resume", "cannot be read as HDF5"),
         ("{bad}/nan.hdf5 --resume", "not finite"),
         ("{bad}/nan_val.hdf5 --resume", "not finite"),
-        ("{clouds} --resume --initialize-from {bad}/cut.safetensors", "whole safetensors file"),
-        ("{clouds} --resume --initialize-from {autoencoder}", "its model.prior is 'flow', this"),
+        ("{clouds} --resume --initialize-from {bad}/cut.safetensors", "complete safetensors file"),
+        (
+            "{clouds} --resume --initialize-from {autoencoder}",
+            "its model.prior is 'flow', but this",
+        ),
     ],
 )
 def test_bad_input_costs_no_checkpoint(pcdiff, given, run_folder, options, words):
