@@ -1,4 +1,4 @@
-"""The evaluation end to end, on boxes small enough to repeat by hand."""
+"""The evaluation end to end, on boxes small enough to repeat it from its parts."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ CONFIG = EvaluationConfig(sets=2, points=32, distances=("cd",), floor_draws=3)
 
 
 def test_evaluation_is_its_parts():
-    # With all points kept, subsampling only changes their order, which the Chamfer distance and the
-    # divergence do not see.
+    # If all points are kept, subsampling only changes their order, which affects neither the
+    # Chamfer distance nor the divergence.
     train, test = boxes(7, 1), boxes(4, 2)
     report = evaluate(
         lambda seed: boxes(4, 100 + seed), train, test, replace(CONFIG, seed=6), "box"
@@ -86,7 +86,7 @@ def test_evaluation_repeats_itself_and_subsamples_by_its_seed():
     first = run(0)
     assert first == run(0)
     assert first.generated != run(1).generated
-    assert first.generated["mmd-emd"].std > 0  # the same shapes, other points of them
+    assert first.generated["mmd-emd"].std > 0  # the same shapes with other points
 
 
 def test_evaluation_draws_from_streams_of_its_own(monkeypatch):
@@ -100,7 +100,7 @@ def test_evaluation_draws_from_streams_of_its_own(monkeypatch):
     monkeypatch.setattr("pcdiff.clouds.evaluation.seeded", recorded)
     config = replace(CONFIG, seed=2)
     evaluate(lambda seed: boxes(3, seed), boxes(5, 1), boxes(3, 2), config, "box")
-    # As `pcdiff evaluate` draws shape i of a set: from the stream of the set's seed and i.
+    # `pcdiff evaluate` draws shape i of a set from the stream of the set's seed and i.
     shapes = {seeded(seed, i).initial_seed() for seed in (2, 3) for i in range(100)}
     assert len(used) == len(set(used)) == 5  # test, train, floor and two generated sets
     assert shapes.isdisjoint(used)

@@ -1,4 +1,4 @@
-"""Checkpoints: exact, whole or not at all, and refused in one sentence when they are not ours."""
+"""Checkpoints: exact, complete or absent, and refused in one sentence if they are not ours."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def save(path: Path, kind: str = "toy") -> bytes:
 
 
 def foreign(path: Path, metadata: dict[str, str] | None) -> Path:
-    """A file of somebody else who uses safetensors too."""
+    """A safetensors file of another project."""
     path.write_bytes(safetensors.torch.save({"w": torch.ones(2)}, metadata))
     return path
 
@@ -152,7 +152,7 @@ def test_another_format_version_or_kind_is_named(tmp_path, key, value, words):
 
 
 def test_damaged_bytes_give_tensors_or_one_sentence(tmp_path):
-    """Whatever safetensors makes of damage, no other exception reaches the caller."""
+    """However safetensors reacts to the damage, no other exception reaches the caller."""
     path = tmp_path / "w.safetensors"
     content, rng = save(path), np.random.default_rng(0)
     refused = 0
@@ -194,7 +194,7 @@ def test_a_state_of_another_module_changes_nothing(tmp_path, change, words):
 
 
 def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
-    """The disk takes half of the file and then says what a full disk says."""
+    """The disk accepts half of the file and then reports that it is full."""
     path = tmp_path / "w.safetensors"
     before = save(path)
 

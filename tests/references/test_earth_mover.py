@@ -31,7 +31,7 @@ def reference_distance(a, b):
 
 
 def chairs(count, points, generator):
-    """Seat, back and four legs of random sizes: many nearly equal costs, as real clouds have."""
+    """Seat, back and four legs of random sizes, with many nearly equal costs like real clouds."""
     sizes = 0.5 + torch.rand(count, 1, 3, generator=generator)
     seat, back, legs = torch.rand(3, count, points, 3, generator=generator)
     seat = seat * torch.tensor([1, 0.05, 1])
@@ -176,7 +176,7 @@ def test_approximation_stays_a_bound_at_every_scale(generator, offset):
 
 def test_approximation_of_equal_clouds_is_zero(generator):
     a = torch.randn(2, 30, 3, generator=generator)
-    a[1] = 1  # all points equal: no cost at all
+    a[1] = 1  # all points are equal, so all costs are 0
     assert approximate_earth_mover_distance(a, a.flip(1)).abs().max() < 1e-6
 
 

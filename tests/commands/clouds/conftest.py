@@ -1,4 +1,4 @@
-"""A program's exit code and streams, and small files to give it."""
+"""Runs the program and keeps its exit code and output; small files to run it on."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def pcdiff(
 
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A grey pixel in place of each sheet: drawing takes a second, and has its own tests."""
+    """A grey pixel in place of each sheet, because drawing takes a second and has its own tests."""
     monkeypatch.setattr(
         sampling, "draw_clouds", lambda clouds, labels=None: np.full((1, 1, 3), 128, np.uint8)
     )
@@ -50,7 +50,7 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Sound files: clouds of a category, weights, two single clouds."""
+    """Valid files: clouds of a category, weights, two single clouds."""
     folder = tmp_path_factory.mktemp("files")
     paths = {
         "clouds": folder / "clouds.hdf5",

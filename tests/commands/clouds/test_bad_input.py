@@ -23,7 +23,7 @@ SMALL = "--points 24 --steps 2 --output {out}"
 
 @pytest.fixture(scope="session")
 def given(files, tmp_path_factory) -> dict[str, Path]:
-    """The sound files, the unsound ones, and a folder that holds a run."""
+    """The valid files, and a folder of invalid ones."""
     folder = tmp_path_factory.mktemp("bad")
 
     def hdf5(name, contents):
@@ -93,7 +93,7 @@ def run_folder(given, pcdiff, tmp_path) -> Path:
 
 
 def refusal(pcdiff, given, out, template: str) -> str:
-    """The sentence with which a command is refused; its words are filled in one by one."""
+    """The sentence with which a command refuses its input; paths are filled into the template."""
     places = {**given, "out": out}
     code, text, errors = pcdiff(*(word.format(**places) for word in template.split()))
     assert (code, text) == (2, "")
@@ -305,7 +305,7 @@ def test_bad_input_costs_no_checkpoint(pcdiff, given, run_folder, options, words
 
 
 def test_a_full_disk_leaves_no_half_file(pcdiff, given, tmp_path, monkeypatch):
-    """Clouds already written stay; the one that the disk has no room for leaves no half file."""
+    """Clouds written before stay; the first one that does not fit leaves no incomplete file."""
     written = os.fsync
 
     def fill(descriptor):
