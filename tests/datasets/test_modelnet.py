@@ -128,7 +128,8 @@ def test_json_and_skipped_shapes(folder, tmp_path, capsys):
     printed = capsys.readouterr()
     record = json.loads(printed.out)
     assert (record["command"], record["seed"]) == ("datasets.modelnet", 4)
-    reason = f"{broken} is truncated: it has fewer faces than its header says"
+    promise = "its header promises 8 vertices and 12 faces, but it has 8 and 11"
+    reason = f"{broken} is truncated: {promise}"
     assert record["results"] == {
         "points": 9,
         "up": "y",

@@ -159,7 +159,7 @@ def test_unreadable_meshes_are_reported_and_skipped(meshes, tmp_path, capsys):
     printed = capsys.readouterr()
     assert printed.err.splitlines() == [
         f"skipped: {broken} is a mesh without area",
-        f"skipped: {missing} does not exist or is not a file",
+        f"skipped: {missing} does not exist",
         "skipped 2 shapes in all",
     ]
     assert len(json.loads(printed.out)["results"]["skipped"]) == 2

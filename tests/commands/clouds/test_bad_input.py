@@ -141,7 +141,7 @@ def test_a_category_that_is_not_there(pcdiff, given, tmp_path, command):
 
 CLOUDS = {
     "missing.ply": "missing.ply does not exist",
-    "text.ply": "text.ply cannot be read as .ply",
+    "text.ply": "text.ply is not a PLY file",
     "mesh.ply": "mesh.ply is a mesh, expected a point cloud",
     "cloud.stl": "cloud.stl is not a cloud file: expected the extension .ply, .xyz or .npy",
     "nan.npy": "nan.npy has a coordinate that is not finite in point 7",
