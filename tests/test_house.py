@@ -37,7 +37,7 @@ ARROWS: dict[str, set[str]] = {
     "pcdiff.files": BASE,
     "pcdiff.console": BASE,
     "pcdiff.learning": CORE | {"pcdiff.files", "pcdiff.console", "pcdiff.drawing"},
-    "pcdiff.drawing": BASE | {"pcdiff.files"},
+    "pcdiff.drawing": BASE | {"pcdiff.files", "pcdiff.geometry"},
     "pcdiff.geometry": BASE,
     # Head 1.
     "pcdiff.clouds.networks": {"pcdiff.embeddings"},

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int
 from pcdiff.drawing.camera import Camera, Light
 from pcdiff.drawing.parts import Image, Mesh, Part, Spheres, part_points, part_radius
 from pcdiff.errors import InputError
+from pcdiff.geometry.rays import ray_caster
 
 PIXELS_AT_ONCE = 1 << 17
 """Pixels whose rays are cast together, which limits memory."""
@@ -191,9 +192,6 @@ class _Scene:
     def __init__(
         self, parts: Sequence[Part], camera: Camera, height: int, light: Light, ground: bool
     ) -> None:
-        from embreex.mesh_construction import TriangleMesh
-        from embreex.rtcore_scene import EmbreeScene
-
         position = np.array(camera.position)
         right, _, backward = camera.axes
         pixels_at_unit_depth = height / (2 * tan(radians(camera.field_of_view) / 2))
@@ -217,12 +215,7 @@ class _Scene:
         size = float(np.ptp(vertices, axis=0).max())
         self.clearance = _CLEARANCE * size
         self.sky_reach = _SKY_REACH * size
-        self.embree = EmbreeScene()
-        TriangleMesh(
-            scene=self.embree,
-            vertices=(vertices - middle).astype(np.float32),
-            indices=np.concatenate(faces).astype(np.int32),
-        )
+        self.caster = ray_caster(vertices - middle, np.concatenate(faces))
 
         self.up = np.array(camera.up) / np.linalg.norm(camera.up)
         lowest = min(
@@ -237,14 +230,13 @@ class _Scene:
 
     def cast(self, rays: Float[np.ndarray, "rays 3"]) -> tuple[_Hits, _Hits]:
         """Find where rays from the camera meet the parts, and where the others meet the ground."""
-        origins = np.broadcast_to(self.camera.astype(np.float32), rays.shape)
-        found = self.embree.run(origins, rays.astype(np.float32), output=True)
-        missed = found["primID"] < 0
+        found = self.caster.first(np.broadcast_to(self.camera, rays.shape), rays)
+        missed = found.face < 0
 
         (seen,) = np.nonzero(~missed)
-        face = found["primID"][seen]
-        points = self.camera + found["tfar"][seen, None] * rays[seen]
-        across = found["Ng"][seen].astype(np.float64)
+        face = found.face[seen]
+        points = self.camera + found.distance[seen, None] * rays[seen]
+        across = found.normal[seen]
         across *= -np.sign(np.sum(across * rays[seen], axis=1, keepdims=True))
         centres, shells = self.centres[face], self.shells[face, None]
         normals = _unit(np.where(shells > 0, points - centres, across))
@@ -292,8 +284,7 @@ class _Scene:
         reach: float,
     ) -> Bool[np.ndarray, " rays"]:
         """True for each unit ray that hits nothing within the reach."""
-        origins, rays = origins.astype(np.float32), rays.astype(np.float32)
-        return self.embree.run(origins, rays, dists=min(reach, 1e30), query="OCCLUDED") < 0
+        return ~self.caster.is_blocked(origins, rays, reach)
 
 
 # Martin Roberts, "The unreasonable effectiveness of quasirandom sequences" (2018): the sequence R2,
