@@ -170,7 +170,7 @@ def evaluate(
             parameter="floor_draws",
         )
     seeds = tuple(range(seed, seed + config.sets))
-    draws = [seeded(each, 0, _GENERATED) for each in seeds]  # now: the last seed may be too large
+    draws = [seeded(each, 0, _GENERATED) for each in seeds]  # the last may be too large
     steps = 2 + config.sets + config.floor_draws
     test = _prepared("the test set", test, points, seeded(seed, 0, _TEST))
     train = _prepared("the training set", train.to(test.device), points, seeded(seed, 0, _TRAIN))

@@ -178,7 +178,7 @@ def _configuration(
     try:
         configuration = json.loads(metadata["configuration"])
         found = (configuration["format"], configuration["version"], configuration["kind"])
-    except (KeyError, TypeError, ValueError, RecursionError) as error:  # huge integers, deep lists
+    except (KeyError, TypeError, ValueError, RecursionError) as error:  # e.g. deeply nested lists
         raise InputError(
             f"weights {path}: the file has no configuration of format {FORMAT!r}"
         ) from error

@@ -32,7 +32,7 @@ from pcdiff.randomness import seeded
 LAST, BEST, LOG = "last.safetensors", "best.safetensors", "metrics.csv"
 """Files of a run: the state to resume from, the best averaged weights, the log."""
 
-_ORDER, _NOISE, _VALIDATION = 0, 1, 2  # second word of a seed: which random numbers it is for
+_ORDER, _NOISE, _VALIDATION = 0, 1, 2  # second word of a seed: the purpose of the random numbers
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def train(
             row |= {f"train_{name}": mean for name, mean in means.items()}
             running = {}
             row |= _validate(objective, state, config)
-            if not math.isfinite(row["validation_loss"]):  # must not overwrite a sound checkpoint
+            if not math.isfinite(row["validation_loss"]):  # checked before it is saved
                 raise _diverged(state.step, "validation loss", row["validation_loss"], config)
             if writes:
                 rows.append(row)

@@ -136,7 +136,7 @@ def test_exact_distance_refuses_what_does_not_fit():
     a = torch.zeros(1, 4, 3)
     pairwise = inspect.unwrap(pairwise_earth_mover)
     for bad, words in (
-        (torch.zeros(1, 5, 3), "equal size, got 4 and 5"),
+        (torch.zeros(1, 5, 3), "same number of points, got 4 and 5"),
         (torch.zeros(0, 4, 3), "at least 1 shapes"),
         (torch.zeros(1, 4, 2), "(shapes, points, 3)"),
         (torch.full((1, 4, 3), torch.inf), "finite"),
@@ -146,7 +146,7 @@ def test_exact_distance_refuses_what_does_not_fit():
         assert words in str(error.value)
     with pytest.raises(InputError, match="shape"):
         inspect.unwrap(earth_mover_distance)(a, a)
-    with pytest.raises(InputError, match="equal size"):
+    with pytest.raises(InputError, match="same number of points"):
         inspect.unwrap(earth_mover_distance)(a[0], a[0, :2])
     with pytest.raises(InputError, match="workers must be at least 1, got 0"):
         earth_mover_workers(0).__enter__()

@@ -106,11 +106,11 @@ DATA = {
     "missing": "missing.hdf5 does not exist",
     "cut": "cut.hdf5 cannot be read as HDF5",
     "text": "text.hdf5 is not an HDF5 file",
-    "foreign": "foreign.hdf5 has another layout than /{synset id}/{train|val|test}: it holds data",
+    "foreign": "foreign.hdf5 does not have the layout /{synset id}/{train|val|test}: it holds data",
     "nan": "train of nan.hdf5 has a coordinate that is not finite in shape 4",
     "nan_val": "of nan_val.hdf5 has a coordinate that is not finite in shape 4",
-    "no_points": "train of no_points.hdf5 has 0 points a shape, expected at least 2",
-    "one_point": "train of one_point.hdf5 has 1 points a shape, expected at least 2",
+    "no_points": "train of no_points.hdf5 has 0 points per shape, expected at least 2",
+    "one_point": "train of one_point.hdf5 has 1 points per shape, expected at least 2",
     "no_shapes": "train of no_shapes.hdf5 has no shapes",
     "planar": "train of planar.hdf5 has shape (6, 40, 2), expected (shapes, points, 3)",
     "flat": "cloud 0 cannot be normalised",
@@ -135,7 +135,7 @@ def test_a_category_that_is_not_there(pcdiff, given, tmp_path, command):
     template = f"{command} {{clouds}} --category sofa" + " --output {out}" * (command == "train")
     sentence = refusal(pcdiff, given, tmp_path / "out", template)
     there = f"{CHAIR} (chair), 03797390 (mug)"
-    assert sentence == f"{given['clouds']} has no category 'sofa', it has {there}"
+    assert sentence == f"{given['clouds']} has no category 'sofa', only {there}"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -147,7 +147,7 @@ CLOUDS = {
     "nan.npy": "nan.npy has a coordinate that is not finite in point 7",
     "no_point.npy": "no_point.npy has 0 points, expected at least 2",
     "one_point.npy": "one_point.npy has 1 points, expected at least 2",
-    "planar.npy": "planar.npy has shape (9, 2), expected (points, 3)",
+    "planar.npy": "normals, got float32 of shape (9, 2)",
     "flat.npy": "cannot be normalised",
 }
 
@@ -227,7 +227,7 @@ OPTIONS = {
     "interpolate {a}": "Missing argument",
     "interpolate {a} {b} --count 1": "'--count'",
     "evaluate {clouds} --sets 0": "'--sets'",
-    "evaluate {clouds} --weights {weights} --split dev": "not 'dev'",
+    "evaluate {clouds} --weights {weights} --split dev": "got 'dev'",
     "evaluate {clouds} --weights {weights} --no-emd --points 41": (
         "compares 41 points per cloud, but the training set has 40 (--points)"
     ),
