@@ -20,9 +20,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from experiments import record
-from pcdiff.cli import POINTS_IN_CACHE
 from pcdiff.clouds.configuration import GeneratorConfig
 from pcdiff.clouds.generator import PointCloudGenerator
+from pcdiff.clouds.training import POINTS_IN_CACHE
 from pcdiff.learning.trainer import accumulate_gradient
 from pcdiff.randomness import seeded, uniform
 

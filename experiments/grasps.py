@@ -10,15 +10,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 import grasp
 from experiments import record
-from grasp.field.sampling import sampling_of
-from grasp.pictures import draw_grasps, probability_colours
+from grasp.field.selection import Selection
+from grasp.pictures import PictureSettings, draw_grasps, probability_colours
 from grasp.poses.distances import ROTATION, TRANSLATION
 from pcdiff.drawing.png import save_png
 from pcdiff.randomness import seeded
@@ -26,6 +25,7 @@ from pcdiff.randomness import seeded
 SEED = 0
 OBJECTS = ("mug_0_00000", "hammer_0_00001")  # the names that the maker gives
 GRASPS = 7  # of each object: more would hide it
+SETTINGS = PictureSettings(width=600, height=460, samples=16)
 
 
 def main() -> None:
@@ -39,15 +39,11 @@ def main() -> None:
         subprocess.run(command, check=True)
         for name in OBJECTS:
             obj = grasp.load_object(Path(root) / "objects" / "meshes" / f"{name}.obj")
-            how = replace(sampling_of(obj), apart=(TRANSLATION, ROTATION))
-            found = field.condition(obj, hand).sample(GRASPS, seeded(SEED), how)
+            apart = Selection(apart=(TRANSLATION, ROTATION))
+            found = field.condition(obj, hand).sample(GRASPS, seeded(SEED), selection=apart)
             assert found.success_probability is not None
             colours = probability_colours(found.success_probability)
-            tiles.append(
-                draw_grasps(
-                    obj, hand, found.poses, colours=colours, width=600, height=460, samples=16
-                )
-            )
+            tiles.append(draw_grasps(obj, hand, found.poses, colours=colours, settings=SETTINGS))
     path = record.RESULTS / "grasps.png"
     save_png(path, np.concatenate(tiles, axis=1))
     print(path.name)

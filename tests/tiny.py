@@ -17,7 +17,8 @@ from pcdiff.clouds.objective import CloudObjective
 from pcdiff.clouds.scale import normalize_to_box
 from pcdiff.diffusion.schedules import Cosine
 from pcdiff.learning import checkpoint
-from pcdiff.learning.trainer import LAST, LOG, STATE_KIND, Progress
+from pcdiff.learning.state import STATE_KIND
+from pcdiff.learning.trainer import LAST, LOG, Progress
 from pcdiff.randomness import normal, seeded
 
 

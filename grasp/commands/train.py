@@ -8,18 +8,21 @@ from typing import Annotated, Literal
 import typer
 
 from pcdiff import console
-from pcdiff.console import Device, Json, Seed, Session, Threads
-from pcdiff.errors import InputError
-from pcdiff.learning.progress import (
+from pcdiff.console import (
+    Device,
     EmaDecay,
     InitializeFrom,
+    Json,
     LearningRate,
     OptimizerSteps,
     Resume,
     RunFolder,
+    Seed,
+    Session,
+    Threads,
     ValidateEvery,
-    follow,
 )
+from pcdiff.errors import InputError
 
 
 def train(
@@ -73,7 +76,8 @@ def train(
     from grasp.field.training import TrainingData, prepare_run
     from grasp.physics import cores, processes
     from pcdiff.learning import distributed
-    from pcdiff.learning.trainer import TrainingConfig
+    from pcdiff.learning.configuration import TrainingConfig
+    from pcdiff.learning.progress import train_with_progress
 
     session = Session("grasp train", seed, device, threads, as_json)
     if architecture is not None and initialize_from is not None:
@@ -105,4 +109,8 @@ def train(
             processes(cores()) as pool,
         ):
             items = run.read(output / "objects", pool, advance)
-        follow(session, run.objective(items), settings, output, resume)
+        objective = run.objective(items)
+        finished = train_with_progress(objective, settings, output, device, resume)
+    if finished.no_curves is not None:
+        session.note(f"no curves: {finished.no_curves}")
+    session.finish(finished.as_dict(), finished.summary())

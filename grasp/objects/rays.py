@@ -90,7 +90,7 @@ class Target:
         rays, faces = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         while len(active):
             starts = origins[active] + travelled[active, None] * directions[active]
-            face, distance = self._caster.first(starts, directions[active])
+            face, distance, _ = self._caster.first(starts, directions[active])
             met = face >= 0
             active = active[met]
             rays.append(active)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 _LEAF = 4  # triangles in the smallest box
 _RAYS_AT_ONCE = 4096  # limits memory
@@ -23,10 +23,13 @@ class Crossings(NamedTuple):
         face: Index of the triangle, −1 for a ray that meets none.
         distance: Distance from the ray's origin in lengths of its direction; meaningless for a ray
             that meets no triangle.
+        normal: Normal of the triangle, of any length and on either side; meaningless for a ray
+            that meets no triangle.
     """
 
     face: Int[np.ndarray, " rays"]
     distance: Float[np.ndarray, " rays"]
+    normal: Float[np.ndarray, "rays 3"]
 
 
 def ray_caster(
@@ -78,7 +81,32 @@ class EmbreeCaster:
             np.ascontiguousarray(directions, np.float32),
             output=True,
         )
-        return Crossings(found["primID"].astype(np.int64), found["tfar"].astype(np.float64))
+        return Crossings(
+            found["primID"].astype(np.int64),
+            found["tfar"].astype(np.float64),
+            found["Ng"].astype(np.float64),
+        )
+
+    def is_blocked(
+        self,
+        origins: Float[np.ndarray, "rays 3"],
+        directions: Float[np.ndarray, "rays 3"],
+        reach: float,
+    ) -> Bool[np.ndarray, " rays"]:
+        """True for each ray that meets any triangle within a reach.
+
+        Args:
+            origins: Origins of the rays, in the unit and frame of the triangles.
+            directions: Directions of the rays, of any length but 0.
+            reach: Largest distance in lengths of a direction; may be infinite.
+        """
+        found: np.ndarray = self._scene.run(
+            np.ascontiguousarray(origins, np.float32),
+            np.ascontiguousarray(directions, np.float32),
+            dists=min(reach, 1e30),
+            query="OCCLUDED",
+        )
+        return found >= 0
 
 
 class BoxTree:
@@ -114,15 +142,37 @@ class BoxTree:
         self, origins: Float[np.ndarray, "rays 3"], directions: Float[np.ndarray, "rays 3"]
     ) -> Crossings:
         """Find the first triangle that each ray meets; arguments as for `EmbreeCaster.first`."""
+        face, distance = self._within(origins, directions, np.inf)
+        corners = self._triangles[face]
+        normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        return Crossings(face, distance, normal)
+
+    def is_blocked(
+        self,
+        origins: Float[np.ndarray, "rays 3"],
+        directions: Float[np.ndarray, "rays 3"],
+        reach: float,
+    ) -> Bool[np.ndarray, " rays"]:
+        """True for each ray that meets a triangle within a reach; see `EmbreeCaster.is_blocked`."""
+        face, distance = self._within(origins, directions, reach)
+        return (face >= 0) & (distance <= reach)
+
+    def _within(
+        self, origins: np.ndarray, directions: np.ndarray, reach: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Triangle and distance of each ray's first crossing; beyond the reach some are missed."""
         face = np.full(len(origins), -1)
         distance = np.full(len(origins), np.inf)
         for start in range(0, len(origins), _RAYS_AT_ONCE):
             some = slice(start, start + _RAYS_AT_ONCE)
-            found = self._first(origins[some].astype(float), directions[some].astype(float))
-            face[some], distance[some] = found
-        return Crossings(face, distance)
+            face[some], distance[some] = self._first(
+                origins[some].astype(float), directions[some].astype(float), reach
+            )
+        return face, distance
 
-    def _first(self, origins: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _first(
+        self, origins: np.ndarray, directions: np.ndarray, reach: float
+    ) -> tuple[np.ndarray, np.ndarray]:
         # A direction of 0 along an axis becomes tiny, so that no quotient is 0 / 0.
         inverse = 1 / np.where(np.abs(directions) < 1e-290, 1e-290, directions)
         ray, node = np.arange(len(origins)), np.zeros(len(origins), np.int64)
@@ -134,7 +184,7 @@ class BoxTree:
                 other = (high[node] - origins[ray]) * inverse[ray]
             enters = np.minimum(one, other).max(axis=1)
             leaves = np.maximum(one, other).min(axis=1)
-            met = (leaves >= 0) & (enters <= leaves)
+            met = (leaves >= 0) & (enters <= np.minimum(leaves, reach))
             ray, node = ray[met], node[met]
         triangle = self._leaves[node].ravel()
         ray = np.repeat(ray, _LEAF)

@@ -95,6 +95,7 @@ def test_files_that_are_not_acronym_hdf5_are_refused(tmp_path):
     assert "has no grasps/transforms but is empty" in refusal(path)
 
 
+@pytest.mark.extras
 def test_truncated_or_damaged_hdf5_is_refused_or_read_completely(grasps, tmp_path):
     path = tmp_path / "g.h5"
     write_grasps(path, grasps)
