@@ -94,7 +94,7 @@ def normal(
     Raises:
         InputError: If there is no generator, or if their number is not that of the entries.
     """
-    return _draw(torch.randn, shape, generator, dtype).to(device)
+    return _draw(torch.randn, shape, generator, dtype, device)
 
 
 def uniform(
@@ -114,7 +114,7 @@ def uniform(
     Raises:
         InputError: If there is no generator, or if their number is not that of the entries.
     """
-    return _draw(torch.rand, shape, generator, dtype).to(device)
+    return _draw(torch.rand, shape, generator, dtype, device)
 
 
 def _draw(
@@ -122,7 +122,20 @@ def _draw(
     shape: Sequence[int],
     generator: Generator | None,
     dtype: torch.dtype,
+    device: torch.device | str,
 ) -> Tensor:
+    numbers = _drawn(draw, shape, generator, dtype)
+    # Such a copy does not wait for the GPU. It would be unsafe in the other direction only.
+    return numbers.to(device, non_blocking=torch.device(device).type == "cuda")
+
+
+def _drawn(
+    draw: Callable[..., Tensor],
+    shape: Sequence[int],
+    generator: Generator | None,
+    dtype: torch.dtype,
+) -> Tensor:
+    """Numbers on the generator's device."""
     if generator is None:
         raise InputError("random numbers need a generator, got None")
     if isinstance(generator, torch.Generator):

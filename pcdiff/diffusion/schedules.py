@@ -40,7 +40,9 @@ class Level(NamedTuple):
 
     def to(self, x: Tensor) -> Level:
         """The same level with the data type and on the device of `x`."""
-        return Level(self.alpha.to(x), self.sigma.to(x))
+        # Such a copy does not wait for the GPU. It would be unsafe in the other direction only.
+        at_once = x.device.type == "cuda"
+        return Level(self.alpha.to(x, non_blocking=at_once), self.sigma.to(x, non_blocking=at_once))
 
     def each(self) -> Iterator[Level]:
         """The levels along the first axis, one by one."""
@@ -213,7 +215,7 @@ class Cosine(DiscreteSchedule):
 
     Args:
         steps: Number of steps T.
-        offset: s in the paper, which keeps β from vanishing near t = 0.
+        offset: s in the paper, which keeps β from being too small near t = 0.
         beta_max: Largest β; greater values are clipped to it.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Models whose samples are known, and the samplers to test on them."""
+"""Models with known samples, and the samplers that are tested on them."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def last_state(sampler: Sampler, model: Any, manifold: Manifold, *args: Any) -> 
 class Mixture:
     """The density Σₖ wₖ exp(−|S^{-1/2} Log(α mₖ, x)|²/2v), v = α²·deviation² + σ², on any space.
 
-    On ℝⁿ it is the law of x_t for a mixture of Gaussians. On a curved space it is not that of any
-    data, but its score, which is exact because the gradient of half a squared distance is the
-    negative logarithm, defines an ODE without symmetries all the same.
+    On ℝⁿ it is the law of x_t for a mixture of Gaussians. On a curved space it belongs to no data,
+    but its score is exact, because the gradient of half a squared distance is the negative
+    logarithm. It defines an ODE without symmetries.
     """
 
     manifold: Manifold

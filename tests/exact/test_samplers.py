@@ -55,10 +55,10 @@ def at(*steps: int) -> Level:
 
 
 def moves_of(sampler: Sampler, data: Any, level: Level, target: Level) -> list[Move]:
-    """What a step does to Gaussian data, from the papers' formulas in ᾱ; noise only where c > 0."""
+    """The moves of one step on Gaussian data, by the papers' formulas; noise only if c > 0."""
     (alpha, sigma), (alpha_, sigma_) = (map(float, each) for each in (level, target))
     bar, bar_ = alpha**2, alpha_**2
-    beta = 1 - bar / bar_  # of the one step that stands for all steps between the two levels
+    beta = 1 - bar / bar_  # of one step that replaces all steps between the two levels
     slope = sigma / (bar * data.deviation**2 + 1 - bar)  # ε̂ = slope (x − α mean)
 
     def of_noise(along: float, noise: float, deviation: float) -> Move:
@@ -119,7 +119,7 @@ class TestGaussianData:
     def test_moments_follow_the_recursion(
         self, sampler: Sampler, gaussian: Any, generator: torch.Generator
     ) -> None:
-        """Few steps, so that each sampler has its own law, far from that of the data."""
+        """With few steps each sampler has its own law, far from that of the data."""
         count, levels = 20_000, at(200, 160, 130, 100, 60, 20, 0)
         *_, (_, mean, variance) = moments(sampler, gaussian, levels, 0.0, 1.0)
         start = LINE.random((count, 1), 1.0, generator, dtype=torch.float64)
@@ -137,7 +137,7 @@ class TestGaussianData:
 
     @pytest.mark.parametrize("steps", [(80, 79, 78, 77), (200, 120, 119, 30, 1, 0)], ids=str)
     def test_ddim_with_eta_one_is_ancestral(self, steps: tuple[int, ...]) -> None:
-        """For any model, the same noise gives the same path, with the posterior variance."""
+        """With the posterior variance, the same noise gives the same path for any model."""
 
         def model(x: Tensor, level: Level, condition: Any) -> Tensor:
             return torch.sin(3 * x) * level.alpha[:, None, None] + 0.3 * x.mean(1, keepdim=True)
@@ -189,7 +189,7 @@ def uniform_in_lambda(schedule: Schedule, steps: int, ends: tuple[float, float])
 
 
 def uniform_in_root(schedule: Schedule, steps: int, ends: tuple[float, float]) -> Level:
-    """Karras spacing without the clean level: steps in λ of all sizes."""
+    """Karras spacing without the clean level, which gives steps in λ of many sizes."""
     levels = karras_levels(schedule, steps + 1, *ends)
     return Level(*(value[:-1] for value in levels))
 
@@ -200,14 +200,14 @@ class TestOrder:
     """Twice the steps divide the error by 2^order.
 
     The levels end in noise, because a step to σ = 0 is infinitely long in λ. The first step of a
-    multistep method is of first order, but it is one, so its error is of second order.
+    multistep method is of first order, but a single such step has an error of second order.
     """
 
     def errors_fall(self, error: Callable[[int], Tensor], order: int) -> None:
         errors = [float(error(steps).abs().max()) for steps in (20, 40, 80)]
         for coarse, fine in pairwise(errors):
             assert math.log2(coarse / fine) == pytest.approx(order, abs=0.2)
-        assert errors[-1] < (0.03 if order == 1 else 1e-3)  # it is the solution that they approach
+        assert errors[-1] < (0.03 if order == 1 else 1e-3)  # they approach the solution
 
     @pytest.mark.parametrize("schedule", [PRESERVING, EXPLODING], ids=lambda s: s.name)
     def test_gaussian_data(
@@ -307,7 +307,7 @@ class TestPointMass:
             torch.testing.assert_close(state.x, expected, rtol=0, atol=1e-13)
 
     def test_on_rotations(self, sampler: Sampler) -> None:
-        """As far from its end as rotations can be, all but a little."""
+        """The start is almost half a turn from the end."""
         space, axis = SO3(), torch.tensor([[0.6, 0.0, -0.8]], dtype=torch.float64)
         point = rotation_mixture()[0].means[:1]
         x = point @ so3.exp(3.1 * axis)
@@ -323,11 +323,11 @@ class TestPointMass:
 
 
 class TestAnnealedLangevin:
-    def test_corrector_keeps_the_law_that_the_predictor_brings(self, gaussian: Any) -> None:
-        """On the exact marginal the recursion stays on it, up to the step's known inflation.
+    def test_corrector_keeps_the_law_of_its_predictor(self, gaussian: Any) -> None:
+        """A recursion that starts on the exact marginal stays on it, up to the known inflation.
 
-        Unadjusted Langevin of a Gaussian of variance v is stationary at v/(1 − η²/4v), so each
-        level's variance lies between the marginal's and that.
+        Unadjusted Langevin for a Gaussian of variance v is stationary at v/(1 − η²/4v), so the
+        variance at each level lies between v and that.
         """
         sampler = AnnealedLangevin(2, 0.3, DDIM())
         levels = uniform_levels(Linear(), 500)
@@ -338,7 +338,7 @@ class TestAnnealedLangevin:
             assert 0.998 * exact < variance < 1.003 * inflated
 
     def test_stationary_law_on_poses(self, generator: torch.Generator) -> None:
-        """p ∝ exp(−(|t−t₀|²/ℓ² + θ²)/2v) at v = s² + σ², with t and θ taken from a mean pose ≠ I.
+        """p ∝ exp(−(|t−t₀|²/ℓ² + θ²)/2v) at v = s² + σ², with t and θ relative to a mean pose ≠ I.
 
         E[θ²] = ∫θ²w/∫w with w = e^{−θ²/2v}(1 − cos θ). Here it is 10 % below the 3v of flat space.
         """

@@ -75,8 +75,8 @@ def wrapped_normal(mean: Tensor, x: Tensor, sigma: float) -> Tensor:
     A rotation vector of length r has the density (2πσ²)^{−3/2} exp(−r²/2σ²) with respect to
     Lebesgue measure. Haar measure is (1 − cos θ)/(4π² r²) times Lebesgue measure, because Exp maps
     the sphere of radius r, of area 4πr², to the rotations by the angle θ, which have the density
-    (1 − cos θ)/π (Chirikjian & Kyatkin, "Engineering Applications of Noncommutative Harmonic
-    Analysis", 2001, chapter 5).
+    (1 − cos θ)/π (Chirikjian & Kyatkin 2001, "Engineering Applications of Noncommutative Harmonic
+    Analysis").
     """
     cosine = ((mean * x).sum() - 1) / 2
     angle = math.acos(min(max(float(cosine), -1.0), 1.0))

@@ -1,4 +1,4 @@
-"""Conversions between ε, x₀, score and v, and the loss they enter, over all manifolds."""
+"""Conversions between ε, x₀, score and v, and the loss that uses them, over all manifolds."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ over_cases = pytest.mark.parametrize(
 
 
 def unit_noise(manifold: Manifold, x: Tensor, generator: torch.Generator) -> Tensor:
-    """Normal up to a bound that keeps σε below half a turn, where Log is one-to-one."""
+    """Normal, clamped so that σε stays below half a turn, where Log is one-to-one."""
     noise = manifold.to_unit(manifold.tangent_noise(x, generator))
     return noise.clamp(-3, 3)
 
 
 def level_of(name: str, count: int = 5) -> Level:
-    """A level a sample, none of them equal if the family of levels allows it."""
+    """One level per sample, all with different σ."""
     alpha, sigma = LEVELS[name]
     scale = torch.linspace(0.9, 1.0, count, dtype=torch.float64)
     return Level(torch.full_like(scale, alpha), sigma * scale)
@@ -75,7 +75,7 @@ class TestConversions:
     def test_score_and_denoised_obey_tweedie(
         self, case: Case, name: str, generator: torch.Generator
     ) -> None:
-        """x̂₀ = (x_t ⊕ σ² S ∇log p)/α, with S taken from the metric's definition."""
+        """x̂₀ = (x_t ⊕ σ² S ∇log p)/α, with S from the list of cases."""
         manifold, x, level = case.manifold, case.draw((5,), generator), level_of(name)
         score = manifold.kernel_score(case.draw((5,), generator), x, level.sigma)
         metric = torch.tensor(case.metric, dtype=torch.float64).view(score.shape[1:])
@@ -87,7 +87,7 @@ class TestConversions:
     def test_the_forward_process_is_undone_by_its_own_noise(
         self, case: Case, name: str, generator: torch.Generator
     ) -> None:
-        """The noise lies in the tangent space at x_t: turned into its frame, but equally long."""
+        """The noise in the tangent space at x_t is turned into that frame and keeps its length."""
         manifold, x0, level = case.manifold, case.draw((5,), generator), level_of(name)
         x = perturb(manifold, x0, level, torch.Generator().manual_seed(8))
         drawn = manifold.to_unit(manifold.tangent_noise(x0, torch.Generator().manual_seed(8)))
@@ -173,13 +173,13 @@ class TestLoss:
         torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-9)
 
     @over_manifolds
-    def test_others_take_the_variance_out_of_the_target_and_leave_its_mean(
+    def test_others_lower_the_variance_of_the_target_and_keep_its_mean(
         self, case: Case, generator: torch.Generator
     ) -> None:
         """With all the points that a sample may come from, the loss of the best model is zero.
 
-        The best model is −σ S^{1/2} times the score of the mixture; without the others what is left
-        of its loss is the variance of the target, and the two differ by that alone.
+        The best model is −σ S^{1/2} times the score of the mixture. Without the others its loss is
+        the variance of the target, and that is the only difference between the two losses.
         """
         manifold, schedule = case.manifold, GeometricVarianceExploding(0.2, 0.8)
         points = case.near(case.draw((1,), generator).expand(3, *case.point), 0.4, generator)
@@ -249,7 +249,7 @@ class TestLoss:
         torch.testing.assert_close(alone[0], whole[3])
         assert own.sigma[0] == level.sigma[3]
 
-    def test_of_a_half_precision_model_is_single_precision(
+    def test_a_half_precision_model_has_a_single_precision_loss(
         self, generator: torch.Generator
     ) -> None:
         """Autocast networks answer in bfloat16; squares summed in it would lose most digits."""

@@ -1,4 +1,4 @@
-"""What the sampling loop promises, over all manifolds × samplers."""
+"""The laws of the sampling loop, over all manifolds × samplers."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def problem(case: Case) -> tuple[Mixture, Tensor, Level]:
     ids=str,
 )
 class TestLoop:
-    def test_yields_a_state_a_level_with_the_estimate_that_led_there(
+    def test_yields_one_state_per_level_with_its_estimate(
         self, case: Case, sampler: Sampler
     ) -> None:
         mixture, x, levels = problem(case)
@@ -73,7 +73,7 @@ class TestLoop:
         assert states[0].denoised is None
         if isinstance(sampler, AnnealedLangevin):
             return
-        assert len(seen) == len(states) - 1  # one evaluation a step
+        assert len(seen) == len(states) - 1  # one evaluation per step
         for before, state, (evaluated, _) in zip(states[:-1], states[1:], seen, strict=True):
             assert evaluated is before.x
             assert state.previous is before.level
