@@ -9,6 +9,7 @@ import typer
 
 from grasp.commands.options import (
     MOST,
+    OPTIONS,
     Frame,
     Friction,
     GraspUnit,
@@ -24,6 +25,7 @@ from pcdiff.console import Json, Seed
 from pcdiff.errors import InputError
 
 
+@console.name_options(**OPTIONS)
 def evaluate(
     objects: Annotated[
         list[Path],

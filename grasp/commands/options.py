@@ -36,6 +36,17 @@ Workers = Annotated[
     ),
 ]
 
+OPTIONS = {
+    "gripper": "--gripper",
+    "unit": "--unit",
+    "pose_unit": "--grasp-unit",
+    "pose_frame": "--frame",
+    "pose_unit_and_frame": "--grasp-unit, --frame",
+    "approach": "--approach",
+    "validate_one_in": "--validate-one-in",
+}
+"""The options that set the parameters which errors of the library name."""
+
 
 def check_results(output: Path | None, picture: Path | None) -> None:
     """Check that a command's results can be written, before work that would be lost.

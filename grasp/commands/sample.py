@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from grasp.commands.options import MOST, GripperName, Scale, Unit, check_results
+from grasp.commands.options import MOST, OPTIONS, GripperName, Scale, Unit, check_results
+from pcdiff import console
 from pcdiff.console import Device, Json, Seed, Session, Threads
 from pcdiff.errors import InputError
 
@@ -22,6 +23,7 @@ _SHOWN = 30  # largest number of grasps in a picture
 Four = tuple[float, float, float, float]
 
 
+@console.name_options(**OPTIONS)
 def sample(
     obj: Annotated[
         Path,

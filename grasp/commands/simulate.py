@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from grasp.commands.options import (
+    OPTIONS,
     Frame,
     Friction,
     GraspUnit,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _SHOWN = 15  # largest number of trials of either outcome in a picture of many
 
 
+@console.name_options(**OPTIONS)
 def simulate(
     mesh: Annotated[
         Path, typer.Argument(metavar="OBJECT", help="The mesh that the grasps refer to.")

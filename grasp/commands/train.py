@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from grasp.commands.options import OPTIONS
 from pcdiff import console
 from pcdiff.console import (
     Device,
@@ -25,6 +26,7 @@ from pcdiff.console import (
 from pcdiff.errors import InputError
 
 
+@console.name_options(**OPTIONS)
 def train(
     labels: Annotated[
         list[Path],

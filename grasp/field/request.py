@@ -82,7 +82,8 @@ class Request:
             *direction, degrees = self.approach
             if not 0 <= degrees <= 180:
                 raise InputError(
-                    f"a cone of approach has a half-angle of 0 to 180 degrees, got {degrees:g}"
+                    f"a cone of approach has a half-angle of 0 to 180 degrees, got {degrees:g}",
+                    parameter="approach",
                 )
             angle = math.radians(degrees)
             found.append(ApproachCone(np.array(direction), angle, sigma=SOFT_COSINE))

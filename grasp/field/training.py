@@ -125,7 +125,8 @@ class TrainingRun:
             raise InputError(
                 f"validating on one object in {data.validate_one_in} leaves {len(training)} "
                 f"labelled objects to train on and {len(validation)} to validate on, expected some "
-                "of each"
+                "of each",
+                parameter="validate_one_in",
             )
         # Success alone needs such grasps too if the scales of the inputs are not fitted yet.
         needed = self.is_fresh or data.networks != (SUCCESS,)

@@ -84,7 +84,7 @@ def read_grasps(
         if not len(grasps) and not grasps.reason:
             raise InputError("it holds no grasps and does not give a reason")
     except InputError as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+        raise InputError(f"{path} cannot be read: {error}", parameter=error.parameter) from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
     return grasps

@@ -116,7 +116,8 @@ def in_our_convention(
     if missing:
         raise InputError(
             f"the file does not state the {' or the '.join(missing)} of its poses: supply "
-            f"{' and '.join(missing.values())}"
+            f"{' and '.join(missing.values())}",
+            parameter=f"pose_{'_and_'.join(missing)}",
         )
 
     chosen_unit = stated.unit if unit is None else unit_named(unit)

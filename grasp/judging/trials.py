@@ -94,7 +94,7 @@ def plan_trials(
         raise InputError(f"{file} holds no grasps: {grasps.reason}")
     named = grasps.gripper if options.gripper is None else options.gripper
     if named is None:
-        raise InputError(f"{file} does not name its gripper: say which it is")
+        raise InputError(f"{file} does not name its gripper: name it", parameter="gripper")
     hand = load_gripper(named)
     scale, unit = options.scale, options.unit
     if scale is None and unit is None and grasps.object_scale != 1:

@@ -193,7 +193,8 @@ def _check_extent(loaded: Object, scale: float, otherwise: str = "") -> None:
         advice = "give the unit or the scale that converts its numbers to metres"
     raise InputError(
         f"{loaded.file} would be {longest:.3g} m long, expected {MINIMUM_EXTENT:g} to "
-        f"{MAXIMUM_EXTENT:g} m: {advice}{otherwise}"
+        f"{MAXIMUM_EXTENT:g} m: {advice}{otherwise}",
+        parameter="unit",
     )
 
 

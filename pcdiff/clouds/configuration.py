@@ -95,7 +95,10 @@ class GeneratorConfig:
                 "that preserves variance"
             )
         if not 0 <= self.kl_weight < math.inf:
-            raise InputError(f"kl_weight: expected a finite number from 0, got {self.kl_weight}")
+            raise InputError(
+                f"kl_weight: expected a finite number from 0, got {self.kl_weight}",
+                parameter="kl_weight",
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """The description that `from_dict` reads back."""

@@ -50,15 +50,19 @@ class CloudObjective:
             raise InputError(f"mirror: expected one of {get_args(Mirror)}, got {mirror!r}")
         available = min(train.shape[1], validation.shape[1])
         if not 2 <= points <= available:
-            raise InputError(f"points a cloud: expected 2 to {available}, got {points}")
+            raise InputError(
+                f"points per cloud: expected 2 to {available}, got {points}", parameter="points"
+            )
         if levels_per_cloud > 1 and not model.independent_points:
             raise InputError(
                 "levels_per_cloud: a network that does not treat points independently needs one "
-                f"noise level per cloud, got {levels_per_cloud}"
+                f"noise level per cloud, got {levels_per_cloud}",
+                parameter="levels_per_cloud",
             )
         if levels_per_cloud < 1 or points % levels_per_cloud:
             raise InputError(
-                f"levels_per_cloud: expected a divisor of {points} points, got {levels_per_cloud}"
+                f"levels_per_cloud: expected a divisor of {points} points, got {levels_per_cloud}",
+                parameter="levels_per_cloud",
             )
         self.model = model
         self.train, self.validation = train, validation
