@@ -8,11 +8,13 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from grasp.formats import Grasps
 from grasp.grippers.gripper import Box, Gripper, box_mesh
 from grasp.objects.object import Object
 from pcdiff.drawing.camera import frame
 from pcdiff.drawing.parts import Colour, Image, Mesh, Part, Spheres, Vector
 from pcdiff.drawing.rendering import render
+from pcdiff.errors import InputError
 
 SUCCESS: Vector = (0.0, 0.62, 0.42)
 FAILURE: Vector = (0.84, 0.30, 0.10)
@@ -142,3 +144,45 @@ def _object_part(obj: Object) -> Part:
     # Each ball just touches its nearest neighbour.
     spacing = float(np.median(cKDTree(obj.vertices).query(obj.vertices, 2)[0][:, 1]))
     return Spheres(obj.vertices, max(spacing, 1e-4), OBJECT)
+
+
+def draw_ranked(obj: Object, gripper: Gripper, grasps: Grasps, most: int = 30) -> Image:
+    """Draw grasps from the likeliest to the least likely, coloured by probability of success.
+
+    Args:
+        obj: The object.
+        gripper: The gripper.
+        grasps: Grasps with probabilities of success, best first.
+        most: Largest number of grasps to draw, evenly spread over the ranking.
+
+    Raises:
+        InputError: The grasps have no probabilities of success.
+    """
+    if grasps.success_probability is None:
+        raise InputError("grasps without a probability of success cannot be coloured by it")
+    shown = np.unique(np.linspace(0, max(0, len(grasps) - 1), most).astype(int))
+    shown = shown[: len(grasps)]
+    colours = probability_colours(grasps.success_probability[shown])
+    return draw_grasps(obj, gripper, grasps.poses[shown], colours=colours)
+
+
+def draw_outcomes(
+    obj: Object,
+    gripper: Gripper,
+    poses: Float[np.ndarray, "grasps 4 4"],
+    success: Bool[np.ndarray, " grasps"],
+    most: int = 15,
+) -> Image:
+    """Draw some grasps of each outcome in physics, with open hands.
+
+    Args:
+        obj: The object.
+        gripper: The gripper.
+        poses: Poses `T_object_grasp`, translations in metres.
+        success: Whether each grasp held.
+        most: Largest number of grasps of either outcome.
+    """
+    held, lost = np.flatnonzero(success), np.flatnonzero(~success)
+    # Every n-th, so that at most `most` of each remain.
+    shown = np.concatenate([each[:: max(1, -(-len(each) // most))] for each in (held, lost)])
+    return draw_grasps(obj, gripper, poses[shown], colours=outcome_colours(success[shown]))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pcdiff.clouds.components import Choice
 from pcdiff.clouds.configuration import GeneratorConfig, Standardization
 from pcdiff.clouds.generator import PointCloudGenerator
-from pcdiff.clouds.objective import CloudObjective
+from pcdiff.clouds.objective import CloudObjective, StepClouds
 from pcdiff.clouds.scale import normalize_to_box
 from pcdiff.diffusion.schedules import Cosine
 from pcdiff.learning import checkpoint
@@ -52,10 +52,10 @@ def generator(prior: Any = "flow", seed: int = 0) -> PointCloudGenerator:
     return model
 
 
-def cloud_objective(prior: Any = "flow", **options: Any) -> CloudObjective:
+def cloud_objective(prior: Any = "flow", source: str = "", **use: Any) -> CloudObjective:
     """Six ellipsoids to train on and three to validate on; each step uses 16 of their 40 points."""
-    settings = {"points": 16, "levels_per_cloud": 2, **options}
-    return CloudObjective(generator(prior), clouds(6), clouds(3, seed=1), **settings)
+    step = StepClouds(**{"points": 16, "levels_per_cloud": 2, **use})
+    return CloudObjective(generator(prior), clouds(6), clouds(3, seed=1), step, source)
 
 
 class Regression:

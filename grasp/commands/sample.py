@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from grasp.grippers.gripper import Gripper
     from grasp.objects.object import Object
 
-_SHOWN = 30  # largest number of grasps in a picture
-
 Four = tuple[float, float, float, float]
 
 
@@ -113,8 +111,10 @@ def sample(
     from grasp.formats import write_grasps
     from grasp.grippers.gripper import load_gripper
     from grasp.objects.loading import load_object
+    from grasp.pictures import draw_ranked
     from grasp.poses.distances import ROTATION, TRANSLATION
     from grasp.scenes.loading import load_scene
+    from pcdiff.drawing.png import save_png
 
     session = Session("grasp sample", seed, device, threads, as_json)
     check_results(output, picture)
@@ -153,7 +153,7 @@ def sample(
     if output is not None:
         write_grasps(output, grasps)
     if picture is not None:
-        _draw_probabilities(picture, loaded, hand, grasps)
+        save_png(picture, draw_ranked(loaded, hand, grasps))
     files = [str(path) for path in (output, picture) if path is not None]
     results, text = _summary(loaded, hand, grasps)
     session.finish({**results, "weights": weights, "files": files}, "\n".join([*text, *files]))
@@ -206,17 +206,3 @@ def _numbers(option: str, text: str | None, form: str) -> Four | None:
             f"{option}: expected numbers of at most {MAXIMUM_COORDINATE:g}, got {text!r}"
         )
     return x, y, z, size
-
-
-def _draw_probabilities(path: Path, obj: Object, gripper: Gripper, grasps: Grasps) -> None:
-    """Draw some grasps, from the likeliest to the least likely, coloured by probability."""
-    import numpy as np
-
-    from grasp.pictures import draw_grasps, probability_colours
-    from pcdiff.drawing.png import save_png
-
-    assert grasps.success_probability is not None
-    shown = np.unique(np.linspace(0, max(0, len(grasps) - 1), _SHOWN).astype(int))
-    shown = shown[: len(grasps)]
-    colours = probability_colours(grasps.success_probability[shown])
-    save_png(path, draw_grasps(obj, gripper, grasps.poses[shown], colours=colours))

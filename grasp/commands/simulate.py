@@ -26,8 +26,7 @@ from pcdiff.errors import InputError
 if TYPE_CHECKING:
     from grasp.judging.labels import Outcomes
     from grasp.judging.trials import TrialPlan
-
-_SHOWN = 15  # largest number of trials of either outcome in a picture of many
+    from pcdiff.drawing.parts import Image
 
 
 @console.name_options(**OPTIONS)
@@ -68,6 +67,7 @@ def simulate(
     from grasp.formats import write_grasps
     from grasp.judging.proportions import success_rate
     from grasp.judging.trials import TrialOptions, plan_trials
+    from pcdiff.drawing.png import save_png
 
     session = Session("grasp simulate", 0, as_json=as_json)
     if trial is not None and picture is None:
@@ -93,7 +93,7 @@ def simulate(
     if output is not None:
         write_grasps(output, plan.labelled(outcomes))
     if picture is not None:
-        _draw_trials(picture, plan, outcomes, trial)
+        save_png(picture, _draw(plan, outcomes, trial))
     rate = success_rate(outcomes.success)
     failures = _counts(outcomes.failure[~outcomes.success].tolist())
     files = [str(path) for path in (output, picture) if path is not None]
@@ -121,27 +121,22 @@ def simulate(
     session.finish(results, "\n".join([*lines, *files]))
 
 
-def _draw_trials(path: Path, plan: TrialPlan, outcomes: Outcomes, trial: int | None) -> None:
-    """Draw one trial with the hand as it ended, or several of each outcome with open hands."""
+def _draw(plan: TrialPlan, outcomes: Outcomes, trial: int | None) -> Image:
+    """One trial with the hand as it ended, or several of each outcome with open hands."""
     import numpy as np
 
-    from grasp.pictures import draw_grasps, outcome_colours
-    from pcdiff.drawing.png import save_png
+    from grasp.pictures import draw_grasps, draw_outcomes, outcome_colours
 
     if trial is None:
-        held, lost = np.flatnonzero(outcomes.success), np.flatnonzero(~outcomes.success)
-        # Every n-th, so that at most _SHOWN of each remain.
-        shown = np.concatenate([each[:: max(1, -(-len(each) // _SHOWN))] for each in (held, lost)])
-    else:
-        shown = np.array([trial])
-    image = draw_grasps(
+        return draw_outcomes(plan.obj, plan.gripper, plan.grasps.poses, outcomes.success)
+    only = np.array([trial])
+    return draw_grasps(
         plan.obj,
         plan.gripper,
-        plan.grasps.poses[shown],
-        colours=outcome_colours(outcomes.success[shown]),
-        opening=None if trial is None else outcomes.width[shown],
+        plan.grasps.poses[only],
+        colours=outcome_colours(outcomes.success[only]),
+        opening=outcomes.width[only],
     )
-    save_png(path, image)
 
 
 def _outcome(outcomes: Outcomes, trial: int) -> str:

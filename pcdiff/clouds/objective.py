@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
 import torch
@@ -16,21 +17,35 @@ from pcdiff.errors import InputError
 Mirror = Literal["none", "x", "y", "z"]
 
 
+@dataclass(frozen=True)
+class StepClouds:
+    """How a training step uses a cloud.
+
+    Attributes:
+        points: Number of random points of each cloud, a multiple of `levels_per_cloud`.
+        levels_per_cloud: Number of noise levels per cloud.
+        mirror: Axis along which half of the clouds are reflected, normal to the category's plane of
+            symmetry.
+    """
+
+    points: int = 512
+    levels_per_cloud: int = 4
+    mirror: Mirror = "none"
+
+
 class CloudObjective:
     """The `Objective` of the point-cloud head.
 
-    Each step sees a random subset of each cloud's points; with `mirror`, half of the clouds are
-    reflected in a plane.
-
     Args:
-        model: what to train.
-        train: box-normalised clouds.
-        validation: box-normalised clouds.
-        points: points of the subset, a multiple of `levels_per_cloud`.
-        levels_per_cloud: noise levels drawn a cloud and step.
-        mirror: the axis to reflect along, normal to the category's plane of symmetry.
-        source: the file the data came from, for the record.
-        initialized_from: the weights that training began from, for the record.
+        model: Generator to train.
+        train: Box-normalised clouds.
+        validation: Box-normalised clouds.
+        use: How a step uses each cloud.
+        source: File that the data came from, for the record.
+        initialized_from: Weights that training started from, for the record.
+
+    Raises:
+        InputError: If a step cannot use the clouds so.
     """
 
     kind = KIND
@@ -40,12 +55,12 @@ class CloudObjective:
         model: PointCloudGenerator,
         train: Float[Tensor, "shapes points 3"],
         validation: Float[Tensor, "others available 3"],
-        points: int = 512,
-        levels_per_cloud: int = 4,
-        mirror: Mirror = "none",
+        use: StepClouds | None = None,
         source: str = "",
         initialized_from: str | None = None,
     ) -> None:
+        use = use or StepClouds()
+        points, levels_per_cloud, mirror = use.points, use.levels_per_cloud, use.mirror
         if mirror not in get_args(Mirror):
             raise InputError(f"mirror: expected one of {get_args(Mirror)}, got {mirror!r}")
         available = min(train.shape[1], validation.shape[1])

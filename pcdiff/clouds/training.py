@@ -11,7 +11,7 @@ from torch import Tensor
 from pcdiff.clouds.canonical import read_clouds
 from pcdiff.clouds.configuration import GeneratorConfig, Standardization
 from pcdiff.clouds.generator import PointCloudGenerator
-from pcdiff.clouds.objective import CloudObjective, Mirror
+from pcdiff.clouds.objective import CloudObjective, Mirror, StepClouds
 from pcdiff.clouds.scale import normalize_to_box
 from pcdiff.diffusion.schedules import SCHEDULES
 from pcdiff.errors import InputError
@@ -108,9 +108,7 @@ def train_on_file(
         generator,
         training,
         validation,
-        clouds.points,
-        clouds.levels_per_cloud,
-        clouds.mirror,
+        StepClouds(clouds.points, clouds.levels_per_cloud, clouds.mirror),
         source=f"{clouds.file.name}/{clouds.category}",
         initialized_from=None if isinstance(model, NewModel) else model,
     )

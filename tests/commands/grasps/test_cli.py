@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import inspect
 import json
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 from trimesh.creation import box
 
-from grasp.commands import simulate as simulate_command
+from grasp import pictures
 from grasp.formats import Grasps, read_grasps, write_grasps
 from grasp.grippers.gripper import load_gripper
 from grasp.judging import sources
@@ -156,25 +156,24 @@ def test_the_gripper_is_the_files_or_must_be_given(run, bar, three, tmp_path):
     write_grasps(other, dataclasses.replace(read_grasps(three), gripper=None))
     done = run("simulate", bar, other)
     assert done.code == 2
-    assert done.err == f"error: {other} does not name its gripper: give --gripper\n"
+    assert done.err == f"error: {other} does not name its gripper: name it (--gripper)\n"
     assert "(panda, protocol" in run("simulate", bar, other, "--gripper", "panda").out
 
 
 @pytest.mark.parametrize(
     ("trials", "shown"), [(0, 0), (1, 1), (14, 14), (15, 15), (16, 8), (30, 15), (31, 11)]
 )
-def test_a_picture_shows_at_most_fifteen_of_each_outcome(monkeypatch, tmp_path, trials, shown):
+def test_a_picture_shows_at_most_fifteen_of_each_outcome(monkeypatch, trials, shown):
     seen = []
 
-    def draw(obj, gripper, poses, *, colours, opening):
+    def draw(obj, gripper, poses, *, colours):
         seen.append(poses)
         return np.zeros((4, 5, 3), np.uint8)
 
     monkeypatch.setattr("grasp.pictures.draw_grasps", draw)
     success = np.arange(trials + 3) < trials
-    grasps = Grasps(np.tile(np.eye(4), (trials + 3, 1, 1)))
-    outcomes = SimpleNamespace(success=success)
-    simulate_command._draw_trials(tmp_path / "trials.png", None, None, grasps, outcomes, None)
+    poses = np.tile(np.eye(4), (trials + 3, 1, 1))
+    inspect.unwrap(pictures.draw_outcomes)(None, None, poses, success)
     assert len(seen.pop()) == shown + 3
 
 
@@ -214,7 +213,7 @@ def test_another_geometry_is_told(run, bar, three, tmp_path):
     write_grasps(path, Grasps(changed.poses, **stated))
     done = run("simulate", bar, path)
     assert done.code == 0
-    assert done.err == f"warning: {path} is of another geometry than {bar}\n"
+    assert done.err == f"warning: the grasps in {path} are of another geometry than {bar}\n"
 
 
 # --- evaluate -------------------------------------------------------------------------------------
@@ -297,7 +296,7 @@ def test_evaluate_takes_grasps_from_files(run, bar, three, tmp_path):
         (("simulate", "{bar}", "grasps.txt"), "grasps.txt is not a grasp file"),
         (("simulate", "nowhere.obj", "{three}"), "nowhere.obj"),
         (("simulate", "{bar}", "{three}", "--gripper", "hook"), "there is no gripper 'hook'"),
-        (("simulate", "{bar}", "{three}", "--device", "cuda"), "--device must be cpu, got cuda"),
+        (("evaluate", "{bar}", "--device", "cuda"), "--device must be cpu, got cuda"),
         (("simulate", "{bar}", "{three}", "--trial", "1"), "--trial says what --picture shows"),
         (
             ("simulate", "{bar}", "{three}", "--trial", "3", "--picture", "x.png"),
@@ -391,7 +390,7 @@ def test_help_answers_without_heavy_modules():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     *text, loaded = done.stdout.splitlines()
-    assert "  simulate  Put grasps through physics." in text
+    assert "  simulate  Put the grasps in a file through physics." in text
     assert "  evaluate  Judge a source of grasps by physics." in text
     assert {"torch", "numpy", "mujoco", "trimesh", "scipy", "h5py"}.isdisjoint(loaded.split())
 
@@ -400,5 +399,5 @@ def test_help_answers_without_heavy_modules():
 def test_each_command_takes_the_common_options(run, command):
     done = run(command, "--help")
     assert done.code == 0
-    for option in ("--seed", "--device", "--threads", "--json"):
+    for option in ("--threads", "--json", *(("--seed", "--device") * (command == "evaluate"))):
         assert option in done.out

@@ -110,7 +110,8 @@ def test_constraints_and_scene(run, bar, weights, tmp_path):
     assert (np.linalg.norm(tips[:, :3], axis=1) <= 0.15 + 1e-6).all()
     assert (-found.poses[:, 2, 2] >= np.cos(np.radians(80)) - 1e-6).all()
     assert found.sampler is not None and found.sampler["scene"] == "scene.yaml"
-    assert found.sampler["region"] == "0,0,0,0.15" and found.sampler["approach"] == "0,0,-1,80"
+    assert found.sampler["region"] == [0.0, 0.0, 0.0, 0.15]
+    assert found.sampler["approach"] == [0.0, 0.0, -1.0, 80.0]
 
 
 def test_no_grasp_comes_with_its_reason(run, bar, weights, tmp_path):
@@ -129,7 +130,7 @@ def test_no_grasp_comes_with_its_reason(run, bar, weights, tmp_path):
         (["--region", "0,0,0,-1"], "the radius must be above 0"),
         (["--region", "0,0,0,1e300"], "--region: expected numbers of at most"),
         (["--region", "nan,0,0,1"], "--region: expected numbers of at most"),
-        (["--approach", "0,0,1,181"], "a cone has 0 to 180 degrees, got 181"),
+        (["--approach", "0,0,1,181"], "0 to 180 degrees, got 181 (--approach)"),
         (["--approach", "0,0,0,30"], "the direction of an approach must have a length"),
         (["--mass", "-1"], "the mass of an object must be above 0 kg and finite, got -1"),
         (["--temperature", "0"], "temperature must be 0.01 to 100"),
