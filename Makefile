@@ -1,20 +1,21 @@
-# Every target sets up what it needs in a virtual environment of its own, once.
+# Every target first sets up what it needs, once, in a virtual environment inside the checkout.
 
 PYTHON ?= python3
-# Installed first, so that a machine chooses its build of torch: make test TORCH=torch==2.13.0+cpu
+# Installed first, so that you can choose the build of torch: make test TORCH=torch==2.13.0+cpu
 TORCH ?= torch==2.13.0
 VENV ?= .venv
 
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime-is-installed
 DEV := $(VENV)/.dev-is-installed
+DOCS := $(VENV)/.docs-is-installed
 BENCHES := $(sort $(wildcard experiments/bench_*.py))
 
-.PHONY: help demo test lint types bench digests clean
+.PHONY: help demo test test-extras lint types docs bench digests clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' Makefile
 
 demo: $(RUNTIME)  ## set up, then sample point clouds, and grasps of a mug and a hammer
 	$(BIN)/pcdiff sample --count 8 --output demo/
@@ -25,11 +26,15 @@ demo: $(RUNTIME)  ## set up, then sample point clouds, and grasps of a mug and a
 		$(BIN)/grasp simulate demo/objects/meshes/$$thing.obj demo/$$thing.json \
 			--picture demo/$$thing-physics.png || exit; \
 	done
-	@echo "Point clouds and their pictures (sheet.png), and grasps (.json) of a mug and a hammer with"
-	@echo "pictures, coloured by probability of success and by what physics says, are in demo/"
+	@echo "demo/ now holds point clouds with their pictures (sheet.png), and grasps of a mug and a hammer"
+	@echo "(.json) with two pictures each: coloured by probability of success, and by outcome in physics"
 
-test: lint types  ## set up, then check style, types and all tests
-	$(BIN)/python -m pytest
+# Two processes of one thread each keep two cores busier than one process of two threads.
+test: lint types  ## set up, then check style, types and the tests that every commit needs
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not extras"
+
+test-extras: docs  ## set up, then build the docs and run the long tests; none may be skipped
+	$(BIN)/python -m pytest -m extras --fail-on-skip
 
 lint: $(DEV)  ## set up, then check style
 	$(BIN)/ruff check .
@@ -38,6 +43,10 @@ lint: $(DEV)  ## set up, then check style
 types: $(DEV)  ## set up, then check types
 	$(BIN)/mypy
 
+# The variable silences a notice about the successor of MkDocs, which concerns no page.
+docs: $(DOCS)  ## set up, then build the documentation into build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 bench: $(DEV)  ## set up, then measure each figure beside its reference
 	@for file in $(BENCHES); do \
 		module=$$(basename $$file .py); \
@@ -45,14 +54,14 @@ bench: $(DEV)  ## set up, then measure each figure beside its reference
 		$(BIN)/python -m experiments.$$module || exit; \
 	done
 
-digests: $(DEV)  ## set up, then compare what BASE=REV and the last commit compute, bit by bit
+digests: $(DEV)  ## set up, then compare the results of BASE=REV and of the last commit, bit by bit
 	$(BIN)/python -m experiments.digests $(BASE) $(HEAD)
 
 clean:  ## remove caches, builds and demo/; the environment (.venv/) and runs/ stay
 	rm -rf build demo dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# An environment without pip is one whose making was cut short: make it again.
+# An environment without pip was interrupted while it was being made: make it again.
 $(RUNTIME): pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("pcdiff-grasp needs Python 3.11 or newer, but $(PYTHON) is %d.%d: name another with make PYTHON=python3.11" % v[:2])'
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
@@ -62,4 +71,9 @@ $(RUNTIME): pyproject.toml
 
 $(DEV): $(RUNTIME)
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	@touch $@
+
+# On top of the tools for development, because ruff formats the signatures in the reference.
+$(DOCS): $(DEV)
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
 	@touch $@

@@ -1,4 +1,4 @@
-"""Makers and converters: any source to the canonical files, run from the checkout.
+"""Makers and converters: programs that turn any source into the canonical files.
 
-Each is a program, `python -m datasets.NAME --help`.
+They run from the checkout: `python -m datasets.NAME --help`.
 """

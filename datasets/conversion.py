@@ -1,4 +1,4 @@
-"""From a list of shapes, each a file, to one canonical HDF5 file; what the converters share."""
+"""What the converters share: turn a list of shape files into one canonical HDF5 file."""
 
 from __future__ import annotations
 
@@ -23,22 +23,28 @@ from pcdiff.clouds.categories import describe_category
 from pcdiff.console import Session
 from pcdiff.errors import InputError
 
-Output = Annotated[Path, typer.Option(help="The canonical HDF5 file to write.")]
+Output = Annotated[Path, typer.Option(help="Canonical HDF5 file to write.")]
 Categories = Annotated[
     str | None,
-    typer.Option(help="Names or synset ids with commas: chair,02691156. Default: all."),
+    typer.Option(
+        help="Categories, by name or synset id, separated by commas: chair,02691156. Default: all."
+    ),
 ]
-Workers = Annotated[int, typer.Option(min=1, help="Processes; any number writes the same clouds.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Stop at a shape that cannot be read.")]
+Workers = Annotated[
+    int, typer.Option(min=1, help="Number of processes; it does not change the result.")
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Stop at the first shape that cannot be read.")
+]
 
 
 @dataclasses.dataclass(frozen=True)
 class Conversion:
-    """What became of the shapes.
+    """The outcome of a conversion.
 
     Attributes:
-        shapes: `{category: {split: number of shapes written}}`.
-        skipped: a sentence for each shape that could not be read, naming its file.
+        shapes: Number of shapes written, as `{category: {split: number}}`.
+        skipped: One sentence for each shape that could not be read; it names the file.
     """
 
     shapes: dict[str, dict[str, int]]
@@ -46,7 +52,11 @@ class Conversion:
 
 
 def separate(categories: str | None) -> list[str] | None:
-    """The values of `--categories`, which stand between commas; None, for all, stays None."""
+    """Split a list of categories at its commas; None, which means all categories, stays None.
+
+    Args:
+        categories: Names separated by commas, or None.
+    """
     return None if categories is None else [name.strip() for name in categories.split(",")]
 
 
@@ -59,20 +69,20 @@ def convert(
     strict: bool = False,
     advance: Callable[[], None] = lambda: None,
 ) -> Conversion:
-    """Read shapes and write them as a canonical file, sorted by category, split and name.
+    """Read shapes and write them to a canonical file, sorted by category, split and name.
 
     Args:
-        shapes: what to convert.
-        read: how to read one shape; a function that a worker process can be sent.
-        output: the HDF5 file to write.
-        attributes: attributes of that file.
-        workers: number of processes; the result does not depend on it.
-        strict: whether a shape that cannot be read is an error rather than skipped.
-        advance: called after each shape.
+        shapes: Shapes to convert.
+        read: Function that reads one shape; it must be picklable for worker processes.
+        output: HDF5 file to write.
+        attributes: Attributes of that file.
+        workers: Number of processes; it does not change the result.
+        strict: Raise an error at the first shape that cannot be read, instead of skipping it.
+        advance: Function that is called after each shape.
 
     Raises:
-        InputError: no shape can be read, or with `strict` one cannot; or `output` cannot be
-            written.
+        InputError: No shape can be read, `strict` is set and some shape cannot be read, or the
+            output cannot be written.
     """
     if not shapes:
         raise InputError("there are no shapes to convert")
@@ -101,7 +111,7 @@ def convert(
                 counts.setdefault(category, {})[split] = len(clouds)
         if not counts:
             raise InputError(
-                f"none of the {len(ordered)} shapes can be read, the first because {skipped[0]}"
+                f"none of the {len(ordered)} shapes can be read; the first error is: {skipped[0]}"
             )
     return Conversion(counts, skipped)
 
@@ -113,20 +123,20 @@ def report(
     points: int,
     details: Mapping[str, Any],
 ) -> None:
-    """Print what a conversion did: the skipped shapes on standard error, the rest on output.
+    """Print the outcome: skipped shapes on standard error, everything else on standard output.
 
     Args:
-        session: the run of the command.
-        done: what `convert` returned.
-        output: the file that was written.
-        points: points a shape.
-        details: what else the record that `--json` prints should hold.
+        session: Run of the command.
+        done: Outcome of the conversion.
+        output: File that was written.
+        points: Number of points per shape.
+        details: Further entries of the JSON record.
     """
     for reason in done.skipped:
         typer.echo(f"skipped: {reason}", err=True)
     if done.skipped:
         typer.echo(f"skipped {len(done.skipped)} shapes in all", err=True)
-    lines = [f"wrote {output}, {points} points a shape:"]
+    lines = [f"wrote {output} with {points} points per shape:"]
     for category, splits in done.shapes.items():
         counts = ", ".join(f"{split} {count}" for split, count in splits.items())
         lines.append(f"  {describe_category(category)}: {counts}")
@@ -137,12 +147,12 @@ def report(
 def _read_all(
     shapes: Sequence[Shape], read: Reader, workers: int
 ) -> Generator[NDArray[np.float32] | str]:
-    """Each shape's points, or why there are none, in the order of the shapes."""
+    """The points of each shape, or the reason why it cannot be read, in the order of the shapes."""
     try_one = functools.partial(attempt, read)
     if workers == 1:
         yield from map(try_one, shapes)
         return
-    # Not forked: a forked copy of a process that has threads, as torch's does, may hang.
+    # Spawned, not forked: a forked copy of a process with threads, such as torch's, may hang.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(workers, len(shapes)), mp_context=context)
     try:

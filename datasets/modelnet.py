@@ -1,26 +1,28 @@
 """ModelNet as a canonical file: `python -m datasets.modelnet FOLDER --output FILE.hdf5`.
 
 The folder is ModelNet10 or ModelNet40 as distributed (Wu et al., "3D ShapeNets", 2015):
-`{class}/{train|test}/{class}_NNNN.off`. Its train and test splits are kept; it has no validation
-split, so a fixed part of each class's train shapes, chosen by the seed, becomes one.
+`{class}/{train|test}/{class}_NNNN.off`. The official train and test splits are kept. ModelNet has
+no validation split, so the seed chooses a fixed part of each class's train shapes for validation.
 
-Axes: ModelNet's z is up, ShapeNet's y is. The canonical files here have y up, so by default the
-shapes are turned by -90 degrees about x, (x, y, z) -> (x, z, -y), which puts ModelNet's up where
-ShapeNet has it. `--up z` keeps the files' own axes. Headings are as in the files: ModelNet10 is
-aligned within a class, ModelNet40 is not throughout. The unit is each file's own (many are in
-inches, some in others), so sizes of different shapes do not compare.
+Axes: z is up in ModelNet and y is up in ShapeNet. Canonical files have y up, so by default the
+shapes are rotated by -90 degrees about x, (x, y, z) -> (x, z, -y). `Up.Z` keeps the axes of the
+files. Headings stay as they are in the files: ModelNet10 is aligned within each class, ModelNet40
+is not aligned throughout. Each file has its own unit (many are in inches, some in other units), so
+the sizes of different shapes cannot be compared.
 
-Names: a class whose name is in `pcdiff.clouds.categories.SYNSETS` is written as that synset id
+Names: a class whose name is in `pcdiff.clouds.categories.SYNSETS` is written under its synset id
 (airplane, bathtub, bed, bench, bookshelf, bottle, bowl, car, chair, guitar, keyboard, lamp, laptop,
-monitor, piano, sofa, table). The others (desk, dresser, night_stand, toilet, ...) keep ModelNet's
-name, also where ShapeNet files such things under a wider category (desks under tables), because the
-two sets would not hold the same kind of thing.
+monitor, piano, sofa, table). The other classes (desk, dresser, night_stand, toilet, ...) keep
+ModelNet's name. This includes classes that ShapeNet files under a wider category (desks under
+tables), because the two sets would not contain the same kind of thing.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection
+import os
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -31,6 +33,7 @@ from numpy.typing import NDArray
 
 from datasets.conversion import (
     Categories,
+    Conversion,
     Output,
     Strict,
     Workers,
@@ -47,10 +50,29 @@ app = application("Convert ModelNet to the canonical HDF5 file.")
 
 
 class Up(StrEnum):
-    """The axis that points up in the file to write."""
+    """Axis that points up in the file to write."""
 
     Y = "y"
     Z = "z"
+
+
+@dataclass(frozen=True)
+class ModelNetOptions:
+    """How to convert ModelNet's shapes.
+
+    Attributes:
+        points: Number of points per shape, at least 2.
+        up: Axis that points up in the file to write.
+        seed: Seed of the points; the points of a shape depend on it and on the shape's name.
+        workers: Number of processes; it does not change the result.
+        strict: Raise an error at the first shape that cannot be read, instead of skipping it.
+    """
+
+    points: int = 2048
+    up: Up = Up.Y
+    seed: int = 0
+    workers: int = 1
+    strict: bool = False
 
 
 def modelnet_shapes(
@@ -60,18 +82,19 @@ def modelnet_shapes(
     validation_count: int | None = None,
     seed: int = 0,
 ) -> list[Shape]:
-    """The shapes of ModelNet10 or ModelNet40, a part of the train shapes set aside to validate.
+    """The shapes of ModelNet10 or ModelNet40, with some train shapes set aside for validation.
 
     Args:
-        folder: `{class}/{train|test}/{class}_NNNN.off`.
-        categories: ModelNet's class names, or synset ids; by default all classes of the folder.
-        validation_fraction: part of each class's train shapes to set aside, rounded, but at least
-            one unless it is 0.
-        validation_count: how many to set aside of each class, instead.
-        seed: chooses which; the choice in one class does not depend on the other classes.
+        folder: Folder with the files `{class}/{train|test}/{class}_NNNN.off`.
+        categories: Class names of ModelNet, or synset ids; None means all classes of the folder.
+        validation_fraction: Fraction of each class's train shapes to set aside. The number is
+            rounded, and is at least 1 unless the fraction is 0.
+        validation_count: Number of train shapes to set aside in each class; if given, it replaces
+            the fraction.
+        seed: Seed of the choice; the choice in one class does not depend on the other classes.
 
     Raises:
-        InputError: the folder has another layout, a class is not there, or no train shape would be
+        InputError: The folder has another layout, a class is missing, or no train shape would be
             left.
     """
     if not folder.is_dir():
@@ -96,8 +119,8 @@ def modelnet_shapes(
             aside = max(1, round(validation_fraction * len(train))) if validation_fraction else 0
         if train and aside >= len(train):
             raise InputError(
-                f"{folder} has {len(train)} train shapes of {name}, which leaves none to train "
-                f"when {aside} are set aside to validate"
+                f"{folder} has {len(train)} train shapes of {name}: setting {aside} aside for "
+                "validation leaves none to train on"
             )
         generator = np.random.default_rng([seed, *name.encode()])
         validation = set(generator.permutation(len(train))[:aside].tolist())
@@ -111,7 +134,7 @@ def modelnet_shapes(
 
 
 def points_on_model(shape: Shape, points: int, seed: int, up: Up) -> NDArray[np.float32]:
-    """A `Reader`: points uniform by area, in the file's axes or turned so that y is up."""
+    """A `Reader`: points uniform by area on the surface, with the chosen axis up."""
     drawn = points_on_mesh(shape, points, seed)
     if up is Up.Z:
         return drawn
@@ -119,24 +142,66 @@ def points_on_model(shape: Shape, points: int, seed: int, up: Up) -> NDArray[np.
     return np.stack([x, z, -y], axis=1)
 
 
+def convert_modelnet(
+    shapes: Sequence[Shape],
+    output: str | os.PathLike[str],
+    source: str,
+    options: ModelNetOptions = ModelNetOptions(),
+    advance: Callable[[], None] = lambda: None,
+) -> Conversion:
+    """Write shapes of ModelNet to a canonical file.
+
+    Args:
+        shapes: Shapes, as `modelnet_shapes` returns them.
+        output: HDF5 file to write.
+        source: Name of the data set, for the attributes of the file.
+        options: How to convert them.
+        advance: Function that is called after each shape.
+
+    Raises:
+        InputError: As in `datasets.conversion.convert`.
+    """
+    attributes: dict[str, str | int | float] = {
+        "source": f"{source}: ModelNet meshes, official train and test splits, "
+        "validation shapes taken from train, points uniform by area",
+        "normalisation": "none",
+        "points": options.points,
+        "seed": options.seed,
+        "up": options.up.value,
+        "unit": "each ModelNet file's own, not metres and not the same for all shapes",
+    }
+    reader = functools.partial(
+        points_on_model, points=options.points, seed=options.seed, up=options.up
+    )
+    return convert(shapes, reader, output, attributes, options.workers, options.strict, advance)
+
+
 @app.command()
 def modelnet(
     folder: Annotated[Path, typer.Argument(help="ModelNet10 or ModelNet40 as distributed.")],
     output: Output,
     categories: Categories = None,
-    points: Annotated[int, typer.Option(min=2, help="Points a shape.")] = 2048,
+    points: Annotated[int, typer.Option(min=2, help="Number of points per shape.")] = 2048,
     up: Annotated[
         Up,
         typer.Option(
-            help="Up axis to write: y turns ModelNet's z up to ShapeNet's y up, z keeps the files."
+            help="Axis that points up in the output: y rotates the shapes from ModelNet's z up to "
+            "ShapeNet's y up, z keeps the axes of the files."
         ),
     ] = Up.Y,
     validation_fraction: Annotated[
         float,
-        typer.Option(min=0.0, max=0.99, help="Part of each class's train shapes to validate with."),
+        typer.Option(
+            min=0.0, max=0.99, help="Fraction of each class's train shapes to use for validation."
+        ),
     ] = 0.1,
     validation_count: Annotated[
-        int | None, typer.Option(min=0, help="So many of each class instead of a fraction.")
+        int | None,
+        typer.Option(
+            min=0,
+            help="Number of each class's train shapes to use for validation, instead of a "
+            "fraction.",
+        ),
     ] = None,
     seed: Seed = 0,
     workers: Workers = 1,
@@ -145,25 +210,16 @@ def modelnet(
 ) -> None:
     """Convert ModelNet10 or ModelNet40 (OFF meshes) to a canonical HDF5 file.
 
-    The official test split is kept; the validation split is taken from train. Sizes stay in each
-    file's own unit. A shape that cannot be read is reported and skipped.
+    The official test split is kept; the validation split is taken from the train split. Each shape
+    keeps the size and the unit of its file. A shape that cannot be read is reported and skipped.
     """
     session = Session("datasets.modelnet", seed, as_json=as_json)
     shapes = modelnet_shapes(
         folder, separate(categories), validation_fraction, validation_count, seed
     )
-    attributes: dict[str, str | int | float] = {
-        "source": f"{folder.resolve().name}: ModelNet meshes, official train and test splits, "
-        "validation shapes taken from train, points uniform by area",
-        "normalisation": "none",
-        "points": points,
-        "seed": seed,
-        "up": up.value,
-        "unit": "each ModelNet file's own, not metres and not the same for all shapes",
-    }
+    options = ModelNetOptions(points, up, seed, workers, strict)
     with progress("shapes", len(shapes)) as advance:
-        reader = functools.partial(points_on_model, points=points, seed=seed, up=up)
-        done = convert(shapes, reader, output, attributes, workers, strict, advance)
+        done = convert_modelnet(shapes, output, folder.resolve().name, options, advance)
     report(session, done, output, points, {"up": up.value})
 
 

@@ -1,22 +1,25 @@
 """ShapeNetCore v2 as a canonical file: `python -m datasets.shapenet FOLDER --output FILE.hdf5`.
 
-Two folders are recognised. The axes and the unit of either are kept: y is up, -z is the front, and
-the diagonal of a model's bounding box is about 1.
+Two folder layouts are recognised. The axes and the unit of both are kept: y is up, -z is the front,
+and the diagonal of a model's bounding box is about 1.
 
 - Meshes: `{synset id}/{model id}/models/model_normalized.obj` (Chang et al. 2015, as distributed).
   The official split is the table `all.csv` (columns id, synsetId, subSynsetId, modelId, split), in
-  the folder or given by `--splits`. Points are drawn uniformly by area. A model without a row there
-  is in no split and is left out; a row without a mesh is reported and skipped.
-- `ShapeNetCore.v2.PC15k`: `{synset id}/{train|val|test}/{model id}.npy`, 15000 points each (Yang et
-  al., "PointFlow", 2019). All points are taken in their order, or with `--points` a random choice.
+  the folder or elsewhere. Points are drawn uniformly by area. A model without a row in the table
+  belongs to no split and is left out; a row without a mesh is reported and skipped.
+- `ShapeNetCore.v2.PC15k`: `{synset id}/{train|val|test}/{model id}.npy` with 15000 points each
+  (Yang et al., "PointFlow", 2019). All points are taken in their order, or a random subset of them
+  if fewer points are requested.
 """
 
 from __future__ import annotations
 
 import csv
 import functools
+import os
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +27,7 @@ import typer
 
 from datasets.conversion import (
     Categories,
+    Conversion,
     Output,
     Strict,
     Workers,
@@ -38,34 +42,67 @@ from pcdiff.console import Json, Seed, Session, application, progress, run
 from pcdiff.errors import InputError
 
 POINTS_OF_MESH = 2048
+"""Default number of points to draw on each mesh."""
+
 POINTS_OF_PC15K = 15000
+"""Number of points in each cloud of ShapeNetCore.v2.PC15k."""
 
 app = application("Convert ShapeNet to the canonical HDF5 file.")
 
 
+@dataclass(frozen=True)
+class ShapeNetFolder:
+    """The shapes that a folder of ShapeNetCore v2 holds.
+
+    Attributes:
+        shapes: Shapes of the official split.
+        meshes: Whether the files are meshes; if not, they are the clouds of PC15k.
+        without_split: Number of models in the folder that the official split does not list.
+    """
+
+    shapes: list[Shape]
+    meshes: bool
+    without_split: int = 0
+
+    @property
+    def layout(self) -> str:
+        """Name of the layout."""
+        return "meshes" if self.meshes else "PC15k"
+
+
+@dataclass(frozen=True)
+class ShapeNetOptions:
+    """How to convert ShapeNet's shapes.
+
+    Attributes:
+        points: Number of points per shape, at least 2.
+        seed: Seed of the points; the points of a shape depend on it and on the shape's name.
+        workers: Number of processes; it does not change the result.
+        strict: Raise an error at the first shape that cannot be read, instead of skipping it.
+    """
+
+    points: int
+    seed: int = 0
+    workers: int = 1
+    strict: bool = False
+
+
 def mesh_shapes(
     folder: Path, splits: Path | None = None, categories: Collection[str] | None = None
-) -> tuple[list[Shape], int]:
+) -> ShapeNetFolder:
     """The shapes of a folder of meshes, split by the official table.
 
     Args:
-        folder: `{synset id}/{model id}/models/model_normalized.obj`.
-        splits: the table; by default `all.csv` in the folder.
-        categories: synset ids or common names; by default all categories of the folder.
-
-    Returns:
-        The shapes of the table in these categories, and the number of models in the folder that
-        the table does not have.
+        folder: Folder with the files `{synset id}/{model id}/models/model_normalized.obj`.
+        splits: Table of the official split; None means `all.csv` in the folder.
+        categories: Synset ids or common names; None means all categories of the folder.
 
     Raises:
-        InputError: the table is missing or is not that table, or a category is not there.
+        InputError: The table is missing or is not the table of the split, or a category is missing.
     """
     table = splits or folder / "all.csv"
     if not table.is_file():
-        raise InputError(
-            f"{table} does not exist: the official split all.csv must be in the folder of meshes "
-            "or be given with --splits"
-        )
+        raise InputError(f"{table} does not exist, expected the official split all.csv")
     split_of = _read_splits(table)
     shapes, without_split = [], 0
     for category in _chosen(folder, categories):
@@ -77,32 +114,36 @@ def mesh_shapes(
         without_split += sum(
             path.name not in models and _mesh_of(path).is_file() for path in category.iterdir()
         )
-    return shapes, without_split
+    return ShapeNetFolder(shapes, True, without_split)
 
 
-def cloud_shapes(folder: Path, categories: Collection[str] | None = None) -> list[Shape]:
-    """The shapes of a folder in the layout of ShapeNetCore.v2.PC15k, split as it is.
+def cloud_shapes(folder: Path, categories: Collection[str] | None = None) -> ShapeNetFolder:
+    """The shapes of a folder in the layout of ShapeNetCore.v2.PC15k, which is already split.
 
     Args:
-        folder: `{synset id}/{train|val|test}/{model id}.npy`.
-        categories: synset ids or common names; by default all categories of the folder.
+        folder: Folder with the files `{synset id}/{train|val|test}/{model id}.npy`.
+        categories: Synset ids or common names; None means all categories of the folder.
 
     Raises:
-        InputError: a category is not there.
+        InputError: A category is missing.
     """
-    return [
+    shapes = [
         Shape(category.name, split, path.stem, path)
         for category in _chosen(folder, categories)
         for split in SPLITS
         for path in (category / split).glob("*.npy")
     ]
+    return ShapeNetFolder(shapes, False)
 
 
 def has_meshes(folder: Path) -> bool:
-    """Whether this is the folder of meshes (True) or of PC15k's clouds (False).
+    """Whether a folder holds meshes (True) or the clouds of PC15k (False).
+
+    Args:
+        folder: Folder of ShapeNetCore v2.
 
     Raises:
-        InputError: it is neither, or both.
+        InputError: The folder holds neither or both.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} does not exist or is not a folder")
@@ -139,7 +180,7 @@ def _mesh_of(model: Path) -> Path:
 
 
 def _read_splits(table: Path) -> dict[str, dict[str, str]]:
-    """`{synset id: {model id: split}}`."""
+    """The table of the split, as `{synset id: {model id: split}}`."""
     split_of: dict[str, dict[str, str]] = {}
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
@@ -153,23 +194,60 @@ def _read_splits(table: Path) -> dict[str, dict[str, str]]:
                 synset, model, split = row["synsetId"], row["modelId"], row["split"]
                 if not synset or not model or split not in SPLITS:
                     raise InputError(
-                        f"{table} has in line {rows.line_num} the split {split!r} for model "
-                        f"{model!r}, expected train, val or test"
+                        f"{table} has the split {split!r} for model {model!r} in line "
+                        f"{rows.line_num}, expected train, val or test"
                     )
                 if not re.fullmatch(r"[\w.-]*\w[\w.-]*", model):
                     raise InputError(
-                        f"{table} has in line {rows.line_num} the model {model!r}, which cannot "
-                        "be the name of a folder"
+                        f"{table} has the model {model!r} in line {rows.line_num}, expected the "
+                        "name of a folder"
                     )
-                # Tools that take the ids for numbers drop their leading zero.
+                # Tools that read the ids as numbers drop their leading zero.
                 models = split_of.setdefault(synset.zfill(8), {})
                 if models.setdefault(model, split) != split:
                     raise InputError(
-                        f"{table} has model {model} of {synset} in both {models[model]} and {split}"
+                        f"{table} lists model {model} of {synset} in both {models[model]} and "
+                        f"{split}, expected one split"
                     )
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{table} cannot be read as a table: {error}") from error
     return split_of
+
+
+def convert_shapenet(
+    found: ShapeNetFolder,
+    output: str | os.PathLike[str],
+    options: ShapeNetOptions,
+    advance: Callable[[], None] = lambda: None,
+) -> Conversion:
+    """Write shapes of ShapeNetCore v2 to a canonical file.
+
+    Args:
+        found: Shapes, as `mesh_shapes` or `cloud_shapes` returns them.
+        output: HDF5 file to write.
+        options: How to convert them.
+        advance: Function that is called after each shape.
+
+    Raises:
+        InputError: As in `datasets.conversion.convert`.
+    """
+    attributes: dict[str, str | int | float] = {
+        "source": "ShapeNetCore v2 "
+        + ("meshes, official split, points uniform by area" if found.meshes else "PC15k clouds"),
+        "normalisation": "none",
+        "points": options.points,
+        "seed": options.seed,
+        "up": "y",
+        "unit": "ShapeNet's, not metres: the diagonal of a model's bounding box is about 1",
+    }
+    reader = functools.partial(
+        points_on_mesh if found.meshes else points_of_cloud,
+        points=options.points,
+        seed=options.seed,
+    )
+    return convert(
+        found.shapes, reader, output, attributes, options.workers, options.strict, advance
+    )
 
 
 @app.command()
@@ -178,13 +256,15 @@ def shapenet(
     output: Output,
     categories: Categories = None,
     splits: Annotated[
-        Path | None, typer.Option(help="Meshes: the official split. Default: FOLDER/all.csv.")
+        Path | None,
+        typer.Option(help="Table of the official split of the meshes. Default: FOLDER/all.csv."),
     ] = None,
     points: Annotated[
         int | None,
         typer.Option(
             min=2,
-            help=f"Points a shape. Default: {POINTS_OF_MESH} from meshes, all of PC15k.",
+            help=f"Number of points per shape. Default: {POINTS_OF_MESH} for meshes, all points "
+            "for PC15k.",
         ),
     ] = None,
     seed: Seed = 0,
@@ -194,35 +274,31 @@ def shapenet(
 ) -> None:
     """Convert ShapeNetCore v2 (meshes with all.csv, or PC15k clouds) to a canonical HDF5 file.
 
-    The points keep ShapeNet's axes (y is up) and its unit (a model's box has a diagonal of 1).
-    A shape that cannot be read is reported and skipped.
+    The points keep ShapeNet's axes (y is up) and its unit (the diagonal of a model's bounding box
+    is about 1). A shape that cannot be read is reported and skipped.
     """
     session = Session("datasets.shapenet", seed, as_json=as_json)
     chosen = separate(categories)
-    meshes = has_meshes(folder)
-    if not meshes and splits is not None:
-        raise InputError(f"--splits is for meshes, but {folder} holds clouds that are split")
-    if meshes:
-        shapes, without_split = mesh_shapes(folder, splits, chosen)
-        count, read = points or POINTS_OF_MESH, points_on_mesh
+    if has_meshes(folder):
+        if splits is None and not (folder / "all.csv").is_file():
+            raise InputError(
+                f"{folder / 'all.csv'} does not exist: put the official split there or name its "
+                "table with --splits"
+            )
+        found = mesh_shapes(folder, splits, chosen)
+    elif splits is not None:
+        raise InputError(
+            f"--splits is for meshes, but {folder} holds clouds that are already split"
+        )
     else:
-        shapes, without_split = cloud_shapes(folder, chosen), 0
-        count, read = points or POINTS_OF_PC15K, points_of_cloud
-    attributes: dict[str, str | int | float] = {
-        "source": "ShapeNetCore v2 "
-        + ("meshes, official split, points uniform by area" if meshes else "PC15k clouds"),
-        "normalisation": "none",
-        "points": count,
-        "seed": seed,
-        "up": "y",
-        "unit": "ShapeNet's, not metres: the diagonal of a model's bounding box is about 1",
-    }
-    with progress("shapes", len(shapes)) as advance:
-        reader = functools.partial(read, points=count, seed=seed)
-        done = convert(shapes, reader, output, attributes, workers, strict, advance)
-    if without_split:
-        typer.echo(f"left out {without_split} models that are in no split of the table", err=True)
-    details = {"layout": "meshes" if meshes else "PC15k", "without_split": without_split}
+        found = cloud_shapes(folder, chosen)
+    count = points or (POINTS_OF_MESH if found.meshes else POINTS_OF_PC15K)
+    with progress("shapes", len(found.shapes)) as advance:
+        options = ShapeNetOptions(count, seed, workers, strict)
+        done = convert_shapenet(found, output, options, advance)
+    if found.without_split:
+        typer.echo(f"left out {found.without_split} models that the split does not list", err=True)
+    details = {"layout": found.layout, "without_split": found.without_split}
     report(session, done, output, count, details)
 
 

@@ -1,6 +1,6 @@
-"""One shape of a set, and the ways to read its points.
+"""One shape of a set, and the functions that read its points.
 
-Worker processes import this module and not torch, unless the shapes are clouds.
+Worker processes import this module; it imports torch only if the shapes are clouds.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ class Shape:
     """One shape of a set.
 
     Attributes:
-        category: the group of the canonical file: a synset id, or the source's name for what
-            ShapeNet lacks.
-        split: "train", "val" or "test".
-        name: the source's name for the shape, unique within its category.
-        path: its file.
+        category: Group of the canonical file: a synset id, or the source's name for a category
+            that ShapeNet lacks.
+        split: Name of the split: "train", "val" or "test".
+        name: Name of the shape in its source, unique within its category.
+        path: File of the shape.
     """
 
     category: str
@@ -34,21 +34,21 @@ class Shape:
     path: Path
 
     def generator(self, seed: int) -> np.random.Generator:
-        """Randomness for this shape: of the seed and the shape's name, not of its place."""
+        """A generator that depends on the seed and the shape's name, not on its position."""
         return np.random.default_rng([seed, *f"{self.category}/{self.name}".encode()])
 
 
 Reader = Callable[[Shape], NDArray[np.float32]]
-"""Reads the points (points, 3) of a shape, or raises `InputError` with a sentence that names it."""
+"""A function that returns a shape's points (points, 3) or raises an `InputError` that names it."""
 
 
 def points_on_mesh(shape: Shape, points: int, seed: int) -> NDArray[np.float32]:
-    """A `Reader` for mesh files: points uniform by area on the surface, in the file's axes."""
+    """Read a mesh file (a `Reader`): points uniform by area on its surface, in the file's axes."""
     return sample_surface(read_mesh(shape.path), points, shape.generator(seed))
 
 
 def points_of_cloud(shape: Shape, points: int, seed: int) -> NDArray[np.float32]:
-    """A `Reader` for cloud files: all points in their order, or a random choice of them."""
+    """Read a cloud file (a `Reader`): all points in their order, or a random subset of them."""
     from pcdiff.clouds.files import load_cloud
 
     cloud = load_cloud(shape.path).numpy()
@@ -62,7 +62,7 @@ def points_of_cloud(shape: Shape, points: int, seed: int) -> NDArray[np.float32]
 
 
 def attempt(read: Reader, shape: Shape) -> NDArray[np.float32] | str:
-    """The shape's points, or the sentence that says why it cannot be read."""
+    """The shape's points, or the sentence that says why the shape cannot be read."""
     try:
         return read(shape)
     except InputError as error:

@@ -1,8 +1,7 @@
-"""Meshes from files and points on their surfaces."""
+"""Meshes from files, and points on their surfaces."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,56 +9,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcdiff.errors import InputError
+from pcdiff.geometry.geometry import check_corners
+from pcdiff.geometry.limits import check_file
+from pcdiff.geometry.reading import READERS, read_geometry
+from pcdiff.geometry.scenes import DAMAGED
 
 if TYPE_CHECKING:
     import trimesh
 
-# What trimesh's readers raise for damaged files, for an extension that they do not know, and, the
-# last, for text in an encoding that they would need another package to guess; their authors promise
-# no narrower set. Not the list of `pcdiff.clouds.files`, which fixes the format and adds what
-# NumPy's readers raise.
-_DAMAGED = (
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    NameError,
-    NotImplementedError,
-    ImportError,
-)
-
 
 def read_mesh(path: Path) -> trimesh.Trimesh:
-    """Read a triangle mesh; polygons are cut into triangles, materials are ignored.
+    """Read a triangle mesh; polygons are cut into triangles, and materials are ignored.
 
-    OFF files may have their counts on the first line and even without a space, `OFF490 518 0`, as
-    some of ModelNet's do.
+    `pcdiff.geometry.reading` reads the formats that it knows, and trimesh reads any other.
 
     Args:
-        path: a mesh file; the extension says the format.
+        path: Mesh file; its ending states the format.
 
     Returns:
-        The mesh as it is in the file: its unit and axes, nothing merged or removed.
+        The mesh in the file's unit and axes, with nothing merged or removed.
 
     Raises:
-        InputError: the file is missing or damaged, or its mesh has no faces, no area, or a
-            coordinate that is not finite.
+        InputError: The file is missing, damaged or too large, or its mesh has no faces, no area, or
+            a coordinate that is not finite.
     """
     import trimesh
 
-    if not path.is_file():
-        raise InputError(f"{path} does not exist or is not a file")
-    try:
-        mesh = trimesh.load(path, force="mesh", process=False, skip_materials=True)
-    except _DAMAGED as error:
-        raise InputError(f"{path} cannot be read as a mesh ({type(error).__name__})") from error
-    if not isinstance(mesh, trimesh.Trimesh) or not len(mesh.faces):
+    if path.suffix.lower() in READERS:
+        geometry = read_geometry(path)
+        if geometry.faces is None:
+            raise InputError(f"{path} is a point cloud, expected a mesh")
+        mesh = trimesh.Trimesh(geometry.vertices, geometry.faces, process=False)
+    else:
+        mesh = _read_with_trimesh(path)
+    if not len(mesh.faces):
         raise InputError(f"{path} is a mesh without faces")
-    if path.suffix.lower() == ".off" and len(mesh.faces) < _promised_faces(path):
-        raise InputError(f"{path} is truncated: it has fewer faces than its header says")
-    if mesh.faces.min() < 0 or mesh.faces.max() >= len(mesh.vertices):
-        raise InputError(f"{path} has a face with a vertex that is not there")
+    check_corners(path, mesh.vertices, mesh.faces)
     if not np.isfinite(mesh.vertices).all():
         raise InputError(f"{path} has a vertex that is not finite")
     if not 0 < mesh.area < np.inf:
@@ -70,19 +55,19 @@ def read_mesh(path: Path) -> trimesh.Trimesh:
 def sample_surface(
     mesh: trimesh.Trimesh, points: int, generator: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Points drawn independently and uniformly by area on a mesh's surface.
+    """Draw points on a mesh's surface, independent and uniform by area.
 
-    A triangle is drawn in proportion to its area, then a point uniformly on it (Osada et al.,
-    "Shape distributions", 2002, section 4.1). A surface that the file holds twice, as many of
-    ShapeNet's do, counts twice.
+    Each point is uniform on a triangle that is drawn in proportion to its area (Osada et al.,
+    "Shape distributions", 2002, section 4.1). A surface that the file holds twice, as in many files
+    of ShapeNet, counts twice.
 
     Args:
-        mesh: a mesh with an area above 0.
-        points: how many.
-        generator: the source of randomness.
+        mesh: Mesh with an area above 0.
+        points: Number of points to draw.
+        generator: Source of randomness.
 
     Returns:
-        (points, 3), in the mesh's unit and axes.
+        Points of shape (points, 3), in the mesh's unit and axes.
     """
     import trimesh
 
@@ -90,8 +75,14 @@ def sample_surface(
     return np.asarray(drawn, np.float32)
 
 
-def _promised_faces(path: Path) -> int:
-    """The number of faces in an OFF file's header, 0 where comments hide it."""
-    with path.open("rb") as file:
-        header = re.match(rb"\s*C?OFF\s*\d+\s+(\d+)", file.read(1024))
-    return int(header[1]) if header else 0
+def _read_with_trimesh(path: Path) -> trimesh.Trimesh:
+    import trimesh
+
+    check_file(path)
+    try:
+        mesh = trimesh.load(path, force="mesh", process=False, skip_materials=True)
+    except DAMAGED as error:
+        raise InputError(f"{path} cannot be read as a mesh ({type(error).__name__})") from error
+    if not isinstance(mesh, trimesh.Trimesh):
+        raise InputError(f"{path} is a mesh without faces")
+    return mesh

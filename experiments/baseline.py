@@ -1,11 +1,11 @@
-"""The antipodal baseline on household meshes that it has never seen: the table to beat.
+"""Measure the antipodal baseline on household meshes; its table is the one to beat.
 
     python -m experiments.baseline [FOLDER_OF_MESHES] [--gripper NAME] [--labels FOLDER]
 
-Runs `grasp evaluate` with every option at its default over the folder's .stl files, but for the
-cubes, spheres, cylinders, pyramids and tori of GraspIt's object set. Without an argument it looks
-for the development data beside the checkout. With `--labels`, the labelled candidates (two thirds
-of the work) are kept in that folder and used again.
+It runs `grasp evaluate` with default options on the .stl files of the folder, except for the cubes,
+spheres, cylinders, pyramids and tori of GraspIt's object set. Without an argument it looks for the
+development data beside the checkout. With `--labels`, the labelled candidates, which take two
+thirds of the time, are kept in that folder and reused.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PRIMITIVES = ("cube", "sphere", "cylinder", "pyramid", "torus")
 
 
 def main() -> None:
-    """Evaluate and keep."""
+    """Evaluate the baseline and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("meshes", nargs="?", type=Path, default=DEVELOPMENT_DATA)
     parser.add_argument("--gripper", default="panda")
@@ -40,7 +40,11 @@ def main() -> None:
 
 
 def household_meshes(folder: Path) -> list[Path]:
-    """The meshes of a folder that are not primitive shapes, sorted."""
+    """The .stl meshes of a folder that are not primitive shapes, sorted.
+
+    Args:
+        folder: Folder of meshes, which may be in subfolders.
+    """
     return [path for path in sorted(folder.rglob("*.stl")) if not path.stem.startswith(PRIMITIVES)]
 
 

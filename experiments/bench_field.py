@@ -1,11 +1,12 @@
-"""What grasps and gradients of the field cost, beside the floor that their FLOPs give.
+"""Measure how long grasps and gradients of the field take, and the lower bound from their FLOPs.
 
     python -m experiments.bench_field
 
-Of the shipped weights on a made mug. A grasp is one that `ConditionedField.sample` gives: sampled,
-ranked, held against the object for collisions, measured. Figures are medians over rounds; the
-CPU-seconds are those of the whole process. The floor is the FLOPs of the matrix products, counted
-by torch, at the rate of a square matrix product, measured between the rounds.
+It uses the shipped weights on a generated mug. A grasp is a result of `ConditionedField.sample`,
+which samples, ranks, checks for collisions with the object and measures the opening. Figures are
+medians over rounds, and CPU-seconds are those of the whole process. The lower bound is the number
+of FLOPs in matrix products, counted by torch, divided by the rate of a square matrix product, which
+is measured between the rounds.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ SCALES = (100, 1000, 10_000, 100_000, 1_000_000)
 
 
 def main() -> None:
-    """Measure, print, keep."""
+    """Measure, print the table and write it."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     made = make("mug", SEED)
     mug = Object.from_mesh(made.vertices, made.faces)
@@ -39,7 +40,7 @@ def main() -> None:
     field = pretrained.condition(mug)
     poses = field.draw(POSES, seeded(SEED)).float()
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the counter sees what its own thread does
+    torch.set_num_threads(1)  # the counter only sees operations on its own thread
     with FlopCounterMode(display=False) as counter:
         field.cost_and_gradient(poses)
     torch.set_num_threads(threads)
@@ -90,14 +91,14 @@ def main() -> None:
 
 
 def cpu(run: Callable[[], object]) -> float:
-    """CPU-seconds of the process."""
+    """CPU-seconds that the process spends on a call."""
     began = time.process_time()
     run()
     return time.process_time() - began
 
 
 def per_thousand(field: ConditionedField, poses: torch.Tensor, count: int) -> float:
-    """CPU-seconds of 1000 among so many poses."""
+    """CPU-seconds per 1000 poses, in a batch of `count` poses."""
     many = poses.repeat(-(-count // len(poses)), 1, 1)[:count]
     rounds = ROUNDS if count < 10**5 else 1
     return statistics.median(

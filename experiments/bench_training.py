@@ -1,12 +1,12 @@
-"""One training step of the reference network, ours beside a plain float32 eager step.
+"""Time a training step of the reference network, next to a plain float32 eager step.
 
     python -m experiments.bench_training
 
-Both steps train the same network at its full widths (ε_θ 128-256-512-256-128, latent 256) on 32
-clouds of 2048 points with Adam. They take turns, so that a drift of the machine's speed falls on
-both; the figures are medians, and the ratio is the median over the pairs. FLOPs are those of the
-matrix products of one step, counted by torch on the plain one; the peak is that of a square matrix
-product, measured between the steps.
+All steps train the same network at its full widths (ε_θ 128-256-512-256-128, latent 256) on 32
+clouds of 2048 points with Adam. They take turns, so that changes in the machine's speed affect all
+of them. Figures are medians, and the ratio is the median over the pairs. FLOPs are those of the
+matrix products in one step, counted by torch on the plain step. The peak is the rate of a square
+matrix product, measured between the steps.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from experiments import record
-from pcdiff.cli import POINTS_IN_CACHE
 from pcdiff.clouds.configuration import GeneratorConfig
 from pcdiff.clouds.generator import PointCloudGenerator
+from pcdiff.clouds.training import POINTS_IN_CACHE
 from pcdiff.learning.trainer import accumulate_gradient
 from pcdiff.randomness import seeded, uniform
 
@@ -30,7 +30,7 @@ CLOUDS, POINTS, ROUNDS, SEED = 32, 2048, 7, 0
 
 
 def main() -> None:
-    """Measure, print, keep."""
+    """Measure, print the table and write it."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     clouds = 2 * uniform((CLOUDS, POINTS, 3), seeded(SEED)) - 1
     steps = {
@@ -47,7 +47,7 @@ def main() -> None:
     with FlopCounterMode(display=False) as counter:
         steps[names[0]]()
     flops = counter.get_total_flops()
-    for run in steps.values():  # warm up: memory, threads, the compiler
+    for run in steps.values():  # warm up memory, threads and the compiler
         run()
         run()
     seconds: dict[str, list[float]] = {name: [] for name in steps}
@@ -88,7 +88,7 @@ def main() -> None:
 def step(
     clouds: torch.Tensor, micro_batch: int, bfloat16: bool, compiled: bool
 ) -> Callable[[], None]:
-    """One optimizer step of a fresh model, as `pcdiff.learning.trainer` takes it."""
+    """A function that takes one optimizer step of a new model, like `pcdiff.learning.trainer`."""
     model = PointCloudGenerator.initialized(GeneratorConfig(), SEED)
     if compiled:
         for network in model.children():
@@ -112,13 +112,13 @@ def step(
 
 
 def gemm_rate(dtype: torch.dtype, size: int = 2048) -> float:
-    """GFLOP/s of one square matrix product."""
+    """The rate of one square matrix product in GFLOP/s."""
     a, b = (uniform((size, size), seeded(SEED, i)).to(dtype) for i in range(2))
     return 2 * size**3 / 1e9 / elapsed(lambda: a @ b)
 
 
 def elapsed(run: Callable[[], object]) -> float:
-    """Seconds of wall time."""
+    """Seconds of wall time that a call takes."""
     began = time.perf_counter()
     run()
     return time.perf_counter() - began

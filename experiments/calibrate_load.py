@@ -1,12 +1,13 @@
-"""Fit how much less likely it is that a hand holds a heavy object.
+"""Fit how much less likely a hand is to hold a heavy object.
 
     python -m experiments.calibrate_load WEIGHTS CALIBRATED.safetensors
         [--objects 114] [--seed 4101]
 
-The network of success sees the surface; that a large object is heavy it has seen of few. So one
-number (`load_exponent` of `grasp.field.networks.energy.SuccessNetwork`) is fitted to what physics
-says of samples of the field on made objects of an unseen seed, at several times their size. It goes
-into the weights `CALIBRATED.safetensors`; where objects are light, probabilities stay as they are.
+The success network sees the surface of an object, and few large, heavy objects were in its training
+data. So one number (`load_exponent` of `grasp.field.networks.energy.SuccessNetwork`) is fitted to
+simulated outcomes of the field's samples, on generated objects of an unseen seed that are enlarged
+up to four times. The number goes into the weights `CALIBRATED.safetensors`. Probabilities for light
+objects do not change.
 """
 
 from __future__ import annotations
@@ -29,14 +30,15 @@ from grasp.objects.object import Object
 from grasp.physics import cores, processes, simulate
 from pcdiff.learning import checkpoint
 from pcdiff.randomness import seeded
+from pcdiff.tables import markdown_table
 
 SCALES = (1.0, 2.0, 3.0, 4.0)
-SAMPLES = 60  # of each object at each scale
-LIKELY = Selection().least_probability  # what is shown is of samples that are given as grasps
+SAMPLES = 60  # for each object at each scale
+LIKELY = Selection().least_probability  # the table counts samples that sampling would return
 
 
 def main() -> None:
-    """Sample, try, fit, keep."""
+    """Sample, simulate, fit, and write the weights and the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("weights")
     parser.add_argument("output", type=Path)
@@ -51,27 +53,24 @@ def main() -> None:
     configuration, _ = checkpoint.load(checkpoint.find(chosen.weights, WEIGHTS), KIND)
     fitted = {"exponent": exponent, "objects": chosen.objects, "seed": chosen.seed}
     checkpoint.save(chosen.output, KIND, {**configuration, "load": fitted}, field.state_dict())
-    rows, lines = (
-        {},
-        [
-            "| size | samples | likely | predicted, % | hold, % | likely under load | predicted, % "
-            "| hold, % |",
-            "| --- | --- | --- | --- | --- | --- | --- | --- |",
-        ],
-    )
+    head = [
+        "size", "samples", "likely", "predicted, %", "hold, %", "likely under load", "predicted, %",
+        "hold, %",
+    ]  # fmt: skip
+    rows, cells = {}, [head]
     for scale, (logit, load, success) in tried.items():
         shown: list[float] = [len(success)]
-        for told in (logit, logit - exponent * load):
-            probability = 1 / (1 + np.exp(-told))
+        for adjusted in (logit, logit - exponent * load):
+            probability = 1 / (1 + np.exp(-adjusted))
             likely = probability >= LIKELY
             held = (100 * of[likely].mean() for of in (probability, success))
             shown += [int(likely.sum()), *(round(float(each), 1) for each in held)]
         rows[f"{scale:g}"] = shown
-        lines.append("| " + " | ".join(map(str, [f"{scale:g}", *shown])) + " |")
+        cells.append([f"{scale:g}", *map(str, shown)])
     note = f"Likely: a probability of at least {LIKELY}. The exponent is {exponent:.3f}."
     record.write(
         "calibrate_load", chosen.seed, {"exponent": exponent, "by_scale": rows},
-        "\n".join([*lines, "", note]),
+        f"{markdown_table(cells)}\n\n{note}",
     )  # fmt: skip
 
 
@@ -79,15 +78,18 @@ def main() -> None:
 def trials(
     field: GraspField, scale: float, objects: int, seed: int
 ) -> tuple[Float[np.ndarray, " grasps"], Float[np.ndarray, " grasps"], Bool[np.ndarray, " grasps"]]:
-    """Logits of samples of a field that takes all for light, ½·log(1 + ρ²), and whether they hold.
+    """Simulate samples of a field whose success network ignores the weight of objects.
 
     Args:
-        field: the field.
-        scale: of the objects.
-        objects: how many.
-        seed: of objects and samples.
+        field: Field to sample.
+        scale: Factor by which the objects are enlarged.
+        objects: Number of objects.
+        seed: Seed of the objects and of the samples.
+
+    Returns:
+        For each sample the logit of its probability of success, ½·log(1 + ρ²), and whether it held.
     """
-    hand, told = load_gripper("panda"), []
+    hand, found = load_gripper("panda"), []
     with processes(cores()) as pool:
         for made in make_set(objects, seed):
             obj = Object.from_mesh(
@@ -100,8 +102,8 @@ def trials(
             load = squared_load(samples.double(), hand, conditioned.weight).log1p() / 2
             logit = conditioned.success_probability(samples).double().logit(1e-6)
             held = simulate(obj, hand, samples.double().numpy(), pool=pool).success
-            told.append((logit.numpy(), load.numpy(), held))
-    logits, loads, success = (np.concatenate(each) for each in zip(*told, strict=True))
+            found.append((logit.numpy(), load.numpy(), held))
+    logits, loads, success = (np.concatenate(each) for each in zip(*found, strict=True))
     return logits, loads, success
 
 
@@ -110,15 +112,16 @@ def fit(
     load: Float[np.ndarray, " grasps"],
     success: Bool[np.ndarray, " grasps"],
 ) -> float:
-    """The c at which the logits a·l + b - c·load make what happened likeliest; at least 0.
+    """The c >= 0 for which the logits a·l + b - c·load make the outcomes most likely.
 
-    Grasps of made objects hold more often than the network, which is calibrated for others too,
-    says of them (see `experiments.calibrate_success`); a and b take that up, and are not kept.
+    The network is calibrated for other objects too, so grasps of generated objects hold more often
+    than it predicts (see `experiments.calibrate_success`). a and b absorb this difference and are
+    not kept.
 
     Args:
-        logit: l.
-        load: ½·log(1 + ρ²).
-        success: what happened.
+        logit: Logit l of the probability of success of each grasp.
+        load: ½·log(1 + ρ²) of each grasp.
+        success: Whether each grasp held.
     """
     from scipy.optimize import minimize
     from scipy.special import expit
@@ -126,9 +129,9 @@ def fit(
     seen = np.column_stack([logit, np.ones_like(logit), -load])
 
     def cross_entropy(fitted: np.ndarray) -> tuple[float, np.ndarray]:
-        told = seen @ fitted
-        missed = expit(told) - success
-        return (np.logaddexp(0, told) - success * told).mean(), missed @ seen / len(seen)
+        logits = seen @ fitted
+        missed = expit(logits) - success
+        return (np.logaddexp(0, logits) - success * logits).mean(), missed @ seen / len(seen)
 
     found = minimize(cross_entropy, np.array([1.0, 0.0, 0.0]), jac=True, method="BFGS")
     return max(float(found.x[2]), 0.0)

@@ -1,13 +1,12 @@
-"""How well our physics meets ACRONYM's labels, how fast it is, and whether it repeats.
+"""Measure how well our physics agrees with ACRONYM's labels, its speed and its repeatability.
 
     python -m experiments.calibrate_simulation ../shared/data/acronym_examples
 
-The folder is the one of ACRONYM's examples: a mug and a table with 2000 grasps each, which FleX
-labelled. `grasp.physics.PROTOCOL` was tuned on half of the mug's grasps, drawn by the seed; the
-table was looked at to choose among settings that did equally well there. Mass and friction are
-those of the files. What is printed besides: the same after the time step is halved, what each
-choice of the protocol is worth on the half that it was tuned on, and grasps per second once convex
-parts exist.
+The folder holds ACRONYM's examples: a mug and a table with 2000 grasps each, labelled in FleX.
+`grasp.physics.PROTOCOL` was tuned on half of the mug's grasps, chosen by the seed. The table was
+only used to choose among settings that did equally well on that half. Mass and friction come from
+the files. The study also prints the agreement at half the time step, the effect of each choice in
+the protocol on the tuning half, and grasps per second once convex parts exist.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from grasp.formats import Grasps, read_grasps
 from grasp.grippers.gripper import load_gripper
 from grasp.objects.loading import load_object
 from grasp.objects.object import Object
-from grasp.physics import PROTOCOL, Motion, Protocol, Trials, convex_parts, simulate
+from grasp.physics import PROTOCOL, Conditions, Motion, Protocol, Trials, convex_parts, simulate
 
 SEED = 0
 WORKERS = 2
@@ -36,21 +35,26 @@ WORKERS = 2
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """An object with the grasps that ACRONYM labelled."""
+    """An object with the grasps that ACRONYM labelled.
+
+    Attributes:
+        obj: Mesh of the object.
+        grasps: ACRONYM's grasps and labels.
+    """
 
     obj: Object
     grasps: Grasps
 
     def trials(self, chosen: np.ndarray, protocol: Protocol = PROTOCOL) -> Trials:
-        """Our physics for some of the grasps."""
+        """Simulate some of the grasps in our physics."""
         return simulate(
             self.obj, load_gripper("panda"), self.grasps.poses[chosen],
-            mass=self.grasps.mass, friction=self.grasps.friction,
+            Conditions(mass=self.grasps.mass, friction=self.grasps.friction),
             protocol=protocol, workers=WORKERS,
         )  # fmt: skip
 
     def agreement(self, chosen: np.ndarray, trials: Trials) -> dict[str, float]:
-        """How often ours and ACRONYM's labels agree."""
+        """How often our labels agree with ACRONYM's."""
         assert self.grasps.success is not None
         theirs = self.grasps.success[chosen]
         sensitivity = float(trials.success[theirs].mean())
@@ -64,7 +68,7 @@ class Example:
 
 
 def alternatives() -> dict[str, Protocol]:
-    """Protocols that differ from ours in one respect."""
+    """Protocols that differ from ours in one choice, by name."""
 
     def but(**changes: Any) -> Protocol:
         return dataclasses.replace(PROTOCOL, **changes)
@@ -90,7 +94,7 @@ def alternatives() -> dict[str, Protocol]:
 
 
 def main() -> None:
-    """Measure, print, keep."""
+    """Measure, print the table and write it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
@@ -156,7 +160,7 @@ def main() -> None:
 
 
 def load(folder: Path, category: str) -> Example:
-    """One of the examples."""
+    """Load one of ACRONYM's examples."""
     (file,) = (folder / "examples" / "grasps").glob(f"{category}_*.h5")
     grasps = read_grasps(file)
     assert grasps.object_file is not None
@@ -170,7 +174,7 @@ def _counts(trials: Trials) -> dict[str, int]:
 
 
 def _cpu_seconds() -> float:
-    """Of this process and of the ones that it started and that have ended."""
+    """CPU-seconds of this process and of its children that have ended."""
     spent = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(each.ru_utime + each.ru_stime for each in spent)
 

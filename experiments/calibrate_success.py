@@ -1,17 +1,19 @@
-"""Make the probabilities of success truer of the grasps that are given, above all on new objects.
+"""Calibrate the probability of success of the sampled grasps, above all on new kinds of objects.
 
     python -m experiments.calibrate_success WEIGHTS CALIBRATED.safetensors --seen FOLDER...
         --without WEIGHTS --unseen FOLDER... [--objects 80] [--seed 0]
 
-The grasps that are given are the likeliest of several times as many samples, so they hold a little
-less often than the network of success says of them; and on a kind of object that it never saw it is
-surer than it should be. So two numbers (`grasp.judging.calibration.platt_scaling`) are fitted to
-what physics says of given grasps: half of objects from the sets that it learned from (`--seen`),
-those that `grasp train` keeps for validation; half of objects from sets (`--unseen`) that a second
-network was trained without (`--without`), by the same command but for them. The two numbers go into
-the weights `CALIBRATED.safetensors`; what WEIGHTS orders stays in that order. The load of an
-object's weight counts for nothing here and in these weights: `experiments.calibrate_load` comes
-after.
+Sampling returns the most likely of a much larger number of samples, so its grasps hold slightly
+less often than the success network predicts. On kinds of objects that the network never saw, its
+predictions are overconfident. So two numbers (`grasp.judging.calibration.platt_scaling`) are fitted
+to simulated outcomes of sampled grasps. Half of these grasps are on objects from the training sets
+(`--seen`), namely those that `grasp train` holds out for validation. The other half are on objects
+from other sets (`--unseen`). A second network (`--without`) samples these; it was trained by the
+same command, but without the other sets.
+
+The two numbers go into the weights `CALIBRATED.safetensors`. The order of grasps does not change.
+This study ignores the load that an object's weight causes, and so do the weights that it writes:
+run `experiments.calibrate_load` afterwards.
 """
 
 from __future__ import annotations
@@ -32,22 +34,23 @@ from grasp.formats import read_grasps
 from grasp.grippers.gripper import load_gripper
 from grasp.judging.calibration import platt_scaling, reliability
 from grasp.objects.loading import load_object
-from grasp.physics import PROTOCOL, cores, processes, simulate
+from grasp.physics import PROTOCOL, Conditions, cores, processes, simulate
 from pcdiff.errors import InputError
 from pcdiff.learning import checkpoint
 from pcdiff.randomness import seeded
+from pcdiff.tables import markdown_table
 
 GRASPS, TRIED = 400, 60
-"""Grasps asked of each object, and those of them, from the first to the last, that are tried."""
+"""Number of grasps requested for each object, and number of them, evenly spread, to simulate."""
 
 SELECTION = Selection(least_probability=0.3, likely=0.6)
-"""Less choosy than by default of what is given at all, so that more is known than is needed."""
+"""Less selective than the default, so that the fit covers more than the range that is needed."""
 
-VALIDATION = 12  # one object in so many, as `grasp train` keeps it unless told otherwise
+VALIDATION = 12  # by default `grasp train` holds out one object in 12
 
 
 def main() -> None:
-    """Sample, try, fit, keep."""
+    """Sample, simulate, fit, and write the weights and the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("weights")
     parser.add_argument("output", type=Path)
@@ -59,20 +62,20 @@ def main() -> None:
     chosen = parser.parse_args()
     configuration, _ = checkpoint.load(checkpoint.find(chosen.weights, WEIGHTS), KIND)
     if "calibration" in configuration:
-        raise InputError(f"{chosen.weights} is calibrated already")
-    told = {
-        "validation objects of the sets it learned from": given(
+        raise InputError(f"{chosen.weights} is already calibrated, expected uncalibrated weights")
+    by_source = {
+        "validation objects of the sets it learned from": predictions_and_outcomes(
             chosen.weights, labelled(chosen.seen, VALIDATION), chosen.objects, chosen.seed
         ),
-        "objects of sets that a network was trained without": given(
+        "objects of sets that a network was trained without": predictions_and_outcomes(
             chosen.without, labelled(chosen.unseen, 1), chosen.objects, chosen.seed
         ),
     }
-    fewer = min(len(probability) for probability, _ in told.values())
+    fewer = min(len(probability) for probability, _ in by_source.values())
     rng = np.random.default_rng(chosen.seed)
     drawn = [
         (probability[some], success[some])
-        for probability, success in told.values()
+        for probability, success in by_source.values()
         for some in [rng.permutation(len(probability))[:fewer]]
     ]
     scale, shift = platt_scaling(*(np.concatenate(each) for each in zip(*drawn, strict=True)))
@@ -83,27 +86,30 @@ def main() -> None:
     checkpoint.save(
         chosen.output, KIND, {**configuration, "calibration": calibration}, field.state_dict()
     )
-    rows, lines = {}, ["| grasps of | grasps | error before | after |", "| --- | --- | --- | --- |"]
-    for name, (probability, success) in told.items():
+    rows, cells = {}, [["grasps of", "grasps", "error before", "after"]]
+    for name, (probability, success) in by_source.items():
         logit = np.log(probability / (1 - probability))
         before = reliability(probability, success).error
         after = reliability(1 / (1 + np.exp(-scale * logit - shift)), success).error
         rows[name] = {"grasps": len(success), "before": before, "after": after}
-        lines.append(f"| {name} | {len(success)} | {before:.3f} | {after:.3f} |")
+        cells.append([name, str(len(success)), f"{before:.3f}", f"{after:.3f}"])
     note = f"Of the logit: scale {scale:.3f}, shift {shift:.3f}."
     record.write(
-        "calibrate_success", chosen.seed, {**calibration, "by": rows}, "\n".join([*lines, "", note])
+        "calibrate_success",
+        chosen.seed,
+        {**calibration, "by": rows},
+        f"{markdown_table(cells)}\n\n{note}",
     )
 
 
 def labelled(folders: Sequence[Path], one_in: int) -> list[tuple[Path, Path]]:
-    """The label files of one object in so many, each with its folder.
+    """The label files of one object in N, each with its folder.
 
-    Which objects these are says `grasp.field.items.split`.
+    `grasp.field.items.split` defines which objects these are.
 
     Args:
-        folders: that `datasets.labels` wrote.
-        one_in: 1 for all.
+        folders: Folders that `datasets.labels` wrote.
+        one_in: The N; 1 returns the files of all objects.
     """
     return [
         (folder, path)
@@ -114,25 +120,28 @@ def labelled(folders: Sequence[Path], one_in: int) -> list[tuple[Path, Path]]:
 
 
 def unloaded(weights: str) -> GraspField:
-    """The field of some weights, which takes all objects for light.
+    """The field of some weights, with a success network that ignores the weight of objects.
 
-    What is fitted here scales what the network of success says, and not what a load takes off.
+    The numbers fitted here scale the network's prediction but not the effect of a load.
+
+    Args:
+        weights: Name or file of the weights.
     """
     field = GraspField.from_pretrained(weights)
     field.success.load_exponent.zero_()
     return field
 
 
-def given(
+def predictions_and_outcomes(
     weights: str, labels: Sequence[tuple[Path, Path]], objects: int, seed: int
 ) -> tuple[Float[np.ndarray, " grasps"], Bool[np.ndarray, " grasps"]]:
-    """How probable grasps that are given are, and whether they hold.
+    """The predicted probability of success of sampled grasps, and whether they hold.
 
     Args:
-        weights: of the field.
-        labels: of objects, with their folders.
-        objects: how many at most, evenly from the labels.
-        seed: of the samples.
+        weights: Name or file of the field's weights.
+        labels: Label files of objects, with their folders.
+        objects: Largest number of objects, evenly spread over the labels.
+        seed: Seed of the samples.
     """
     field, hand = unloaded(weights), load_gripper("panda")
     few = np.linspace(0, len(labels) - 1, min(objects, len(labels))).astype(int)
@@ -147,8 +156,8 @@ def given(
                 continue
             probability.append(np.asarray(grasps.success_probability)[tried])
             trials = simulate(
-                obj, hand, grasps.poses[tried], mass=known.mass, friction=PROTOCOL.friction,
-                pool=pool,
+                obj, hand, grasps.poses[tried],
+                Conditions(mass=known.mass, friction=PROTOCOL.friction), pool=pool,
             )  # fmt: skip
             success.append(trials.success)
     return np.concatenate(probability), np.concatenate(success)

@@ -1,10 +1,10 @@
-"""The shipped chairs, judged and drawn.
+"""Evaluate the shipped chair generator and draw some of its chairs.
 
     python -m experiments.chairs [CLOUDS.hdf5]
 
-Runs `pcdiff evaluate CLOUDS.hdf5 --category chair` with the shipped weights and every option at its
-default, and `pcdiff sample --count 8`, whose sheet becomes `results/chairs.png`. Without an
-argument it looks for the development data beside the checkout.
+It runs `pcdiff evaluate CLOUDS.hdf5 --category chair` with the shipped weights and default options,
+and `pcdiff sample --count 8`, whose sheet becomes `results/chairs.png`. Without an argument it
+looks for the development data beside the checkout.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DEVELOPMENT_DATA = Path(__file__).parents[2] / "shared" / "data" / "modelnet10_c
 
 
 def main() -> None:
-    """Evaluate, draw, keep."""
+    """Evaluate, draw and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clouds", type=Path, nargs="?", default=DEVELOPMENT_DATA)
     clouds = parser.parse_args().clouds

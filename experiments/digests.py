@@ -1,14 +1,14 @@
-"""Do two revisions compute the same? Both run here, and every result is compared bit by bit.
+"""Check that two revisions compute the same: run both here and compare every result bit by bit.
 
-    make digests BASE=REV                          # REV against the last commit
+    make digests BASE=REV                          # compare REV with the last commit
     python -m experiments.digests BASE [HEAD]
 
-Each revision is checked out into a worktree of its own and runs there with the same threads, on
-inputs that the base made: grasps of six objects (a mesh, a cloud and a view; two grippers), clouds,
-labels of 200 grasps, 20 training steps of each head, both evaluations of a fixed file, and what the
-networks of the shipped weights give. A revision is asked through its commands and the public Python
-interface alone, so that it may be built in any way. Exit code 1 means that something differs by
-more than the tolerance.
+Each revision is checked out into its own worktree and runs there with the same number of threads,
+on inputs that the base made. The results are grasps of eight inputs (six meshes, a cloud and a
+view) for two grippers, clouds, labels of 200 grasps, 20 training steps of each head, both
+evaluations of fixed files, and outputs of the networks with the shipped weights. The study uses a
+revision only through its commands and its public Python interface, so the code behind them may
+change freely. Exit code 1 means that a result differs by more than the tolerance.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "build" / "digests"
-"""Worktrees, inputs and results, by revision; removed by `make clean`."""
+"""Folder of worktrees, inputs and results, by revision; `make clean` removes it."""
 
 FAMILIES = ("mug", "bowl", "bottle", "hammer", "jug", "box")
 GRIPPERS = ("panda", "robotiq_2f_85")
@@ -37,11 +37,12 @@ OBJECTS = (
     "object-1.ply",
     "object-2.npz",
 )
-"""A mesh of each family, a cloud and a view."""
+"""Inputs of `grasp sample`: a mesh of each family, a cloud and a view."""
 
 LABELS = 200
+"""Number of grasps that are labelled."""
 
-# Words of a record that a revision may change without computing anything else.
+# Fields of a record that may differ although both revisions compute the same.
 _NOT_COMPARED = (
     "version",
     "seconds",
@@ -104,18 +105,18 @@ np.savez("networks.npz", **found)
 
 
 def main() -> None:
-    """Compare two revisions and say what differs."""
+    """Compare two revisions and print the differences."""
     parser = argparse.ArgumentParser(
         prog="python -m experiments.digests",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("base", help="a revision")
+    parser.add_argument("base", help="revision to compare with")
     parser.add_argument(
-        "head", nargs="?", default="HEAD", help="another; the last commit if absent"
+        "head", nargs="?", default="HEAD", help="revision to check; default: the last commit"
     )
     parser.add_argument(
-        "--tolerance", type=float, default=0.0, help="relative difference that is not counted"
+        "--tolerance", type=float, default=0.0, help="relative difference to ignore"
     )
     asked = parser.parse_args()
     base, head = (
@@ -125,7 +126,7 @@ def main() -> None:
         sys.exit(f"both revisions are {base}: name another base")
     trees = [_checked_out(each) for each in (base, head)]
     inputs = _inputs(trees[0], base)
-    # One thread each, so that the two run side by side.
+    # The two revisions run side by side, with one thread each.
     with ThreadPoolExecutor(2) as both:
         results = list(both.map(lambda tree: _results(tree, inputs, base), trees))
     differences = compare(*results)
@@ -142,15 +143,15 @@ def main() -> None:
 
 
 def compare(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> dict[str, float | str]:
-    """What differs between two sets of results.
+    """The differences between two sets of results.
 
     Args:
-        one: results by name.
-        other: results by name.
+        one: Results of the base, by name.
+        other: Results of the other revision, by name.
 
     Returns:
-        For each result that is not identical, the largest difference over the largest absolute
-        value of the first; or a sentence where numbers cannot be compared.
+        For each result that is not identical, the largest difference divided by the largest
+        absolute value in the base, or a description if the results cannot be compared as numbers.
     """
     found: dict[str, float | str] = {}
     for name in sorted(one.keys() | other.keys()):
@@ -189,7 +190,7 @@ def _checked_out(revision: str) -> Path:
 
 
 def _run(tree: Path, command: str, folder: Path) -> str:
-    """What a command line for Python prints, by a revision's code, in a folder."""
+    """The output of `python COMMAND` with a revision's code, run in a folder."""
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     environment |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     done = subprocess.run(
@@ -206,7 +207,7 @@ def _run(tree: Path, command: str, folder: Path) -> str:
 
 
 def _inputs(tree: Path, base: str) -> Path:
-    """A folder of inputs, made once by the base: objects, a cloud, a view, poses and clouds."""
+    """The folder of inputs, which the base makes once: objects, a cloud, a view, poses, clouds."""
     import trimesh
 
     folder = KEPT / base / "inputs"
@@ -241,7 +242,7 @@ def _inputs(tree: Path, base: str) -> Path:
 
 
 def _write_view(mesh: Any, path: Path) -> None:
-    """A depth image of a mesh from 60 cm, by trimesh's own rays."""
+    """Write a depth image of a mesh from 60 cm away, made with trimesh's own rays."""
     focal, width, height = 300.0, 160, 120
     u, v = np.meshgrid(np.arange(width), np.arange(height))
     rays = np.stack([(u - 80) / focal, (v - 60) / focal, np.ones_like(u, float)], -1).reshape(-1, 3)
@@ -257,7 +258,7 @@ def _write_view(mesh: Any, path: Path) -> None:
 
 
 def _write_clouds(folder: Path, rng: np.random.Generator) -> None:
-    """Ellipsoids as a canonical file, and box-normalised as an array."""
+    """Write box-normalised ellipsoids as a canonical file and as an array."""
     import h5py
 
     points = rng.normal(size=(40, 600, 3))
@@ -271,7 +272,7 @@ def _write_clouds(folder: Path, rng: np.random.Generator) -> None:
 
 
 def _results(tree: Path, inputs: Path, base: str) -> dict[str, np.ndarray]:
-    """All results of a revision on these inputs; kept, as they take minutes."""
+    """All results of a revision on these inputs; they take minutes, so they are kept."""
     asker = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
     kept = tree.parent / f"results-{base}-{asker}.npz"
     if not kept.exists():
@@ -285,19 +286,19 @@ def _results(tree: Path, inputs: Path, base: str) -> dict[str, np.ndarray]:
 
 
 def _measure(tree: Path, inputs: Path, folder: Path) -> dict[str, np.ndarray]:
-    """What a revision computes; its commands run in a folder, the inputs beside their results."""
+    """Run a revision's commands in a folder and collect everything that they compute."""
     found: dict[str, np.ndarray] = {}
     (folder / "inputs").symlink_to(inputs)
     (folder / "networks.py").write_text(_NETWORKS)
     shutil.copytree(inputs / "set", folder / "labelled")
 
     def ask(name: str, command: str) -> None:
-        """Keep what a command says with `--json`."""
+        """Keep the record that a command prints with `--json`."""
         answer = json.loads(_run(tree, f"-m {command} --json", folder))
         _flatten(answer["results"], f"{name}: ", found)
 
     def keep(name: str, file: str) -> None:
-        """Keep what a command wrote."""
+        """Keep a file that a command wrote."""
         path = folder / file
         if path.suffix == ".json":
             _flatten(json.loads(path.read_text()), f"{name}: ", found)
@@ -355,7 +356,7 @@ def _measure(tree: Path, inputs: Path, folder: Path) -> dict[str, np.ndarray]:
 
 
 def _flatten(value: Any, name: str, into: dict[str, np.ndarray]) -> None:
-    """The numbers and words of a JSON value, as arrays by their path."""
+    """Add the numbers and words of a JSON value to a dictionary, as arrays by their path."""
     if isinstance(value, dict):
         for key, each in value.items():
             if key not in _NOT_COMPARED and "seconds" not in key:

@@ -1,19 +1,21 @@
-"""What the field's grasps are worth in physics, and whether its probabilities are true.
+"""Measure how often the field's grasps hold in physics, and whether its probabilities are right.
 
     python -m experiments.field_evaluation scanned|view|robotiq_2f_85|vessels|large
         [--weights NAME|FILE] [--meshes FOLDER] [--labels FOLDER]
 
-Runs `grasp evaluate` on objects that nothing was trained on and draws the reliability diagram:
+It runs `grasp evaluate` on objects that were not used for training, and draws the reliability
+diagram. The choices are:
 
-- scanned: the folder's household meshes (see `experiments.baseline`), the Franka hand, 1000 grasps
-  of each and 2000 candidates, with `--labels` kept in that folder;
-- view: 60 grasps of each from one noisy depth image;
-- robotiq_2f_85: 60 grasps of each for another gripper, by the same weights;
-- vessels: 60 grasps of each of 50 made mugs and bowls of an unseen seed;
-- large: 60 grasps of each household mesh at four times its size, which most are too heavy or too
-  wide for: whether there are refusals where there is no grasp.
+- scanned: the household meshes of the folder (see `experiments.baseline`) with the Franka hand,
+  1000 grasps and 2000 candidates per mesh;
+- view: 60 grasps per mesh from one noisy depth image;
+- robotiq_2f_85: 60 grasps per mesh for another gripper, with the same weights;
+- vessels: 60 grasps for each of 50 generated mugs and bowls of an unseen seed;
+- large: 60 grasps for each household mesh at four times its size. Most of these are too heavy or
+  too wide, so this tests whether the field refuses where there is no grasp.
 
-Where fewer candidates are made than define what fits (2000), it is told by those.
+With `--labels`, the labelled candidates are kept in that folder and reused. Whether an object fits
+the gripper is normally decided by 2000 candidates; if a choice draws fewer, those decide.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ OPTIONS = {
 
 
 def main() -> None:
-    """Evaluate, draw, keep."""
+    """Evaluate, draw the diagram and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("which", choices=OPTIONS)
     parser.add_argument("--weights", default="panda")
@@ -57,13 +59,14 @@ def main() -> None:
         evaluation = record.answer("grasp", "evaluate", *map(str, files), *options)
     results = {"cpu_seconds": evaluation["cpu_seconds"], **evaluation["results"]}
     name = f"field_evaluation_{chosen.which}"
-    record.write(name, SEED, results, results.pop("table"))  # first: a picture changes the checkout
+    # The record comes first, because writing a picture changes the checkout that it describes.
+    record.write(name, SEED, results, results.pop("table"))
     draw(results["reliability"], record.RESULTS / f"{name}.png")
 
 
 @contextmanager
 def objects(which: str, meshes: Path) -> Iterator[list[Path]]:
-    """The meshes to evaluate on; none if they are not there."""
+    """The meshes to evaluate on; the list is empty if their folder is missing."""
     if which != "vessels":
         yield household_meshes(meshes) if meshes.is_dir() else []
         return
@@ -74,7 +77,7 @@ def objects(which: str, meshes: Path) -> Iterator[list[Path]]:
 
 
 def draw(reliability: dict[str, list[float]], path: Path) -> None:
-    """The diagram: how often grasps of a predicted probability hold; areas are their numbers."""
+    """Draw how often grasps hold against their predicted probability; areas show their number."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,28 +1,28 @@
-"""Energy networks beside each other, and beside the antipodal baseline, on scanned meshes.
+"""Compare energy networks with each other and with the antipodal baseline on scanned meshes.
 
     python -m experiments.field_networks [FOLDER_OF_MESHES] [--default FILE] [--paper FILE]
         [--labels FOLDER] [--samples 1000] [--objects N]
 
-The rows are the shipped weights; the default network, and that of SE(3)-DiffusionFields, as `grasp
-train --networks energy [--architecture paper]` left them in a file; and the baseline. The meshes
-are those of `experiments.baseline`, the hand is Franka's, and `grasp.judging.evaluation.evaluate`
-judges, as for `grasp evaluate`.
+The rows are the shipped weights; the default network and the network of SE(3)-DiffusionFields, from
+files that `grasp train --networks energy [--architecture paper]` wrote; and the baseline. The
+meshes are those of `experiments.baseline`, the hand is Franka's, and
+`grasp.judging.evaluation.evaluate` judges the grasps, as for `grasp evaluate`.
 
-A file's network of success is untrained, so each field is given that of the shipped weights
-(`with_success_of`): it ranks and refuses for every field, and only the energies differ. These two
-rows are sampled from pure noise, by `SAMPLING`: proposals, by which the shipped weights sample,
-would say in place of the energies where grasps are. The judge is not neutral: it has learned from
-samples of the shipped energy and its forerunners.
+The success network in a file is untrained, so every field gets the one of the shipped weights
+(`with_success_of`). It ranks and refuses grasps for every field, and only the energies differ. The
+two fields from files are sampled from pure noise, with `SAMPLING`. The shipped weights start from
+proposals, which would replace the energies in deciding where grasps are. The success network is not
+neutral: it was trained on samples of the shipped energy and its predecessors.
 
-Success at a coverage C: of the shortest beginning of the ranking that covers C, the share of grasps
-that hold; 0 for an object whose whole list covers less, so that a source gains nothing by leaving
-out what is hard. It is the mean over all objects that fit, and beside it stands the share of them
-that reach C. Divided by that share it is the precision on those objects alone, which are others for
-each source.
+Success at a coverage C is the share of grasps that hold in the shortest prefix of the ranking that
+covers C. It is 0 for an object whose whole list covers less, so a source gains nothing by leaving
+out hard grasps. The table shows its mean over all objects that fit, followed by the share of
+objects that reach C. Mean divided by share is the precision on those objects alone, which differ
+between sources.
 
-Seconds of training are those of the clock until the weights of the file were reached, as its
-metadata tells; CPU-seconds are not kept there. Weights that were trained in several steps know the
-last alone: for these, see the model card.
+Training time is the wall time in seconds until the weights in the file were reached, from its
+metadata, which does not record CPU-seconds. Weights that were trained in several steps record only
+the last step; see their model card.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from grasp.field.trained import WEIGHTS, GraspField
 from grasp.formats import Grasps
 from grasp.grippers.gripper import Gripper, load_gripper
 from grasp.judging.coverage import PrecisionCoverage
-from grasp.judging.evaluation import Source, evaluate
+from grasp.judging.evaluation import Budget, Source, evaluate
 from grasp.judging.proportions import FITS_CANDIDATES, cluster_bootstrap
 from grasp.judging.report import Report
 from grasp.judging.sources import ANTIPODAL, field_source, kept_labels, named_source
@@ -56,20 +56,21 @@ from grasp.objects.object import Object
 from grasp.physics import PROTOCOL, cores, processes, simulate
 from pcdiff.errors import InputError
 from pcdiff.learning import checkpoint
+from pcdiff.tables import markdown_table
 
 SEED = 0
 SHIPPED = "panda"
 SAMPLING = Sampling(begin=None, steps=12)
 SELECTION = Selection(oversampling=2.0, attempts=1)
 COVERAGES = (0.2, 0.3, 0.4, 0.5)
-"""At which the sources are compared."""
+"""Coverages at which the sources are compared."""
 
 BUDGET = ("sha256", "initialized_from", "grasps", "batch_size", "steps", "learning_rate", "seed")
-"""What the metadata tells of the data, by their digest, and of the effort of a training."""
+"""Metadata that describes the data, by its digest, and the effort of a training."""
 
 
 def main() -> None:
-    """Judge each source, print, keep."""
+    """Judge each source, print the table and write it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("meshes", nargs="?", type=Path, default=DEVELOPMENT_DATA)
     parser.add_argument("--default", type=Path)
@@ -97,12 +98,11 @@ def main() -> None:
             spent: list[float] = []
             report = evaluate(
                 timed(source, spent),
-                [load_object(path) for path in files],  # anew: nothing that another row computed
+                [load_object(path) for path in files],  # no row reuses another row's computations
                 hand,
                 simulator,
                 name=name,
-                samples=chosen.samples,
-                seed=SEED,
+                budget=Budget(samples=chosen.samples, seed=SEED),
                 physics={"density": PROTOCOL.density},
                 labels=labels,
             )
@@ -119,15 +119,15 @@ def main() -> None:
 def contestants(
     default: Path | None, paper: Path | None, hand: Gripper
 ) -> Iterator[tuple[str, Source, dict[str, Any]]]:
-    """The rows: name, source, and what is known of its network.
+    """The rows of the table: name, source, and metadata of its network.
 
     Args:
-        default: weights with a default network of energy; without, there is a message and no row.
-        paper: likewise of the paper's.
-        hand: the gripper.
+        default: Weights with a default energy network; None prints a message and omits the row.
+        paper: Weights with the paper's energy network; None prints a message and omits the row.
+        hand: Gripper.
 
     Raises:
-        InputError: a file is no weights, or of the other architecture.
+        InputError: A file does not hold weights, or holds the other architecture.
     """
     shipped = GraspField.from_pretrained(SHIPPED)
     yield "shipped weights", field_source(shipped, hand), known(shipped, SHIPPED)
@@ -138,7 +138,7 @@ def contestants(
         field = GraspField.from_pretrained(file)
         if field.config.architecture != architecture:
             raise InputError(
-                f"--{architecture} {file}: its network is the {field.config.architecture} one"
+                f"{file} holds a {field.config.architecture} network, expected a {architecture} one"
             )
         field = with_success_of(shipped, field)
         yield (
@@ -150,20 +150,25 @@ def contestants(
 
 
 def with_success_of(judge: GraspField, field: GraspField) -> GraspField:
-    """The field itself, that keeps its energy and takes over the judge's probability of success."""
+    """The same field object with its own energy and the success network of another field.
+
+    Args:
+        judge: Field whose success network is copied.
+        field: Field to change in place.
+    """
     field.success.load_state_dict(judge.success.state_dict())
     return field
 
 
 def known(field: GraspField, weights: str | Path) -> dict[str, Any]:
-    """The number of the energy's weights, and what the metadata tells of their training."""
+    """The number of parameters of the energy, and the metadata of its training."""
     configuration, _ = checkpoint.load(checkpoint.find(weights, WEIGHTS), KIND)
     parameters = sum(each.numel() for each in field.energy.parameters())
     return {"energy_parameters": parameters, "training": configuration.get("training", {})}
 
 
 def timed(source: Source, spent: list[float]) -> Source:
-    """A source that appends its CPU-seconds, those of all threads, of each object."""
+    """A source that appends the CPU-seconds of all threads for each object to a list."""
 
     def watched(obj: Object, count: int, rng: np.random.Generator) -> Grasps:
         began = time.process_time()
@@ -175,14 +180,14 @@ def timed(source: Source, spent: list[float]) -> Source:
 
 
 def precision_at(curve: PrecisionCoverage | None, coverage: float) -> float | None:
-    """The precision of the shortest beginning of a ranking that covers so much.
+    """The precision of the shortest prefix of a ranking that reaches a coverage.
 
     Args:
-        curve: of the ranking; None if it is empty.
-        coverage: 0 to 1.
+        curve: Curve of the ranking; None if the ranking is empty.
+        coverage: Coverage to reach, 0 to 1.
 
     Returns:
-        None if the whole ranking covers less.
+        The precision, or None if the whole ranking covers less.
     """
     if curve is None or curve.coverage[-1] < coverage:
         return None
@@ -190,22 +195,22 @@ def precision_at(curve: PrecisionCoverage | None, coverage: float) -> float | No
 
 
 def success_at_coverage(report: Report, coverage: float) -> dict[str, Any]:
-    """Success at one coverage over the objects that fit, as the module defines it.
+    """Success at one coverage over the objects that fit, as defined at the top of the module.
 
     Args:
-        report: of a source.
-        coverage: 0 to 1.
+        report: Report of a source.
+        coverage: Coverage to reach, 0 to 1.
 
     Returns:
-        The coverage; the mean success, with its interval (95 %, over objects) where 2 objects or
-        more fit; the share of these that reach the coverage; and the precision of each there. None
-        is what does not exist.
+        The coverage; the mean success; its 95 % interval over objects if at least 2 objects fit;
+        the share of these objects that reach the coverage; and the precision of each of them there.
+        Values that do not exist are None.
     """
     found = [precision_at(each.curve, coverage) for each in report.fitting]
     counted = [np.array([0.0 if each is None else each]) for each in found]
     interval = None
     if len(counted) > 1:
-        # The same draws of objects for every source.
+        # Every source uses the same draws of objects.
         _, *interval = cluster_bootstrap(counted, np.random.default_rng(SEED))
     return {
         "coverage": coverage,
@@ -217,14 +222,14 @@ def success_at_coverage(report: Report, coverage: float) -> dict[str, Any]:
 
 
 def table(results: dict[str, dict[str, Any]], samples: int) -> str:
-    """The results in Markdown: a row for each source, then how to read them."""
+    """The results in Markdown: a row for each source, then notes on how to read them."""
     head = [
         "source", "training, s", "weights of the energy", "success, %", "top 20, %",
         f"coverage at {samples}, %",
         *(f"success at coverage {100 * each:.0f} %, % (objects there, %)" for each in COVERAGES),
         "P–C area", "CPU-s per 100",
     ]  # fmt: skip
-    rows = [head, ["---"] * len(head)]
+    rows = [head]
     for name, row in results.items():
         shares = ("success_all", "success_top20", "coverage")
         seconds = row["cpu_seconds_per_100"]
@@ -239,7 +244,6 @@ def table(results: dict[str, dict[str, Any]], samples: int) -> str:
                 "–" if seconds is None else f"{seconds:.2f}",
             ]
         )
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
     first = next(iter(results.values()))
     notes = [
         f"Over the {first['objects_that_fit']} of {first['objects']} objects that fit, {samples} "
@@ -251,13 +255,13 @@ def table(results: dict[str, dict[str, Any]], samples: int) -> str:
     ]
     ours, theirs = (results.get(f"{each} network", {}).get("training") for each in (DEFAULT, PAPER))
     if ours and theirs:
-        apart = unlike(ours, theirs)
+        apart = budget_differences(ours, theirs)
         notes.append(f"Data and budget of the two networks: {apart or 'equal'}.")
-    return "\n\n".join(["\n".join(lines), *notes])
+    return "\n\n".join([markdown_table(rows), *notes])
 
 
 def training_seconds(training: dict[str, Any] | None) -> str:
-    """Seconds of training, of weights whose energy was trained in one go."""
+    """Wall time of a training in seconds, if the energy was trained in a single run."""
     if training is None:
         return "–"
     alone = "initialized_from" in training and training["initialized_from"] is None
@@ -266,15 +270,15 @@ def training_seconds(training: dict[str, Any] | None) -> str:
     return f"{training['seconds']:.0f}"
 
 
-def unlike(a: dict[str, Any], b: dict[str, Any]) -> str:
-    """Where two trainings differ in `BUDGET`."""
+def budget_differences(a: dict[str, Any], b: dict[str, Any]) -> str:
+    """The entries of `BUDGET` in which two trainings differ, as text."""
     return ", ".join(
         f"{key} {a.get(key)} and {b.get(key)}" for key in BUDGET if a.get(key) != b.get(key)
     )
 
 
 def cell(value: float | None, interval: Sequence[float] | None, factor: int, digits: int) -> str:
-    """A figure with its interval, where there are such."""
+    """A figure with its interval, or a dash if there is none."""
     if value is None:
         return "–"
     text = f"{factor * value:.{digits}f}"
@@ -285,7 +289,7 @@ def cell(value: float | None, interval: Sequence[float] | None, factor: int, dig
 
 
 def cell_at_coverage(found: dict[str, Any]) -> str:
-    """Success at a coverage, and in brackets the share of objects that reach it."""
+    """Success at a coverage, with the share of objects that reach it in brackets."""
     shown = cell(found["success"], found["success_interval"], 100, 1)
     return f"{shown} ({cell(found['reached'], None, 100, 0)})"
 

@@ -1,17 +1,16 @@
-"""What steps, samplers and temperature do to success, coverage and cost.
+"""Measure how steps, samplers and temperature affect success, coverage and cost.
 
     python -m experiments.field_sampling [--weights NAME|FILE] [--count N]
 
-On one made object of each family, of a seed that nothing was trained on, for the Franka hand. Of
-each, samples are drawn as the field gives them, without ranking or refusal, and put through
-physics; coverage is that of the antipodal candidates that hold, by as many samples.
+It uses one generated object of each family, of a seed that was not used for training, with the
+Franka hand. For each object, raw samples of the field are simulated, without ranking or refusal.
+Coverage is the share of the antipodal candidates that hold which these samples cover.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,7 @@ from grasp.grippers.gripper import load_gripper
 from grasp.judging.candidates import candidates
 from grasp.judging.coverage import coverage
 from grasp.objects.object import Object
-from grasp.physics import cores, processes, simulate
+from grasp.physics import Conditions, cores, processes, simulate
 from pcdiff.diffusion.samplers import DDIM
 from pcdiff.randomness import seeded
 
@@ -51,7 +50,7 @@ SETTINGS = {
 
 
 def main() -> None:
-    """Sample, simulate, print, keep."""
+    """Sample, simulate, print the table and write it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", default="panda")
     parser.add_argument("--count", type=int, default=100)
@@ -64,15 +63,15 @@ def main() -> None:
         for family in FAMILIES:
             made = make(family, SEED)
             obj = Object.from_mesh(made.vertices, made.faces, name=made.name, parts=made.parts)
-            physics: dict[str, Any] = {"mass": made.mass, "friction": made.friction, "pool": pool}
+            conditions = Conditions(mass=made.mass, friction=made.friction)
             tried = candidates(obj, hand, CANDIDATES, np.random.default_rng(SEED)).poses
-            held = tried[simulate(obj, hand, tried, **physics).success]
+            held = tried[simulate(obj, hand, tried, conditions, pool=pool).success]
             of_object = field.condition(obj, hand)
             for name, how in SETTINGS.items():
                 began = time.process_time()
                 poses = of_object.draw(chosen.count, seeded(SEED), how).double().numpy()
                 seconds = (time.process_time() - began) / chosen.count * 100
-                success = simulate(obj, hand, poses, **physics).success
+                success = simulate(obj, hand, poses, conditions, pool=pool).success
                 covered = coverage(poses @ tool, held @ tool) if len(held) else np.nan
                 rows[name].append((success.mean(), covered, seconds))
     means = {name: np.nanmean(each, axis=0) for name, each in rows.items()}

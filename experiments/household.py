@@ -1,12 +1,12 @@
-"""Labels for a set of made objects, killed again and again while it works.
+"""Check that labelling a set of objects survives being killed repeatedly, and time it.
 
     python -m experiments.household [--count 60] [--labels 500] [--kills 5]
 
-Runs `python -m datasets.household --count 60 --labels 500` in a folder of its own, ends it by
-SIGKILL with all its processes after a random number of finished objects, as often as asked, and
-lets it finish. Then every candidate of every object must be there once, and the labels of a few
-objects, made again in another folder without a kill, must be the same. The seconds are of all runs
-together.
+It runs `python -m datasets.household --count 60 --labels 500` in a temporary folder. It kills the
+program and all its processes with SIGKILL after a random number of finished objects, `--kills`
+times, and then lets it finish. Every candidate of every object must then be there exactly once. A
+few objects are labelled again in another folder without a kill, and their labels must be the same.
+The time is that of all runs together.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ import numpy as np
 from datasets.household.catalogue import Entry, read_catalogue
 from experiments import record
 from grasp.formats import read_grasps
+from pcdiff.tables import markdown_table
 
 SEED = 0
 COMPARED = 6
-"""How many objects are labelled again."""
+"""Number of objects that are labelled again."""
 
 
 def main() -> None:
-    """Make, kill, resume, compare, keep."""
+    """Make, kill, resume, compare, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--labels", type=int, default=500)
@@ -70,7 +71,17 @@ def main() -> None:
 
 
 def interrupted(command: list[str], folder: Path, count: int, kills: int) -> list[int]:
-    """Start the command and kill it, as often as asked; how many objects were done each time."""
+    """Start the command and kill it `kills` times.
+
+    Args:
+        command: Command line of the program.
+        folder: Folder that it writes.
+        count: Number of objects in the set.
+        kills: Number of kills.
+
+    Returns:
+        The number of objects that had been labelled at each kill.
+    """
     rng = np.random.default_rng(SEED)
     done = []
     for target in sorted(rng.choice(np.arange(1, count), kills, replace=False).tolist()):
@@ -78,7 +89,7 @@ def interrupted(command: list[str], folder: Path, count: int, kills: int) -> lis
         while process.poll() is None and labelled(folder) < target:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0.1)
-        # Half a trial or half a file later, not just after a file has been finished.
+        # Wait a little longer, so that the kill falls into a trial or into the writing of a file.
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(rng.uniform(0, 2))
         with contextlib.suppress(ProcessLookupError):
@@ -89,12 +100,12 @@ def interrupted(command: list[str], folder: Path, count: int, kills: int) -> lis
 
 
 def labelled(folder: Path) -> int:
-    """How many files of labels there are."""
+    """The number of files of labels in a set."""
     return len(list((folder / "grasps/panda").glob("*.h5")))
 
 
 def check_whole(folder: Path, entries: list[Entry], count: int) -> None:
-    """Raise unless each object has each of its candidates once, and no other file is there."""
+    """Raise unless each object has each candidate exactly once and there are no other files."""
     files = {path.name for path in (folder / "grasps/panda").iterdir()}
     expected = {f"{entry.name}.h5" for entry in entries} | {"card.json", "README.md"}
     assert files == expected, f"unexpected or missing: {files ^ expected}"
@@ -106,7 +117,17 @@ def check_whole(folder: Path, entries: list[Entry], count: int) -> None:
 def labelled_again(
     folder: Path, again: Path, entries: list[Entry], chosen: argparse.Namespace
 ) -> list[str]:
-    """Label some objects in another folder; raise unless all is as it was. Returns their names."""
+    """Label some objects in another folder, and raise unless their labels are the same.
+
+    Args:
+        folder: Folder of the labelled set.
+        again: Folder to label them in; it must not exist.
+        entries: Entries of the objects.
+        chosen: Options of this study.
+
+    Returns:
+        The names of the objects.
+    """
     (again / "meshes").mkdir(parents=True)
     catalogue = json.loads((folder / "catalogue.json").read_text())
     names = [entry.name for entry in entries]
@@ -129,15 +150,15 @@ def labelled_again(
 def table(results: dict[str, Any]) -> str:
     """The results in Markdown."""
     card = results["labels"]
-    rows = ["| family | objects | hold, % (95 %) |", "| --- | --- | --- |"]
+    rows = [["family", "objects", "hold, % (95 %)"]]
     for name, each in [*card["families"].items(), ("all", card)]:
         low, high = each["success_rate_interval"]
         rate = f"{100 * each['success_rate']:.1f} ({100 * low:.1f} to {100 * high:.1f})"
-        rows.append(f"| {name} | {each['objects']} | {rate} |")
+        rows.append([name, str(each["objects"]), rate])
     killed = ", ".join(map(str, results["killed_after_objects"]))
     return "\n\n".join(
         [
-            "\n".join(rows),
+            markdown_table(rows),
             f"{card['grasps']} labels of {card['objects']} objects in {results['seconds']:.0f} s, "
             f"with {len(results['killed_after_objects'])} ends by SIGKILL, when {killed} objects "
             "were done. None lost, none doubled; those of "

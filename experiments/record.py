@@ -1,4 +1,4 @@
-"""How an experiment keeps its result: `results/NAME.json`, and the table of it, `NAME.md`."""
+"""Write the result of an experiment to `results/NAME.json` and its table to `results/NAME.md`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def write(name: str, seed: int, results: dict[str, Any], table: str) -> None:
-    """Print the table, and keep it beside what is needed to reproduce it.
+    """Print the table and write it, together with what is needed to reproduce it.
 
     Args:
-        name: of the experiment, the stem of both files.
-        seed: the seed it ran with.
-        results: the figures.
-        table: the same for a person, in Markdown.
+        name: Name of the experiment, which is the stem of both files.
+        seed: Seed of the experiment.
+        results: Figures, as a dictionary for JSON.
+        table: Figures for a person, in Markdown.
     """
     record = {
         "command": " ".join(
@@ -41,11 +41,11 @@ def write(name: str, seed: int, results: dict[str, Any], table: str) -> None:
 
 
 def answer(program: str, *arguments: str) -> dict[str, Any]:
-    """What a command of one of the two programs prints with `--json`.
+    """The record that a command of one of the two programs prints with `--json`.
 
     Args:
-        program: `pcdiff` or `grasp`.
-        arguments: its command line.
+        program: Program to run, `pcdiff` or `grasp`.
+        arguments: Command line of the program, without `--json`.
     """
     command = [sys.executable, "-m", program, *arguments, "--json"]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
@@ -54,12 +54,12 @@ def answer(program: str, *arguments: str) -> dict[str, Any]:
 
 
 def _outside(argument: str) -> str:
-    """An argument without the folders of this machine."""
+    """An argument of the command line without folders of this machine."""
     return Path(argument).name if Path(argument).is_absolute() else argument
 
 
 def _commit() -> str:
-    """The commit that ran, with a + if the checkout differed from it."""
+    """The commit of the checkout, with a + if the checkout has changes."""
     here = Path(__file__).parent
     commit = subprocess.run(
         ["git", "describe", "--always", "--exclude=*", "--dirty=+"],

@@ -1,4 +1,4 @@
-"""A digest of values, by which what was made of them is told from what was made of others."""
+"""Digests of settings: results made with the same settings carry the same digest."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from typing import Any
 
 
 def digest(value: Any) -> str:
-    """The SHA-256 of a value made of numbers, text, arrays and containers of them."""
+    """Return the SHA-256 of a value made of numbers, text, arrays and containers of these."""
     text = json.dumps(value, sort_keys=True, default=lambda array: array.tolist())
     return hashlib.sha256(text.encode()).hexdigest()

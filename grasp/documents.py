@@ -1,8 +1,8 @@
-"""JSON and YAML files as trees of plain values, and the values in them one by one.
+"""Read JSON and YAML files as trees of plain values, and check the values one by one.
 
-Every function that takes `what` names a place in the file for the message, and raises `InputError`
-when another kind of value is there. Nothing is converted in silence: a number in quotes, a true or
-false, NaN and infinity are not numbers.
+Functions that take `what` use it in the error message to name the place in the file. They raise
+`InputError` if the value there has the wrong kind. Nothing is converted silently: a number in
+quotes, true, false, NaN and infinity do not count as numbers.
 """
 
 from __future__ import annotations
@@ -24,58 +24,61 @@ if TYPE_CHECKING:
     import yaml
 
 LARGEST_FILE = 2**28
-"""Bytes; a grasp takes about 400 in JSON, so this is over half a million of them."""
+"""Largest file size in bytes; a grasp takes about 400 in JSON, so over half a million fit."""
 
-DEEPEST = 100
-"""Levels of lists and mappings in YAML; a grasp file has about 6, with a sampler a few more."""
+DEEPEST_NESTING = 100
+"""Most levels of nested lists and mappings in YAML; a grasp file has about 6 to 10."""
 
 
 def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The mapping that a `.json`, `.yaml` or `.yml` file holds.
+    """Read the mapping in a `.json`, `.yaml` or `.yml` file.
+
+    Args:
+        path: The file.
 
     Raises:
-        InputError: the file is too large, cut short, not in the language of its extension, or
-            holds something else than a mapping.
+        InputError: The file is too large or truncated, is not written in the language of its
+            extension, or does not hold a mapping.
     """
     path = Path(path)
     size = path.stat().st_size
     if size > LARGEST_FILE:
-        raise InputError(f"it has {size} bytes, more than the {LARGEST_FILE} that a grasp file may")
+        raise InputError(f"it has {size} bytes, expected at most {LARGEST_FILE}")
     try:
         text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"it is not text in UTF-8: {error.reason}") from error
+        raise InputError(f"it is not UTF-8 text: {error.reason}") from error
     value = _parse_json(text) if path.suffix.lower() == ".json" else _parse_yaml(text)
     if not isinstance(value, dict):
-        raise InputError(f"it must hold a mapping at its top, got {kind_of(value)}")
+        raise InputError(f"its top level must be a mapping, got {kind_of(value)}")
     return value
 
 
 def _parse_json(text: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_each_key_once)
+        return json.loads(text, object_pairs_hook=_unique_keys)
     except json.JSONDecodeError as error:
         if not text.strip():
             raise InputError("it is empty") from error
         at_the_end = error.pos >= len(text.rstrip()) - 1 or error.msg.startswith("Unterminated")
-        cut = ", as if it were cut short" if at_the_end else ""
+        cut = "; it may be truncated" if at_the_end else ""
         raise InputError(
-            f"it is not JSON: {error.msg} in line {error.lineno}, column {error.colno}{cut}"
+            f"it is not JSON: {error.msg} at line {error.lineno}, column {error.colno}{cut}"
         ) from error
     except InputError:
         raise
-    except ValueError as error:  # an integer of thousands of digits
+    except ValueError as error:  # an integer with thousands of digits
         raise InputError(f"it is not JSON: {error}") from error
     except RecursionError as error:
-        raise InputError("its values are nested too deep for a grasp file") from error
+        raise InputError("its values are nested too deeply") from error
 
 
-def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     entries = dict(pairs)
     if len(entries) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"it has a mapping with the key {kind_of(twice)} more than once")
+        raise InputError(f"one of its mappings has the key {kind_of(twice)} more than once")
     return entries
 
 
@@ -85,14 +88,14 @@ def _parse_yaml(text: str) -> Any:
     flattened: set[yaml.Node] = set()
 
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        """The safe loader, but 1e-05 is a number, as in YAML 1.2, and a key may be there once."""
+        """The safe loader, but it reads 1e-05 as a number (YAML 1.2) and rejects repeated keys."""
 
         def flatten_mapping(self, node: yaml.MappingNode) -> None:
-            # What is merged into a mapping (<<) may repeat its keys and is added to it here, and
-            # one that is merged elsewhere comes by more than once.
+            # Merging with << may repeat keys on purpose, so duplicates are looked for before the
+            # merge. A node that is merged in several places is visited more than once.
             if node not in flattened:
                 flattened.add(node)
-                _refuse_twice(node)
+                _check_unique_keys(node)
                 super().flatten_mapping(node)
 
     Loader.add_implicit_resolver(
@@ -101,13 +104,13 @@ def _parse_yaml(text: str) -> Any:
         list("-+0123456789"),
     )
     try:
-        # The fast loader recurses in C, where too deep a file ends the process: look first.
+        # The fast loader recurses in C, and deep nesting would crash the process: check it first.
         depth = 0
         for event in yaml.parse(text, Loader):
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > DEEPEST:
-                raise InputError("its values are nested too deep for a grasp file")
+            if depth > DEEPEST_NESTING:
+                raise InputError("its values are nested too deeply")
         loader = Loader(text)
         try:
             return loader.get_single_data()
@@ -115,108 +118,108 @@ def _parse_yaml(text: str) -> Any:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        where = "" if mark is None else f" in line {mark.line + 1}, column {mark.column + 1}"
+        where = "" if mark is None else f" at line {mark.line + 1}, column {mark.column + 1}"
         raise InputError(f"it is not YAML: {error.problem or error.context}{where}") from error
     except InputError:
         raise
-    except (yaml.YAMLError, ValueError) as error:  # bad characters; impossible dates
+    except (yaml.YAMLError, ValueError) as error:  # bad characters or impossible dates
         raise InputError(f"it is not YAML: {' '.join(str(error).split())}") from error
     except (LookupError, AttributeError, TypeError, ArithmeticError) as error:
-        # PyYAML takes for granted that a text fits its tag: !!bool "abc" is a KeyError.
-        raise InputError("it is not YAML: a value in it is not of the kind of its tag") from error
+        # PyYAML assumes that a text fits its tag: !!bool "abc" raises a KeyError.
+        raise InputError("it is not YAML: one of its values does not fit its tag") from error
     except RecursionError as error:
-        raise InputError("its values are nested too deep for a grasp file") from error
+        raise InputError("its values are nested too deeply") from error
 
 
-def _refuse_twice(node: yaml.MappingNode) -> None:
+def _check_unique_keys(node: yaml.MappingNode) -> None:
     names = set()
     for key, _ in node.value:
         name = (key.tag, key.value) if isinstance(key.value, str) else key
         if name in names:
             raise InputError(
-                f"it has a mapping with the key {kind_of(key.value)} more than once, "
-                f"in line {key.start_mark.line + 1}"
+                f"one of its mappings has the key {kind_of(key.value)} more than once, "
+                f"at line {key.start_mark.line + 1}"
             )
         names.add(name)
 
 
 def kind_of(value: object) -> str:
-    """What a message calls a value: its kind, and itself where that is short."""
+    """Describe a value for an error message: the value itself if it is short, else its kind."""
     if value is None:
         return "nothing"
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
-        return f"a list of {len(value)}"
+        return f"a list of length {len(value)}"
     try:
         shown = repr(value)
-    except ValueError:  # thousands of digits, which YAML and TOML can write in hexadecimal
+    except ValueError:  # YAML and TOML can write thousands of digits in hexadecimal
         return "a number of thousands of digits"
     return shown if len(shown) <= 40 else f"{shown[:37]}..."
 
 
 def mapping(what: str, value: object) -> dict[str, Any]:
-    """A mapping."""
+    """Return the value if it is a mapping."""
     if not isinstance(value, dict):
         raise InputError(f"{what} must be a mapping, got {kind_of(value)}")
     return value
 
 
 def sequence(what: str, value: object) -> list[Any]:
-    """A list."""
+    """Return the value if it is a list."""
     if not isinstance(value, list):
         raise InputError(f"{what} must be a list, got {kind_of(value)}")
     return value
 
 
 def text(what: str, value: object) -> str:
-    """A string."""
+    """Return the value if it is a string."""
     if not isinstance(value, str):
         raise InputError(f"{what} must be text, got {kind_of(value)}")
     return value
 
 
 def number(what: str, value: object) -> float:
-    """A finite number."""
+    """Return the value as a float if it is a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InputError(f"{what} must be a number, got {kind_of(value)}")
     try:
         result = float(value)
-    except OverflowError:  # an integer beyond float64
+    except OverflowError:  # an integer too large for float64
         result = math.inf
     if not math.isfinite(result):
         raise InputError(f"{what} must be finite, got {kind_of(value)}")
     return result
 
 
-def label(what: str, value: object) -> bool:
-    """True or false, which labels also write as 1 and 0."""
+def boolean(what: str, value: object) -> bool:
+    """Return the value as a bool if it is true, false, 1 or 0; labels use both spellings."""
     if not isinstance(value, bool | int | float) or value not in (0, 1):
         raise InputError(f"{what} must be true or false, got {kind_of(value)}")
     return bool(value)
 
 
 def vector(what: str, value: object, length: int = 3) -> Float[np.ndarray, " length"]:
-    """A list of so many numbers."""
+    """Return the value as an array if it is a list of `length` finite numbers."""
     if not isinstance(value, list) or len(value) != length:
         raise InputError(f"{what} must be a list of {length} numbers, got {kind_of(value)}")
     return np.array([number(f"number {i} of {what}", entry) for i, entry in enumerate(value)])
 
 
 def matrix(what: str, value: object) -> Float[np.ndarray, "4 4"]:
-    """Four rows of four numbers."""
+    """Return the value as an array if it is a list of four rows of four finite numbers."""
     if not isinstance(value, list) or len(value) != 4:
         raise InputError(f"{what} must be a list of 4 rows, got {kind_of(value)}")
     return np.stack([vector(f"row {i} of {what}", row, 4) for i, row in enumerate(value)])
 
 
 def stack(matrices: list[Float[np.ndarray, "4 4"]]) -> Float[np.ndarray, "grasps 4 4"]:
-    """The matrices as one array, also when there are none."""
+    """Stack the matrices in one array; an empty list gives an empty array."""
     return np.array(matrices, np.float64).reshape(-1, 4, 4)
 
 
 def optional(place: dict[str, Any], key: str, parse_value: Callable[[str, object], Any]) -> Any:
-    """A value of a mapping, or None where it is null or absent."""
+    """Parse a value of a mapping; return None if it is null or absent."""
     value = place.get(key)
     return None if value is None else parse_value(key, value)
 
@@ -224,15 +227,15 @@ def optional(place: dict[str, Any], key: str, parse_value: Callable[[str, object
 def rotation_of(
     what: str, quaternion_xyzw: Float[np.ndarray, "4"], tolerance: float = 1e-3
 ) -> Float[np.ndarray, "3 3"]:
-    """The rotation of a quaternion that is rounded to a few digits.
+    """Convert a quaternion to a rotation matrix; the quaternion may be rounded to a few digits.
 
     Args:
-        what: what the message calls it.
-        quaternion_xyzw: the scalar last.
-        tolerance: how far its norm may be from 1.
+        what: What the error message calls the quaternion.
+        quaternion_xyzw: The quaternion with its scalar part last.
+        tolerance: Largest accepted difference between its norm and 1.
 
     Raises:
-        InputError: it is not of unit length.
+        InputError: The quaternion does not have unit length.
     """
     from scipy.spatial.transform import Rotation
 
@@ -243,12 +246,16 @@ def rotation_of(
 
 
 def to_json(what: str, value: object) -> str:
-    """A value in one line of JSON.
+    """Write a value as one line of JSON.
+
+    Args:
+        what: What the error message calls the value.
+        value: The value.
 
     Raises:
-        InputError: JSON cannot hold it.
+        InputError: JSON cannot represent the value.
     """
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{what} must be what JSON can hold: {error}") from error
+        raise InputError(f"JSON cannot represent {what}: {error}") from error

@@ -1,7 +1,8 @@
-"""Pictures of objects with grippers at them, by ray casting; no display, no GPU."""
+"""Ray-cast pictures of grippers at an object; neither a display nor a GPU is needed."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -15,29 +16,49 @@ from pcdiff.drawing.rendering import render
 
 SUCCESS: Vector = (0.0, 0.62, 0.42)
 FAILURE: Vector = (0.84, 0.30, 0.10)
-"""Green and red that colour-blind readers tell apart, too."""
+"""Green and red that colour-blind readers can tell apart."""
 
 UNKNOWN: Vector = (0.45, 0.45, 0.48)
-"""Of grasps of which nothing is known."""
+"""Colour of grasps whose outcome is unknown."""
 
 OBJECT: Vector = (0.78, 0.74, 0.66)
+"""Colour of the object."""
 
 ABOVE: Vector = (-0.8, -1.0, 0.7)
-"""From a z-up object towards the camera: from its front, a little aside and above."""
+"""Direction from a z-up object to a camera in front of it, slightly to the side and above."""
 
-_BAR = 0.0018  # half the thickness of a fork's bars, metres
-_MOST_HANDS = 3  # that are drawn whole unless asked otherwise
+_BAR = 0.0018  # half the thickness of a fork's bars in metres
+_MOST_HANDS = 3  # above this number of grasps, forks are drawn by default
+
+
+@dataclass(frozen=True)
+class PictureSettings:
+    """Camera and size of a picture.
+
+    Attributes:
+        direction: Direction from the object to the camera, in the object's frame.
+        up: Direction in the object's frame that points up in the picture.
+        width: Width of the picture in pixels.
+        height: Height of the picture in pixels.
+        samples: Number of rays per pixel.
+    """
+
+    direction: Vector = ABOVE
+    up: Vector = (0.0, 0.0, 1.0)
+    width: int = 900
+    height: int = 700
+    samples: int = 4
 
 
 def outcome_colours(success: Bool[np.ndarray, " grasps"]) -> Float[np.ndarray, "grasps 3"]:
-    """Green for each grasp that holds and red for each that does not."""
+    """Return green for each successful grasp and red for each failed one."""
     return np.where(success[:, None], SUCCESS, FAILURE)
 
 
 def probability_colours(
     probability: Float[np.ndarray, " grasps"],
 ) -> Float[np.ndarray, "grasps 3"]:
-    """From red at 0 to green at 1."""
+    """Return colours that change linearly from red at probability 0 to green at 1."""
     share = probability[:, None]
     return share * np.array(SUCCESS) + (1 - share) * np.array(FAILURE)
 
@@ -50,31 +71,25 @@ def draw_grasps(
     colours: Float[np.ndarray, "grasps 3"] | None = None,
     opening: Float[np.ndarray, " grasps"] | None = None,
     style: Literal["hand", "fork"] | None = None,
-    direction: Vector = ABOVE,
-    up: Vector = (0.0, 0.0, 1.0),
-    width: int = 900,
-    height: int = 700,
-    samples: int = 4,
+    settings: PictureSettings | None = None,
 ) -> Image:
     """Draw an object with a gripper at each pose.
 
     Args:
-        obj: the object, a mesh or a cloud.
-        gripper: the gripper.
-        poses: `T_object_grasp`; none for the object alone.
-        colours: sRGB in [0, 1] of each grasp; see `outcome_colours`.
-        opening: of the fingers at each grasp, metres; wide open unless given.
-        style: "hand" draws the gripper's boxes, "fork" thin bars along hand and fingers, which hide
-            less; by default forks for more than three grasps.
-        direction: from the object towards the camera.
-        up: what is upright in the picture.
-        width: of the picture, pixels.
-        height: of the picture, pixels.
-        samples: rays a pixel.
+        obj: The object, a mesh or a cloud.
+        gripper: The gripper.
+        poses: `T_object_grasp` for each grasp in metres; an empty array draws the object alone.
+        colours: Colour of each grasp, sRGB in [0, 1], e.g. from `outcome_colours`.
+        opening: Opening of the fingers at each grasp in metres; wide open if None.
+        style: Shape of the gripper: "hand" draws its boxes; "fork" draws thin bars along the hand
+            and the fingers, which hide less. If None, more than three grasps are drawn as forks.
+        settings: Camera and size; `PictureSettings()` if None.
 
     Raises:
-        InputError: a colour is out of range, the size is below 1, or the camera has no view.
+        InputError: A colour is out of range, the size is below 1, or the camera direction is
+            invalid.
     """
+    settings = settings or PictureSettings()
     if style is None:
         style = "hand" if len(poses) <= _MOST_HANDS else "fork"
     parts: list[Part] = [_object_part(obj)]
@@ -84,18 +99,28 @@ def draw_grasps(
         vertices, faces = gripper.mesh(open_by) if style == "hand" else fork_mesh(gripper, open_by)
         colour: Colour = UNKNOWN if colours is None else colours[index]
         parts.append(Mesh(vertices @ pose[:3, :3].T + pose[:3, 3], faces, colour))
-    camera = frame(parts, direction, up=up, aspect=width / height)
-    return render(parts, camera, width=width, height=height, samples=samples)
+    aspect = settings.width / settings.height
+    camera = frame(parts, settings.direction, up=settings.up, aspect=aspect)
+    return render(
+        parts,
+        camera,
+        width=settings.width,
+        height=settings.height,
+        samples=settings.samples,
+    )
 
 
 def fork_mesh(
     gripper: Gripper, opening: float
 ) -> tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]:
-    """Thin bars in the gripper's frame: from the base to the fingers' roots, and along each finger.
+    """Build thin bars in the gripper's frame, along the hand and along each finger.
 
     Args:
-        gripper: the gripper.
-        opening: metres.
+        gripper: The gripper.
+        opening: Distance between the pads in metres.
+
+    Returns:
+        Vertices in metres, and faces.
     """
     root = min(box.centre[2] - box.half_extents[2] for box in gripper.finger_boxes)
     tip = gripper.pad[1]
@@ -114,6 +139,6 @@ def _object_part(obj: Object) -> Part:
         return Mesh(obj.vertices, obj.faces, OBJECT)
     from scipy.spatial import cKDTree
 
-    # Balls that just touch their neighbours.
+    # Each ball just touches its nearest neighbour.
     spacing = float(np.median(cKDTree(obj.vertices).query(obj.vertices, 2)[0][:, 1]))
     return Spheres(obj.vertices, max(spacing, 1e-4), OBJECT)

@@ -1,4 +1,38 @@
-"""The 0.1.0 path of `grasp.physics`."""
+"""The public names of `grasp.physics` under their path in version 0.1.0, imported on first use."""
 
-from grasp.physics import *  # noqa: F403
-from grasp.physics import __all__ as __all__
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from grasp.physics import (
+        PROTOCOL,
+        Motion,
+        Protocol,
+        Trials,
+        convex_parts,
+        cores,
+        in_collision,
+        processes,
+        simulate,
+    )
+    from grasp.physics import label_digests as conditions
+
+__all__ = [
+    "PROTOCOL",
+    "Motion",
+    "Protocol",
+    "Trials",
+    "conditions",
+    "convex_parts",
+    "cores",
+    "in_collision",
+    "processes",
+    "simulate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from grasp import physics
+
+        return getattr(physics, "label_digests" if name == "conditions" else name)
+    raise AttributeError(f"module 'grasp.simulation' has no attribute {name!r}")

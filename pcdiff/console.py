@@ -1,4 +1,14 @@
-"""What every command of the project shares: options, errors, progress bars, the JSON record."""
+"""What every command of the project shares: options, errors, progress bars, the JSON record.
+
+Library errors never name a command-line option. Where a user needs to know the option, the library
+raises `InputError(message, parameter="kl_weight")`, and the command says which of its options sets
+that parameter:
+
+    @name_options(kl_weight="--kl-weight")
+    def train(...) -> None: ...
+
+The user then reads "error: kl_weight must be ..., got inf (--kl-weight)".
+"""
 
 from __future__ import annotations
 
@@ -18,17 +28,39 @@ import typer
 
 from pcdiff.errors import InputError
 
-Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of everything random.")]
-Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda or cuda:N.")]
+# Options of all commands.
+
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of all random numbers.")]
+Device = Annotated[str, typer.Option(help="Device to compute on: cpu, cuda or cuda:N.")]
 Threads = Annotated[int, typer.Option(min=0, max=4096, help="CPU threads; 0 lets torch choose.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
-# typer may carry its own copy of click; its public BadParameter tells where the errors live.
+# Options of the commands that train.
+
+RunFolder = Annotated[Path, typer.Option(help="Folder of the training run.")]
+OptimizerSteps = Annotated[int, typer.Option(min=1, help="Number of optimizer steps.")]
+LearningRate = Annotated[float, typer.Option(help="Peak learning rate of Adam.")]
+EmaDecay = Annotated[
+    float, typer.Option(min=0, max=1, help="Decay of the moving average of the weights.")
+]
+ValidateEvery = Annotated[int, typer.Option(min=1, help="Validate and save every N steps.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Continue the run in --output, if there is one.")
+]
+InitializeFrom = Annotated[
+    str | None, typer.Option(help="Start from these weights: a name or a file.")
+]
+
+# typer may carry its own copy of click; its public BadParameter shows where the errors live.
 _UsageError: Any = typer.BadParameter.__bases__[0]
 
 
 def application(summary: str) -> typer.Typer:
-    """An empty command line program; `summary` is the first line of its `--help`."""
+    """An empty command-line program.
+
+    Args:
+        summary: First line of its `--help`.
+    """
     return typer.Typer(
         help=summary,
         add_completion=False,
@@ -38,11 +70,11 @@ def application(summary: str) -> typer.Typer:
 
 
 def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a program and exit: 0 when done, 2 with one sentence on standard error for bad input.
+    """Run a program and exit: 0 on success, 2 with one sentence on standard error for bad input.
 
     Args:
-        app: the program.
-        arguments: its command line; by default the process's own.
+        app: The program.
+        arguments: Its command line; by default the arguments of this process.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -56,22 +88,50 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
     except typer.Abort:
         code = 130
     except OSError as error:
-        where = error.filename or "the system does not say of which file"
+        where = error.filename or "the system does not name the file"
         code = _complain(f"{error.strerror or error}: {where}")
     except MemoryError as error:
         code = _complain(f"there is not enough memory for this: {error}")
     sys.exit(code if isinstance(code, int) else 0)
 
 
+@contextlib.contextmanager
+def name_options(**options: str) -> Iterator[None]:
+    """Append the command's option to an `InputError` about one of these parameters.
+
+    Use it as a decorator of a command or as a `with` block around the call of the library.
+
+    Args:
+        **options: For each parameter that a library error may name, the option that sets it:
+            `name_options(kl_weight="--kl-weight", distances="--no-emd")`.
+
+    Raises:
+        InputError: The same error, with the option in parentheses at the end of its message. An
+            error about another parameter, or about none, passes unchanged.
+    """
+    try:
+        yield
+    except InputError as error:
+        option = options.get(error.parameter or "")
+        if option is None:
+            raise
+        raise InputError(f"{error} ({option})") from error
+
+
 def _complain(sentence: str) -> int:
-    if os.environ.get("RANK", "0") == "0":  # of several processes one speaks
+    if _speaks():
         typer.echo(f"error: {' '.join(sentence.split())}", err=True)
     return 2
 
 
+def _speaks() -> bool:
+    """Of several processes that `torchrun` started, only the first prints."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @contextlib.contextmanager
 def _standard_output() -> Iterator[None]:
-    """An error of the system in this context names standard output, as it would name a file."""
+    """Make a system error in this block name standard output, as it would name a file."""
     try:
         yield
     except OSError as error:
@@ -79,31 +139,31 @@ def _standard_output() -> Iterator[None]:
 
 
 def check_file(path: Path) -> None:
-    """Raise unless a file can be written there, before work that would be lost.
+    """Raise unless a file can be written, before doing work that would be lost.
 
-    Nothing is made or changed.
+    Nothing is created or changed.
 
     Args:
-        path: of the file; folders may be missing, and a file that is there may be replaced.
+        path: Path of the file. Its folder may be missing, and an existing file may be replaced.
 
     Raises:
-        InputError: it is there and no regular file, or its folder cannot be written into.
+        InputError: The path exists and is not a regular file, or its folder is not writable.
     """
     if path.exists() and not path.is_file():
-        raise InputError(f"cannot write {path}: it is there and is not a regular file")
+        raise InputError(f"cannot write {path}: it exists and is not a regular file")
     check_folder(path.parent)
 
 
 def check_folder(path: Path) -> None:
-    """Raise unless files can be written into a folder, before work that would be lost.
+    """Raise unless files can be written into a folder, before doing work that would be lost.
 
-    Nothing is made or changed.
+    Nothing is created or changed.
 
     Args:
-        path: of the folder, which may be missing.
+        path: Path of the folder, which may be missing.
 
     Raises:
-        InputError: it cannot be made or written into.
+        InputError: The folder cannot be created or is not writable.
     """
     nearest = path
     while not nearest.exists() and nearest != nearest.parent:
@@ -118,14 +178,14 @@ class Session:
     """One run of a command: its clocks, its device, and the record that it prints.
 
     Args:
-        command: the command's name, e.g. "pcdiff sample".
-        seed: the seed it runs with.
-        device: the device asked for.
-        threads: CPU threads for torch, 0 to let it choose.
-        as_json: print the record, not the text.
+        command: Name of the command, e.g. "pcdiff sample".
+        seed: Seed of the run.
+        device: Requested device: "cpu", "cuda" or "cuda:N".
+        threads: CPU threads for torch; 0 lets torch choose.
+        as_json: Print the JSON record instead of the text.
 
     Raises:
-        InputError: if there is no such device.
+        InputError: The device does not exist.
     """
 
     def __init__(
@@ -140,13 +200,25 @@ class Session:
         if device != "cpu":
             _check_device(device)
 
+    def note(self, text: str) -> None:
+        """Print a remark on standard error, where it does not mix with the results.
+
+        Under `torchrun` only the first process prints.
+        """
+        if _speaks():
+            typer.echo(text, err=True)
+
     def finish(self, results: dict[str, Any], text: str) -> None:
-        """Print the results: as one JSON object, or as text for a person.
+        """Print the results, as one JSON object or as text for a person.
+
+        Under `torchrun` only the first process prints.
 
         Args:
-            results: what the command found or made.
-            text: the same for a person.
+            results: What the command found or made, as JSON can hold it.
+            text: The same for a person.
         """
+        if not _speaks():
+            return
         if not self.as_json:
             with _standard_output():
                 typer.echo(text)
@@ -174,10 +246,16 @@ def version() -> str:
 
 @contextlib.contextmanager
 def progress(description: str, total: int, shown: bool = True) -> Iterator[Callable[..., None]]:
-    """A progress bar on standard error, if it is to be shown and that is a terminal.
+    """A progress bar on standard error.
 
-    Yields a function that advances it: `advance()` by one, `advance(n)` by n, and
-    `advance(n, "loss 0.12")` also shows a note.
+    Args:
+        description: Text to the left of the bar.
+        total: Number of units of work.
+        shown: False hides the bar. It is also hidden if standard error is not a terminal.
+
+    Yields:
+        A function that advances the bar: `advance()` by one, `advance(n)` by n, and
+        `advance(n, "loss 0.12")` also shows a note.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn

@@ -1,4 +1,4 @@
-"""How a network sees a noise level."""
+"""The embedding through which a network sees a noise level."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def sinusoidal_embedding(
     """Cosines and sines with periods spaced geometrically (Vaswani et al. 2017, section 3.5).
 
     Args:
-        value: the scalars to embed.
-        width: even number of features.
-        shortest_period: period of the first pair, in units of `value`.
-        longest_period: period of the last pair.
+        value: Scalars to embed.
+        width: Number of features, which must be even.
+        shortest_period: Period of the first cosine and sine, in the units of `value`.
+        longest_period: Period of the last cosine and sine, in the units of `value`.
     """
     ends = torch.tensor([shortest_period, longest_period], device=value.device).log()
     periods = torch.lerp(ends[0], ends[1], torch.linspace(0, 1, width // 2, device=value.device))

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one."""
+"""Writing files so that a reader never sees an incomplete one."""
 
 from __future__ import annotations
 
@@ -17,31 +17,33 @@ _PARTIAL = ".partial-"
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Write a file completely or not at all.
 
-    Yields the path of a new empty file in the same folder and with the same suffix. When the body
-    ends, that file is flushed to the disk and takes the place of `path` in one step, so at every
-    moment `path` is either the old file or the whole new one. When the body raises, the temporary
-    file is removed and `path` is as it was. Only a killed process or a power cut can leave a
-    temporary file, named `.partial-*`.
+    When the `with` block ends, the temporary file is flushed to the disk and replaces `path` in one
+    step, so at every moment `path` is either the old file or the complete new one. When the block
+    raises, the temporary file is removed and `path` is unchanged. Only a killed process or a power
+    cut can leave a temporary file behind, named `.partial-*`.
 
-    The body should do nothing but write: an `OSError` from it counts as a failure to write.
+    The block should only write: an `OSError` in it is reported as a failure to write `path`.
 
     Args:
-        path: the file to write. A missing folder is made; an existing file is replaced; a symbolic
-            link is followed.
+        path: Path of the file. A missing folder is created, an existing file is replaced, and a
+            symbolic link is followed.
+
+    Yields:
+        The path of a new empty file in the same folder, with the same suffix.
 
     Raises:
-        InputError: the file cannot be written (full disk, no permission, the path is a folder or a
-            device); the sentence names `path`.
+        InputError: The file cannot be written: the disk is full, permission is missing, or the path
+            is a folder or a device.
     """
     target = Path(os.path.realpath(path))
-    # The name does not depend on the target's, which may already be as long as a name may be.
+    # The name does not contain the target's, which may already have the largest length allowed.
     temporary = target.parent / f"{_PARTIAL}{secrets.token_hex(8)}{target.suffix}"
     try:
         if target.exists() and not target.is_file():
-            raise InputError(f"cannot write {path}: it is there and is not a regular file")
+            raise InputError(f"cannot write {path}: it exists and is not a regular file")
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            # Created here, not by `tempfile`, so that it gets the permissions of a usual new file.
+            # Not created by `tempfile`, so that it gets the usual permissions of a new file.
             temporary.touch(exist_ok=False)
             yield temporary
             _flush(temporary)
@@ -50,22 +52,26 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
-    # The file is whole and in place. Some file systems cannot flush a folder, which loses nothing
-    # but the certainty that the new name survives a power cut in the next seconds.
+    # The file is complete and in place. Some file systems cannot flush a folder; then only a power
+    # cut within the next seconds could undo the renaming.
     with contextlib.suppress(OSError):
         _flush(target.parent)
 
 
 def prepare_folder(path: str | os.PathLike[str]) -> Path:
-    """Make a folder that can be written to, if it is not there, before hours of work for it.
+    """Create a folder if it is missing, and check that it is writable before hours of work.
 
-    What a killed `atomic_write` left behind in it is removed, so one process at a time may own it.
+    Temporary files of a killed `atomic_write` are removed, so only one process at a time may use
+    the folder.
 
     Args:
-        path: the folder.
+        path: Path of the folder.
+
+    Returns:
+        The same path.
 
     Raises:
-        InputError: it cannot be made, or nothing can be written into it; the sentence names it.
+        InputError: The folder cannot be created or is not writable.
     """
     folder = Path(path)
     probe = folder / f"{_PARTIAL}{secrets.token_hex(8)}"

@@ -1,9 +1,9 @@
 """Randomness as an argument: draws that depend on a generator and on nothing else.
 
 A *generator* is either one `torch.Generator`, whose draws fill a whole batch, or a sequence of
-generators, one a sample. With the latter, sample `i` depends on generator `i` alone and therefore
-not on the batch it was drawn in. Numbers are always drawn on the generator's own device and then
-moved, so that a CPU generator gives the same numbers for every device.
+generators, one per sample. With a sequence, sample `i` depends on generator `i` alone and not on
+the batch in which it is drawn. Numbers are always drawn on the generator's own device and then
+moved, so a CPU generator gives the same numbers for every device.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ Generator = torch.Generator | Sequence[torch.Generator]
 
 
 def seeded(*words: int) -> torch.Generator:
-    """A CPU generator whose stream is a function of the given integers, e.g. `(seed, step)`.
+    """A CPU generator whose stream is a function of the given integers, such as `(seed, step)`.
 
-    The words are mixed by NumPy's `SeedSequence`, so neighbouring words give unrelated streams.
-    Of up to four words, zeros at the end do not count: `seeded(s, 0)` is the stream of `seeded(s)`.
+    NumPy's `SeedSequence` mixes the words, so neighbouring words give unrelated streams. With at
+    most four words, trailing zeros do not count: `seeded(s, 0)` has the same stream as `seeded(s)`.
 
     Args:
-        words: one or more integers from 0 to 2³² − 1.
+        words: One or more integers from 0 to 2³² − 1.
 
     Raises:
-        InputError: if a word is outside that range; a longer one would be read as two.
+        InputError: If a word is outside that range; NumPy would read a larger one as two words.
     """
     import numpy as np
 
     for word in words:
         if not 0 <= word < 2**32:
-            raise InputError(f"seed: expected 0 to {2**32 - 1}, got {word}")
+            raise InputError(f"a seed must be from 0 to {2**32 - 1}, got {word}")
 
     state = np.random.SeedSequence(words).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state) & (2**63 - 1))
@@ -44,7 +44,7 @@ def seeded(*words: int) -> torch.Generator:
 def spawn(generator: torch.Generator, count: int) -> list[torch.Generator]:
     """`count` independent CPU generators, seeded by draws from `generator`.
 
-    The first `n` of them are the same whatever `count` is.
+    The first `n` generators do not depend on `count`.
     """
     seeds = [
         int(torch.randint(2**62, (), generator=generator, device=generator.device))
@@ -53,13 +53,26 @@ def spawn(generator: torch.Generator, count: int) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
+def repeat(generator: Generator, count: int) -> Generator:
+    """Generators for a batch in which each sample is repeated `count` times in a row.
+
+    Args:
+        generator: One generator, which is returned as it is, or one per sample, each of which
+            then serves all copies of its sample in turn.
+        count: Number of copies of each sample.
+    """
+    if isinstance(generator, torch.Generator):
+        return generator
+    return [each for each in generator for _ in range(count)]
+
+
 @contextlib.contextmanager
 def initial_weights(seed: int) -> Iterator[None]:
-    """Inside, torch initialises modules as a function of `seed`.
+    """A context in which torch initialises modules as a function of `seed`.
 
-    It draws weights from its global generator, which is left as it was.
+    torch draws weights from its global generator, whose state is restored at the end.
     """
-    with torch.random.fork_rng(devices=[]):  # noqa: TID251 - what it draws is fenced in
+    with torch.random.fork_rng(devices=[]):  # noqa: TID251 - the global state is restored
         torch.default_generator.manual_seed(seed)
         yield
 
@@ -73,15 +86,15 @@ def normal(
     """Standard normal numbers of the given shape.
 
     Args:
-        shape: the shape; with a sequence of generators, `shape[0]` is their number.
-        generator: one generator, or one for each entry of the first axis.
-        dtype: type of the result.
-        device: device of the result.
+        shape: Shape of the result; with a sequence of generators, `shape[0]` is their number.
+        generator: One generator, or one per entry of the first axis.
+        dtype: Data type of the result.
+        device: Device of the result.
 
     Raises:
-        InputError: if there is no generator, or not one for each entry.
+        InputError: If there is no generator, or if their number is not that of the entries.
     """
-    return _draw(torch.randn, shape, generator, dtype).to(device)
+    return _draw(torch.randn, shape, generator, dtype, device)
 
 
 def uniform(
@@ -90,8 +103,18 @@ def uniform(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """Numbers uniform on [0, 1); arguments as for `normal`."""
-    return _draw(torch.rand, shape, generator, dtype).to(device)
+    """Uniform numbers on [0, 1) of the given shape.
+
+    Args:
+        shape: Shape of the result; with a sequence of generators, `shape[0]` is their number.
+        generator: One generator, or one per entry of the first axis.
+        dtype: Data type of the result.
+        device: Device of the result.
+
+    Raises:
+        InputError: If there is no generator, or if their number is not that of the entries.
+    """
+    return _draw(torch.rand, shape, generator, dtype, device)
 
 
 def _draw(
@@ -99,12 +122,25 @@ def _draw(
     shape: Sequence[int],
     generator: Generator | None,
     dtype: torch.dtype,
+    device: torch.device | str,
 ) -> Tensor:
+    numbers = _drawn(draw, shape, generator, dtype)
+    # Such a copy does not wait for the GPU. It would be unsafe in the other direction only.
+    return numbers.to(device, non_blocking=torch.device(device).type == "cuda")
+
+
+def _drawn(
+    draw: Callable[..., Tensor],
+    shape: Sequence[int],
+    generator: Generator | None,
+    dtype: torch.dtype,
+) -> Tensor:
+    """Numbers on the generator's device."""
     if generator is None:
-        raise InputError("this draw is random: expected generator=, got None")
+        raise InputError("random numbers need a generator, got None")
     if isinstance(generator, torch.Generator):
         return draw(tuple(shape), generator=generator, dtype=dtype, device=generator.device)
     if len(generator) != shape[0]:
-        raise InputError(f"expected {shape[0]} generators, one a sample, got {len(generator)}")
+        raise InputError(f"expected {shape[0]} generators, one per sample, got {len(generator)}")
     each = [draw(tuple(shape[1:]), generator=g, dtype=dtype, device=g.device) for g in generator]
     return torch.stack(each)

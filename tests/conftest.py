@@ -14,6 +14,40 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
+NO_REGISTRY = "the registry cannot be reached"
+"""The one reason to skip a test that `--fail-on-skip` lets pass."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fail-on-skip",
+        action="store_true",
+        help=f"fail if a test is skipped, unless because {NO_REGISTRY}",
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Turn skipped tests into a failure where everything has to run."""
+    if _must_not_skip(session.config) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say why a run without a failed test fails."""
+    if skipped := _must_not_skip(config):
+        terminalreporter.write_line(f"FAILED: {len(skipped)} tests must run here, but were skipped")
+
+
+def _must_not_skip(config: pytest.Config) -> list[pytest.TestReport]:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not config.getoption("--fail-on-skip"):
+        return []
+    skipped = reporter.stats.get("skipped", [])
+    return [report for report in skipped if NO_REGISTRY not in report.longreprtext]
+
 
 @pytest.fixture
 def generator() -> torch.Generator:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import importlib.metadata
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("pcdiff", "grasp", "datasets", "experiments")
@@ -20,6 +25,7 @@ PACKAGES = ("pcdiff", "grasp", "datasets", "experiments")
 BASE = {"pcdiff.errors", "pcdiff.randomness"}
 CORE = BASE | {"pcdiff.manifolds", "pcdiff.diffusion", "pcdiff.embeddings"}
 TOOLS = {"pcdiff.files", "pcdiff.console", "pcdiff.learning", "pcdiff.drawing", "pcdiff.geometry"}
+TOOLS |= {"pcdiff.tables"}
 CLOUDS = {"pcdiff", "pcdiff.clouds", "pcdiff.clouds.networks", "pcdiff.clouds.metrics"}
 THINGS = {"grasp.documents", "grasp.digest", "grasp.poses", "grasp.objects", "grasp.grippers"}
 FIELD = {"grasp.field", "grasp.field.networks"}
@@ -36,15 +42,17 @@ ARROWS: dict[str, set[str]] = {
     # What both heads need.
     "pcdiff.files": BASE,
     "pcdiff.console": BASE,
+    "pcdiff.tables": set(),
     "pcdiff.learning": CORE | {"pcdiff.files", "pcdiff.console", "pcdiff.drawing"},
-    "pcdiff.drawing": BASE | {"pcdiff.files"},
+    "pcdiff.drawing": BASE | {"pcdiff.files", "pcdiff.geometry"},
     "pcdiff.geometry": BASE,
     # Head 1.
     "pcdiff.clouds.networks": {"pcdiff.embeddings"},
     "pcdiff.clouds.metrics": BASE | {"pcdiff.geometry"},
     "pcdiff.clouds": CORE | TOOLS | CLOUDS,
     "pcdiff": CLOUDS | {"pcdiff.errors"},
-    "pcdiff.cli": CORE | TOOLS | CLOUDS,
+    "pcdiff.commands": CORE | TOOLS | CLOUDS,
+    "pcdiff.cli": {"pcdiff.console", "pcdiff.commands"},
     "pcdiff.__main__": {"pcdiff.cli"},
     # What is grasped, with what, amid what.
     "grasp.documents": BASE,
@@ -54,7 +62,7 @@ ARROWS: dict[str, set[str]] = {
     "grasp.grippers": BASE | {"grasp.documents", "grasp.digest"},
     "grasp.scenes": BASE | THINGS | {"pcdiff.geometry"},
     "grasp.formats": BASE | THINGS | {"pcdiff.files", "pcdiff.geometry"},
-    "grasp.costs": BASE,
+    "grasp.costs": BASE | {"grasp.grippers"},
     # Head 2 and its judge.
     "grasp.field.networks": BASE | {"pcdiff.embeddings", "grasp.grippers"},
     "grasp.field": CORE | TOOLS | GRASPS,
@@ -67,7 +75,7 @@ ARROWS: dict[str, set[str]] = {
     "grasp.__main__": {"grasp.cli"},
     # What stands on the library.
     "datasets": CORE | TOOLS | CLOUDS | GRASPS,
-    "experiments": CORE | TOOLS | CLOUDS | GRASPS | {"pcdiff.cli", "datasets"},
+    "experiments": CORE | TOOLS | CLOUDS | GRASPS | {"datasets"},
 }
 
 # The rooms of the theory stay on torch; the others may use what pyproject.toml declares.
@@ -77,6 +85,12 @@ THIRD_PARTY: dict[str, set[str]] = {
     "pcdiff.diffusion": {"torch", "jaxtyping"},
     "pcdiff.clouds.networks": {"torch", "jaxtyping"},
 }
+
+HEAVY = {"torch", "numpy", "scipy", "h5py", "trimesh", "matplotlib", "mujoco"}
+"""Modules that take long to import, which nothing needs before it works with numbers."""
+
+LARGEST_WHEEL = 15 * 2**20
+"""Bytes."""
 
 
 def module_name(path: Path, root: Path) -> str:
@@ -139,6 +153,9 @@ def test_module_imports_along_the_arrows(module):
         ("pcdiff.clouds.networks.gated", "from pcdiff import diffusion"),
         ("pcdiff.clouds.generator", "def f():\n    import grasp.field.model"),
         ("pcdiff.learning.trainer", "from pcdiff import PointCloudGenerator"),
+        ("pcdiff.clouds.sampling", "from pcdiff.commands.options import Points"),
+        ("pcdiff.commands.train", "from pcdiff.cli import app"),
+        ("grasp.commands.train", "from pcdiff.commands.options import Points"),
         ("grasp.field.model", "from pcdiff.cli import main"),
         ("grasp.field.model", "from grasp.commands.options import Scale"),
         ("grasp.commands.train", "from grasp.cli import app"),
@@ -149,6 +166,24 @@ def test_module_imports_along_the_arrows(module):
 )
 def test_import_against_the_arrows_is_found(module, statement):
     assert len(forbidden_imports(module, statement)) == 1
+
+
+def test_the_library_imports_what_its_requirements_bring():
+    """Else a module works here, where the tools for development are, and fails for a user."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    required = [*project["dependencies"], *project["optional-dependencies"]["curves"]]
+    names = {canonicalize_name(Requirement(text).name) for text in required}
+    homes = importlib.metadata.packages_distributions()
+    foreign = {
+        imported.split(".")[0]
+        for module, path in MODULES.items()
+        if module.split(".")[0] in ("pcdiff", "grasp")
+        for _, imported in imports_of(path.read_text("utf-8"))
+    } - {*sys.stdlib_module_names, *PACKAGES}
+    undeclared = {
+        top for top in foreign if names.isdisjoint(map(canonicalize_name, homes.get(top, [])))
+    }
+    assert undeclared == set()
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -167,12 +202,42 @@ def output_of(*command: str | Path) -> str:
 def test_package_imports_without_heavy_modules(package):
     loaded = output_of(sys.executable, "-c", f"import sys, {package}; print(*sys.modules)").split()
     assert package in loaded
-    assert {"torch", "numpy", "scipy", "h5py", "trimesh", "matplotlib"}.isdisjoint(loaded)
+    assert HEAVY.isdisjoint(loaded)
+
+
+@pytest.mark.parametrize("package", ["pcdiff", "grasp"])
+def test_help_needs_no_heavy_module(package):
+    program = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: print(*sys.modules))\n"
+        f"from {package}.cli import main\n"
+        "sys.argv = ['program', '--help']\n"
+        "main()"
+    )
+    said = output_of(sys.executable, "-c", program)
+    assert "Usage: program" in said
+    assert HEAVY.isdisjoint(said.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("package", ["pcdiff", "grasp"])
+def test_every_public_name_of_a_package_is_where_its_types_say(package):
+    source = MODULES[package].read_text("utf-8")
+    homes = {
+        alias.name: node.module
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom) and node.module.startswith(package)
+        for alias in node.names
+    }
+    module = importlib.import_module(package)
+    assert sorted(module.__all__) == sorted(homes)
+    for name, home in homes.items():
+        assert getattr(module, name) is getattr(importlib.import_module(home), name)
 
 
 def test_wheel_holds_the_two_packages_and_their_data(tmp_path):
     output_of(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path)
     (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.stat().st_size <= LARGEST_WHEEL
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     shipped = {

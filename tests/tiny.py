@@ -1,4 +1,4 @@
-"""Clouds, a generator and objectives so small that a step of training takes milliseconds."""
+"""Clouds, a generator and objectives that are so small that a training step takes milliseconds."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from pcdiff.clouds.objective import CloudObjective
 from pcdiff.clouds.scale import normalize_to_box
 from pcdiff.diffusion.schedules import Cosine
 from pcdiff.learning import checkpoint
-from pcdiff.learning.trainer import LAST, LOG, STATE_KIND, Progress
+from pcdiff.learning.state import STATE_KIND
+from pcdiff.learning.trainer import LAST, LOG, Progress
 from pcdiff.randomness import normal, seeded
 
 
 def clouds(shapes: int, points: int = 40, seed: int = 0) -> Tensor:
-    """Ellipsoids with random half axes, box-normalised."""
+    """Box-normalised ellipsoids with random half axes."""
     generator = seeded(seed, 99)
     directions = nn.functional.normalize(normal((shapes, points, 3), generator), dim=-1)
     half_axes = 0.3 + torch.rand(shapes, 1, 3, generator=generator)
@@ -41,7 +42,7 @@ def config(prior: Any = "flow") -> GeneratorConfig:
 
 
 def generator(prior: Any = "flow", seed: int = 0) -> PointCloudGenerator:
-    """An untrained generator that tells shapes apart and whose flow is not the identity."""
+    """An untrained generator that distinguishes shapes and whose flow is not the identity."""
     model = PointCloudGenerator.initialized(config(prior), seed)
     with torch.no_grad():
         model.encoder.mean[-1].weight.mul_(30)
@@ -52,7 +53,7 @@ def generator(prior: Any = "flow", seed: int = 0) -> PointCloudGenerator:
 
 
 def cloud_objective(prior: Any = "flow", **options: Any) -> CloudObjective:
-    """Six ellipsoids to train on, three to validate on, 16 of their 40 points a step."""
+    """Six ellipsoids to train on and three to validate on; each step uses 16 of their 40 points."""
     settings = {"points": 16, "levels_per_cloud": 2, **options}
     return CloudObjective(generator(prior), clouds(6), clouds(3, seed=1), **settings)
 
@@ -61,7 +62,7 @@ class Regression:
     """An objective without clouds: y = A x + b on noisy x, in float64, which needs no tolerance.
 
     Attributes:
-        seen: the items of each call of `loss`.
+        seen: Items of each call of `loss`.
     """
 
     kind = "regression"
@@ -96,7 +97,7 @@ class Regression:
 
 
 def run(progress: Iterable[Progress], until: int | None = None) -> None:
-    """Train to the end, or walk away after the step `until`."""
+    """Train to the end, or stop after the step `until`."""
     for each in progress:
         if each.step == until:
             break
@@ -109,14 +110,14 @@ def state(folder: Path) -> tuple[int, dict[str, Tensor]]:
 
 
 def log(folder: Path) -> list[dict[str, str]]:
-    """The rows of a run's log without the clock, which no two runs share."""
+    """The rows of a run's log without the column of seconds, which differs between runs."""
     with (folder / LOG).open(newline="") as file:
         rows = list(csv.DictReader(file))
     return [{name: text for name, text in row.items() if name != "seconds"} for row in rows]
 
 
 def same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> bool:
-    """Whether two sets of tensors agree to the bit."""
+    """Whether two sets of tensors are identical."""
     return ours.keys() == theirs.keys() and all(
         a.dtype == theirs[name].dtype and torch.equal(a, theirs[name]) for name, a in ours.items()
     )

@@ -3,97 +3,99 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from datasets.household.catalogue import MESHES, Entry, write_set
-from datasets.household.meshes import (
-    PYBULLET_LICENCE,
-    PYBULLET_SCALE,
-    mesh_files,
-    objects_in,
-    pybullet_meshes,
-    pybullet_objects,
+from datasets.household.catalogue import Entry
+from datasets.household.plans import (
+    UNKNOWN_LICENCE,
+    SetOptions,
+    check_apart,
+    plan_families,
+    plan_folder,
+    plan_pybullet,
 )
-from datasets.household.objects import (
-    FAMILIES,
-    HouseholdObject,
-    as_of,
-    check_family,
-    make_set,
-    scaled,
-)
-from datasets.household.roughness import roughened
 from datasets.household.sheet import MOST_TILES, write_sheet
 from pcdiff.console import Json, Seed, Session, application, progress, run
 from pcdiff.errors import InputError
-
-LICENCE = "MIT"
-"""Of the meshes that this program makes: that of the program."""
 
 app = application("Make a set of objects to grasp.")
 
 
 @app.command()
 def household(
-    output: Annotated[Path, typer.Option(help="The folder to write.")],
+    output: Annotated[Path, typer.Option(help="Folder to write.")],
     count: Annotated[
         int | None,
-        typer.Option(min=1, max=10**6, help="How many objects. Default: 60, or all meshes."),
+        typer.Option(
+            min=1, max=10**6, help="Number of objects. Default: 60, or all meshes of a source."
+        ),
     ] = None,
     families: Annotated[
-        str | None, typer.Option(help="Names with commas: mug,bowl. Default: all.")
+        str | None, typer.Option(help="Families, separated by commas: mug,bowl. Default: all.")
     ] = None,
     meshes: Annotated[
-        Path | None, typer.Option(help="Take the meshes of this folder instead of making some.")
+        Path | None, typer.Option(help="Use the meshes of this folder instead of making objects.")
     ] = None,
     pybullet: Annotated[
-        bool, typer.Option("--pybullet", help="Take the random meshes of pybullet_data instead.")
+        bool,
+        typer.Option(
+            "--pybullet", help="Use the random meshes of pybullet_data instead of making objects."
+        ),
     ] = False,
     scale: Annotated[
         float | None,
         typer.Option(
-            help="Metres in a unit of the meshes; of what is made, how much larger than drawn. "
-            "Default: 1; 0.015 for --pybullet."
+            help="Metres per unit of the meshes; for objects made here, the factor by which they "
+            "are enlarged. Default: 1; 0.015 with --pybullet."
         ),
     ] = None,
     licence: Annotated[
         str | None,
-        typer.Option(help="Of the meshes of --meshes, for the catalogue. Default: unknown."),
+        typer.Option(
+            help="Licence of the meshes of --meshes, for the catalogue. Default: unknown."
+        ),
     ] = None,
     density: Annotated[
-        float | None, typer.Option(help="Of every object, kg/m³. Default: of its material.")
+        float | None,
+        typer.Option(help="Density of every object in kg/m³. Default: that of its material."),
     ] = None,
     friction: Annotated[
-        float | None, typer.Option(help="Of every object. Default: of its material.")
+        float | None,
+        typer.Option(
+            help="Coefficient of friction of every object. Default: that of its material."
+        ),
     ] = None,
     roughness: Annotated[
         float | None,
         typer.Option(
-            help="Make the parts uneven by up to this, metres, a tenth of a millimetre like real "
-            "surfaces: for labels, physics counts on no perfect face."
+            help="Largest unevenness of the parts in metres, about 0.0001 for real surfaces; it "
+            "makes simulated labels independent of perfectly flat faces. Default: none."
         ),
     ] = None,
-    sheet: Annotated[bool, typer.Option(help="Whether to draw sheet.png.")] = True,
+    sheet: Annotated[bool, typer.Option(help="Draw pictures of the objects in sheet.png.")] = True,
     labels: Annotated[
         int | None,
         typer.Option(
-            min=1, max=10**6, help="Also label so many grasps of each, as datasets.labels does."
+            min=1,
+            max=10**6,
+            help="Also label this many grasps of each object, as datasets.labels does.",
         ),
     ] = None,
     gripper: Annotated[
-        str | None, typer.Option(help="Of --labels: a name or a .toml file. Default: panda.")
+        str | None,
+        typer.Option(
+            help="Gripper for --labels: the name of a shipped one, or a .toml file. Default: panda."
+        ),
     ] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Make a set of objects: meshes in metres, convex parts, mass, friction, a sheet of pictures.
 
-    The same seed gives the same objects, and a larger count begins with the same ones.
+    The same seed makes the same objects, and a larger count starts with the same ones.
     """
     session = Session("datasets.household", seed, as_json=as_json)
     if gripper is not None and labels is None:
@@ -103,49 +105,23 @@ def household(
         from datasets.labels import Settings
         from grasp.grippers.gripper import load_gripper
 
-        # Now, so that a wrong name costs no set of objects.
+        # Load the gripper first, so that a wrong name fails before the objects are made.
         settings = Settings(load_gripper(gripper or "panda"), labels, seed=seed)
-    skipped: list[str] = []
-    source: dict[str, Any]
-    objects: Iterator[HouseholdObject]
     if (meshes is not None) + pybullet + (families is not None) > 1:
         raise InputError("expected at most one of --families, --meshes and --pybullet")
     if licence is not None and meshes is None:
         raise InputError("--licence is for --meshes: the licence of the others is known")
-    if scale is not None and not 0 < scale < float("inf"):
-        raise InputError(f"--scale must be a number above 0, got {scale}")
+    options = SetOptions(seed, count, scale, density, friction, roughness)
     if meshes is not None:
-        _check_apart(meshes, output)
-        factor = 1.0 if scale is None else scale
-        total = len(mesh_files(meshes))
-        source = {"maker": "folder", "name": meshes.resolve().name, "scale": factor, "seed": seed}
-        objects = objects_in(meshes, factor, seed, skipped.append)
-        licence = licence or "unknown"
+        check_apart(meshes, output)
+        plan = plan_folder(options, meshes, licence or UNKNOWN_LICENCE)
     elif pybullet:
-        factor = PYBULLET_SCALE if scale is None else scale
-        total = len(pybullet_meshes())
-        source = {"maker": "pybullet_data", "scale": factor, "seed": seed}
-        objects = pybullet_objects(factor, seed, skipped.append)
-        licence = PYBULLET_LICENCE
+        plan = plan_pybullet(options)
     else:
-        chosen = [name.strip() for name in families.split(",")] if families else list(FAMILIES)
-        for name in chosen:
-            check_family(name)
-        total = 60 if count is None else count
-        source = {"maker": "datasets.household", "families": chosen, "seed": seed}
-        objects = make_set(total, seed, chosen)
-        if scale is not None:
-            source["scale"] = scale
-            objects = (scaled(each, scale) for each in objects)
-        licence = LICENCE
-    physics = {"density": density, "friction": friction, "roughness": roughness}
-    source |= {name: value for name, value in physics.items() if value is not None}
-    objects = (as_of(each, density, friction) for each in objects)
-    if roughness is not None:
-        objects = (roughened(each, roughness) for each in objects)
-    total = total if count is None else min(count, total)
-    with progress("objects", total) as advance:
-        entries = write_set(output, islice(objects, count), source, licence, advance)
+        chosen = [name.strip() for name in families.split(",")] if families else None
+        plan = plan_families(options, chosen)
+    with progress("objects", plan.total) as advance:
+        entries = plan.write(output, advance)
     drawn = None
     if sheet:
         with progress("pictures", min(len(entries), MOST_TILES)) as advance:
@@ -160,31 +136,21 @@ def household(
         "output": str(output),
         "objects": len(entries),
         "families": dict(Counter(entry.family for entry in entries)),
-        "skipped": skipped,
+        "skipped": plan.skipped,
         "sheet": None if drawn is None else str(drawn),
         "labels": None if labelled is None else labelled.as_dict(),
     }
-    for sentence in [*skipped, *(labelled.skipped if labelled else ())]:
+    for sentence in [*plan.skipped, *(labelled.skipped if labelled else ())]:
         typer.echo(f"skipped: {sentence}", err=True)
     text = _text(results, entries)
     session.finish(results, text if labelled is None else f"{text}\n{labelled.text()}")
-
-
-def _check_apart(meshes: Path, output: Path) -> None:
-    """Raise if what is written would be among what is read."""
-    read, written = meshes.resolve(), (output / MESHES).resolve()
-    if written.is_relative_to(read) or read.is_relative_to(written):
-        raise InputError(
-            f"the meshes of {output} would be written among those of {meshes}: expected another "
-            "--output"
-        )
 
 
 def _text(results: dict[str, Any], entries: list[Entry]) -> str:
     masses = sorted(entry.mass for entry in entries)
     lines = [
         f"wrote {results['objects']} objects to {results['output']}, "
-        f"{masses[0]:.3f} to {masses[-1]:.3f} kg, of each family:",
+        f"with masses of {masses[0]:.3f} to {masses[-1]:.3f} kg, in these families:",
         "  " + ", ".join(f"{name} {number}" for name, number in results["families"].items()),
     ]
     if results["skipped"]:
@@ -195,7 +161,11 @@ def _text(results: dict[str, Any], entries: list[Entry]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the program; `arguments` default to the process's own."""
+    """Run the program.
+
+    Args:
+        arguments: Command line; None means the arguments of the process.
+    """
     run(app, arguments)
 
 

@@ -44,7 +44,7 @@ def rounded_block(draw: Draw) -> list[Polyhedron]:
     chamfer = draw.uniform("chamfer", 0.05, 0.3) * min(height, radius)
     wide = rounded_rectangle(length, width, radius, 4)
     narrow = rounded_rectangle(length - 2 * chamfer, width - 2 * chamfer, radius - chamfer, 4)
-    # One convex piece of three layers; layers share their faces.
+    # The block is convex and has three layers, which share their faces.
     return [
         frustum(narrow, wide, 0.0, chamfer),
         prism(wide, chamfer, height - chamfer),
@@ -83,7 +83,7 @@ def l_shape(draw: Draw) -> list[Polyhedron]:
 
 
 def t_shape(draw: Draw) -> list[Polyhedron]:
-    """A bar across the end of another."""
+    """A bar across the end of another bar."""
     draw.material("wood", "plastic", "aluminium")
     thick = draw.spread("thickness", 0.012, 0.04)
     stem = draw.spread("stem", 0.012, 0.04)
@@ -186,7 +186,7 @@ def toy(draw: Draw) -> list[Polyhedron]:
             direction[draw.integer(f"axis_{index}", 0, 2)] = (
                 draw.integer(f"side_{index}", 0, 1) * 2 - 1
             )
-            # So deep in each other that round faces meet well.
+            # The pieces overlap enough for round faces to meet well.
             step = 0.8 * (_reach(pieces[on], direction) + _reach(piece, -direction))
             centre = centres[on] + step * direction
         pieces.append(piece)
@@ -195,10 +195,10 @@ def toy(draw: Draw) -> list[Polyhedron]:
 
 
 def figurine(draw: Draw) -> list[Polyhedron]:
-    """A free form of round limbs that branch: a figure of a beast, a hand, a twig, a plane.
+    """A free form of round, branching limbs that may resemble an animal, a hand, a twig or a plane.
 
-    Each limb is the convex hull of two balls, one of them on an earlier limb; some figures are
-    flat, and some have all but their trunk twice, left and right.
+    Each limb is the convex hull of two balls, one of which is on an earlier limb. Some figures are
+    flat, and some are mirrored, so that they have every limb on the left and on the right.
     """
     draw.material("wood", "plastic", "hollow plastic", "rubber", "ceramic")
     (ball,) = lathe(arc(1.0, -math.pi / 2, math.pi / 2, 8), 16)
@@ -214,7 +214,7 @@ def figurine(draw: Draw) -> list[Polyhedron]:
         direction = np.array([across * math.cos(around), across * math.sin(around), up])
         radii.append(draw.spread(f"radius_{index}", 0.005, 0.03))
         centres.append(centres[on] + draw.spread(f"length_{index}", 0.02, 0.08) * direction)
-        # Turned by its own angle, so that the balls of two limbs do not share faces.
+        # Each limb has its own angle, so that the balls of two limbs do not share faces.
         (turned,) = yawed([ball], float(index))
         ends = [turned.vertices * radii[i] + centres[i] for i in (on, index)]
         limb = convex_hull(np.concatenate(ends) @ flat)
@@ -253,7 +253,7 @@ def car(draw: Draw) -> list[Polyhedron]:
 
 
 def headphones(draw: Draw) -> list[Polyhedron]:
-    """A bent band with a cup at each end, or a plain hoop without them."""
+    """A bent band with a cup at each end."""
     draw.material("plastic", "hollow plastic")
     radius, stretch = draw.uniform("radius", 0.05, 0.07), draw.uniform("stretch", 1.0, 1.25)
     thick, wide = draw.uniform("thickness", 0.004, 0.008), draw.uniform("width", 0.01, 0.02)
@@ -268,7 +268,7 @@ def headphones(draw: Draw) -> list[Polyhedron]:
 
 
 def _reach(piece: Polyhedron, direction: np.ndarray) -> float:
-    """How far it is from the origin, inside a piece, to its surface."""
+    """The distance from the origin, which is inside a piece, to its surface in some direction."""
     a, b, c = piece.vertices[piece.faces].swapaxes(0, 1)
     normals = np.cross(b - a, c - a)
     towards = normals @ direction
@@ -277,7 +277,7 @@ def _reach(piece: Polyhedron, direction: np.ndarray) -> float:
 
 
 def _standing_or_lying(draw: Draw, solid: list[Polyhedron]) -> list[Polyhedron]:
-    """As it is, or turned so that the y axis points up."""
+    """The solid as it is, or turned so that the y axis points up."""
     if draw.choice("pose", "standing", "lying") == "standing":
         return solid
     return mapped(solid, [[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])

@@ -1,14 +1,14 @@
-"""A set of objects as a folder: meshes, their convex parts, and a catalogue of them.
+"""A set of objects as a folder: meshes, their convex parts, and a catalogue.
 
 ```
-FOLDER/catalogue.json          what is there
-FOLDER/meshes/NAME.obj         the surface, in metres
-FOLDER/meshes/NAME.parts.obj   its convex parts, one `o part_i` each, where they are known
-FOLDER/sheet.png               pictures of some
+FOLDER/catalogue.json          list of the objects
+FOLDER/meshes/NAME.obj         surface in metres
+FOLDER/meshes/NAME.parts.obj   convex parts, one group `o part_i` each, if they are known
+FOLDER/sheet.png               pictures of some of the objects
 ```
 
-`grasp.objects.loading.load_object` reads the mesh together with the parts beside it. All numbers
-are written so that they are read again to the last bit.
+`grasp.objects.loading.load_object` reads a mesh together with the parts beside it. Numbers are
+written with enough digits to be read back to the last bit.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CATALOGUE = "catalogue.json"
 MESHES = "meshes"
 
 _NAME = re.compile(r"[A-Za-z0-9._+-]{1,240}")
-"""It becomes the name of files."""
+"""Names of objects, which become names of files."""
 
 
 @dataclass(frozen=True)
@@ -41,21 +41,21 @@ class Entry:
     """One object of a catalogue.
 
     Attributes:
-        name: of the object, unique in the set; letters, digits and `. _ + -`.
-        family: the family's name.
-        seed: the seed of the set.
-        index: its place in the set.
-        file: of the surface, relative to the folder, with forward slashes.
-        parts: of the convex parts, likewise; None where they are not known.
-        sha256: of the content of `file`, hexadecimal.
-        mass: kilograms.
-        friction: coefficient against a gripper's pads.
-        licence: of the mesh.
-        parameters: as in `HouseholdObject`.
+        name: Name of the object, unique in the set; letters, digits and `. _ + -`.
+        family: Name of the family.
+        seed: Seed of the set.
+        index: Position in the set.
+        file: File of the surface, relative to the folder, with forward slashes.
+        parts: File of the convex parts, in the same form; None if the parts are unknown.
+        sha256: SHA-256 of the content of `file`, hexadecimal.
+        mass: Mass in kilograms.
+        friction: Coefficient of friction against a gripper's pads.
+        licence: Licence of the mesh.
+        parameters: Drawn values by name, as in `HouseholdObject`.
 
     Raises:
-        InputError: a value is of another type or out of its range, or a file would lie outside the
-            folder.
+        InputError: A value has the wrong type or is out of its range, or a file would be outside
+            the folder.
     """
 
     name: str
@@ -81,10 +81,13 @@ class Entry:
 
 
 def check_name(name: Any) -> None:
-    """Refuse a name of an object that cannot be the name of its files.
+    """Raise if an object's name cannot be the name of its files.
+
+    Args:
+        name: Name to check.
 
     Raises:
-        InputError: it is anything but 1 to 240 letters, digits and `. _ + -`.
+        InputError: The name is not made of 1 to 240 letters, digits and `. _ + -`.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InputError(
@@ -106,7 +109,7 @@ def _is_positive(value: Any) -> bool:
 
 
 def _is_inside(value: Any) -> bool:
-    """Whether it is a relative path that stays in its folder, whatever system it is read on."""
+    """Whether a value is a relative path that stays in its folder on every operating system."""
     if not _is_text(value) or re.search(r"[\\:\0]", value):
         return False
     path = PurePosixPath(value)
@@ -125,7 +128,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "licence": (_is_text, "text"),
     "parameters": (lambda value: isinstance(value, dict), "an object"),
 }
-"""What each field but the name holds, and how a sentence says so."""
+"""For each field except the name, a check of its value and the words for what is expected."""
 
 
 def write_set(
@@ -135,23 +138,23 @@ def write_set(
     licence: str,
     advance: Callable[[], None] = lambda: None,
 ) -> list[Entry]:
-    """Write a set of objects as a folder; a set of the same source may be there.
+    """Write a set of objects as a folder, which may already hold a set from the same source.
 
-    Its catalogue is replaced: what more objects extend, fewer cut short. The meshes of objects that
-    are no longer listed stay.
+    The catalogue is replaced: a larger set extends it and a smaller set shortens it. The meshes of
+    objects that are no longer listed stay in the folder.
 
     Args:
-        folder: to write, made if need be.
-        objects: the objects, in the order of the catalogue.
-        source: what the set is made from and how, but for the number of objects: JSON.
-        licence: of the meshes.
-        advance: called after each object.
+        folder: Folder to write; it is created if it is missing.
+        objects: Objects, in the order of the catalogue.
+        source: What the set is made from and how, without the number of objects: JSON.
+        licence: Licence of the meshes.
+        advance: Function that is called after each object.
 
     Returns:
         The entries of the catalogue.
 
     Raises:
-        InputError: the folder holds a set of another source, there are no objects, or a file
+        InputError: The folder holds a set from another source, there are no objects, or a file
             cannot be written.
     """
     path = folder / CATALOGUE
@@ -174,12 +177,12 @@ def write_catalogue(folder: Path, entries: Sequence[Entry], source: dict[str, An
     """Write the catalogue of a set.
 
     Args:
-        folder: of the set.
-        entries: its objects.
-        source: what the set is made from: JSON.
+        folder: Folder of the set.
+        entries: Entries of the objects.
+        source: What the set is made from and how: JSON.
 
     Raises:
-        InputError: it cannot be written.
+        InputError: The catalogue cannot be written.
     """
     document = {
         "format": FORMAT,
@@ -196,12 +199,12 @@ def write_object(folder: Path, thing: HouseholdObject, licence: str) -> Entry:
     """Write the mesh of an object and its parts.
 
     Args:
-        folder: of the set.
-        thing: the object.
-        licence: of its mesh.
+        folder: Folder of the set.
+        thing: Object to write.
+        licence: Licence of its mesh.
 
     Raises:
-        InputError: its name cannot be that of a file, or a file cannot be written.
+        InputError: The object's name cannot be the name of a file, or a file cannot be written.
     """
     check_name(thing.name)
     file, parts = f"{MESHES}/{thing.name}.obj", f"{MESHES}/{thing.name}.parts.obj"
@@ -210,7 +213,7 @@ def write_object(folder: Path, thing: HouseholdObject, licence: str) -> Entry:
         names = [f"part_{number}" for number in range(len(thing.parts))]
         with atomic_write(folder / parts) as temporary:
             temporary.write_text(obj_text(thing.parts, names), encoding="utf-8")
-    # The mesh last, so that where there is a mesh its parts are there too.
+    # The mesh comes last, so that a mesh always has its parts beside it.
     with atomic_write(folder / file) as temporary:
         temporary.write_bytes(content)
     return Entry(
@@ -229,14 +232,14 @@ def write_object(folder: Path, thing: HouseholdObject, licence: str) -> Entry:
 
 
 def read_catalogue(folder: Path) -> list[Entry]:
-    """The objects of a set.
+    """Read the entries of a set's catalogue.
 
     Args:
-        folder: of the set.
+        folder: Folder of the set.
 
     Raises:
-        InputError: there is no catalogue, it is not one of this format and version, it lists no
-            objects, or one of them is not as `Entry` says.
+        InputError: There is no catalogue, it has another format or version, it lists no objects, or
+            an entry is invalid.
     """
     path = folder / CATALOGUE
     objects = _read(path)["objects"]
@@ -247,7 +250,8 @@ def read_catalogue(folder: Path) -> list[Entry]:
     for number, each in enumerate(objects):
         if not isinstance(each, dict) or each.keys() != expected:
             raise InputError(
-                f"object {number} of {path} has other fields than {', '.join(sorted(expected))}"
+                f"object {number} of {path} has unexpected or missing fields, expected "
+                f"{', '.join(sorted(expected))}"
             )
         try:
             entries.append(Entry(**each))
@@ -257,7 +261,12 @@ def read_catalogue(folder: Path) -> list[Entry]:
 
 
 def obj_text(meshes: Sequence[Polyhedron], names: Sequence[str]) -> str:
-    """Meshes as a Wavefront OBJ file, one `o` each; vertices are numbered through."""
+    """Meshes as the text of a Wavefront OBJ file, one `o` group each, with common vertex numbers.
+
+    Args:
+        meshes: Meshes to write.
+        names: Name of each mesh.
+    """
     lines, first = [], 1
     for (vertices, faces), name in zip(meshes, names, strict=True):
         lines.append(f"o {name}")
@@ -273,8 +282,12 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read as a catalogue of objects: {error}") from error
     if not isinstance(document, dict) or not {"format", "source", "objects"} <= document.keys():
-        raise InputError(f"{path} is no catalogue of objects")
+        raise InputError(
+            f"{path} is not a catalogue of objects, expected the fields format, source and objects"
+        )
     found = document["format"], document.get("version")
     if found != (FORMAT, VERSION):
-        raise InputError(f"{path} is {found[0]} {found[1]}, expected {FORMAT} {VERSION}")
+        raise InputError(
+            f"{path} has format {found[0]} version {found[1]}, expected {FORMAT} version {VERSION}"
+        )
     return document

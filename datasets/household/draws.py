@@ -1,4 +1,4 @@
-"""The random choices of one object, kept by name, and the materials objects are made of."""
+"""The random choices behind one object, kept by name, and the materials of objects."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Material:
-    """What an object is made of.
+    """The material of an object.
 
     Attributes:
-        density: lowest and highest, kg/m³ of the solid that the mesh encloses. Where that solid
-            stands for something hollow or mixed, a filled can or a box of biscuits, it is the mass
-            of the thing over its volume.
-        friction: lowest and highest coefficient against a gripper's pads.
+        density: Lowest and highest density in kg/m³ of the solid that the mesh encloses. If that
+            solid stands for something hollow or mixed, such as a filled can or a box of biscuits,
+            it is the total mass divided by the volume.
+        friction: Lowest and highest coefficient of friction against a gripper's pads.
     """
 
     density: tuple[float, float]
@@ -49,10 +49,10 @@ class Draw:
     """Draws the parameters of one object and remembers them.
 
     Attributes:
-        generator: the source of all randomness.
-        values: what was drawn, by name; lengths in metres, angles in radians.
-        density: kg/m³, once a material is drawn.
-        friction: the coefficient, once a material is drawn.
+        generator: Source of all randomness.
+        values: Drawn values by name; lengths in metres, angles in radians.
+        density: Density in kg/m³; NaN until a material is drawn.
+        friction: Coefficient of friction; NaN until a material is drawn.
     """
 
     generator: np.random.Generator
@@ -61,31 +61,31 @@ class Draw:
     friction: float = math.nan
 
     def uniform(self, name: str, low: float, high: float) -> float:
-        """A number uniform on [low, high)."""
+        """Draw a number uniformly from [low, high)."""
         value = float(self.generator.uniform(low, high))
         self._keep(name, value)
         return value
 
     def spread(self, name: str, low: float, high: float) -> float:
-        """A number whose logarithm is uniform: as often small as large."""
+        """Draw a number whose logarithm is uniform between those of low and high."""
         value = math.exp(self.generator.uniform(math.log(low), math.log(high)))
         self._keep(name, value)
         return value
 
     def integer(self, name: str, low: int, high: int) -> int:
-        """A whole number from low to high, both included."""
+        """Draw an integer from low to high, both included."""
         value = int(self.generator.integers(low, high + 1))
         self._keep(name, value)
         return value
 
     def choice(self, name: str, *options: str) -> str:
-        """One of the options, each as often."""
+        """Draw one of the options with equal probability."""
         value = options[int(self.generator.integers(len(options)))]
         self._keep(name, value)
         return value
 
     def material(self, *names: str) -> str:
-        """One of the materials, and with it a density and a friction."""
+        """Draw one of the materials, together with a density and a friction."""
         name = self.choice("material", *names)
         material = MATERIALS[name]
         self.density = self.uniform("density", *material.density)

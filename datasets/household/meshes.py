@@ -20,28 +20,33 @@ from pcdiff.geometry.obj import read_obj_objects
 ENDINGS = (".obj", ".stl", ".ply", ".off", ".glb", ".dae")
 
 HEAVIEST = 1.5
-"""Kilograms. Nobody knows the mass of a mesh, so it is drawn; but no large one is all solid."""
+"""Largest mass in kilograms. The mass of a mesh is unknown, so it is drawn; but large objects are
+hollow."""
 
 SMALLEST = 1e-9
-"""Cubic metres. What encloses less is a sheet or a hair, and has no mass to speak of."""
+"""Smallest volume in cubic metres. A mesh that encloses less is a sheet or a hair."""
 
 PYBULLET_SCALE = 0.015
-"""Metres in a unit of `random_urdfs`, as its URDF files say."""
+"""Metres per unit of `random_urdfs`, as its URDF files state."""
 
 PYBULLET_GROWTH = 2e-5
-"""Metres. Pieces of one mesh that should touch are up to 8 µm apart there, so each is grown."""
+"""Growth of each piece in metres. Pieces of one mesh that should touch are up to 8 µm apart."""
 
 PYBULLET_SMALLEST = 2e-6
-"""Cubic metres. A few of the random meshes are crumbs."""
+"""Smallest volume in cubic metres. A few of the random meshes are too small to grasp."""
 
 PYBULLET_LICENCE = "zlib"
+"""Licence of the meshes in `pybullet_data`."""
 
 
 def mesh_files(folder: Path) -> list[Path]:
-    """The mesh files of a folder and of the folders in it, sorted; sidecars of parts are not.
+    """The mesh files of a folder and its subfolders, sorted, without the files of convex parts.
+
+    Args:
+        folder: Folder to search.
 
     Raises:
-        InputError: there is no such folder, or no mesh in it.
+        InputError: The folder does not exist or has no mesh.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} does not exist or is not a folder")
@@ -53,34 +58,36 @@ def mesh_files(folder: Path) -> list[Path]:
         and not path.name.lower().endswith(".parts.obj")
     )
     if not files:
-        raise InputError(f"{folder} has no mesh: no file that ends in {', '.join(ENDINGS)}")
+        raise InputError(f"{folder} has no mesh: expected files that end in {', '.join(ENDINGS)}")
     return files
 
 
 def objects_in(
     folder: Path, scale: float, seed: int, skip: Callable[[str], None]
 ) -> Iterator[HouseholdObject]:
-    """The meshes of a folder as objects; mass and friction are drawn.
+    """The meshes of a folder as objects, with drawn masses and frictions.
 
     Args:
-        folder: with mesh files, also in folders in it.
-        scale: metres in a unit of the files.
-        seed: of the draws.
-        skip: called with a sentence for each file that cannot be used.
+        folder: Folder of mesh files, which may be in subfolders.
+        scale: Metres per unit of the files.
+        seed: Seed of the draws.
+        skip: Function that is called with one sentence for each file that cannot be used.
 
     Raises:
-        InputError: there is no such folder, or no mesh in it.
+        InputError: The folder does not exist or has no mesh.
     """
     taken: dict[str, Path] = {}
     for index, path in enumerate(mesh_files(folder)):
         relative = path.relative_to(folder)
         name = re.sub(r"[^A-Za-z0-9.+-]+", "_", "_".join([*relative.parts[:-1], relative.stem]))
-        # Two files may differ in their ending alone.
+        # The ending is part of the name, because it may be the only difference between two files.
         name = f"{name}_{relative.suffix[1:].lower()}"
         try:
-            # Some file systems tell no upper case from lower.
+            # Some file systems do not distinguish upper and lower case.
             if (other := taken.setdefault(name.casefold(), path)) != path:
-                raise InputError(f"{path} would have the same name as {other}, {name}: rename it")
+                raise InputError(
+                    f"{path} would have the same name as {other}, which is {name}: rename it"
+                )
             loaded = load_object(path, scale)
             if loaded.faces is None:
                 raise InputError(f"{path} is a point cloud, expected a mesh")
@@ -94,24 +101,26 @@ def objects_in(
 
 
 def pybullet_meshes() -> list[Path]:
-    """The files of `pybullet_data` that are graspable things: its 1000 random ones.
+    """The files of the graspable objects in `pybullet_data`: its 1000 random meshes.
 
-    The package is found and not imported, nor is pybullet. The other meshes in it are robots,
-    furniture and ground.
+    The package is located but not imported, and neither is pybullet. The other meshes of the
+    package are robots, furniture and ground.
 
     Raises:
-        InputError: it is not installed, or lacks them.
+        InputError: The package is not installed or lacks the meshes.
     """
     found = importlib.util.find_spec("pybullet_data")
     if found is None or not found.submodule_search_locations:
         raise InputError(
-            "pybullet_data is not installed here: it comes with the package pybullet "
+            "pybullet_data is not installed: it comes with the package pybullet "
             "(pip install pybullet)"
         )
     folder = Path(next(iter(found.submodule_search_locations))) / "random_urdfs"
     files = sorted(folder.glob("[0-9][0-9][0-9]/[0-9][0-9][0-9].obj"))
     if not files:
-        raise InputError(f"pybullet_data lacks its random meshes: {folder} has no NNN/NNN.obj")
+        raise InputError(
+            f"pybullet_data lacks its random meshes: expected files NNN/NNN.obj in {folder}"
+        )
     return files
 
 
@@ -120,15 +129,15 @@ def pybullet_objects(
 ) -> Iterator[HouseholdObject]:
     """The usable meshes of `pybullet_data`, each the union of the convex pieces in its file.
 
-    Usable is a mesh that is of one body, and not a crumb.
+    A mesh is usable if it is in one piece and not too small.
 
     Args:
-        scale: metres in a unit of the files, `PYBULLET_SCALE` as published.
-        seed: of the draws of mass and friction.
-        skip: called with a sentence for each file that cannot be used.
+        scale: Metres per unit of the files; `PYBULLET_SCALE` is the published value.
+        seed: Seed of the draws of mass and friction.
+        skip: Function that is called with one sentence for each file that cannot be used.
 
     Raises:
-        InputError: `pybullet_data` is not installed.
+        InputError: `pybullet_data` is not installed or lacks its meshes.
     """
     for index, path in enumerate(pybullet_meshes()):
         try:
@@ -137,9 +146,14 @@ def pybullet_objects(
             loaded = Object.from_mesh(*surface, name=path.stem)
             bodies = loaded.mesh().body_count
             if bodies > 1:
-                raise InputError(f"{path} is in {bodies} pieces that do not touch")
+                raise InputError(
+                    f"{path} is in {bodies} pieces that do not touch, expected one piece"
+                )
             if volume(surface) < PYBULLET_SMALLEST:
-                raise InputError(f"{path} is a crumb: it is {1e6 * volume(surface):.2g} cm³")
+                raise InputError(
+                    f"{path} is too small: its volume is {1e6 * volume(surface):.2g} cm³, expected "
+                    f"at least {1e6 * PYBULLET_SMALLEST:g} cm³"
+                )
         except InputError as error:
             skip(str(error))
             continue
@@ -149,10 +163,14 @@ def pybullet_objects(
 
 
 def pieces_of(path: Path, scale: float) -> tuple[Polyhedron, ...]:
-    """The convex hulls of the `o` groups of an OBJ file, in metres; flat groups are left out.
+    """The convex hulls of the `o` groups of an OBJ file, in metres, without the flat groups.
+
+    Args:
+        path: OBJ file.
+        scale: Metres per unit of the file.
 
     Raises:
-        InputError: the file cannot be read or has no group with a volume.
+        InputError: The file cannot be read or has no group with a volume.
     """
     groups = [vertices * scale for vertices, _ in read_obj_objects(path)]
     if not all(np.isfinite(vertices).all() for vertices in groups):
@@ -160,12 +178,17 @@ def pieces_of(path: Path, scale: float) -> tuple[Polyhedron, ...]:
     hulls = [convex_hull(vertices) for vertices in groups]
     pieces = tuple(hull for hull in hulls if hull is not None)
     if not pieces:
-        raise InputError(f"{path} holds no piece with a volume")
+        raise InputError(f"{path} has no piece with a volume, expected at least one")
     return pieces
 
 
 def grown(pieces: Sequence[Polyhedron], by: float) -> tuple[Polyhedron, ...]:
-    """Each piece stretched along the axes, so that its box grows by so much on every side."""
+    """The pieces, each stretched along the axes so that its bounding box grows on every side.
+
+    Args:
+        pieces: Convex pieces in metres.
+        by: Growth on each side in metres.
+    """
     larger = []
     for vertices, faces in pieces:
         low, high = vertices.min(axis=0), vertices.max(axis=0)
@@ -187,7 +210,7 @@ def _object(
     draw = Draw(np.random.default_rng([seed, *name.encode()]))
     draw.material("appliance", "hollow plastic", "wood")
     solid = _solid(loaded)
-    # What is too heavy is hollow, so that its mass in its volume is a smaller density.
+    # An object that would be too heavy is taken to be hollow, which lowers its density.
     density = min(draw.density, HEAVIEST / solid)
     return HouseholdObject(
         name=name,
@@ -204,10 +227,10 @@ def _object(
 
 
 def _solid(loaded: Object) -> float:
-    """The volume that a mesh encloses, or that of its convex hull where it is not closed, m³.
+    """The volume in m³ that a mesh encloses; the volume of its convex hull if it is not closed.
 
     Raises:
-        InputError: It is flat, or as good as flat.
+        InputError: The mesh is flat or almost flat.
     """
     from scipy.spatial import QhullError
 
@@ -220,6 +243,6 @@ def _solid(loaded: Object) -> float:
     if not solid >= SMALLEST:
         raise InputError(
             f"{loaded.file or loaded.name} is flat: its volume is {1e9 * solid:.2g} mm³, "
-            f"expected at least {1e9 * SMALLEST:g}"
+            f"expected at least {1e9 * SMALLEST:g} mm³"
         )
     return solid

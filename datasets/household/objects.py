@@ -1,4 +1,4 @@
-"""One household object: made from a family, a seed and an index, and from nothing else."""
+"""Make one household object, or many; an object depends only on its family, seed and index."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from datasets.household.shapes import Polyhedron, moved, union, volume, yawed
 from pcdiff.errors import InputError
 
 OFFSET = 0.05
-"""How far the file's origin may be from below the object's middle, along x and y, in metres."""
+"""Largest distance in metres, along x and along y, from the origin to the object's middle."""
 
 Family = Callable[[Draw], list[Polyhedron]]
+"""Draws its sizes and returns a solid, at any place and in any posture."""
 
 FAMILIES: dict[str, Family] = {
     "animal": blocks.animal,
@@ -59,30 +60,33 @@ FAMILIES: dict[str, Family] = {
     "wineglass": vessels.wineglass,
     "wrench": tools.wrench,
 }
-"""The families by name. A family draws its sizes and gives a solid, in any place and posture."""
+"""The families by name."""
 
 
 @dataclass(frozen=True, eq=False)
 class HouseholdObject:
-    """A thing to grasp, in metres.
+    """An object to grasp.
 
-    One that `make` made has z up and stands or lies on z = 0, turned about z by a random angle,
-    with the middle of its box off the origin by up to `OFFSET` along x and y: a file's origin and
-    heading mean nothing.
+    An object from `make` has z up and stands or lies on z = 0. It is turned about z by a random
+    angle, and the middle of its bounding box is away from the origin by up to `OFFSET` along x and
+    y. So the file's origin and heading carry no information.
 
     Attributes:
-        name: of its files; for one that was made, `{family}_{seed}_{index}`.
-        family: the family's name.
-        seed: the seed of the set.
-        index: its place in the set.
-        vertices: of the surface.
-        faces: of the surface, counter-clockwise from outside; watertight if it was made.
-        parts: convex polyhedra whose union is what the surface encloses, exactly if it was made
-            and not `roughened` since; empty where they are not known.
-        mass: kilograms.
-        friction: coefficient against a gripper's pads.
-        parameters: what was drawn, by name, `yaw`, `offset_x` and `offset_y` among them, and the
-            density in kg/m³; lengths in metres, before it was `scaled`, angles in radians.
+        name: Name of its files; `{family}_{seed}_{index}` for an object from `make`.
+        family: Name of the family.
+        seed: Seed of the set.
+        index: Position in the set.
+        vertices: Vertices of the surface in metres.
+        faces: Triangles of the surface, counter-clockwise seen from outside; watertight if the
+            object is from `make`.
+        parts: Convex polyhedra in metres whose union is the solid that the surface encloses. This
+            is exact for an object from `make` that has not been `roughened`. Empty if the parts
+            are unknown.
+        mass: Mass in kilograms.
+        friction: Coefficient of friction against a gripper's pads.
+        parameters: Drawn values by name, including `yaw`, `offset_x` and `offset_y`, and the
+            density in kg/m³. Lengths are in metres, before the object was `scaled`; angles are in
+            radians.
     """
 
     name: str
@@ -98,22 +102,22 @@ class HouseholdObject:
 
 
 def make(family: str, seed: int = 0, index: int = 0) -> HouseholdObject:
-    """The object of a family that a seed and an index stand for.
+    """Make the object of a family that belongs to a seed and an index.
 
     Args:
-        family: a key of `FAMILIES`.
-        seed: of a set, at least 0.
-        index: in that set, at least 0.
+        family: Key of `FAMILIES`.
+        seed: Seed of a set, at least 0.
+        index: Position in that set, at least 0.
 
     Raises:
-        InputError: there is no such family.
+        InputError: The family does not exist.
     """
     check_family(family)
     draw = Draw(np.random.default_rng([seed, index, *family.encode()]))
     solid = FAMILIES[family](draw)
     if math.isnan(draw.density):
         raise ValueError(f"the family {family} draws no material")
-    # United where it was made: turned, faces that meet would no longer be equal to the last bit.
+    # Unite before turning: after a turn, faces that meet are no longer equal to the last bit.
     surface = union(solid)
     low, high = surface.vertices.min(axis=0), surface.vertices.max(axis=0)
     yaw = draw.uniform("yaw", -math.pi, math.pi)
@@ -141,40 +145,40 @@ def make(family: str, seed: int = 0, index: int = 0) -> HouseholdObject:
 def make_set(
     count: int, seed: int = 0, families: Sequence[str] | None = None
 ) -> Iterator[HouseholdObject]:
-    """The objects of a set, one by one.
+    """Make the objects of a set, one at a time.
 
-    The families take turns, so object `i` depends on the seed, on `i` and on the families, and not
-    on the count: a larger set begins with the smaller one.
+    The families take turns. So object `i` depends on the seed, on `i` and on the families, but not
+    on the count: a larger set starts with the smaller one.
 
     Args:
-        count: how many.
-        seed: of the set, at least 0.
-        families: keys of `FAMILIES`; all unless given.
+        count: Number of objects.
+        seed: Seed of the set, at least 0.
+        families: Keys of `FAMILIES`; None uses all families.
 
     Raises:
-        InputError: there is no such family, or none is named.
+        InputError: A family does not exist, or the list of families is empty.
     """
     names = list(FAMILIES if families is None else families)
     if not names:
-        raise InputError(f"a set needs a family, there are {', '.join(FAMILIES)}")
+        raise InputError(f"a set needs a family, expected some of {', '.join(FAMILIES)}")
     for name in names:
         check_family(name)
     for index in range(count):
         yield make(names[index % len(names)], seed, index)
 
 
-def as_of(
+def with_material(
     obj: HouseholdObject, density: float | None = None, friction: float | None = None
 ) -> HouseholdObject:
-    """The same shape of another material.
+    """A copy of an object with the same shape and another material.
 
     Args:
-        obj: what was made.
-        density: kg/m³; its own unless given.
-        friction: coefficient against a gripper's pads; its own unless given.
+        obj: Object to copy.
+        density: Density in kg/m³; unchanged if None.
+        friction: Coefficient of friction against a gripper's pads; unchanged if None.
 
     Raises:
-        InputError: a number is not positive and finite.
+        InputError: A number is not positive and finite.
     """
     for name, value in (("density", density), ("friction", friction)):
         if value is not None and not 0 < value < math.inf:
@@ -190,14 +194,14 @@ def as_of(
 
 
 def scaled(obj: HouseholdObject, factor: float) -> HouseholdObject:
-    """The same object, larger or smaller, about the file's origin, of the same material.
+    """A copy of an object that is larger or smaller about the file's origin, of the same material.
 
     Args:
-        obj: what was made.
-        factor: by which lengths grow.
+        obj: Object to copy.
+        factor: Factor by which lengths grow.
 
     Raises:
-        InputError: the factor is not positive and finite.
+        InputError: The factor is not positive and finite.
     """
     if not 0 < factor < math.inf:
         raise InputError(f"the scale of objects must be above 0 and finite, got {factor}")
@@ -211,10 +215,13 @@ def scaled(obj: HouseholdObject, factor: float) -> HouseholdObject:
 
 
 def check_family(name: str) -> None:
-    """Complain about a name that is no family's.
+    """Raise if a family does not exist.
+
+    Args:
+        name: Name of the family.
 
     Raises:
-        InputError: there is no such family.
+        InputError: The family does not exist.
     """
     if name not in FAMILIES:
-        raise InputError(f"there is no family {name!r}, there are {', '.join(FAMILIES)}")
+        raise InputError(f"there is no family {name!r}, expected one of {', '.join(FAMILIES)}")

@@ -1,9 +1,10 @@
-"""Parts as uneven as real surfaces are, so that physics does not count on perfect faces.
+"""Make parts as uneven as real surfaces, so that physics does not rely on perfect faces.
 
-A pad that lies flat on the face of a polyhedron touches all of it, however lightly. On a scanned or
-a worn surface it touches some peaks, and what is squeezed between peaks can turn and slip. The same
-grasps hold less often there: of a tenth of a millimetre of unevenness a simulated grasp notices
-much, a camera nothing. So only the parts are made uneven, not the mesh.
+A pad that lies flat on the face of a polyhedron touches all of that face, however lightly. On a
+scanned or a worn surface it touches only some peaks, and an object squeezed between peaks can turn
+and slip, so the same grasps hold less often. An unevenness of a tenth of a millimetre changes a
+simulated grasp noticeably, but a camera cannot see it. So only the parts are made uneven, not the
+mesh.
 """
 
 from __future__ import annotations
@@ -20,29 +21,29 @@ from pcdiff.errors import InputError
 
 _WAVES = 32
 _SHORTEST, _LONGEST = 0.005, 0.05
-"""Of the waves, metres: shorter ones are between two corners, on longer ones a pad lies flat."""
+"""Wavelengths in metres: shorter waves fall between vertices; longer ones let a pad lie flat."""
 
 _EDGE = 0.006
-"""The longest edge of a part that is made uneven, metres."""
+"""Longest edge in metres of a part after it is subdivided."""
 
 
 def roughened(obj: HouseholdObject, roughness: float) -> HouseholdObject:
-    """The same object with uneven parts: the convex hulls of its parts' displaced surfaces.
+    """A copy of an object with uneven parts: the convex hulls of its parts' displaced surfaces.
 
-    Random waves in space move the surface along its normals, those of all parts alike. How far, is
-    drawn for each object, by its seed and index.
+    Random waves in space, the same for all parts, displace the surface along its normals. The
+    amplitude is drawn for each object from its seed and index.
 
     Args:
-        obj: what was made; without parts it stays as it is.
-        roughness: the root mean square of the displacements is up to this, metres.
+        obj: Object to copy; if its parts are unknown, nothing changes.
+        roughness: Largest root mean square of the displacements in metres, 0 to 0.001.
 
     Raises:
-        InputError: it is not a number of at least 0 and at most a millimetre.
+        InputError: The roughness is out of its range.
     """
     import trimesh
 
     if not 0 <= roughness <= 1e-3:
-        raise InputError(f"the roughness must be 0 to 0.001 m, got {roughness}")
+        raise InputError(f"the roughness must be between 0 and 0.001 m, got {roughness}")
     rng = np.random.default_rng([obj.seed, obj.index, *b"roughness"])
     deviation = rng.uniform(0, roughness)
     directions = rng.normal(size=(_WAVES, 3))

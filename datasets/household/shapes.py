@@ -1,13 +1,14 @@
-"""Exactly convex pieces, and the solids that are made of them.
+"""Exactly convex pieces, and solids made of them.
 
-A solid is a list of convex pieces with flat faces, each a `Polyhedron`, and *is* their union: what
-physics collides and what the mesh shows are the same set of points. Curved surfaces are therefore
-polyhedra by definition. A solid of revolution with n sides has a regular n-gon for a circle; its
-radii are those of the middles of the facets (the apothem), so that walls are exactly as thick and
-opposite facets exactly as far apart as asked for. By the theorem of Pappus, with 2 n tan(π/n) for
-2π, turning a section of area A whose centroid is at radius r gives the volume 2 n tan(π/n) r A.
+A solid is a list of convex pieces with flat faces, each a `Polyhedron`, and *is* their union. So
+the physics and the mesh describe the same set of points, and curved surfaces are polyhedra by
+definition. A solid of revolution with n sides has a regular n-gon in place of a circle. Its radius
+is measured to the middles of the facets (the apothem), so walls have exactly the requested
+thickness and opposite facets have exactly the requested distance. By the theorem of Pappus, with
+2 n tan(π/n) in place of 2π, turning a section of area A whose centroid is at radius r gives the
+volume 2 n tan(π/n) r A.
 
-Metres; z is the axis of revolution; the middle of a facet is at azimuth 0.
+Lengths are in metres. z is the axis of revolution, and the middle of a facet is at azimuth 0.
 """
 
 from __future__ import annotations
@@ -21,14 +22,13 @@ from jaxtyping import Float, Int
 from pcdiff.errors import InputError
 
 WELD = 1e-9
-"""What is closer than this, in metres, is one point of the surface of a union."""
+"""Distance in metres below which two points of the surface of a union become one."""
 
 FLAT = 1e-12
-"""Four corners that are in one plane up to this, in metres, are a flat face."""
+"""Largest distance in metres from a common plane at which four corners form a flat face."""
 
 Points = Sequence[tuple[float, float]] | Float[np.ndarray, "points 2"]
 """Points in a plane: (x, y), or (radius, z) of a profile."""
-
 
 Vector = Sequence[float] | Float[np.ndarray, "3"]
 """A point or an offset in space."""
@@ -38,11 +38,11 @@ Polyline = Sequence[Vector] | Float[np.ndarray, "joints 3"]
 
 
 class Polyhedron(NamedTuple):
-    """A triangle mesh: a convex piece of a solid, or the surface of the whole.
+    """A triangle mesh: a convex piece of a solid, or the surface of the whole solid.
 
     Attributes:
-        vertices: float64, metres.
-        faces: triangles, counter-clockwise from outside.
+        vertices: Vertices in metres, float64.
+        faces: Triangles, counter-clockwise seen from outside.
     """
 
     vertices: Float[np.ndarray, "vertices 3"]
@@ -53,29 +53,29 @@ class Polyhedron(NamedTuple):
 
 
 def loft(rings: Float[np.ndarray, "rings corners 3"]) -> Polyhedron:
-    """The convex polyhedron between polygons whose corners correspond, one above the other.
+    """The convex polyhedron through a stack of polygons whose corners correspond.
 
-    Flat faces are cut into triangles by a rule that knows only their corners, so two pieces that
-    share a face share its triangles.
+    The rule that cuts flat faces into triangles depends only on their corners, so two pieces that
+    share a face also share its triangles.
 
     Args:
-        rings: the polygons, at least two. The first and the last may be collapsed to a point. The
-            solid must be convex; where four neighbouring corners are not in a plane, it is the
-            diagonal that sticks out which becomes an edge.
+        rings: Polygons, at least two. The first and the last may be collapsed to a point. The solid
+            must be convex. If four neighbouring corners are not in one plane, the diagonal that
+            lies outside becomes an edge.
     """
     a, b = rings[:-1], np.roll(rings, -1, axis=1)[:-1]
     d, c = rings[1:], np.roll(rings, -1, axis=1)[1:]
     outward = np.cross(c - a, d - b)
     if np.sum(outward * ((a + b + c + d) / 4 - rings.mean(axis=(0, 1)))) < 0:
         return loft(rings[:, ::-1])
-    # 0.0 is added because -0.0 is another number to np.unique's eyes, but not to geometry's.
+    # Adding 0.0 turns -0.0 into 0.0, which np.unique would treat as a different number.
     vertices, same = np.unique(rings.reshape(-1, 3) + 0.0, axis=0, return_inverse=True)
     index = same.reshape(rings.shape[:2]).astype(np.int64)
     i, j = index[:-1], np.roll(index, -1, axis=1)[:-1]
     m, k = index[1:], np.roll(index, -1, axis=1)[1:]
     area = np.maximum(np.linalg.norm(outward, axis=-1), np.finfo(np.float64).tiny)
     sunken = np.sum(np.cross(b - a, c - a) * (d - a), axis=-1) / area
-    # Vertices are in lexicographic order, so the lowest index is a rule about corners alone.
+    # Vertices are sorted lexicographically, so the lowest index depends only on the corners.
     lowest = np.minimum(i, k) < np.minimum(j, m)
     straight = np.where(np.abs(sunken) < FLAT, lowest, sunken < 0)[..., None]
     sides = [
@@ -89,7 +89,7 @@ def loft(rings: Float[np.ndarray, "rings corners 3"]) -> Polyhedron:
 
 
 def convex_hull(points: Float[np.ndarray, "points 3"]) -> Polyhedron | None:
-    """The convex hull of points; None if they are in one plane."""
+    """The convex hull of points, or None if they are in one plane."""
     from scipy.spatial import ConvexHull, QhullError
 
     try:
@@ -113,7 +113,7 @@ def prism(polygon: Points, bottom: float, top: float) -> Polyhedron:
 def box(low: Vector, high: Vector) -> Polyhedron:
     """A cuboid with sides along the axes, between two opposite corners.
 
-    Corners, not size and centre: boxes that meet then do so to the last bit.
+    It takes corners instead of size and centre, so that boxes that meet do so to the last bit.
     """
     (x0, y0, z0), (x1, y1, z1) = low, high
     return prism([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], z0, z1)
@@ -122,7 +122,7 @@ def box(low: Vector, high: Vector) -> Polyhedron:
 def frustum(
     lower: Points, upper: Points, bottom: float, top: float, shift: Sequence[float] = (0.0, 0.0)
 ) -> Polyhedron:
-    """A solid between two convex polygons whose corners correspond, the upper one shifted."""
+    """A solid between two convex polygons whose corners correspond; `shift` moves the upper one."""
     below, above = np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
     return loft(np.stack([_level(below, bottom), _level(above + shift, top)]))
 
@@ -131,7 +131,7 @@ def frustum(
 
 
 def ellipse(width: float, height: float, sides: int) -> Float[np.ndarray, "sides 2"]:
-    """A polygon around the origin; opposite sides are `width` and `height` apart, if 4 | sides."""
+    """A polygon around the origin; opposite sides are `width` and `height` apart if 4 | sides."""
     angle = (np.arange(sides) - 0.5) * 2 * np.pi / sides
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=1) / np.cos(np.pi / sides)
     return circle * [width / 2, height / 2]
@@ -140,7 +140,7 @@ def ellipse(width: float, height: float, sides: int) -> Float[np.ndarray, "sides
 def rounded_rectangle(
     width: float, height: float, radius: float, steps: int = 3
 ) -> Float[np.ndarray, "corners 2"]:
-    """A rectangle around the origin with its corners rounded in some steps."""
+    """A rectangle around the origin whose corners are rounded in `steps` steps."""
     x, y = width / 2 - radius, height / 2 - radius
     angle = np.linspace(0, np.pi / 2, steps + 1)
     quarter = radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -154,10 +154,10 @@ def rounded_rectangle(
 def arc(
     radius: float | tuple[float, float], start: float, end: float, steps: int
 ) -> list[tuple[float, float]]:
-    """Points of an arc of a circle or an ellipse around the origin, angles in radians."""
+    """Points on an arc of a circle or an ellipse around the origin; angles are in radians."""
     x, y = (radius, radius) if isinstance(radius, float) else radius
     angle = np.linspace(start, end, steps + 1)
-    # Exactly on the axis at the poles: cos(π/2) is not 0 in floating point.
+    # The poles must be exactly on the axis, but cos(π/2) is not 0 in floating point.
     across = np.where(np.isclose(np.abs(angle) % np.pi, np.pi / 2), 0.0, np.cos(angle))
     return list(zip((x * across).tolist(), (y * np.sin(angle)).tolist(), strict=True))
 
@@ -166,16 +166,16 @@ def arc(
 
 
 def revolve(section: Points, sides: int) -> list[Polyhedron]:
-    """Turn a convex section, counter-clockwise in (radius, z), around the z axis.
+    """Turn a convex section around the z axis.
 
-    A section in the half plane at an angle, and the same at the next angle, bound a wedge: the
-    prism over the section meets the wedge between two planes, so it is exactly convex.
+    The section at one angle and the same section at the next angle bound a piece. This piece is the
+    prism over the section cut by two planes, so it is exactly convex.
 
     Args:
-        section: corners in counter-clockwise order. If it begins and ends on the axis, from the
-            bottom to the top, the solid must be convex as a whole and is one piece; otherwise there
-            is a piece for each side.
-        sides: of the polygon that stands for a circle.
+        section: Corners (radius, z) in counter-clockwise order. If the section starts and ends on
+            the axis, from the bottom to the top, the solid must be convex and becomes one piece.
+            Otherwise there is one piece for each side.
+        sides: Number of sides of the polygon that replaces a circle.
     """
     corners = np.asarray(section, dtype=np.float64)
     angle = (np.arange(sides + 1) - 0.5) * 2 * np.pi / sides
@@ -191,12 +191,12 @@ def revolve(section: Points, sides: int) -> list[Polyhedron]:
 
 
 def lathe(profile: Points, sides: int) -> list[Polyhedron]:
-    """A solid of revolution, cut by horizontal planes into as few convex pieces as it allows.
+    """A solid of revolution, cut by horizontal planes into as few convex pieces as possible.
 
     Args:
-        profile: (radius, z) from the bottom to the top, z never falling. Two points at one height
-            are a step.
-        sides: of the polygon that stands for a circle.
+        profile: Points (radius, z) from the bottom to the top, with z never decreasing. Two points
+            at the same height form a step.
+        sides: Number of sides of the polygon that replaces a circle.
     """
     points = np.array(profile, dtype=np.float64)
     for upper in range(1, len(points)):
@@ -214,7 +214,7 @@ def lathe(profile: Points, sides: int) -> list[Polyhedron]:
             if after[1] > 0 and convex:
                 continue
         bottom, top = (0.0, chain[0, 1]), (0.0, chain[-1, 1])
-        # A chain that starts or ends on the axis has no flat end there.
+        # A chain that starts or ends on the axis has no flat end at that point.
         flat_bottom, flat_top = int(chain[0, 0] > 0), int(chain[-1, 0] > 0)
         section = [bottom] * flat_bottom + chain.tolist() + [top] * flat_top
         pieces += revolve(section, sides)
@@ -225,14 +225,14 @@ def lathe(profile: Points, sides: int) -> list[Polyhedron]:
 def inner_profile(
     profile: Points, thickness: float | Sequence[float]
 ) -> Float[np.ndarray, "points 2"]:
-    """The other side of a wall: a polyline's parallel at its left, with mitred joints.
+    """The inner side of a wall: the parallel on the left of a polyline, with mitred joints.
 
     Args:
-        profile: from the axis outwards and up, (radius, z).
-        thickness: of the wall, or of each of its segments.
+        profile: Points (radius, z) from the axis outwards and up.
+        thickness: Thickness in metres of the wall, or of each of its segments.
 
     Raises:
-        ValueError: the wall is too thick for the profile's bends.
+        ValueError: The wall is too thick for the bends of the profile.
     """
     outer = np.asarray(profile, dtype=np.float64)
     along = np.diff(outer, axis=0)
@@ -245,7 +245,7 @@ def inner_profile(
         inner[0] -= along[0] * inner[0, 0] / along[0, 0]
         inner[0, 0] = 0.0
     for joint in range(1, len(left)):
-        # x · left = outer · left + thickness for the segments on both sides.
+        # Solve x · left = outer · left + thickness for the segments on both sides of the joint.
         normals = left[joint - 1 : joint + 1]
         reach = np.sum(normals * offset[joint - 1 : joint + 1], axis=1)
         inner[joint] = outer[joint] + np.linalg.solve(normals, reach)
@@ -255,16 +255,17 @@ def inner_profile(
 
 
 def shell(profile: Points, thickness: float | Sequence[float], sides: int) -> list[Polyhedron]:
-    """A vessel: a wall of revolution with exactly the thickness asked for.
+    """A vessel: a wall of revolution with exactly the requested thickness.
 
     Args:
-        profile: the outside, (radius, z), from the middle of the bottom, which is on the axis, out
-            and up to the rim.
-        thickness: of the wall, or of each of its segments; the first is the floor.
-        sides: of the polygon that stands for a circle.
+        profile: Points (radius, z) of the outside, from the middle of the bottom, which is on the
+            axis, outwards and up to the rim.
+        thickness: Thickness in metres of the wall, or of each of its segments; the first segment is
+            the floor.
+        sides: Number of sides of the polygon that replaces a circle.
 
     Raises:
-        ValueError: the wall is too thick for the profile's bends.
+        ValueError: The wall is too thick for the bends of the profile.
     """
     outer = np.asarray(profile, dtype=np.float64)
     inner = inner_profile(outer, thickness)
@@ -286,14 +287,14 @@ def sweep(
     """A bar along a polyline in a plane, with mitred joints: neighbours share their end faces.
 
     Args:
-        path: the joints.
-        section: a convex polygon; its first coordinate is across the path within the plane, its
-            second along `binormal`.
-        binormal: the unit normal of the plane.
-        scales: of the section at each joint; 1 unless given.
+        path: Joints of the polyline.
+        section: Convex polygon; its first coordinate is across the path within the plane, its
+            second is along `binormal`.
+        binormal: Unit normal of the plane.
+        scales: Scale of the section at each joint; 1 if None.
 
     Raises:
-        ValueError: the bar is too thick for the path's bends.
+        ValueError: The bar is too thick for the bends of the path.
     """
     joints, polygon = np.asarray(path, dtype=np.float64), np.asarray(section, dtype=np.float64)
     factor = np.ones(len(joints)) if scales is None else np.asarray(scales, dtype=np.float64)
@@ -315,7 +316,7 @@ def sweep(
 def resampled(
     path: Sequence[Sequence[float]] | Float[np.ndarray, "points d"], count: int
 ) -> Float[np.ndarray, "count d"]:
-    """Points at equal distances along a polyline, the first and the last included."""
+    """Points at equal distances along a polyline, including its first and its last point."""
     points = np.asarray(path, dtype=np.float64)
     length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
     where = np.linspace(0, length[-1], count)
@@ -325,21 +326,21 @@ def resampled(
 # ----------------------------------------------------------------------------------------- motion
 
 LYING = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
-"""Turns what stands along z so that it lies along x."""
+"""Rotation that lays a solid that stands along z down along x."""
 
 
 def moved(solid: Sequence[Polyhedron], offset: Vector) -> list[Polyhedron]:
-    """The solid, shifted."""
+    """The solid, shifted by an offset in metres."""
     return [Polyhedron(piece.vertices + np.asarray(offset), piece.faces) for piece in solid]
 
 
 def mapped(
     solid: Sequence[Polyhedron], matrix: Sequence[Sequence[float]] | Float[np.ndarray, "3 3"]
 ) -> list[Polyhedron]:
-    """The solid under a linear map: a rotation, a mirror image, a scaling along axes."""
+    """The solid under a linear map, such as a rotation, a mirror image or a scaling along axes."""
     linear = np.asarray(matrix, dtype=np.float64)
     step = 1 if np.linalg.det(linear) > 0 else -1
-    # Not a matrix product, which may round equal points of two pieces differently.
+    # A matrix product is avoided because it may round equal points of two pieces differently.
     return [
         Polyhedron((piece.vertices[:, None, :] * linear).sum(axis=-1), piece.faces[:, ::step])
         for piece in solid
@@ -356,14 +357,17 @@ def yawed(solid: Sequence[Polyhedron], angle: float) -> list[Polyhedron]:
 
 
 def union(solid: Sequence[Polyhedron]) -> Polyhedron:
-    """The watertight surface of all pieces together.
+    """The watertight surface of the union of all pieces.
 
-    Pieces that share whole faces are joined by leaving those faces out, which is exact; what then
-    overlaps or touches is united by manifold3d.
+    Pieces that share whole faces are joined by removing those faces, which is exact. manifold3d
+    unites the remaining pieces that overlap or touch.
+
+    Args:
+        solid: Pieces of the solid.
 
     Raises:
         InputError: manifold3d is not installed.
-        ValueError: a piece is not a closed polyhedron.
+        ValueError: A piece is not a closed polyhedron.
     """
     try:
         from manifold3d import Error, Manifold, Mesh64, OpType
@@ -386,7 +390,7 @@ def union(solid: Sequence[Polyhedron]) -> Polyhedron:
 
 
 def glued(solid: Sequence[Polyhedron]) -> list[Polyhedron]:
-    """Pieces that share faces as one closed surface each, without the faces that they share."""
+    """One closed surface for each group of pieces that share faces, without the shared faces."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -399,7 +403,7 @@ def glued(solid: Sequence[Polyhedron]) -> list[Polyhedron]:
         np.concatenate([piece.faces + start for piece, start in zip(solid, starts, strict=True)])
     ]
     owner = np.repeat(np.arange(len(solid)), [len(piece.faces) for piece in solid])
-    # Two triangles of one set of corners are the two sides of a shared face.
+    # Two triangles with the same corners are the two sides of a shared face.
     _, corners = np.unique(np.sort(faces, axis=1), axis=0, return_inverse=True)
     order = np.argsort(corners.reshape(-1), kind="stable")
     first = np.flatnonzero(np.diff(corners.reshape(-1)[order]) == 0)
@@ -427,6 +431,6 @@ def _level(polygon: Float[np.ndarray, "corners 2"], z: float) -> Float[np.ndarra
 
 
 def _fan(polygon: Int[np.ndarray, " corners"]) -> Int[np.ndarray, "triangles 3"]:
-    """Triangles around a polygon's lowest corner."""
+    """The triangles of a polygon that fan out from its corner with the lowest index."""
     around = np.roll(polygon, -int(np.argmin(polygon)))
     return np.stack([np.full(len(polygon) - 2, around[0]), around[1:-1], around[2:]], axis=1)

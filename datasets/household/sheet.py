@@ -1,4 +1,4 @@
-"""A sheet of pictures of objects, each filling its own tile."""
+"""Draw a sheet with a picture of each object, scaled to fill its tile."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from pcdiff.drawing.png import save_png
 from pcdiff.drawing.rendering import render
 
 MOST_TILES = 80
-"""On a sheet; a larger set is shown by its first objects."""
+"""Largest number of tiles on a sheet; for a larger set, the sheet shows its first objects."""
 
 VIEW = np.array([0.55, -1.0, 0.7])
-"""From an object, z up, towards the camera, if the object is turned by no angle."""
+"""Direction from an unturned object, z up, towards the camera."""
 
 COLOURS: tuple[Vector, ...] = (
     (0.40, 0.60, 0.80),
@@ -47,14 +47,14 @@ def draw_sheet(
     """Draw meshes row by row, z up, each as large as its tile.
 
     Args:
-        meshes: surfaces, at least one.
-        labels: a caption for each.
-        kinds: for each its family; those of one family have one colour.
-        yaws: how far each is turned about z, radians; the camera turns with it.
-        columns: tiles in a row, at most.
-        size: width and height of a tile, pixels.
-        samples: as in `pcdiff.drawing.rendering.render`.
-        advance: called after each tile.
+        meshes: Surfaces to draw, at least one.
+        labels: Caption of each mesh.
+        kinds: Family of each mesh; meshes of one family have the same colour.
+        yaws: Angle of each mesh about z in radians; the camera turns with it.
+        columns: Largest number of tiles in a row.
+        size: Width and height of a picture in pixels.
+        samples: Samples per pixel, as in `pcdiff.drawing.rendering.render`.
+        advance: Function that is called after each tile.
     """
     order = list(dict.fromkeys(kinds))
     tiles = []
@@ -77,18 +77,18 @@ def draw_sheet(
 def write_sheet(
     folder: Path, entries: Sequence[Entry], advance: Callable[[], None] = lambda: None
 ) -> Path:
-    """Draw the first objects of a set, at most `MOST_TILES`, from their files, as `sheet.png`.
+    """Draw the first objects of a set, at most `MOST_TILES`, and write them to `sheet.png`.
 
     Args:
-        folder: of the set.
-        entries: its catalogue.
-        advance: called after each tile.
+        folder: Folder of the set.
+        entries: Entries of its catalogue.
+        advance: Function that is called after each tile.
 
     Returns:
-        The file written.
+        The file that was written.
 
     Raises:
-        InputError: a mesh cannot be read, or the file cannot be written.
+        InputError: A mesh cannot be read, or the file cannot be written.
     """
     shown = entries[:MOST_TILES]
     meshes, labels, yaws = [], [], []

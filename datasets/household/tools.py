@@ -50,7 +50,7 @@ def hammer(draw: Draw) -> list[Polyhedron]:
         ],
         20,
     )
-    # From the z axis to the y axis.
+    # Rotate the face from the z axis to the y axis.
     across = mapped(face, [[1, 0, 0], [0, 0, 1], [0, -1, 0]])
     solid = [*handle, eye, *moved(across, (middle, 0, 0))]
     style = draw.choice("style", "claw", "wedge", "mallet")
@@ -129,7 +129,7 @@ def scissors(draw: Draw) -> list[Polyhedron]:
             bottom,
             top,
         )
-        # The oval stands off to the side that the other blade is on, behind the pivot.
+        # The oval is behind the pivot, on the same side as the other blade.
         centre = np.array([-grip + 0.2 * stretch * loop, -(loop + bar + 0.06 * grip)])
         reach = np.add(centre, (stretch * loop, 0.5 * loop))
         shank = _bar((-0.3 * wide, 0.0), reach, wide, bar, bottom, top)
@@ -271,7 +271,7 @@ def _block(x: float, y: float, z: float) -> Polyhedron:
 
 
 def _jaw(gap: float, thick: float) -> list[Polyhedron]:
-    """Two prongs on a base, open towards +x."""
+    """Two prongs on a base that open towards +x."""
     base = [(-0.75 * gap, -0.6 * gap), (-0.2 * gap, -0.95 * gap), (-0.2 * gap, 0.95 * gap)]
     prong = [(-0.2 * gap, 0.5 * gap), (0.75 * gap, 0.5 * gap), (0.6 * gap, 0.8 * gap)]
     prong.append((-0.2 * gap, 0.95 * gap))
@@ -291,7 +291,7 @@ def _bar(
     bottom: float,
     top: float,
 ) -> Polyhedron:
-    """A flat bar between two points of the plane, wide at its start and narrow at its end."""
+    """A flat bar between two points of the plane, with width `wide` narrowing to `narrow`."""
     along = np.subtract(end, start) / np.linalg.norm(np.subtract(end, start))
     left = np.array([-along[1], along[0]])
     corners = [start - left * wide / 2, end - left * narrow / 2]

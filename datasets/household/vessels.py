@@ -1,7 +1,7 @@
-"""Families of things of revolution: what holds food and drink.
+"""Families of solids of revolution, mostly containers for food and drink.
 
-Open vessels have walls of a drawn thickness and a cavity that is open at the top; closed ones are
-solid. All stand upright on z = 0 around the z axis; handles are in the xz plane.
+Open vessels have walls of a drawn thickness and a cavity that is open at the top; closed vessels
+are solid. All of them stand upright on z = 0 around the z axis, with handles in the xz plane.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from datasets.household.shapes import (
 )
 
 WALL_SIDES = 24
-"""Of thin-walled vessels: each side of each band of the wall is a piece."""
+"""Number of sides of thin-walled vessels, where each side of each band of the wall is a piece."""
+
 SOLID_SIDES = 32
-"""Of solids, which have few pieces whatever their sides."""
+"""Number of sides of solids, which have few pieces for any number of sides."""
 
 Profile = list[tuple[float, float]]
 
@@ -99,7 +100,7 @@ def pot(draw: Draw) -> list[Polyhedron]:
     body = shell([(0.0, 0.0), (radius, 0.0), (radius, height)], wall, WALL_SIDES)
     span, reach = draw.uniform("handle_span", 0.035, 0.05), draw.uniform("handle_reach", 0.02, 0.03)
     thickness = draw.uniform("handle_thickness", 0.005, 0.008)
-    # A loop in the horizontal plane: its ends are where the wall has its facets' middles.
+    # The loop is in the horizontal plane and ends where the facets of the wall have their middles.
     half = min(span, 1.2 * radius) / 2
     edge = math.sqrt(radius**2 - half**2) - wall / 2
     out = radius + reach
@@ -156,7 +157,7 @@ def bowl(draw: Draw) -> list[Polyhedron]:
     foot = draw.uniform("foot", 0.35, 0.6)
     wall = (0.4 if material == "steel" else 1.0) * draw.uniform("wall", 0.003, 0.005)
     angles = np.linspace(-math.acos(foot), -draw.uniform("flare", 0.0, 0.4), 6)
-    # An arc from the foot to the rim, stretched to the height.
+    # The profile is an arc from the foot to the rim, stretched to the height.
     rise = np.sin(angles) - math.sin(angles[0])
     profile = list(
         zip(
@@ -191,7 +192,7 @@ def glass(draw: Draw) -> list[Polyhedron]:
 
 
 def wineglass(draw: Draw) -> list[Polyhedron]:
-    """A bowl on a stem on a foot."""
+    """A bowl on a stem with a foot."""
     draw.material("glass", "plastic")
     radius = draw.uniform("radius", 0.028, 0.042)
     depth = draw.uniform("depth", 0.06, 0.1)
@@ -247,7 +248,7 @@ def bottle(draw: Draw) -> list[Polyhedron]:
 
 
 def jar(draw: Draw) -> list[Polyhedron]:
-    """A wide jar with a screwed lid."""
+    """A wide jar with a screw lid."""
     draw.material("filled glass", "filled plastic", "hollow plastic")
     radius = draw.uniform("radius", 0.025, 0.048)
     height = draw.uniform("height", 0.05, 0.13)
@@ -267,7 +268,7 @@ def jar(draw: Draw) -> list[Polyhedron]:
 
 
 def can(draw: Draw) -> list[Polyhedron]:
-    """A tin: closed, with the lips of its seams, or opened and empty."""
+    """A tin can: closed, with the lips of its seams, or open and empty."""
     radius = draw.uniform("radius", 0.026, 0.048)
     height = draw.uniform("height", 0.04, 0.13)
     if draw.choice("style", "closed", "open") == "open":
@@ -341,7 +342,7 @@ def knob(draw: Draw) -> list[Polyhedron]:
 
 
 def lightbulb(draw: Draw) -> list[Polyhedron]:
-    """A bulb on a screwed base."""
+    """A light bulb on a screw base."""
     draw.material("hollow plastic")
     radius = draw.uniform("radius", 0.022, 0.034)
     base = draw.uniform("base", 0.38, 0.5) * radius
@@ -354,7 +355,7 @@ def lightbulb(draw: Draw) -> list[Polyhedron]:
 
 
 def fruit(draw: Draw) -> list[Polyhedron]:
-    """An egg, apple, pear or lemon: a round body that may be drawn out at one end."""
+    """An egg, apple, pear or lemon: a round body that may be elongated at one end."""
     draw.material("fruit")
     radius = draw.uniform("radius", 0.018, 0.042)
     long = draw.uniform("long", 0.85, 1.35)
@@ -378,7 +379,7 @@ def fruit(draw: Draw) -> list[Polyhedron]:
 
 
 def _on_profile(profile: Sequence[tuple[float, float]], z: float) -> tuple[float, float]:
-    """The point of a profile at a height."""
+    """The point (radius, z) of a profile at a height."""
     radii, heights = zip(*profile, strict=True)
     return float(np.interp(z, heights, radii)), z
 
@@ -391,10 +392,10 @@ def _loop_handle(
     *,
     reach: float,
 ) -> list[Polyhedron]:
-    """A handle from one point of the outside to another, its ends half-way into the wall.
+    """A handle between two points of the outside, whose ends reach half-way into the wall.
 
-    The path is a half superellipse over the chord between the points, so that it leaves the wall at
-    right angles; a small exponent makes it square.
+    The path is half a superellipse over the chord between the points, so it leaves the wall at a
+    right angle. A small exponent makes it square.
     """
     thickness = draw.uniform("handle_thickness", 0.005, 0.0085)
     width = draw.uniform("handle_width", 0.009, 0.014)

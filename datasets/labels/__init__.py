@@ -1,10 +1,10 @@
-"""Labelled grasps of a set of objects: candidates that went through physics, whatever came of it.
+"""Labelled grasps for a set of objects: every candidate is simulated and kept with its outcome.
 
 `python -m datasets.labels data/household --gripper panda` labels a set that `datasets.household`
 wrote, or any folder of meshes. In Python, `label_folder` does the same.
 """
 
-from datasets.labels.folder import Labelled, label_folder
+from datasets.labels.folder import Assumptions, LabellingResult, label_folder
 from datasets.labels.labelling import Job, Settings, label
 
-__all__ = ["Job", "Labelled", "Settings", "label", "label_folder"]
+__all__ = ["Assumptions", "Job", "LabellingResult", "Settings", "label", "label_folder"]

@@ -7,59 +7,79 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from datasets.labels.folder import label_folder, targets_in
+from datasets.labels.folder import Assumptions, label_folder
 from datasets.labels.labelling import NEAR_MISSES, Settings
+from datasets.labels.targets import targets_in
 from grasp.grippers.gripper import load_gripper
 from pcdiff.console import Json, Seed, Session, application, progress, run
 from pcdiff.errors import InputError
 
-app = application("Label grasps of a set of objects.")
+app = application("Label grasps for a set of objects.")
 
 
 @app.command()
 def labels(
-    folder: Annotated[Path, typer.Argument(help="A set of datasets.household, or any meshes.")],
-    gripper: Annotated[str, typer.Option(help="A name or a .toml file.")] = "panda",
-    count: Annotated[int, typer.Option(min=1, max=10**6, help="Candidates of each object.")] = 500,
+    folder: Annotated[
+        Path, typer.Argument(help="Set that datasets.household wrote, or any folder of meshes.")
+    ],
+    gripper: Annotated[
+        str, typer.Option(help="Gripper: the name of a shipped one, or a .toml file.")
+    ] = "panda",
+    count: Annotated[
+        int, typer.Option(min=1, max=10**6, help="Number of candidates per object.")
+    ] = 500,
     near_misses: Annotated[
         float | None,
         typer.Option(
-            min=0, max=1, help="The share of near misses among them.", show_default=str(NEAR_MISSES)
+            min=0,
+            max=1,
+            help="Share of near misses among the candidates.",
+            show_default=f"{NEAR_MISSES}; 0 with --weights",
         ),
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option(help="Label samples of this grasp field, not candidates: a name or a file."),
+        typer.Option(
+            help="Label samples of this grasp field instead of candidates: the name of shipped "
+            "weights, or a file."
+        ),
     ] = None,
     view: Annotated[
         bool,
         typer.Option(
             "--view",
-            help="The field sees one side of each object, with a depth camera's noise; physics "
-            "has the whole.",
+            help="Show the field only one side of each object, with the noise of a depth camera; "
+            "physics uses the whole object.",
         ),
     ] = False,
     scale: Annotated[
-        float | None, typer.Option(help="Metres in a unit of the meshes. Default: 1.")
+        float | None,
+        typer.Option(help="Metres per unit of the meshes, without a catalogue. Default: 1."),
     ] = None,
     density: Annotated[
-        float | None, typer.Option(help="Of the objects, kg/m³, if no catalogue tells.")
+        float | None, typer.Option(help="Density of the objects in kg/m³, without a catalogue.")
     ] = None,
     friction: Annotated[
-        float | None, typer.Option(help="Of object and pads, if no catalogue tells.")
+        float | None,
+        typer.Option(help="Coefficient of friction of object and pads, without a catalogue."),
     ] = None,
     workers: Annotated[
-        int, typer.Option(min=0, help="Processes; 0: as many as there are CPU cores.")
+        int, typer.Option(min=0, help="Number of processes; 0 uses one per CPU core.")
     ] = 0,
     ray: Annotated[
         str | None,
-        typer.Option(help="Address of a Ray cluster, or local for one of this machine alone."),
+        typer.Option(
+            help="Use the Ray cluster at this address HOST:PORT; auto uses the cluster that this "
+            "machine belongs to, local starts one on this machine."
+        ),
     ] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Label grasps of every object in physics, successes and failures alike."""
+    """Simulate grasps of every object, and keep successes and failures as labels."""
     session = Session("datasets.labels", seed, as_json=as_json)
+    if view and weights is None:
+        raise InputError("--view needs --weights, because a view is what a grasp field sees")
     if near_misses is None:
         near_misses = NEAR_MISSES if weights is None else 0.0
     settings = Settings(load_gripper(gripper), count, near_misses, seed, weights, view)
@@ -67,9 +87,7 @@ def labels(
         done = label_folder(
             folder,
             settings,
-            scale=scale,
-            density=density,
-            friction=friction,
+            Assumptions(scale, density, friction),
             workers=workers,
             cluster=ray,
             advance=advance,
@@ -82,7 +100,11 @@ def labels(
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the program; `arguments` default to the process's own."""
+    """Run the program.
+
+    Args:
+        arguments: Command line; None means the arguments of the process.
+    """
     run(app, arguments)
 
 

@@ -1,4 +1,4 @@
-"""The data card of a folder of labels: all its figures are counted from the files themselves."""
+"""The data card of a folder of labels. All its figures are counted from the files themselves."""
 
 from __future__ import annotations
 
@@ -23,35 +23,34 @@ FORMAT = "pcdiff-grasp/labels"
 VERSION = 1
 CARD, README = "card.json", "README.md"
 
-_BOOTSTRAP = 102  # the second word of its seed
+_BOOTSTRAP = 102  # second word of the seed of the bootstrap
 
 _LIMITS = """\
-- Nothing was tried on a real robot. The physics is MuJoCo with rigid bodies; its protocol was tuned
-  on one mug of ACRONYM, and agrees with ACRONYM's own labels as
-  `experiments/results/calibrate_simulation.md` of the project says. Those come from a simulator
-  too.
-- The hand and the object float free: no arm, no table, no neighbours. A grasp that holds here may
-  be out of reach.
-- Objects are rigid and of one density throughout, and touch by their convex parts. Masses and
-  frictions are the catalogue's, drawn by kind of material, or a guess where there is no catalogue;
-  they were not measured.
-- The success rate is that of these candidates, half of which were chosen clear of the object and
-  a part of which are near misses. It is neither how graspable an object is, nor how good a planner
-  is, nor comparable with the rate of a set of other candidates.
-- The successes are not all grasps of an object: the candidates are antipodal or near an antipodal
-  grasp. An object without success among them may have one.
-- Grasps of one object are not independent: split by object, never by grasp."""
+- Nothing was tried on a real robot. The physics is MuJoCo with rigid bodies. Its protocol was tuned
+  on one mug from ACRONYM; `experiments/results/calibrate_simulation.md` in the project states how
+  well it agrees with ACRONYM's own labels, which also come from a simulator.
+- The hand and the object float freely: there is no arm, no table and no other object. A grasp that
+  holds here may be out of reach.
+- Objects are rigid, have the same density throughout, and touch through their convex parts. Masses
+  and frictions come from the catalogue, where they were drawn by kind of material, or are a guess
+  if there is no catalogue. They were not measured.
+- The success rate belongs to these candidates: half of them were chosen free of collision, and some
+  are near misses. It does not measure how graspable an object is or how good a planner is, and it
+  cannot be compared with the rate of other candidates.
+- The successes are not all the grasps that an object has: every candidate is antipodal or close to
+  an antipodal grasp. An object without a success here may still have grasps that hold.
+- Grasps of one object are not independent: split the data by object, never by grasp."""
 
 
 @dataclass(frozen=True, eq=False)
-class Labels:
+class ObjectLabels:
     """The labels of one object, as they were read from its file.
 
     Attributes:
-        name: of the object.
-        family: its family.
-        licence: of its mesh.
-        grasps: what the file holds.
+        name: Name of the object.
+        family: Family of the object.
+        licence: Licence of its mesh.
+        grasps: Labelled grasps in the file.
     """
 
     name: str
@@ -64,23 +63,23 @@ def write_card(
     output: Path,
     settings: Settings,
     options: Mapping[str, float | None],
-    labels: Sequence[Labels],
+    labels: Sequence[ObjectLabels],
     skipped: Sequence[str],
 ) -> dict[str, Any]:
     """Write `card.json` and `README.md`.
 
     Args:
-        output: the folder of the labels.
-        settings: of all labels.
-        options: what else the command was given, by name; None for what it was not.
-        labels: of every object that has some.
-        skipped: a sentence for each other object.
+        output: Folder of the labels.
+        settings: Settings of all labels.
+        options: Other options of the command, by name; None for an option that was not given.
+        labels: Labels of every object that has some.
+        skipped: One sentence for each object without labels.
 
     Returns:
         The content of `card.json`.
 
     Raises:
-        InputError: a file cannot be written.
+        InputError: A file cannot be written.
     """
     found = summary(settings, labels)
     card = {
@@ -98,12 +97,12 @@ def write_card(
     return card
 
 
-def summary(settings: Settings, labels: Sequence[Labels]) -> dict[str, Any]:
-    """What the labels are and how many of them hold, as JSON can hold it.
+def summary(settings: Settings, labels: Sequence[ObjectLabels]) -> dict[str, Any]:
+    """The origin of the labels and the number of successes, as a dictionary for JSON.
 
     Args:
-        settings: of all labels.
-        labels: of every object.
+        settings: Settings of all labels.
+        labels: Labels of every object.
     """
     versions: dict[str, set[str]] = {}
     for each in labels:
@@ -153,8 +152,8 @@ def command(settings: Settings, options: Mapping[str, float | None]) -> str:
     """The command that makes the same labels again.
 
     Args:
-        settings: of all labels.
-        options: what else it was given, by name; None for what it was not.
+        settings: Settings of all labels.
+        options: Other options of the command, by name; None for an option that was not given.
     """
     name = settings.gripper.name
     gripper = name if (SHIPPED / f"{name}.toml").exists() else f"{name}.toml"
@@ -171,10 +170,10 @@ def command(settings: Settings, options: Mapping[str, float | None]) -> str:
 
 
 def readme(card: Mapping[str, Any]) -> str:
-    """The data card for people.
+    """The data card in Markdown.
 
     Args:
-        card: as `write_card` writes it.
+        card: Content of `card.json`.
     """
     versions = ", ".join(
         f"{package} {' and '.join(found)}" for package, found in card["made_with"].items()
@@ -199,32 +198,35 @@ def readme(card: Mapping[str, Any]) -> str:
     sections = [
         f"# Labelled grasps: {card['gripper']}, {card['objects']} objects",
         f"{card['grasps']} grasps of {card['objects']} objects, {card['successes']} of which hold "
-        f"in physics. Both outcomes are kept.",
+        "in physics. The files keep successes and failures.",
         "## How they were made",
         f"`{card['command']}`",
         f"Date {card['date']}, gripper {card['gripper']}, physics protocol {card['protocol']}, "
-        f"seed {card['seed']}; {versions or 'no versions known'}. Of each object "
-        f"{card['count']} {_source(card)}. Nothing was rejected. Each went through "
-        "the same trial: the free hand closes, the object is shaken; a hand that overlaps the "
-        "object to begin with is a failure.",
-        "The candidates of an object depend on the seed and on its geometry alone, so more "
-        "objects, other workers or machines change no label.",
+        f"seed {card['seed']}; {versions or 'versions unknown'}. Each object has "
+        f"{card['count']} {_source(card)}. None was rejected. Every grasp went through the same "
+        "trial: the free hand closes, then the object is shaken. A hand that overlaps the object "
+        "at the start counts as a failure.",
+        "The candidates of an object depend only on the seed and on its geometry, so adding "
+        "objects or using other workers or machines changes no label.",
         "## Success",
         "\n".join(rows),
-        "Intervals: cluster bootstrap over objects; of one object, Wilson's over its grasps.",
+        "Intervals: cluster bootstrap over objects; for a single object, Wilson's interval over "
+        "its grasps.",
         "\n".join(kinds),
         f"Failures: {failures or 'none'}.",
         f"Objects without a success: {', '.join(none) if none else 'none'}.",
         "Objects that could not be labelled: "
         + ("none." if not card["skipped"] else "\n\n" + _listed(card["skipped"])),
         "## Files",
-        "`NAME.h5` holds the grasps of one object in ACRONYM's schema, poses in metres in the "
-        "mesh's frame, with the mesh's file relative to the folder two above this one. Beside the "
-        "schema, in the group `pcdiff_grasp`: the reason of each failure, the opening in the end, "
-        "the kind of each candidate, and the conditions. `card.json` holds the figures above, and "
-        "those of each object. In Python: `grasp.formats.read_grasps`.",
+        "`NAME.h5` holds the grasps of one object in ACRONYM's schema, with poses in metres in the "
+        "mesh's frame. It names the mesh file relative to the folder two levels above this one. In "
+        "addition to the schema, the group `pcdiff_grasp` holds the reason of each failure, the "
+        "final opening of the hand, the kind of each candidate, and the conditions. `card.json` "
+        "holds the figures above and those of each object. In Python: "
+        "`grasp.formats.read_grasps`.",
         "## Licence",
-        f"Of the meshes, with how many: {licences or 'none'}. Labels are derived from the meshes.",
+        f"Licences of the meshes, with the number of objects: {licences or 'none'}. The labels are "
+        "derived from the meshes.",
         "## What the labels are not",
         _LIMITS,
     ]
@@ -234,16 +236,16 @@ def readme(card: Mapping[str, Any]) -> str:
 def _source(card: Mapping[str, Any]) -> str:
     if card["weights"] is not None:
         seen = (
-            ", which saw one side of the object, from a random direction with a depth camera's "
-            "noise, while physics had the whole"
+            "; the field saw one side of the object, from a random direction and with the noise "
+            "of a depth camera, while physics used the whole object"
             if card.get("view")
             else ""
         )
         return f"samples of the grasp field whose weights have the SHA-256 {card['weights']}{seen}"
     return (
-        "candidates: antipodal ones with varied approach and depth, thin places (rims, walls, "
-        f"handles) among them, of which {100 * card['near_misses']:g} % in the mean were moved and "
-        "turned a little: the near misses"
+        "candidates: antipodal grasps with varied approach and depth, including grasps of thin "
+        f"places (rims, walls, handles). On average {100 * card['near_misses']:g} % of them are "
+        "near misses, which were moved and turned a little"
     )
 
 
@@ -256,7 +258,10 @@ def _kinds(grasps: Grasps) -> np.ndarray:
 
 
 def _figures(success: Sequence[np.ndarray], seed: int) -> dict[str, Any]:
-    """Of the objects with these outcomes; a rate and its interval where there are grasps."""
+    """Counts for objects with these outcomes, and the success rate with its interval.
+
+    The rate is None if there are no grasps.
+    """
     some = [each for each in success if len(each)]
     rate: Estimate | None = None
     if len(some) > 1:

@@ -1,8 +1,8 @@
-"""Jobs on several machines, through Ray.
+"""Run jobs on several machines, through Ray.
 
-The machines need this package with its extra `ray`, and nothing else: objects and labels travel as
-data, and so does this folder's code, which is no part of the installed package. Only the machine
-that asks for the labels writes files.
+The machines only need this package with its extra `ray`. Objects and labels are sent as data, and
+so is the code of this folder, which is not part of the installed package. Only the machine that
+asks for the labels writes files.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from grasp.formats import Grasps
 from pcdiff.errors import InputError
 
 LOCAL = "local"
-"""In place of an address: a cluster of this machine alone, which ends with the run."""
+"""Address of a cluster that is started on this machine and ends with the run."""
 
 RUNNING = "auto"
-"""In place of an address: the cluster that this machine is part of."""
+"""Address of the cluster that this machine belongs to."""
 
-_AHEAD = 2  # jobs a core that are sent ahead, so that none waits for its next one
+_AHEAD = 2  # jobs sent ahead for each core, so that no core waits for its next one
 
 
 def on_cluster(
@@ -33,20 +33,20 @@ def on_cluster(
 ) -> Iterator[tuple[Job, Grasps | str]]:
     """Label objects on a Ray cluster, one core each.
 
-    A machine that leaves the cluster loses nothing: Ray gives its objects to others.
+    Nothing is lost when a machine leaves the cluster: Ray gives its objects to other machines.
 
     Args:
-        work: what to do with each object.
-        jobs: the objects; asked for a few at a time.
-        address: of the cluster, HOST:PORT; or `LOCAL` or `RUNNING`.
-        workers: cores of a local cluster; 0 for as many as there are.
+        work: Function that labels one object.
+        jobs: Objects to label; they are requested a few at a time.
+        address: Address of the cluster, HOST:PORT, or `LOCAL` or `RUNNING`.
+        workers: Number of cores of a local cluster; 0 uses all cores.
 
     Yields:
-        Each object with what came of it, in the order in which they are done.
+        Each object with its result, in the order in which they finish.
 
     Raises:
-        InputError: Ray is not installed; there is no cluster at the address; an object cannot be
-            labelled because its process died again and again, or the machines lack this package.
+        InputError: Ray is not installed, there is no cluster at the address, an object cannot be
+            labelled because its process died repeatedly, or the machines lack this package.
     """
     try:
         import ray
@@ -60,7 +60,7 @@ def on_cluster(
     try:
         for module in by_value:
             ray.cloudpickle.register_pickle_by_value(module)
-        # Spread: Ray would fill one machine first.
+        # By default Ray would fill one machine before it uses the next.
         remote: Any = ray.remote(num_cpus=1, scheduling_strategy="SPREAD")(work)
         cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
         waiting = iter(jobs)
@@ -79,13 +79,13 @@ def on_cluster(
 def _connect(ray: Any, address: str, workers: int) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == LOCAL:
-        # Ray would report the use of a cluster that it starts to its makers.
+        # By default Ray sends statistics about a cluster that it starts to its developers.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         ray.init(address=LOCAL, num_cpus=workers or None, include_dashboard=False, **quiet)
         return
     if workers:
         raise InputError(
-            f"the cluster at {address} says how many workers there are, got {workers} beside it"
+            f"the cluster at {address} decides the number of workers, expected 0 but got {workers}"
         )
     if address != RUNNING:
         _check_reachable(address)
@@ -97,7 +97,7 @@ def _connect(ray: Any, address: str, workers: int) -> None:
 
 
 def _check_reachable(address: str) -> None:
-    """Raise unless something listens there; Ray itself would try for many minutes."""
+    """Raise unless something listens at the address; Ray itself would retry for many minutes."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
         raise InputError(

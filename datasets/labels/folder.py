@@ -1,83 +1,89 @@
-"""The labels of a folder of objects: what is there, what is missing, and the files of both.
+"""Label a folder of objects: keep the labels that are there and make those that are missing.
 
 ```
-FOLDER/grasps/GRIPPER/NAME.h5     the labels of one object, in ACRONYM's schema
-FOLDER/grasps/GRIPPER/README.md   the data card
-FOLDER/grasps/GRIPPER/card.json   the same for programs
+FOLDER/grasps/GRIPPER/NAME.h5     labels of one object, in ACRONYM's schema
+FOLDER/grasps/GRIPPER/README.md   data card
+FOLDER/grasps/GRIPPER/card.json   data card for programs
 ```
 
-Labels of a field's samples are in FOLDER/samples/WEIGHTS in place of FOLDER/grasps, with the first
-letters of the SHA-256 of the weights; in FOLDER/samples/WEIGHTS-view if the field saw one side of
-each object.
+Labels of a grasp field's samples are in FOLDER/samples/WEIGHTS instead of FOLDER/grasps, where
+WEIGHTS is the start of the SHA-256 of the weights. They are in FOLDER/samples/WEIGHTS-view if the
+field saw only one side of each object.
 
-Each file names its mesh relative to FOLDER, so the folder can be moved. A file is written in one
-step and by one process, so a run that is killed loses only the objects it was at, and the next one
-goes on from there.
+Each file names its mesh relative to FOLDER, so the folder can be moved. Each file is written in one
+step by one process. A run that is killed therefore loses only the objects it was working on, and
+the next run continues from there.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
 import os
-import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datasets.household.catalogue import CATALOGUE, read_catalogue
-from datasets.household.meshes import mesh_files
-from datasets.labels.card import Labels, write_card
+from datasets.household.catalogue import CATALOGUE
+from datasets.labels.card import ObjectLabels, write_card
 from datasets.labels.cluster import on_cluster
 from datasets.labels.labelling import Job, Settings, attempt, digest
 from datasets.labels.processes import on_cores
+from datasets.labels.targets import Target, check_content, file_name, targets_in
 from grasp.field.items import CANDIDATES, SAMPLES
 from grasp.formats import Grasps, read_grasps, write_grasps
 from grasp.objects.loading import load_object
-from grasp.physics import PROTOCOL, cores
-from grasp.physics.simulator import check_physics, check_workers
+from grasp.physics import PROTOCOL, Conditions, cores
+from grasp.physics.workers import check_workers
 from pcdiff.errors import InputError
 from pcdiff.files import prepare_folder
 
 
 @dataclass(frozen=True)
-class Target:
-    """One object of a folder.
+class Assumptions:
+    """What to assume about meshes that no catalogue describes.
 
     Attributes:
-        name: unique in the folder.
-        family: the family's name; "mesh" where no catalogue tells.
-        file: of its mesh, relative to the folder, with forward slashes.
-        mass: kilograms; None where no catalogue tells.
-        friction: coefficient against a gripper's pads.
-        licence: of the mesh.
-        content_sha256: of the mesh file; None where no catalogue tells.
+        scale: Metres per unit of the meshes; 1 if None.
+        density: Density of the objects in kg/m³; the protocol's density if None.
+        friction: Coefficient of friction of object and pads; the protocol's friction if None.
+
+    Raises:
+        InputError: A number is out of its range.
     """
 
-    name: str
-    family: str
-    file: str
-    mass: float | None
-    friction: float
-    licence: str
-    content_sha256: str | None
+    scale: float | None = None
+    density: float | None = None
+    friction: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.scale is not None and not 0 < self.scale < math.inf:
+            raise InputError(f"the scale must be a number above 0, got {self.scale}")
+        Conditions(density=self.density, friction=self.friction)  # refuses numbers out of range
+
+    def as_dict(self) -> dict[str, float | None]:
+        """The assumptions by name, with None for those that were not given."""
+        return dataclasses.asdict(self)
+
+
+NO_ASSUMPTIONS = Assumptions()
+"""The assumptions for a folder with a catalogue, and the defaults for other folders."""
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """What a run did.
+class LabellingResult:
+    """The outcome of a run.
 
     Attributes:
-        output: the folder of the labels.
-        made: objects that it labelled.
-        kept: objects whose labels were there before.
-        grasps: that it labelled.
-        seconds: that it took.
-        skipped: a sentence for each object that cannot be labelled.
-        card: the content of `card.json`.
+        output: Folder of the labels.
+        made: Number of objects that this run labelled.
+        kept: Number of objects that already had labels.
+        grasps: Number of grasps that this run labelled.
+        seconds: Duration of the run in seconds.
+        skipped: One sentence for each object that cannot be labelled.
+        card: Content of `card.json`.
     """
 
     output: Path
@@ -89,20 +95,20 @@ class Labelled:
     card: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
-        """As a dictionary that JSON can hold."""
+        """The result as a dictionary for JSON."""
         return dataclasses.asdict(self) | {"output": str(self.output)}
 
     def text(self) -> str:
-        """For a person."""
+        """The result as text for a person."""
         card = self.card
         lines = [
             f"labelled {self.grasps} grasps of {self.made} objects in {self.seconds:.0f} s"
-            + (f"; {self.kept} had their labels before" if self.kept else "")
+            + (f"; {self.kept} already had labels" if self.kept else "")
         ]
         if card["grasps"]:
             low, high = (100 * end for end in card["success_rate_interval"])
             lines.append(
-                f"of all {card['grasps']} grasps, {card['successes']} hold: "
+                f"{card['successes']} of all {card['grasps']} grasps hold: "
                 f"{100 * card['success_rate']:.1f} %, 95 % interval {low:.1f} to {high:.1f} %"
             )
         return "\n".join([*lines, f"the data card is in {self.output}"])
@@ -111,70 +117,62 @@ class Labelled:
 def label_folder(
     folder: str | os.PathLike[str],
     settings: Settings,
+    assumed: Assumptions = NO_ASSUMPTIONS,
     *,
-    scale: float | None = None,
-    density: float | None = None,
-    friction: float | None = None,
     workers: int = 0,
     cluster: str | None = None,
     advance: Callable[[], None] = lambda: None,
-) -> Labelled:
+) -> LabellingResult:
     """Label every object of a folder that has no labels yet, and write the data card.
 
-    One process at a time may label a folder for a gripper. A script that calls this needs the usual
-    guard `if __name__ == "__main__":`, for processes are spawned.
+    Only one process at a time may label a folder for a gripper. A script that calls this function
+    needs the usual guard `if __name__ == "__main__":`, because it spawns processes.
 
     Args:
-        folder: a set with a catalogue, whose masses and frictions are used; or any meshes.
-        settings: gripper, candidates and seed.
-        scale: metres in a unit of the meshes; 1 unless given. Not for a set with a catalogue, nor
-            are the next two.
-        density: of the objects, kg/m³; the protocol's unless given.
-        friction: coefficient of object and pads; the protocol's unless given.
-        workers: processes; 0 for as many as there are cores.
-        cluster: the address of a Ray cluster, or `datasets.labels.cluster.LOCAL`; None for
+        folder: Set with a catalogue, whose masses and frictions are used, or any folder of meshes.
+        settings: Gripper, candidates and seed.
+        assumed: Assumptions about the meshes of a folder without a catalogue.
+        workers: Number of processes; 0 uses one per core.
+        cluster: Address of a Ray cluster, as for `datasets.labels.cluster.on_cluster`; None uses
             processes without Ray.
-        advance: called after each object.
+        advance: Function that is called after each object.
 
     Raises:
-        InputError: a number is out of range; there is nothing to label; there are labels of other
-            conditions; an argument does not go with the folder; the folder is damaged; a process
-            died; or a file cannot be written.
+        InputError: A number is out of range, there is nothing to label, the folder has labels made
+            under different conditions, the folder has a catalogue although something is assumed,
+            the folder is damaged, a process died, or a file cannot be written.
     """
     begin = time.monotonic()
     folder = Path(folder)
-    options = {"scale": scale, "density": density, "friction": friction}
-    if scale is not None and not 0 < scale < math.inf:
-        raise InputError(f"the scale must be a number above 0, got {scale}")
-    check_physics(density=density, friction=friction)
     check_workers(workers or cores())
-    targets = targets_in(folder, friction)
-    if (folder / CATALOGUE).exists() and any(value is not None for value in options.values()):
+    targets = targets_in(folder, assumed.friction)
+    if (folder / CATALOGUE).exists() and assumed != NO_ASSUMPTIONS:
         raise InputError(
-            f"{folder} has a catalogue, which says scale, mass and friction: expected none of them"
+            f"{folder} has a catalogue, which states scale, mass and friction: expected no other "
+            "scale, density or friction"
         )
-    output = folder / _place(settings) / _file_name(settings.gripper.name)
+    output = folder / _place(settings) / file_name(settings.gripper.name)
     prepare_folder(output)
     skipped: dict[str, str] = {}
 
     def job_for(target: Target) -> Job | None:
-        _check_content(folder, target)
+        check_content(folder, target)
         try:
-            obj = load_object(folder / target.file, 1.0 if scale is None else scale)
+            obj = load_object(folder / target.file, assumed.scale or 1.0)
         except InputError as error:
             skipped[target.name] = f"{target.name}: {error}"
             return None
-        given = PROTOCOL.density if density is None else density
+        density = PROTOCOL.density if assumed.density is None else assumed.density
         return Job(
             name=target.name,
             obj=dataclasses.replace(obj, file=target.file),
             mass=target.mass,
-            density=given if target.mass is None else None,
+            density=density if target.mass is None else None,
             friction=target.friction,
             settings=settings,
         )
 
-    # Before any work, so that labels of other conditions stop it here.
+    # Check this before any work, so that labels made under different conditions stop the run here.
     missing = []
     for target in targets:
         path = output / f"{target.name}.h5"
@@ -184,8 +182,8 @@ def label_folder(
         job = job_for(target)
         if job is not None and (other := difference(read_grasps(path), job)):
             raise InputError(
-                f"{path} is of other conditions: {other}; repeat the command that it was made "
-                f"with, or move {output} away"
+                f"{path} was made under different conditions: {other}; repeat the command that "
+                f"made it, or move {output} away"
             )
         advance()
 
@@ -206,70 +204,38 @@ def label_folder(
         if isinstance(result, str):
             skipped[job.name] = result
         elif other := difference(result, job):
-            raise InputError(f"another machine labelled {job.name} in other conditions: {other}")
+            raise InputError(
+                f"another machine labelled {job.name} under different conditions: {other}"
+            )
         else:
             write_grasps(output / f"{job.name}.h5", result)
             made, grasps = made + 1, grasps + len(result)
         advance()
     sentences = tuple(skipped[each.name] for each in targets if each.name in skipped)
     labels = [
-        Labels(each.name, each.family, each.licence, read_grasps(output / f"{each.name}.h5"))
+        ObjectLabels(each.name, each.family, each.licence, read_grasps(output / f"{each.name}.h5"))
         for each in targets
         if each.name not in skipped
     ]
-    card = write_card(output, settings, options, labels, sentences)
+    card = write_card(output, settings, assumed.as_dict(), labels, sentences)
     seconds = round(time.monotonic() - begin, 3)
     kept = len(targets) - len(missing)
-    return Labelled(output, made, kept, grasps, seconds, sentences, card)
+    return LabellingResult(output, made, kept, grasps, seconds, sentences, card)
 
 
 def _place(settings: Settings) -> Path:
-    """Where labels are, within the folder of their objects; see `grasp.field.items`."""
+    """The folder of the labels, relative to the folder of the objects; see `grasp.field.items`."""
     if settings.weights is None:
         return Path(CANDIDATES)
     return Path(SAMPLES, digest(settings.weights)[:12] + ("-view" if settings.view else ""))
 
 
-def targets_in(folder: Path, friction: float | None = None) -> list[Target]:
-    """The objects of a folder: those of its catalogue, or else all its meshes.
-
-    Args:
-        folder: the folder.
-        friction: of objects that no catalogue tells of; the protocol's unless given.
-
-    Raises:
-        InputError: there is no mesh; two of them would have the same name; or the catalogue cannot
-            be read.
-    """
-    if (folder / CATALOGUE).exists():
-        targets = [
-            Target(e.name, e.family, e.file, e.mass, e.friction, e.licence, e.sha256)
-            for e in read_catalogue(folder)
-        ]
-    else:
-        given = PROTOCOL.friction if friction is None else friction
-        files = [path.relative_to(folder) for path in mesh_files(folder)]
-        targets = [
-            Target(_name(file), "mesh", file.as_posix(), None, given, "unknown", None)
-            for file in files
-        ]
-    seen: dict[str, Target] = {}
-    for target in targets:
-        other = seen.setdefault(target.name, target)
-        if other is not target:
-            raise InputError(
-                f"{folder} has {other.file} and {target.file}, whose labels would both be "
-                f"{target.name}.h5: rename one"
-            )
-    return targets
-
-
 def difference(found: Grasps, job: Job) -> str | None:
-    """What tells labels from those that a job gives, or None if nothing does.
+    """How the conditions of labels differ from those of a job, or None if they agree.
 
     Args:
-        found: the labels.
-        job: the job.
+        found: Labels to check.
+        job: Job that the labels should come from.
     """
     sampler = found.sampler or {}
     conditions = job.conditions()
@@ -286,25 +252,3 @@ def difference(found: Grasps, job: Job) -> str | None:
         if there != value:
             return f"its {name} is {there}, expected {value}"
     return None
-
-
-def _check_content(folder: Path, target: Target) -> None:
-    """Raise if the mesh is not the one of the catalogue."""
-    if target.content_sha256 is None:
-        return
-    path = folder / target.file
-    try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    if digest != target.content_sha256:
-        raise InputError(f"{path} is not the mesh that the catalogue tells of")
-
-
-def _name(file: Path) -> str:
-    """Of a mesh that has none: its path, as a file name. Two files may differ in the ending."""
-    return _file_name("_".join([*file.parts[:-1], file.stem, file.suffix[1:].lower()]))
-
-
-def _file_name(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.+-]+", "_", text)

@@ -1,4 +1,4 @@
-"""The labels of one object: what worker processes do, here or on another machine."""
+"""Label one object: the work of one process, on this machine or on another."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from grasp.formats import Grasps
 from grasp.grippers.gripper import Gripper
 from grasp.judging.candidates import candidates
 from grasp.judging.contacts import FRICTION
-from grasp.judging.labels import generator, with_outcomes
+from grasp.judging.labels import with_outcomes
+from grasp.judging.streams import object_generator
 from grasp.objects.object import Object
-from grasp.physics import PROTOCOL, conditions, convex_parts, simulate
+from grasp.physics import PROTOCOL, Conditions, convex_parts, label_digests, simulate
 from grasp.physics.body import rigid_body
 from pcdiff.console import version
 from pcdiff.errors import InputError
@@ -28,40 +29,39 @@ if TYPE_CHECKING:
     from grasp.field.trained import GraspField
 
 STREAM = 101
-"""The second word of the candidates' seeds; the streams of `grasp.judging.evaluation` are
-others."""
+"""Stream of the candidates; the judge uses lower values (`grasp.judging.streams.Stream`)."""
 
 VIEW_STREAM = 103
-"""The second word of the views' seeds; that of the data card is another."""
+"""Second word of the views' seeds; it differs from the stream of the data card."""
 
 NEAR_MISSES = 0.25
-"""The share of near misses among the candidates, unless another is given."""
+"""Default share of near misses among the candidates."""
 
 SAMPLE = "sample"
-"""The kind of a grasp that a field gave."""
+"""Kind of a grasp that a grasp field sampled."""
 
 PACKAGES = ("mujoco", "coacd", "numpy")
-"""What else decides about labels; each file says with which version it was made."""
+"""Packages that influence the labels; each file states the versions that it was made with."""
 
 
 @dataclass(frozen=True, eq=False)
 class Settings:
-    """What is the same for all objects of a set.
+    """The settings that all objects of a set share.
 
     Attributes:
-        gripper: the gripper.
-        count: candidates of each object.
-        near_misses: the share of near misses among them, 0 to 1.
-        seed: the candidates of an object depend on it and on the object's geometry.
-        weights: of a `GraspField` whose samples are labelled in place of candidates: a name or a
-            file.
-        view: whether the field sees one side of each object, as
-            `grasp.judging.sources.field_source` has it, in place of the whole. The view depends on
-            the seed and on the object's geometry.
+        gripper: Gripper whose grasps are labelled.
+        count: Number of candidates per object, at least 1.
+        near_misses: Share of near misses among the candidates, 0 to 1.
+        seed: Seed of the candidates, at least 0; the candidates of an object depend on it and on
+            the object's geometry.
+        weights: Weights of a `GraspField` whose samples are labelled instead of candidates: a name
+            or a file. None labels candidates.
+        view: Whether the field sees one side of each object, as in
+            `grasp.judging.sources.field_source`, or the whole object. The view depends on the seed
+            and on the object's geometry.
 
     Raises:
-        InputError: a number is out of its range, there are no such weights, or there is a view but
-            no field to see it.
+        InputError: A number is out of its range, or there is a view without weights.
     """
 
     gripper: Gripper
@@ -73,29 +73,34 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.view and self.weights is None:
-            raise InputError("a view is what a field sees, so --view needs --weights")
+            raise InputError("labels of a view need the weights of a grasp field, got none")
         if self.weights is not None and self.near_misses:
-            raise InputError("the samples of a field have no near misses: expected a share of 0")
+            raise InputError(
+                "the samples of a grasp field have no near misses, expected a share of 0 but got "
+                f"{self.near_misses}"
+            )
         if self.count < 1 or self.seed < 0:
             raise InputError(
-                "labels need at least 1 candidate an object and a seed of 0 or more, got "
+                "labels need at least 1 candidate per object and a seed of 0 or more, got "
                 f"{self.count} and {self.seed}"
             )
         if not 0 <= self.near_misses <= 1:
-            raise InputError(f"the share of near misses must be 0 to 1, got {self.near_misses}")
+            raise InputError(
+                f"the share of near misses must be between 0 and 1, got {self.near_misses}"
+            )
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One object to label. It is all data, so that any machine can do it.
+    """One object to label. A job is pure data, so any machine can do it.
 
     Attributes:
-        name: of the object, unique in its set.
-        obj: a mesh; its `file` is what the labels will name.
-        mass: kilograms; None for the volume times `density`.
-        density: kg/m³, where there is no mass.
-        friction: the coefficient between object and pads.
-        settings: what is the same for all objects.
+        name: Name of the object, unique in its set.
+        obj: Mesh of the object; the labels will name its `file`.
+        mass: Mass of the object in kilograms; computed from its volume and `density` if None.
+        density: Density of the object in kg/m³, used if there is no mass.
+        friction: Coefficient of friction between object and pads.
+        settings: Settings that all objects share.
     """
 
     name: str
@@ -107,7 +112,7 @@ class Job:
 
     @property
     def source(self) -> dict[str, Any]:
-        """What the grasps come from, as JSON can hold it."""
+        """The source of the grasps, as a dictionary for JSON."""
         if self.settings.weights is None:
             return {"name": "antipodal candidates", "cone_friction": FRICTION}
         known = {
@@ -115,14 +120,14 @@ class Job:
             "sampling": sampling(self.settings.view).as_dict(),
         }
         if self.settings.view:
-            # Another name too, so that neither kind of samples passes for the other.
+            # A different name as well, so that neither kind of samples passes for the other.
             return {"name": "samples of a field from one view", "view": True, **known}
         return {"name": "samples of a field", **known}
 
     def conditions(self) -> dict[str, Any]:
-        """What the labels depend on beside protocol and geometry, as JSON can hold it.
+        """Everything that the labels depend on, except protocol and geometry, for JSON.
 
-        Labels of equal conditions are equal.
+        Equal conditions give equal labels.
         """
         settings = self.settings
         return {
@@ -131,7 +136,7 @@ class Job:
             "near_misses": settings.near_misses,
             "seed": settings.seed,
             "stream": STREAM,
-            **conditions(self.obj, settings.gripper),
+            **label_digests(self.obj, settings.gripper),
             "mass": self.mass,
             "density": self.density,
             "friction": self.friction,
@@ -139,25 +144,26 @@ class Job:
 
 
 def label(job: Job) -> Grasps:
-    """Draw the candidates of an object, or a field's samples, and put each through physics.
+    """Draw candidates for an object, or samples of a grasp field, and simulate each of them.
 
-    Physics has the whole object, also where the field saw one side of it.
+    Physics uses the whole object, even if the field saw only one side of it.
 
     Args:
-        job: the object.
+        job: Object to label.
 
     Returns:
-        All candidates with their outcome, in the order in which they were drawn. Their `sampler`
-        holds the conditions, under `kinds` the kind of each candidate
-        (`grasp.judging.candidates.KINDS`), and under `made_with` the versions of what made them. No
-        grasps, with the reason, if the object has no two opposite contacts within the stroke.
+        All candidates with their outcomes, in the order in which they were drawn. Their `sampler`
+        holds the conditions, the kind of each candidate under `kinds`
+        (`grasp.judging.candidates.KINDS`), and the versions of the packages under `made_with`. If
+        no two opposite contacts of the object fit into the stroke, the result has no grasps and
+        states the reason.
 
     Raises:
-        InputError: physics cannot have the object: it is a cloud, has no volume, or coacd finds no
-            parts; or too few points of it are in view.
+        InputError: The object cannot be simulated because it is a point cloud, has no volume, or
+            coacd finds no parts; or too few of its points are in view.
     """
     settings = job.settings
-    # Found once, with what coacd finds as the object's own.
+    # Decompose the object once and keep the parts, so that the simulation does not do it again.
     obj = dataclasses.replace(job.obj, parts=tuple(convex_parts(job.obj)))
     density = PROTOCOL.density if job.density is None else job.density
     body = rigid_body(obj, obj.parts or (), job.mass, density)
@@ -189,18 +195,19 @@ def label(job: Job) -> Grasps:
             f"{settings.gripper.name} opens"
         )
         return dataclasses.replace(grasps, reason=reason)
-    trials = simulate(obj, settings.gripper, poses, mass=body.mass, friction=job.friction)
+    conditions = Conditions(mass=body.mass, friction=job.friction)
+    trials = simulate(obj, settings.gripper, poses, conditions)
     return with_outcomes(grasps, trials)
 
 
 def _drawn(obj: Object, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
-    """Poses, and the kind of each."""
+    """The poses of the grasps to label, and the kind of each."""
     if settings.weights is None:
         drawn = candidates(
             obj,
             settings.gripper,
             settings.count,
-            generator(settings.seed, STREAM, obj),
+            object_generator(settings.seed, STREAM, obj),
             near_misses=settings.near_misses,
         )
         return drawn.poses, drawn.kinds
@@ -209,7 +216,7 @@ def _drawn(obj: Object, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
 
     seen = obj
     if settings.view:
-        (seen,) = random_views(obj, 1, generator(settings.seed, VIEW_STREAM, obj))
+        (seen,) = random_views(obj, 1, object_generator(settings.seed, VIEW_STREAM, obj))
     field = load_field(settings.weights).condition(seen, settings.gripper, settings.seed)
     stream = seeded(settings.seed, STREAM, int(obj.sha256[:8], 16))
     poses = field.draw(settings.count, stream, sampling(settings.view))
@@ -217,7 +224,11 @@ def _drawn(obj: Object, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
 
 
 def sampling(view: bool) -> Sampling:
-    """How a field is sampled, of a view or of the whole of a mesh."""
+    """How to sample a field.
+
+    Args:
+        view: Whether the field sees one side of each object or the whole mesh.
+    """
     from grasp.field.sampling import CLOUD_SAMPLING, Sampling
 
     return CLOUD_SAMPLING if view else Sampling()
@@ -225,18 +236,26 @@ def sampling(view: bool) -> Sampling:
 
 @functools.cache
 def load_field(weights: str) -> GraspField:
-    """The field of these weights, read once in each process."""
+    """The grasp field of some weights, read once in each process.
+
+    Args:
+        weights: Name or file of the weights.
+    """
     import torch
 
     from grasp.field.trained import GraspField
 
-    torch.set_num_threads(1)  # each process has a core
+    torch.set_num_threads(1)  # there is one process per core
     return GraspField.from_pretrained(weights)
 
 
 @functools.cache
 def digest(weights: str) -> str:
-    """The SHA-256 of a file of weights, by which its samples are told from others."""
+    """The SHA-256 of a file of weights; it identifies the field that drew the samples.
+
+    Args:
+        weights: Name or file of the weights.
+    """
     from grasp.field.trained import WEIGHTS
     from pcdiff.learning.checkpoint import find
 
@@ -244,7 +263,11 @@ def digest(weights: str) -> str:
 
 
 def attempt(job: Job) -> Grasps | str:
-    """The labels of an object, or the sentence that says why there are none."""
+    """The labels of an object, or one sentence that says why it cannot be labelled.
+
+    Args:
+        job: Object to label.
+    """
     try:
         return label(job)
     except InputError as error:
@@ -252,4 +275,4 @@ def attempt(job: Job) -> Grasps | str:
 
 
 Work = Callable[[Job], Grasps | str]
-"""What is done with each object; `attempt`, but in tests."""
+"""Function that labels one object: `attempt`, or a substitute in tests."""

@@ -1,7 +1,7 @@
-"""Jobs on all cores of this machine: a process each, one object at a time, no orphans.
+"""Run jobs on all cores of this machine: one process per core, one object at a time, no orphans.
 
-Not `concurrent.futures`: a pool there cannot say which object killed a worker, and its workers
-outlive a parent that is killed.
+`concurrent.futures` is not used because its pools cannot say which object killed a worker, and its
+workers survive a parent that is killed.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import cast
 from datasets.labels.labelling import Job, Work
 from grasp.formats import Grasps
 from grasp.physics import cores
-from grasp.physics.simulator import no_interrupt
+from grasp.physics.workers import no_interrupt
 from pcdiff.errors import InputError
 
-# Where there are such, each worker leads a group of processes, so that what it starts ends with it.
+# Where process groups exist, each worker leads one, so that the processes it starts end with it.
 _GROUPS = hasattr(os, "killpg")
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -31,18 +31,18 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 def on_cores(
     work: Work, jobs: Iterable[Job], workers: int = 0
 ) -> Iterator[tuple[Job, Grasps | str]]:
-    """Label objects in processes of this machine.
+    """Label objects in processes on this machine.
 
     Args:
-        work: what to do with each object.
-        jobs: the objects; asked for one at a time, when a process is free for it.
-        workers: processes; 0 for as many as there are cores for this one.
+        work: Function that labels one object.
+        jobs: Objects to label; each is requested when a process is free for it.
+        workers: Number of processes; 0 uses one for each core that this process may use.
 
     Yields:
-        Each object with what came of it, in the order in which they are done.
+        Each object with its result, in the order in which they finish.
 
     Raises:
-        InputError: a process died; the sentence names its object.
+        InputError: A process died; the message names its object.
     """
     limit = workers or cores()
     waiting = iter(jobs)
@@ -58,7 +58,7 @@ def on_cores(
                     idle.append(connection)
                 connection = idle.pop()
                 busy[connection] = job
-                with contextlib.suppress(OSError):  # of a process that died, which shows below
+                with contextlib.suppress(OSError):  # if the process died, `recv` below notices
                     connection.send(job)
             if not busy:
                 return
@@ -72,7 +72,7 @@ def on_cores(
                 idle.append(connection)
                 yield job, result
     finally:
-        # What they have begun, the next run begins anew; they hold nothing to save.
+        # The processes hold nothing that must be saved: the next run redoes unfinished objects.
         for connection, process in processes.items():
             _end(process)
             process.close()
@@ -80,7 +80,7 @@ def on_cores(
 
 
 def _start(work: Work) -> tuple[Connection, SpawnProcess]:
-    # Not forked: a forked copy of a process that has threads may hang.
+    # Spawned, not forked: a forked copy of a process with threads may hang.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(work, theirs), daemon=True)
@@ -92,7 +92,7 @@ def _start(work: Work) -> tuple[Connection, SpawnProcess]:
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """Numerical libraries of a process started here use one thread: the other cores are taken."""
+    """Processes started in this context use one numerical thread: the other cores are busy."""
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, "1"))
     try:
@@ -106,7 +106,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _serve(work: Work, connection: Connection) -> None:
-    """Do one job after another until the parent has no more or is gone."""
+    """Do one job after another until the parent has no more jobs or is gone."""
     if _GROUPS:
         os.setsid()
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -125,9 +125,9 @@ def _end_with_parent() -> None:
 
 
 def _end(process: SpawnProcess) -> None:
-    """End a worker, and with it what it has started."""
+    """End a worker and the processes that it started."""
     if _GROUPS:
-        # It may not lead its group yet, or the group may be gone.
+        # The worker may not lead a group yet, or its group may be gone.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(cast(int, process.pid), signal.SIGKILL)
     process.kill()
@@ -140,7 +140,7 @@ def _obituary(process: SpawnProcess, job: Job) -> str:
     code = process.exitcode or 0
     how = f"ended with exit code {code}"
     if code == -signal.SIGKILL:
-        how = "was killed, probably because memory ran out: fewer --workers need less of it"
+        how = "was killed, probably because memory ran out: use fewer workers"
     elif code < 0:
         how = f"was ended by {signal.Signals(-code).name}"
-    return f"the process that labelled {job.name} {how}; a new run goes on with what is missing"
+    return f"the process that labelled {job.name} {how}; a new run labels the missing objects"

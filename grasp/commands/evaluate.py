@@ -18,7 +18,7 @@ from grasp.commands.options import (
     Unit,
     Workers,
 )
-from grasp.commands.physics import check_mesh, open_simulator, physics_session
+from grasp.commands.physics import open_simulator, physics_session
 from pcdiff import console
 from pcdiff.console import Json, Seed
 from pcdiff.errors import InputError
@@ -26,12 +26,13 @@ from pcdiff.errors import InputError
 
 def evaluate(
     objects: Annotated[
-        list[Path], typer.Argument(metavar="OBJECT...", help="Meshes, in one unit and scale.")
+        list[Path],
+        typer.Argument(metavar="OBJECT...", help="Meshes, all in the same unit and scale."),
     ],
     source: Annotated[
         str | None,
         typer.Option(
-            help="antipodal, a grasp file, or a folder with one for each object.",
+            help="antipodal, a grasp file, or a folder with one grasp file per object.",
             show_default="antipodal",
         ),
     ] = None,
@@ -46,15 +47,15 @@ def evaluate(
     ] = False,
     gripper: GripperName = "panda",
     samples: Annotated[
-        int, typer.Option(min=1, max=MOST, help="Grasps an object from the source.")
+        int, typer.Option(min=1, max=MOST, help="Grasps per object from the source.")
     ] = 1000,
     candidates: Annotated[
         int,
         typer.Option(
-            min=1, max=MOST, help="Antipodal candidates an object; 2000 define what fits."
+            min=1, max=MOST, help="Antipodal candidates per object; 2000 define whether it fits."
         ),
     ] = 2000,
-    density: Annotated[float | None, typer.Option(help="Of the objects, kg/m³.")] = None,
+    density: Annotated[float | None, typer.Option(help="Density of the objects in kg/m³.")] = None,
     friction: Friction = None,
     scale: Scale = None,
     unit: Unit = None,
@@ -62,7 +63,7 @@ def evaluate(
     grasp_unit: GraspUnit = None,
     labels: Annotated[
         Path | None,
-        typer.Option(help="Folder of labelled candidates: read where there, written where not."),
+        typer.Option(help="Folder of labelled candidates: reused if present, otherwise created."),
     ] = None,
     seed: Seed = 0,
     device: PhysicsDevice = "cpu",
@@ -71,54 +72,38 @@ def evaluate(
 ) -> None:
     """Judge a source of grasps by physics.
 
-    Prints for each object, and for all objects that fit the gripper with intervals over objects:
-    success of all grasps and of the 20 best ranked, coverage of the antipodal candidates that hold,
-    precision against coverage, and earth mover's distance to them. Every grasp counts; one in
-    collision is a failure.
+    Prints, for each object and for all objects that fit the gripper: success of all grasps and of
+    the 20 best ranked, coverage of the antipodal candidates that hold, precision against coverage,
+    and earth mover's distance to those candidates. Intervals are over objects. Every grasp counts;
+    one in collision is a failure.
     """
-    from grasp.field.trained import GraspField
-    from grasp.grippers.gripper import load_gripper
-    from grasp.judging.evaluation import evaluate as run
-    from grasp.judging.sources import ANTIPODAL, field_source, kept_labels, named_source
+    from grasp.judging.evaluation import Budget
+    from grasp.judging.request import EvaluationRequest, run_evaluation
     from grasp.objects.loading import load_object
-    from grasp.physics import PROTOCOL
 
     session = physics_session("grasp evaluate", seed, device, as_json)
     if labels is not None:
         console.check_folder(labels)
-    hand = load_gripper(gripper)
-    loaded = [load_object(path, 1.0 if scale is None else scale, unit) for path in objects]
-    for obj in loaded:
-        check_mesh(obj)
     if view and weights is None:
         raise InputError("--view is what a field sees, so it needs --weights")
-    if weights is None:
-        source = source or ANTIPODAL
-        grasps = named_source(source, loaded, hand, frame=frame, unit=grasp_unit)
-    else:
-        if source is not None:
-            raise InputError("--source and --weights are two sources: give one of them")
-        source = f"field {weights}" + (" from one view" if view else "")
-        grasps = field_source(GraspField.from_pretrained(weights), hand, view=view)
-    friction = PROTOCOL.friction if friction is None else friction
-    density = PROTOCOL.density if density is None else density
-    physics = {"protocol": PROTOCOL.version, "friction": friction, "density": density}
+    if source is not None and weights is not None:
+        raise InputError("--source and --weights are two sources: give one of them")
+    loaded = [load_object(path, 1.0 if scale is None else scale, unit) for path in objects]
+    request = EvaluationRequest(
+        gripper=gripper,
+        source=source,
+        weights=weights,
+        view=view,
+        budget=Budget(samples, candidates, seed),
+        density=density,
+        friction=friction,
+        labels=labels,
+        frame=frame,
+        unit=grasp_unit,
+    )
     with (
         console.progress("evaluating", len(loaded) * (samples + candidates)) as advance,
-        open_simulator(workers, advance, density=density, friction=friction) as simulator,
+        open_simulator(workers, advance, **request.physics) as simulator,
     ):
-        report = run(
-            grasps,
-            loaded,
-            hand,
-            simulator,
-            name=source,
-            samples=samples,
-            candidates=candidates,
-            seed=seed,
-            physics={"density": density},
-            labels=None
-            if labels is None
-            else kept_labels(labels, hand, simulator, count=candidates, seed=seed, physics=physics),
-        )
+        report = run_evaluation(loaded, request, simulator)
     session.finish({**report.as_dict(), "table": report.table()}, report.table())

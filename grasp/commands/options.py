@@ -1,4 +1,4 @@
-"""Options that several commands of `grasp` take; those that all commands take are the console's."""
+"""Options that several commands of `grasp` share; `pcdiff.console` has those of all commands."""
 
 from __future__ import annotations
 
@@ -11,37 +11,41 @@ from pcdiff import console
 from pcdiff.errors import InputError
 
 MOST = 10**6
-"""Grasps of an object, at most."""
+"""Largest number of grasps per object."""
 
-GripperName = Annotated[str, typer.Option(help="A name or a .toml file.")]
-Scale = Annotated[float | None, typer.Option(help="Multiplies the mesh file's numbers.")]
+GripperName = Annotated[str, typer.Option(help="Shipped gripper by name, or a .toml file.")]
+Scale = Annotated[float | None, typer.Option(help="Factor for the mesh file's numbers.")]
 Unit = Annotated[
-    Literal["m", "cm", "mm", "inch"] | None, typer.Option(help="Of the mesh file's numbers.")
+    Literal["m", "cm", "mm", "inch"] | None, typer.Option(help="Unit of the mesh file's numbers.")
 ]
-Friction = Annotated[float | None, typer.Option(help="Coefficient of object and pads.")]
+Friction = Annotated[
+    float | None, typer.Option(help="Coefficient of friction between object and pads.")
+]
 Frame = Annotated[
-    str | None, typer.Option(help="Of the poses, if their file does not say: e.g. panda_hand.")
+    str | None,
+    typer.Option(help="Frame of the poses if their file does not state it, e.g. panda_hand."),
 ]
 GraspUnit = Annotated[
-    str | None, typer.Option(help="Of the poses, if their file does not say: e.g. m.")
+    str | None, typer.Option(help="Unit of the poses if their file does not state it, e.g. m.")
 ]
-PhysicsDevice = Annotated[
-    str, typer.Option(help="Where to compute; physics runs on the cpu alone.")
-]
+PhysicsDevice = Annotated[str, typer.Option(help="Device; physics runs on the CPU only.")]
 Workers = Annotated[
-    int, typer.Option("--threads", "--workers", min=0, help="Processes; 0: one a CPU core.")
+    int,
+    typer.Option(
+        "--threads", "--workers", min=0, help="Number of processes; 0 means one per CPU core."
+    ),
 ]
 
 
 def check_results(output: Path | None, picture: Path | None) -> None:
-    """Raise unless a command's results can be written, before work that would be lost.
+    """Check that a command's results can be written, before work that would be lost.
 
     Args:
-        output: a grasp file, if asked for.
-        picture: a PNG, if asked for.
+        output: Grasp file to write, if any.
+        picture: PNG file to write, if any.
 
     Raises:
-        InputError: a file has another extension or cannot be written.
+        InputError: If a file has another extension or cannot be written.
     """
     from grasp.judging.sources import check_grasp_file
 

@@ -1,4 +1,4 @@
-"""What the commands that put grasps through physics share."""
+"""What the commands that run physics share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
     from grasp.judging.labels import Simulator
-    from grasp.objects.object import Object
 
 
 def physics_session(command: str, seed: int, device: str, as_json: bool) -> Session:
@@ -30,16 +29,6 @@ def physics_session(command: str, seed: int, device: str, as_json: bool) -> Sess
     if device != "cpu":
         raise InputError(f"physics runs on the CPU, so --device must be cpu, got {device}")
     return Session(command, seed, device, as_json=as_json)
-
-
-def check_mesh(obj: Object) -> None:
-    """Raise unless an object is a mesh.
-
-    Raises:
-        InputError: it is a point cloud.
-    """
-    if not obj.is_mesh:
-        raise InputError(f"{obj.file} is a point cloud, but physics needs a mesh")
 
 
 @contextlib.contextmanager
@@ -63,9 +52,8 @@ def open_simulator(
     Raises:
         InputError: there are too many workers.
     """
-    from grasp.physics import cores, processes, simulate
+    from grasp.physics import Conditions, cores, processes, simulate
 
+    conditions = Conditions(mass, density, friction)
     with processes(workers or cores()) as pool:
-        yield functools.partial(
-            simulate, mass=mass, density=density, friction=friction, pool=pool, progress=progress
-        )
+        yield functools.partial(simulate, conditions=conditions, pool=pool, progress=progress)

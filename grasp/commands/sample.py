@@ -112,7 +112,7 @@ def sample(
     from grasp.grippers.gripper import load_gripper
     from grasp.objects.loading import load_object
     from grasp.poses.distances import ROTATION, TRANSLATION
-    from grasp.scenes.scene import load_scene
+    from grasp.scenes.loading import load_scene
 
     session = Session("grasp sample", seed, device, threads, as_json)
     check_results(output, picture)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,168 +12,138 @@ from grasp.commands.options import (
     Frame,
     Friction,
     GraspUnit,
-    PhysicsDevice,
     Scale,
     Unit,
     Workers,
     check_results,
 )
-from grasp.commands.physics import check_mesh, open_simulator, physics_session
+from grasp.commands.physics import open_simulator
 from pcdiff import console
-from pcdiff.console import Json, Seed
+from pcdiff.console import Json, Session
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
-    from grasp.formats import Grasps
-    from grasp.grippers.gripper import Gripper
     from grasp.judging.labels import Outcomes
-    from grasp.objects.object import Object
+    from grasp.judging.trials import TrialPlan
 
-_SHOWN = 15  # trials of either outcome in a picture of many, at most
+_SHOWN = 15  # largest number of trials of either outcome in a picture of many
 
 
 def simulate(
-    mesh: Annotated[Path, typer.Argument(metavar="OBJECT", help="A mesh, as the grasps are of.")],
+    mesh: Annotated[
+        Path, typer.Argument(metavar="OBJECT", help="The mesh that the grasps refer to.")
+    ],
     grasps: Annotated[Path, typer.Argument(help="Grasps: .json, .h5, .hdf5, .yaml or .yml.")],
     gripper: Annotated[
-        str | None, typer.Option(help="A name or a .toml file; by default the grasp file's.")
+        str | None, typer.Option(help="A name or a .toml file. Default: as the grasp file says.")
     ] = None,
     mass: Annotated[
-        float | None, typer.Option(help="Of the object, kg; by its volume if nothing says it.")
+        float | None,
+        typer.Option(help="Mass of the object in kg. Default: as the grasp file says, or volume."),
     ] = None,
     friction: Friction = None,
     scale: Scale = None,
     unit: Unit = None,
     frame: Frame = None,
     grasp_unit: GraspUnit = None,
-    output: Annotated[Path | None, typer.Option(help="Write the grasps with their labels.")] = None,
-    picture: Annotated[Path | None, typer.Option(help="Write a PNG of trials.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write the grasps with their labels to this file.")
+    ] = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw trials into this .png file.")] = None,
     trial: Annotated[
         int | None,
-        typer.Option(min=0, help="The one in the picture, from 0; else some of each outcome."),
+        typer.Option(min=0, help="Number of the one trial to draw, from 0. Default: several."),
     ] = None,
-    seed: Seed = 0,
-    device: PhysicsDevice = "cpu",
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
-    """Put grasps through physics.
+    """Put the grasps in a file through physics.
 
-    The free hand closes with a fixed force, then the object is shaken; a grasp in collision is a
-    failure. Prints how many hold with Wilson's 95 % interval. Mass, friction and scale are those of
-    the grasp file unless given. The physics draws nothing, so the seed changes nothing.
+    The free hand closes with a fixed force, then the object is shaken; a grasp in collision fails.
+    Prints how many grasps hold, with Wilson's 95 % interval. Mass, friction and scale are those of
+    the grasp file unless given. Nothing is random: the same grasps have the same outcomes.
     """
-    from grasp.formats import read_grasps, write_grasps
-    from grasp.grippers.gripper import load_gripper
+    from grasp.formats import write_grasps
     from grasp.judging.proportions import success_rate
-    from grasp.objects.loading import load_object
+    from grasp.judging.trials import TrialOptions, plan_trials
 
-    session = physics_session("grasp simulate", seed, device, as_json)
+    session = Session("grasp simulate", 0, as_json=as_json)
     if trial is not None and picture is None:
         raise InputError("--trial says what --picture shows, so it needs that")
     check_results(output, picture)
-    read = read_grasps(grasps, frame=frame, unit=grasp_unit)
-    if not len(read):
-        raise InputError(f"{grasps} holds no grasps: {read.reason}")
-    if trial is not None and trial >= len(read):
-        raise InputError(f"--trial must be 0 to {len(read) - 1} for {grasps}, got {trial}")
-    named = read.gripper if gripper is None else gripper
-    if named is None:
-        raise InputError(f"{grasps} does not name its gripper: give --gripper")
-    hand = load_gripper(named)
-    obj = load_object(mesh, *_scaling(scale, unit, read.object_scale))
-    check_mesh(obj)
-    if read.object_sha256 not in (None, obj.sha256):
-        typer.echo(f"warning: {grasps} is of another geometry than {mesh}", err=True)
+    options = TrialOptions(gripper, scale, unit, frame, grasp_unit)
+    plan = plan_trials(mesh, grasps, options)
+    count = len(plan.grasps)
+    if trial is not None and trial >= count:
+        raise InputError(f"--trial must be 0 to {count - 1} for {grasps}, got {trial}")
+    if plan.other_geometry:
+        typer.echo(f"warning: the grasps in {grasps} are of another geometry than {mesh}", err=True)
     with (
-        console.progress("simulating", len(read)) as advance,
+        console.progress("simulating", count) as advance,
         open_simulator(
             workers,
             advance,
-            mass=read.mass if mass is None else mass,
-            friction=read.friction if friction is None else friction,
+            mass=plan.grasps.mass if mass is None else mass,
+            friction=plan.grasps.friction if friction is None else friction,
         ) as run,
     ):
-        trials = run(obj, hand, read.poses)
+        outcomes = plan.run(run)
     if output is not None:
-        write_grasps(output, _labelled(read, trials, obj, hand))
+        write_grasps(output, plan.labelled(outcomes))
     if picture is not None:
-        _draw_trials(picture, obj, hand, read, trials, trial)
-    rate = success_rate(trials.success)
-    failures = _counts(trials.failure[~trials.success].tolist())
+        _draw_trials(picture, plan, outcomes, trial)
+    rate = success_rate(outcomes.success)
+    failures = _counts(outcomes.failure[~outcomes.success].tolist())
     files = [str(path) for path in (output, picture) if path is not None]
-    results = {
+    results: dict[str, Any] = {
         "success_all": rate.value,
         "success_all_interval": [rate.low, rate.high],
-        "grasps": len(read),
+        "grasps": count,
         "failures": failures,
-        "gripper": hand.name,
-        "protocol": trials.protocol,
-        "mass": trials.mass,
-        "friction": trials.friction,
+        "gripper": plan.gripper.name,
+        "protocol": outcomes.protocol,
+        "mass": outcomes.mass,
+        "friction": outcomes.friction,
         "files": files,
     }
-    if trial is not None:
-        results["trial"] = _outcome(trials, trial)
-    held = int(trials.success.sum())
     lines = [
-        f"{held} of {len(read)} grasps hold: {100 * rate.value:.1f} %, 95 % interval "
-        f"{100 * rate.low:.1f} to {100 * rate.high:.1f} % ({hand.name}, protocol {trials.protocol})"
+        f"{int(outcomes.success.sum())} of {count} grasps hold: {100 * rate.value:.1f} %, 95 % "
+        f"interval {100 * rate.low:.1f} to {100 * rate.high:.1f} % ({plan.gripper.name}, protocol "
+        f"{outcomes.protocol})"
     ]
     if failures:
         lines.append("failures: " + ", ".join(f"{name} {n}" for name, n in failures.items()))
     if trial is not None:
-        lines.append(f"trial {trial}: {_outcome(trials, trial)}")
+        results["trial"] = _outcome(outcomes, trial)
+        lines.append(f"trial {trial}: {_outcome(outcomes, trial)}")
     session.finish(results, "\n".join([*lines, *files]))
 
 
-def _scaling(scale: float | None, unit: str | None, stated: float) -> tuple[float, str | None]:
-    """The scale and unit given; else what the grasp file states, which turns all into metres."""
-    if scale is None and unit is None and stated != 1:
-        return stated, "m"
-    return (1.0 if scale is None else scale), unit
-
-
-def _labelled(grasps: Grasps, trials: Outcomes, obj: Object, gripper: Gripper) -> Grasps:
-    from grasp.judging.labels import with_outcomes
-
-    return dataclasses.replace(
-        with_outcomes(grasps, trials),
-        gripper=gripper.name,
-        object_file=obj.file,
-        object_scale=obj.scale,
-        object_sha256=obj.sha256,
-        tool_center_point=gripper.tool_center_point,
-    )
-
-
-def _draw_trials(
-    path: Path, obj: Object, gripper: Gripper, grasps: Grasps, trials: Outcomes, trial: int | None
-) -> None:
-    """One trial with the hand as it ended, or some that hold and some that do not, wide open."""
+def _draw_trials(path: Path, plan: TrialPlan, outcomes: Outcomes, trial: int | None) -> None:
+    """Draw one trial with the hand as it ended, or several of each outcome with open hands."""
     import numpy as np
 
     from grasp.pictures import draw_grasps, outcome_colours
     from pcdiff.drawing.png import save_png
 
     if trial is None:
-        held, lost = np.flatnonzero(trials.success), np.flatnonzero(~trials.success)
-        # Every so many-th, so that at most _SHOWN are left.
+        held, lost = np.flatnonzero(outcomes.success), np.flatnonzero(~outcomes.success)
+        # Every n-th, so that at most _SHOWN of each remain.
         shown = np.concatenate([each[:: max(1, -(-len(each) // _SHOWN))] for each in (held, lost)])
     else:
         shown = np.array([trial])
     image = draw_grasps(
-        obj,
-        gripper,
-        grasps.poses[shown],
-        colours=outcome_colours(trials.success[shown]),
-        opening=None if trial is None else trials.width[shown],
+        plan.obj,
+        plan.gripper,
+        plan.grasps.poses[shown],
+        colours=outcome_colours(outcomes.success[shown]),
+        opening=None if trial is None else outcomes.width[shown],
     )
     save_png(path, image)
 
 
-def _outcome(trials: Outcomes, trial: int) -> str:
-    return "holds" if trials.success[trial] else f"fails: {trials.failure[trial]}"
+def _outcome(outcomes: Outcomes, trial: int) -> str:
+    return "holds" if outcomes.success[trial] else f"fails: {outcomes.failure[trial]}"
 
 
 def _counts(names: Sequence[str]) -> dict[str, int]:

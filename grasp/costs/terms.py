@@ -1,12 +1,13 @@
-"""Constraints on a grasp as costs: where its tool centre point is and whence it approaches.
+"""Constraints on a grasp as costs: where its tool centre point is and from where it approaches.
 
-A cost is an energy E, dimensionless and to be added to others: a pose of cost 1 is e times less
-likely than one of cost 0. Each here is ½ |excess/σ|² of how far a constraint is exceeded: 0 where
-it is met, quadratic beyond, with a continuous gradient. σ is in the unit of the excess: at an
-excess of σ the cost is ½.
+A cost is a dimensionless energy E that can be added to other energies: a pose of cost 1 is e times
+less likely than a pose of cost 0. Each cost here is ½ |excess/σ|², where the excess says by how
+much a constraint is violated. It is 0 where the constraint holds and quadratic beyond, with a
+continuous gradient. σ has the unit of the excess: at an excess of σ the cost is ½.
 
-Poses are `T_object_grasp` in the frame of the object's file, tensors (…, 4, 4), metres. Gradients
-are of the poses' entries; along a retraction they are d/dv E(retract(H, v)).
+Poses are `T_object_grasp` in the frame of the object's file: tensors (…, 4, 4), translations in
+metres. Autograd gives gradients with respect to the entries of the poses; through a retraction they
+become d/dv E(retract(H, v)).
 """
 
 from __future__ import annotations
@@ -20,18 +21,19 @@ import numpy as np
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from grasp.grippers.gripper import Gripper
 from pcdiff.errors import InputError
 
 Cost = Callable[[Tensor], Tensor]
-"""Of poses (…, 4, 4): (…), differentiable. What `sample` takes as `guidance`."""
+"""A differentiable function from poses (…, 4, 4) to costs (…); `sample` takes it as `guidance`."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Constraint(ABC):
-    """Something that a pose can meet or exceed; called, the cost of exceeding it.
+    """A condition that a pose can satisfy or violate; calling it gives the cost of the violation.
 
     Args:
-        sigma: σ, the excess that costs ½, in the unit of the excess.
+        sigma: Excess σ that costs ½, in the unit of the excess.
 
     Raises:
         InputError: σ is not above 0, or another argument is out of its range.
@@ -45,42 +47,47 @@ class Constraint(ABC):
 
     @abstractmethod
     def _check(self) -> None:
-        """Refuse arguments that are out of their range."""
+        """Raise InputError if an argument is out of its range."""
 
     @abstractmethod
     def _spread(self, noise_level: float, length: float) -> float:
-        """The largest standard deviation that noise of a level gives the excess, in its unit."""
+        """Largest standard deviation of the excess under noise of a level, in the excess's unit."""
 
     @abstractmethod
-    def excess(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch parts"]:
-        """By how much the constraint is exceeded, in one number or several; 0 where it is met."""
+    def excess(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch components"]:
+        """The amount of violation, in one or more components; all are 0 where the constraint holds.
+
+        Args:
+            poses: Grasp poses `T_object_grasp`.
+        """
 
     def __call__(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch"]:
         """½ |excess/σ|².
 
         Args:
-            poses: `T_object_grasp`.
+            poses: Grasp poses `T_object_grasp`.
         """
         return (self.excess(poses) / self.sigma).square().sum(dim=-1) / 2
 
     def holds(self, poses: Float[Tensor, "*batch 4 4"]) -> Bool[Tensor, "*batch"]:
-        """Whether the constraint is met: exactly where its cost is 0.
+        """Test whether each pose satisfies the constraint, that is, whether its excess is 0.
 
         Args:
-            poses: `T_object_grasp`.
+            poses: Grasp poses `T_object_grasp`.
         """
         return (self.excess(poses) == 0).all(dim=-1)
 
     def blurred(self, noise_level: float, length: float) -> Constraint:
-        """The same constraint, as lenient as it must be with poses that noise is still on.
+        """The same constraint with a larger σ that suits poses with noise on them.
 
-        The cost of a normal excess with standard deviation s, −log E[exp(−½ (e/σ)²)], grows like
-        ½ e²/(σ² + s²). To a sampler at a high noise level the cost itself is too steep: a step of
-        size s² overshoots by s²/σ² times the excess, and diverges where that is above 2.
+        For a normal excess with mean e and standard deviation s, the cost −log E[exp(−½ (e/σ)²)]
+        grows like ½ e²/(σ² + s²). At a high noise level the unblurred cost is too steep for a
+        sampler: a step of size s² overshoots by s²/σ² times the excess, and diverges where this
+        factor is above 2.
 
         Args:
-            noise_level: Of the poses; dimensionless.
-            length: ℓ of the noise, metres per radian.
+            noise_level: Noise level of the poses, dimensionless.
+            length: Length ℓ of the noise in metres per radian.
 
         Raises:
             InputError: The noise level is negative or not finite.
@@ -92,13 +99,13 @@ class Constraint(ABC):
 
 @dataclass(frozen=True, eq=False)
 class NearPoint(Constraint):
-    """The tool centre point is in a ball; the excess is its distance to the ball, metres.
+    """The tool centre point is inside a ball; the excess is its distance to the ball in metres.
 
     Args:
-        point: (3,), the centre of the ball in the object's frame, metres.
-        radius: Of the ball, metres.
-        tool_center_point: (3,), in the gripper's frame, metres: `Gripper.tool_center_point`.
-        sigma: Metres.
+        point: Centre of the ball, (3,), in metres in the object's frame.
+        radius: Radius of the ball in metres.
+        gripper: Gripper whose tool centre point is meant.
+        sigma: Distance in metres that costs ½.
 
     Raises:
         InputError: A number is not finite, or the radius or σ is not above 0.
@@ -106,88 +113,88 @@ class NearPoint(Constraint):
 
     point: Float[np.ndarray, "3"]
     radius: float
-    tool_center_point: Float[np.ndarray, "3"]
+    gripper: Gripper
 
     def _check(self) -> None:
         _check_vector("the point", self.point)
         _check_positive("the radius", self.radius)
-        _check_vector("the tool centre point", self.tool_center_point)
 
     def _spread(self, noise_level: float, length: float) -> float:
-        return _spread_of_point(self.tool_center_point, noise_level, length)
+        return _spread_of_tool(self.gripper, noise_level, length)
 
     def excess(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 1"]:
-        """The distance to the ball.
+        """The distance from the tool centre point to the ball in metres.
 
         Args:
-            poses: `T_object_grasp`.
+            poses: Grasp poses `T_object_grasp`.
         """
-        place = _placed(poses, self.tool_center_point) - poses.new_tensor(self.point)
-        square = place.square().sum(dim=-1, keepdim=True)
-        # The root is never of 0, where it has no slope; inside, the excess is 0 to the last digit.
+        offset = self.gripper.tool_points(poses) - poses.new_tensor(self.point)
+        square = offset.square().sum(dim=-1, keepdim=True)
+        # The clamp avoids the square root of 0, which has no gradient; the product makes the excess
+        # exactly 0 inside the ball.
         distance = square.clamp(min=self.radius**2).sqrt() - self.radius
         return distance * (square > self.radius**2)
 
 
 @dataclass(frozen=True, eq=False)
 class InBox(Constraint):
-    """The tool centre point is in a box; the excess is the vector to the box, metres.
+    """The tool centre point is inside a box; the excess is the vector to the box in metres.
 
     Args:
-        lower: (3,), the least coordinates in the object's frame, metres; −∞ for no bound.
-        upper: (3,), the largest; +∞ for no bound.
-        tool_center_point: (3,), in the gripper's frame, metres: `Gripper.tool_center_point`.
-        sigma: Metres.
+        lower: Lower bounds, (3,), in metres in the object's frame; −∞ for no bound.
+        upper: Upper bounds, (3,), in metres in the object's frame; +∞ for no bound.
+        gripper: Gripper whose tool centre point is meant.
+        sigma: Distance in metres that costs ½.
 
     Raises:
-        InputError: A bound is NaN or the lower one above the upper, the tool centre point is not
-            finite, or σ is not above 0.
+        InputError: A bound is NaN, a lower bound is above its upper bound, or σ is not above 0.
     """
 
     lower: Float[np.ndarray, "3"]
     upper: Float[np.ndarray, "3"]
-    tool_center_point: Float[np.ndarray, "3"]
+    gripper: Gripper
 
     def _check(self) -> None:
         for bound in (self.lower, self.upper):
             if np.shape(bound) != (3,):
-                raise InputError(f"a bound of a box must be three numbers, got {bound}")
+                raise InputError(f"each bound of a box must be three numbers, got {bound}")
         lower, upper = np.asarray(self.lower), np.asarray(self.upper)
         fine = (lower <= upper) & (lower < np.inf) & (upper > -np.inf)
-        if not fine.all():  # nor is NaN
+        if not fine.all():  # NaN fails, too
             raise InputError(
-                f"a box must begin before it ends, got {lower.tolist()} to {upper.tolist()}"
+                "the lower bounds of a box must not be above its upper bounds, "
+                f"got {lower.tolist()} and {upper.tolist()}"
             )
-        _check_vector("the tool centre point", self.tool_center_point)
 
     def _spread(self, noise_level: float, length: float) -> float:
-        return _spread_of_point(self.tool_center_point, noise_level, length)
+        return _spread_of_tool(self.gripper, noise_level, length)
 
     def excess(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 3"]:
-        """The vector to the box, as lengths.
+        """The absolute components of the vector from the tool centre point to the box in metres.
 
         Args:
-            poses: `T_object_grasp`.
+            poses: Grasp poses `T_object_grasp`.
         """
-        place = _placed(poses, self.tool_center_point)
-        below = (poses.new_tensor(self.lower) - place).relu()
-        return below + (place - poses.new_tensor(self.upper)).relu()
+        points = self.gripper.tool_points(poses)
+        below = (poses.new_tensor(self.lower) - points).relu()
+        return below + (points - poses.new_tensor(self.upper)).relu()
 
 
 @dataclass(frozen=True, eq=False)
 class ApproachCone(Constraint):
-    """The approach, +z of the gripper, is in a cone about a direction.
+    """The approach direction, +z of the gripper, lies in a cone around a given direction.
 
-    The excess is cos α − cos θ, for the cone's half-angle α and the angle θ between the two: unlike
-    θ it is smooth everywhere. Exactly opposite to the direction it is largest, and its slope is 0.
+    The excess is cos α − cos θ, where α is the half-angle of the cone and θ the angle between the
+    approach and the cone's axis. Unlike θ, it is smooth everywhere. It is largest exactly opposite
+    to the axis, where its gradient is 0.
 
     Args:
-        direction: (3,), of the cone's axis in the object's frame, of any length but 0.
-        half_angle: α, 0 to π, radians.
-        sigma: Of a cosine, dimensionless.
+        direction: Axis of the cone, (3,), in the object's frame; of any length but 0.
+        half_angle: Half-angle α of the cone in radians, 0 to π.
+        sigma: Difference of cosines that costs ½, dimensionless.
 
     Raises:
-        InputError: The direction has no length or is not finite, the half-angle is out of its
+        InputError: The direction has length 0 or is not finite, the half-angle is out of its
             range, or σ is not above 0.
     """
 
@@ -198,30 +205,25 @@ class ApproachCone(Constraint):
         _check_vector("the direction", self.direction)
         if not 0 < np.linalg.norm(self.direction) < math.inf:
             raise InputError(
-                f"the direction of an approach must have a length, got {self.direction.tolist()}"
+                f"an approach direction must not have length 0, got {self.direction.tolist()}"
             )
         if not 0 <= self.half_angle <= math.pi:
             raise InputError(
-                f"the half-angle of a cone must be 0 to π radians, got {self.half_angle}"
+                f"the half-angle of a cone must be from 0 to π radians, got {self.half_angle}"
             )
 
     def _spread(self, noise_level: float, length: float) -> float:
         return noise_level
 
     def excess(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 1"]:
-        """By how much the cosine is too small.
+        """The amount by which the cosine between approach and axis is too small.
 
         Args:
-            poses: `T_object_grasp`.
+            poses: Grasp poses `T_object_grasp`.
         """
         axis = poses.new_tensor(self.direction / np.linalg.norm(self.direction))
         cosine = (poses[..., :3, 2] * axis).sum(dim=-1, keepdim=True)
         return (math.cos(self.half_angle) - cosine).relu()
-
-
-def _placed(poses: Tensor, point: np.ndarray) -> Tensor:
-    """A point of the gripper in the object's frame: R p + t."""
-    return poses[..., :3, :3] @ poses.new_tensor(point) + poses[..., :3, 3]
 
 
 def _check_vector(what: str, vector: np.ndarray) -> None:
@@ -234,6 +236,10 @@ def _check_positive(what: str, value: float) -> None:
         raise InputError(f"{what} must be above 0 and finite, got {value}")
 
 
-def _spread_of_point(point: np.ndarray, noise_level: float, length: float) -> float:
-    """Of a point of the gripper, metres: σℓ by moving and at most σ|p| by turning."""
-    return noise_level * math.hypot(length, float(np.linalg.norm(point)))
+def _spread_of_tool(gripper: Gripper, noise_level: float, length: float) -> float:
+    """Standard deviation of the tool centre point p in metres: σℓ by translation, σ|p| by rotation.
+
+    The second is an upper bound; it is reached in directions perpendicular to p.
+    """
+    reach = float(np.linalg.norm(gripper.tool_center_point))
+    return noise_level * math.hypot(length, reach)

@@ -21,14 +21,13 @@ from torch import Tensor
 
 from grasp.costs import Constraint, Cost
 from grasp.field.chunks import in_chunks
-from grasp.field.model import Condition, FieldModel, value_and_gradient
+from grasp.field.model import Condition, FieldModel
 from grasp.field.proposals import Opposites, opposites, propose
 from grasp.field.sampling import (
     CLOUD_SAMPLING,
     Guide,
     Sampling,
     levels_of,
-    summed,
     trajectory,
 )
 from grasp.field.selection import CLOUD_SELECTION, Assessed, Selection, select, shortfall
@@ -39,10 +38,12 @@ from grasp.objects.normals import directions
 from grasp.objects.object import Object
 from grasp.poses.frames import HALF_TURN
 from grasp.scenes.collision import closing_width, in_collision
+from pcdiff.diffusion.guidance import cost_list
 from pcdiff.diffusion.process import perturb
 from pcdiff.diffusion.samplers import State
 from pcdiff.diffusion.schedules import Level
 from pcdiff.errors import InputError
+from pcdiff.manifolds.gradients import value_and_gradient
 from pcdiff.randomness import Generator
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ class ConditionedField:
             levels: Noise levels of the sampler; the poses are at the first.
             generator: One generator, or one per pose.
             sampling: How to sample.
-            guide: Cost by which proposals are chosen, if any.
+            guide: Costs by which proposals are chosen, if any.
 
         Raises:
             InputError: If `count` is below 1.
@@ -180,7 +181,7 @@ class ConditionedField:
         if sampling.begin is None:
             middle = torch.zeros_like(self.centre)
             return space.random((count, 4, 4), sigma, generator, centre=middle)
-        cost = None if guide is None else guide(sigma)
+        cost = guide.cost_at(sigma, space) if guide is not None and guide.costs else None
         guesses = propose(self.opposites, self.gripper, count, generator, cost)
         return perturb(space, guesses, first.over_batch(guesses, space.point_ndim), generator)
 
@@ -263,7 +264,7 @@ class ConditionedField:
             raise InputError(f"grasps to sample: expected at least 1, got {count}")
         if not self.can_hold:
             return self.refusal()
-        constraints = [each for each in as_costs(guidance) if isinstance(each, Constraint)]
+        constraints = [each for each in cost_list(guidance) if isinstance(each, Constraint)]
         at_once = wanted = math.ceil(count * selection.oversampling)
         most = selection.attempts * at_once
         samples: Assessed | None = None
@@ -383,21 +384,13 @@ class ConditionedField:
 
     # Frames
 
-    def guide(self, guidance: Cost | Sequence[Cost]) -> Guide | None:
-        """Costs in the frame of the object's file as one cost about its centre; None without any.
+    def guide(self, guidance: Cost | Sequence[Cost]) -> Guide:
+        """Costs in the frame of the object's file as the sampler takes them.
 
         Raises:
             InputError: If one of them is not callable.
         """
-        costs = as_costs(guidance)
-        if not costs:
-            return None
-
-        def at(sigma: float) -> Cost:
-            total = summed(costs, sigma, self.model.space)
-            return lambda poses: total(self.in_file_frame(poses))
-
-        return at
+        return Guide(cost_list(guidance), self.in_file_frame)
 
     def in_file_frame(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"]:
         """Poses in the frame of the object's file, from poses about the object's centre."""
@@ -434,19 +427,6 @@ def default_sampling(obj: Object) -> Sampling:
 def default_selection(obj: Object) -> Selection:
     """The default selection: `Selection()` for a mesh, `CLOUD_SELECTION` for a cloud."""
     return Selection() if obj.is_mesh else CLOUD_SELECTION
-
-
-def as_costs(guidance: Cost | Sequence[Cost]) -> list[Cost]:
-    """Guidance as a list of costs.
-
-    Raises:
-        InputError: If one of them is not callable.
-    """
-    costs = list(guidance) if isinstance(guidance, Sequence) else [guidance]
-    for cost in costs:
-        if not callable(cost):
-            raise InputError(f"guidance must be a cost, or a list of costs, got {cost!r}")
-    return costs
 
 
 def _translated(poses: Tensor, by: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch.export import ExportedProgram
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from grasp.field.conditioned import ConditionedField
-from grasp.field.model import value_and_gradient
+from pcdiff.manifolds.gradients import value_and_gradient
 
 
 def exported_cost(

@@ -11,7 +11,7 @@ d/dv E(retract(H, v)) at v = 0, per metre and per radian in the gripper's frame.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -28,7 +28,7 @@ from pcdiff.diffusion.parametrization import noise_from_score
 from pcdiff.diffusion.process import perturb
 from pcdiff.diffusion.schedules import GeometricVarianceExploding, Level
 from pcdiff.errors import InputError
-from pcdiff.manifolds.base import Manifold
+from pcdiff.manifolds.gradients import value_and_gradient
 from pcdiff.manifolds.se3 import SE3
 from pcdiff.randomness import Generator
 
@@ -228,26 +228,3 @@ def _each(generator: Generator, grasps: int) -> Generator:
     if isinstance(generator, torch.Generator):
         return generator
     return [each for each in generator for _ in range(grasps)]
-
-
-def value_and_gradient(
-    energy: Callable[[Tensor], Tensor],
-    space: Manifold,
-    poses: Float[Tensor, "*batch 4 4"],
-    keep_graph: bool = False,
-) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch 6"]]:
-    """An energy and d/dv E(retract(H, v)) at v = 0, in the body frame.
-
-    Args:
-        energy: Energy of each pose, independent of the other poses.
-        space: Manifold of the poses, which gives the retraction.
-        poses: Poses H.
-        keep_graph: If true, value and gradient can be differentiated further.
-    """
-    with torch.inference_mode(False), torch.enable_grad():
-        if poses.is_inference():
-            poses = poses.clone()
-        step = poses.new_zeros(*poses.shape[:-2], 6, requires_grad=True)
-        value = energy(space.retract(poses, step))
-        (gradient,) = torch.autograd.grad(value.sum(), step, create_graph=keep_graph)
-    return (value, gradient) if keep_graph else (value.detach(), gradient)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from grasp.field.networks.surface import Surface
 from grasp.grippers.gripper import Gripper
+from grasp.scenes.arrays import numpy_on_cpu
 from grasp.scenes.collision import in_collision
 from pcdiff.randomness import Generator, uniform
 
@@ -98,8 +99,8 @@ def propose(
     at = places.points
     numbers = uniform((count, 3 * CHOICES + 1), generator, at.dtype, at.device)
     poses = _at(places, gripper, numbers[:, :-1].reshape(-1, 3))
-    collides = in_collision(poses.cpu().numpy(), gripper, at.cpu().numpy())
-    costs = _COLLISION_COST * torch.from_numpy(collides).to(at)
+    collides = in_collision(numpy_on_cpu(poses), gripper, numpy_on_cpu(at))
+    costs = _COLLISION_COST * torch.as_tensor(collides).to(at)
     if cost is not None:
         costs = costs + cost(poses)
     likelihood = torch.softmax(-costs.view(count, CHOICES), dim=1)

@@ -77,8 +77,7 @@ class Request:
         found: list[Constraint] = []
         if self.region is not None:
             *point, radius = self.region
-            tool = gripper.tool_center_point
-            found.append(NearPoint(np.array(point), radius, tool, sigma=SOFT_METRES))
+            found.append(NearPoint(np.array(point), radius, gripper, sigma=SOFT_METRES))
         if self.approach is not None:
             *direction, degrees = self.approach
             if not 0 <= degrees <= 180:

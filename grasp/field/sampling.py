@@ -13,11 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from grasp.costs import Constraint, Cost
+from grasp.costs import Cost
 from grasp.field.chunks import in_chunks
-from grasp.field.model import Condition, FieldModel, value_and_gradient
-from pcdiff.diffusion.losses import Model
-from pcdiff.diffusion.parametrization import noise_from_score
+from grasp.field.model import Condition, FieldModel
+from pcdiff.diffusion.guidance import Guided, Tempered, blurred_costs, summed_cost
 from pcdiff.diffusion.samplers import AnnealedLangevin, Multistep, Sampler, State, sample
 from pcdiff.diffusion.schedules import Level, karras_levels
 from pcdiff.errors import InputError
@@ -61,15 +60,35 @@ class Sampling:
 CLOUD_SAMPLING = Sampling(begin=None, steps=12, temperature=0.4)
 """The default for a point cloud: proposals cannot know how thick an object is from one side."""
 
-Guide = Callable[[float], Cost]
-"""A cost of poses about an object's centre, as it is at a noise level σ."""
-
 REFERENCE = Sampling(
     begin=None,
     steps=48,
     sampler=AnnealedLangevin(moves=3, step_ratio=0.5, predictor=Multistep()),
 )
 """Annealed Langevin from pure noise, in which the field alone decides."""
+
+
+@dataclass(frozen=True, eq=False)
+class Guide:
+    """Costs that guide the samples of one object.
+
+    Attributes:
+        costs: Costs of poses in the frame of the object's file.
+        to_file_frame: Map from poses about the object's centre to poses in that frame.
+    """
+
+    costs: Sequence[Cost] = ()
+    to_file_frame: Callable[[Tensor], Tensor] = lambda poses: poses
+
+    def cost_at(self, sigma: float, space: SE3) -> Cost:
+        """The summed cost of poses about the centre, blurred to a noise level.
+
+        Args:
+            sigma: Noise level σ.
+            space: Space of the poses, which gives the length ℓ.
+        """
+        total = summed_cost(blurred_costs(self.costs, sigma, space.length), space)
+        return lambda poses: total(self.to_file_frame(poses))
 
 
 def levels_of(model: FieldModel, sampling: Sampling) -> Level:
@@ -100,7 +119,7 @@ def trajectory(
     poses: Float[Tensor, "poses 4 4"],
     sampling: Sampling,
     generator: Generator,
-    guides: Sequence[Guide | None] = (),
+    guides: Sequence[Guide] = (),
 ) -> Iterator[State]:
     """The sampler's states, from noisy poses to grasps, all about the centres of the objects.
 
@@ -111,90 +130,34 @@ def trajectory(
             object, those of the first object first.
         sampling: How to sample.
         generator: One generator, or one per pose.
-        guides: For each object the cost that is added to the energy over the temperature, or None;
-            nothing is added if empty.
+        guides: For each object the costs that are added to the energy over the temperature; none
+            if empty.
 
     Raises:
         InputError: If the field was not trained at the noise levels, or a cost does not give one
             number per pose with a finite gradient.
     """
     objects = condition.split()
-    guides = list(guides) or [None] * len(objects)
+    guides = list(guides) or [Guide()] * len(objects)
     # A CPU is busy with one object's poses in chunks that fit its cache; an accelerator wants all.
-    together = poses.device.type != "cpu" and not any(guides)
+    together = poses.device.type != "cpu" and not any(each.costs for each in guides)
+    tempered = Tempered(model.predict_noise, sampling.temperature)
 
     def of_one(
-        condition: Condition, guide: Guide | None, x: Tensor, alpha: Tensor, sigma: Tensor
+        condition: Condition, guide: Guide, x: Tensor, alpha: Tensor, sigma: Tensor
     ) -> Tensor:
-        noise = guided(model, sampling.temperature, guide)
+        guided = Guided(tempered, model.space, guide.costs, guide.to_file_frame)
 
         def of_chunk(*chunk: Tensor) -> tuple[Tensor]:
-            return (noise(chunk[0], Level(*chunk[1:]), condition),)
+            return (guided(chunk[0], Level(*chunk[1:]), condition),)
 
         return in_chunks(of_chunk, x, alpha, sigma)[0]
 
     def predict(x: Tensor, level: Level, condition: Condition) -> Tensor:
         if together:
-            return guided(model, sampling.temperature)(x, level, condition)
+            return tempered(x, level, condition)
         shares = (each.chunk(len(objects)) for each in (x, *level))
         return torch.cat([of_one(*each) for each in zip(objects, guides, *shares, strict=True)])
 
     levels = levels_of(model, sampling)
     yield from sample(sampling.sampler, predict, model.space, poses, levels, condition, generator)
-
-
-def guided(model: FieldModel, temperature: float, guide: Guide | None = None) -> Model:
-    """The noise predictor of exp(−E/T − C).
-
-    Args:
-        model: Trained networks, which give the energy E.
-        temperature: T.
-        guide: The cost C, if any.
-
-    Raises:
-        InputError: From the predictor, if the cost does not give one number per pose with a finite
-            gradient.
-    """
-
-    def noise(x: Tensor, level: Level, condition: Condition) -> Tensor:
-        predicted = model.predict_noise(x, level, condition) / temperature
-        if guide is None:
-            return predicted
-        _, gradient = value_and_gradient(guide(float(level.sigma[0])), model.space, x)
-        if not gradient.isfinite().all():
-            raise InputError("a guidance cost has a non-finite gradient")
-        return predicted + noise_from_score(model.space, -gradient, level)
-
-    return noise
-
-
-def summed(costs: Sequence[Cost], sigma: float, space: SE3) -> Cost:
-    """The sum of costs at a noise level.
-
-    Args:
-        costs: Costs of poses; a constraint of `grasp.costs` is softened by the noise.
-        sigma: Noise level σ.
-        space: Space of the poses, which gives the length ℓ.
-
-    Raises:
-        InputError: From the sum, if a cost does not give one number per pose.
-    """
-    at_level = [
-        each.blurred(sigma, space.length) if isinstance(each, Constraint) else each
-        for each in costs
-    ]
-
-    def total(poses: Tensor) -> Tensor:
-        found = 0 * poses[..., 0, 0]  # so that a constant cost has a gradient, too
-        for each in at_level:
-            cost = each(poses)
-            if cost.shape != found.shape or cost.isnan().any():
-                raise InputError(
-                    "a guidance cost must return one number per pose, shape "
-                    f"{tuple(found.shape)}, got shape {tuple(cost.shape)}"
-                    + (" with NaN" if cost.isnan().any() else "")
-                )
-            found = found + cost
-        return found
-
-    return total

@@ -77,9 +77,7 @@ def squared_load(
         gripper: The gripper.
         weight: Weight of the object.
     """
-    at = poses.new_tensor(gripper.tool_center_point)
-    tool = poses[..., :3, 3] + poses[..., :3, :3] @ at
-    arm = poses.new_tensor(weight.centre) - tool
+    arm = poses.new_tensor(weight.centre) - gripper.tool_points(poses)
     distance = torch.linalg.cross(arm, poses[..., :3, 0])
     force = min(FORCE, gripper.max_force)
     borne = 2 * FRICTION * force * PATCH_RADIUS

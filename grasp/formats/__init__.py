@@ -1,14 +1,14 @@
 """Grasp files: one record, four formats, one reader and one writer.
 
-| format | files | what it is |
+| format | files | description |
 |---|---|---|
-| `pcdiff` | `.json` | ours: everything that is known, and its unit and frame |
-| `acronym` | `.h5`, `.hdf5` | ACRONYM's HDF5: labels for training |
+| `pcdiff` | `.json` | our own JSON, which holds the whole record with its unit and frame |
+| `acronym` | `.h5`, `.hdf5` | the HDF5 of ACRONYM, with labels for training |
 | `graspgen` | `.json` | the JSON of GraspGen's data set |
-| `isaac` | `.yaml`, `.yml` | the YAML of the Isaac tools, in which GraspGen writes samples |
+| `isaac` | `.yaml`, `.yml` | the YAML of the Isaac tools, which GraspGen uses for its samples |
 
-A file that does not state the unit or the frame of its poses, and whose format does not either, is
-refused with a sentence that asks for them.
+You must supply the unit and the frame of the poses for a file that states neither, unless its
+format defines them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FORMATS = {
     "graspgen": (".json",),
     "isaac": (".yaml", ".yml"),
 }
-"""The extensions of each format; an extension alone means the first that has it."""
+"""Extensions of each format; an extension without a format means the first format that has it."""
 
 _EXTENSIONS = {suffix: name for name, suffixes in reversed(FORMATS.items()) for suffix in suffixes}
 
@@ -50,24 +50,24 @@ _EXTENSIONS = {suffix: name for name, suffixes in reversed(FORMATS.items()) for 
 def read_grasps(
     path: str | os.PathLike[str], *, frame: str | None = None, unit: str | None = None
 ) -> Grasps:
-    """Read a grasp file of any of our formats.
+    """Read a grasp file in any of our formats.
 
-    The extension tells HDF5, JSON and YAML apart, the content which format it is.
+    The extension distinguishes HDF5, JSON and YAML; the content determines the format.
 
     Args:
-        path: the file.
-        frame: the frame that the poses are of, one of `grasp.poses.frames.FRAMES`, given in the
-            frame of the mesh file. Needed where the file does not say.
-        unit: the unit of lengths, one of `UNITS`. Needed where the file does not say.
+        path: The file.
+        frame: Frame of the hand whose poses the file holds, one of `grasp.poses.frames.FRAMES`.
+            Required if the file does not state it.
+        unit: Unit of the lengths, one of `UNITS`. Required if the file does not state it.
 
     Returns:
-        The grasps in metres, as poses of our gripper frame, in the order of the file.
+        The grasps in metres as poses of our gripper frame, in the order of the file.
 
     Raises:
-        InputError: the file is missing, damaged, of another format, or newer than this program;
-            it does not say its unit or frame and nor does the caller, or the two contradict each
-            other; a pose is not a rigid transform, an array has another length than the poses; or
-            there are no grasps and no reason is given.
+        InputError: The file is missing, damaged, in another format, or newer than this program;
+            neither the file nor the caller states its unit and frame, or they contradict each
+            other; a pose is not a rigid transform; the number of entries in an array differs from
+            the number of poses; or there are no grasps and no reason is given.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -82,7 +82,7 @@ def read_grasps(
         grasps, stated = acronym.read(path) if suffix in FORMATS["acronym"] else _parse(path)
         grasps = in_our_convention(grasps, stated, unit, frame)
         if not len(grasps) and not grasps.reason:
-            raise InputError("it holds no grasps and does not say why")
+            raise InputError("it holds no grasps and does not give a reason")
     except InputError as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     except OSError as error:
@@ -97,18 +97,20 @@ def write_grasps(
     format: str | None = None,
     frame: str = "gripper",
 ) -> None:
-    """Write grasps to a file completely or not at all, best first where they have a score.
+    """Write grasps to a file, best first if they have a score.
+
+    The file is written completely or not at all.
 
     Args:
-        path: the file; one that exists is replaced.
-        grasps: what to write, as `Grasps.ranked` orders it.
-        format: one of `FORMATS`; None for what the extension says, which is ours for `.json`.
-        frame: the frame of the hand to write poses of. Only `isaac` can state another one than
-            ours.
+        path: The file; an existing file is replaced.
+        grasps: The grasps; `Grasps.ranked` determines their order in the file.
+        format: One of `FORMATS`; if None, the extension determines it (ours for `.json`).
+        frame: Frame of the hand whose poses are written. Only `isaac` supports other frames than
+            our gripper frame.
 
     Raises:
-        InputError: the extension or the format is another one, or they do not belong together;
-            there are no grasps and no reason is given; or the file cannot be written.
+        InputError: The extension or the format is unknown, or they do not match; there are no
+            grasps and no reason is given; or the file cannot be written.
     """
     suffix = Path(path).suffix.lower()
     if format is None:
@@ -118,15 +120,19 @@ def write_grasps(
                 f"cannot write {path}: expected the extension {_listed(list(_EXTENSIONS))}"
             )
     elif format not in FORMATS:
-        raise InputError(f"the format must be one of {', '.join(FORMATS)}, not {format!r}")
+        raise InputError(f"the format must be one of {', '.join(FORMATS)}, got {format!r}")
     elif suffix not in FORMATS[format]:
         raise InputError(
-            f"cannot write {path}: the format {format} has the extension {_listed(FORMATS[format])}"
+            f"cannot write {path}: the format {format} needs the extension "
+            f"{_listed(FORMATS[format])}"
         )
     if named_frame(frame) is not FRAMES["gripper"] and format != "isaac":
-        raise InputError(f"cannot write {path}: the format {format} cannot state frame {frame!r}")
+        raise InputError(
+            f"cannot write {path}: the format {format} only holds poses of the frame 'gripper', "
+            f"got {frame!r}"
+        )
     if not len(grasps) and not grasps.reason:
-        raise InputError(f"cannot write {path}: there are no grasps and no reason for that")
+        raise InputError(f"cannot write {path}: there are no grasps and no reason is given")
 
     grasps = grasps.ranked()
     if format == "acronym":
@@ -142,7 +148,7 @@ def write_grasps(
 
 
 def _parse(path: Path) -> tuple[Grasps, Convention]:
-    """The grasps of a JSON or YAML file, whichever format is in it."""
+    """Parse the grasps of a JSON or YAML file, whichever format it holds."""
     document = documents.read_document(path)
     named = document.get("format")
     if named == pcdiff_json.FORMAT:
@@ -158,10 +164,11 @@ def _parse(path: Path) -> tuple[Grasps, Convention]:
     if isinstance(grasps, dict) and "transforms" in grasps:
         return graspgen.parse(document)
     raise InputError(
-        f"it has neither a format ({pcdiff_json.FORMAT} or {isaac.FORMAT}) nor GraspGen's "
-        "grasps.transforms"
+        f"it has neither a format ({pcdiff_json.FORMAT} or {isaac.FORMAT}) nor the "
+        "grasps.transforms of GraspGen"
     )
 
 
 def _listed(names: list[str] | tuple[str, ...]) -> str:
+    """Join names as an English list."""
     return " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]

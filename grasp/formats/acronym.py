@@ -1,20 +1,21 @@
-"""The HDF5 schema of ACRONYM, and what we add beside it.
+"""The HDF5 schema of ACRONYM and our additions to it.
 
-As its tools (`acronym_tools`) read it and its files have it (Eppner, Mousavian and Fox, "ACRONYM: A
-Large-Scale Grasp Dataset Based on Simulation", ICRA 2021):
+The schema, as its tools (`acronym_tools`) read it and its files contain it (Eppner, Mousavian and
+Fox, "ACRONYM: A Large-Scale Grasp Dataset Based on Simulation", ICRA 2021):
 
     grasps/transforms                                 float64 (n, 4, 4), T_object_grasp
-    grasps/qualities/flex/object_in_gripper           int64 (n,), 1 where the grasp held
+    grasps/qualities/flex/object_in_gripper           int64 (n,), 1 for a successful grasp
     gripper/type                                      "panda"
-    object/file, scale                                the mesh and what makes it metres
+    object/file, scale                                mesh file, factor to metres
     object/mass, friction, com                        kilograms, coefficient, metres
 
-Its definition says that lengths are metres and that poses are of the hand's base with +z the
-approach and +x the closing direction, so a file need not. The group that holds the labels is named
-after the simulator FleX, and tools look for them there whatever simulator they come from. What the
-schema has no place for stands in the group `pcdiff_grasp`, which other readers pass by: the version
-of this extension, unit, frame, physics protocol, digest, sampler, reason, and one dataset for each
-further number a grasp. Other quantities of ACRONYM (motions, inertia, volume) are not read.
+The schema defines that lengths are in metres and that poses are poses of the hand's base, with +z
+along the approach and +x along the closing direction, so the files do not repeat this. The group
+with the labels is named after the simulator FleX. Tools look for labels there, whichever simulator
+produced them. Everything else goes into the group `pcdiff_grasp`, which other readers ignore: the
+version of this extension, unit, frame, physics protocol, digest, sampler, reason, and one dataset
+for each further per-grasp array. Other quantities of ACRONYM (motions, inertia, volume) are not
+read.
 """
 
 from __future__ import annotations
@@ -47,30 +48,38 @@ if TYPE_CHECKING:
     import h5py
 
 MOST_GRASPS = 1_000_000
-"""A file that announces more is refused before it is read; ACRONYM's have 2000."""
+"""A file that declares more grasps is refused before it is read; ACRONYM's files hold 2000."""
 
 TRANSFORMS = "grasps/transforms"
+"""Dataset with the poses."""
+
 OBJECT_IN_GRIPPER = "grasps/qualities/flex/object_in_gripper"
+"""Dataset with the labels of success."""
+
 OURS = "pcdiff_grasp"
+"""Group with our additions."""
 
 
 def read(path: str | os.PathLike[str]) -> tuple[Grasps, Convention]:
-    """The grasps of an ACRONYM file, and what it says about their unit and frame.
+    """Read the grasps of an ACRONYM file and what it states about their unit and frame.
+
+    Args:
+        path: The file.
 
     Raises:
-        InputError: the file is not HDF5, damaged, or of another layout.
+        InputError: The file is damaged, is not HDF5, or has another layout.
     """
     import h5py
 
     try:
         if not h5py.is_hdf5(path):
-            Path(path).open("rb").close()  # tells an unreadable file from one of another format
+            Path(path).open("rb").close()  # raises if the file is unreadable
             raise InputError("it is not an HDF5 file")
         with h5py.File(path, "r") as file:
             return _read(file)
     except InputError:
         raise
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:  # h5py's, if damaged
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:  # from h5py
         message = " ".join(str(error).split()).split(". ")[0].rstrip(".")
         raise InputError(f"it cannot be read as HDF5: {message}") from error
 
@@ -80,8 +89,8 @@ def _read(file: h5py.File) -> tuple[Grasps, Convention]:
     if poses is not None:
         check_poses("grasp", poses)
     else:
-        there = f"it holds {', '.join(sorted(file))}" if len(file) else "it is empty"
-        raise InputError(f"it is not an ACRONYM file: it has no {TRANSFORMS}, {there}")
+        there = f"holds {', '.join(sorted(file))}" if len(file) else "is empty"
+        raise InputError(f"it is not an ACRONYM file: it has no {TRANSFORMS} but {there}")
     arrays: dict[str, Any] = {}
     labels = _numbers(file, OBJECT_IN_GRIPPER)
     if labels is not None:
@@ -101,7 +110,7 @@ def _read(file: h5py.File) -> tuple[Grasps, Convention]:
                 arrays[name] = _booleans(name, values) if name == "in_collision" else values
         if said.get("frame") != OBJECT_FRAME:
             raise InputError(
-                f"its poses must be in the frame {OBJECT_FRAME!r}, not {said.get('frame')!r}"
+                f"its poses must be in the frame {OBJECT_FRAME!r}, got {said.get('frame')!r}"
             )
         stated = Convention(unit_named(str(said.get("unit"))), FRAMES["gripper"], written=True)
 
@@ -127,10 +136,15 @@ def _read(file: h5py.File) -> tuple[Grasps, Convention]:
 
 
 def write(temporary: Path, grasps: Grasps) -> None:
-    """Write the grasps into a new file.
+    """Write the grasps to a new file.
+
+    Args:
+        temporary: The file.
+        grasps: The grasps.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: JSON cannot represent the sampler.
+        OSError: The file cannot be written.
     """
     import h5py
 
@@ -176,28 +190,28 @@ def write(temporary: Path, grasps: Grasps) -> None:
 
 @contextmanager
 def _write_errors() -> Iterator[None]:
-    """A full disk as the operating system's error, which `atomic_write` words."""
+    """Turn h5py's error for a full disk into the `OSError` that `atomic_write` reports."""
     try:
         yield
-    except RuntimeError as error:  # h5py's, when closing fails
+    except RuntimeError as error:  # from h5py if closing the file fails
         raise OSError(str(error)) from error
 
 
 def _fixed(text: str | list[str]) -> np.ndarray:
-    """Text as UTF-8 of fixed length.
+    """Encode text as fixed-length UTF-8.
 
-    HDF5 keeps text of variable length in a heap, where one damaged byte can make its library search
-    without end.
+    HDF5 keeps variable-length text in a heap, where one damaged byte can make its library search
+    forever.
     """
     import h5py
 
     encoded = np.array(np.char.encode(text, "utf-8"))
-    length = max(encoded.itemsize, 1)  # HDF5 has no text of no length
+    length = max(encoded.itemsize, 1)  # HDF5 has no zero-length text
     return encoded.astype(h5py.string_dtype("utf-8", length))
 
 
 def _numbers(place: h5py.Group, name: str) -> np.ndarray | None:
-    """A numeric dataset as float64, or None if it is not there."""
+    """Read a numeric dataset as float64, or return None if it is missing."""
     dataset = place.get(name)
     if dataset is None:
         return None
@@ -208,14 +222,15 @@ def _numbers(place: h5py.Group, name: str) -> np.ndarray | None:
 
 
 def _check_size(dataset: h5py.Dataset) -> None:
+    """Raise if this is a group or a dataset that is too large to read."""
     import h5py
 
     if not isinstance(dataset, h5py.Dataset):
-        raise InputError(f"{dataset.name.lstrip('/')} must be a dataset, not a group")
+        raise InputError(f"{dataset.name.lstrip('/')} must be a dataset, got a group")
     if dataset.size is None or dataset.size > 16 * MOST_GRASPS:
         raise InputError(
-            f"{dataset.name.lstrip('/')} has shape {dataset.shape}, "
-            f"more than the {MOST_GRASPS} grasps that a file may hold"
+            f"{dataset.name.lstrip('/')} has shape {dataset.shape}, which is more than a file may "
+            f"hold with at most {MOST_GRASPS} grasps"
         )
 
 
@@ -223,7 +238,8 @@ def _booleans(name: str, values: np.ndarray) -> np.ndarray:
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if not np.isin(values, (0, 1)).all():
-        raise InputError(f"{name} must hold 0 and 1, got {values[~np.isin(values, (0, 1))][0]:g}")
+        wrong = values[~np.isin(values, (0, 1))][0]
+        raise InputError(f"{name} must only contain 0 and 1, got {wrong:g}")
     return values.astype(np.bool_)
 
 
@@ -255,7 +271,7 @@ def _text(file: h5py.File, name: str) -> str | None:
 
 
 def _plain(value: object) -> object:
-    """A scalar as Python has it."""
+    """Convert a NumPy scalar or encoded text to a plain Python value."""
     if isinstance(value, np.generic):
         value = value.item()
     return value.decode("utf-8") if isinstance(value, bytes) else value

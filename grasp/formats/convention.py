@@ -1,4 +1,4 @@
-"""The unit and the frame of the poses in a file, and the way from there to metres and our frame."""
+"""Unit and frame of the poses in a file, and the conversion to metres and our gripper frame."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pcdiff.errors import InputError
 from pcdiff.geometry.limits import UNITS
 
 VERSION = 1
-"""Of what our files, and our additions to ACRONYM's, say."""
+"""Version of our own files and of our additions to ACRONYM files."""
 
 METRE = "metre"
-"""The unit as our files spell it."""
+"""Spelling of the unit in our files."""
 
 OBJECT_FRAME = "object mesh file"
-"""The frame that poses are given in, as our files spell it: the mesh file's own."""
+"""Spelling in our files of the frame in which poses are expressed: the mesh file's own frame."""
 
 _SPELLINGS = {
     METRE: "m",
@@ -36,13 +36,14 @@ _SPELLINGS = {
 
 @dataclass(frozen=True)
 class Convention:
-    """What a file says about its poses.
+    """Unit and frame of the poses in a file, as far as the file or its format states them.
 
     Attributes:
-        unit: a key of `pcdiff.geometry.limits.UNITS`; None if neither the file nor its format says.
-        T_frame_grasp: the gripper frame in the frame that the poses are of; None likewise.
-        written: whether the file itself says so. What only the definition of its format says, an
-            option may correct.
+        unit: Unit of lengths, a key of `pcdiff.geometry.limits.UNITS`; None if it is not stated.
+        T_frame_grasp: Pose of the gripper frame in the frame of the hand whose poses the file
+            holds; None if that frame is not stated.
+        written: True if the file itself states them, so that the caller must not contradict it;
+            False if only the definition of its format does, which the caller may override.
     """
 
     unit: str | None
@@ -51,69 +52,77 @@ class Convention:
 
 
 BY_FORMAT = Convention("m", FRAMES["gripper"], written=False)
-"""Of formats whose definition says metres and the gripper frame of `grasp.poses.frames`."""
+"""Convention of formats that are defined in metres and in our gripper frame."""
 
 
 def check_version(version: object) -> None:
-    """Refuse a version that is newer than this program or none at all.
+    """Check that this program can read a file of this version.
+
+    Args:
+        version: Version that the file states.
 
     Raises:
-        InputError: with both versions in the message.
+        InputError: The version is newer than this program or is not a version at all.
     """
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         raise InputError(f"its version must be {VERSION}, got {documents.kind_of(version)}")
     if version > VERSION:
         raise InputError(
-            f"its version is {version}, newer than the {VERSION} that this pcdiff-grasp reads: "
-            "install a newer one"
+            f"its version is {version}, but this pcdiff-grasp reads versions up to {VERSION}: "
+            "install a newer pcdiff-grasp"
         )
 
 
 def unit_named(name: str) -> str:
-    """The key of `UNITS` for a unit as files spell it.
+    """Return the key of `UNITS` for a unit as files spell it.
+
+    Args:
+        name: Name of the unit, e.g. "metre" or "m".
 
     Raises:
-        InputError: the unit is another one.
+        InputError: The unit is unknown.
     """
     unit = _SPELLINGS.get(name, name)
     if unit not in UNITS:
-        raise InputError(f"the unit must be one of {', '.join(UNITS)}, not {name!r}")
+        raise InputError(f"the unit must be one of {', '.join(UNITS)}, got {name!r}")
     return unit
 
 
 def in_our_convention(
     grasps: Grasps, stated: Convention, unit: str | None, frame: str | None
 ) -> Grasps:
-    """Grasps as a file has them, in metres and as poses of our gripper frame.
+    """Convert grasps from a file's convention to metres and poses of our gripper frame.
 
     Args:
-        grasps: lengths and poses as the file has them.
-        stated: what the file says about them.
-        unit: what the caller says, a key of `UNITS`; None to take the file's word.
-        frame: likewise, a key of `grasp.poses.frames.FRAMES`.
+        grasps: Grasps with the lengths and poses of the file.
+        stated: Convention that the file or its format states.
+        unit: Unit from the caller, a key of `UNITS`; None to rely on the file.
+        frame: Frame from the caller, a key of `grasp.poses.frames.FRAMES`; None to rely on the
+            file.
 
     Raises:
-        InputError: nobody says, the caller contradicts the file, or a name is unknown.
+        InputError: Unit or frame is stated neither by the file nor by the caller, the caller
+            contradicts the file, or a name is unknown.
     """
-    options = {
-        "unit": (stated.unit, unit, UNITS, "--grasp-unit"),
-        "frame": (stated.T_frame_grasp, frame, FRAMES, "--frame"),
+    known = {
+        "unit": (stated.unit, unit, UNITS),
+        "frame": (stated.T_frame_grasp, frame, FRAMES),
     }
-    missing = [
-        (name, f"{flag} ({', '.join(choices)})")
-        for name, (said, option, choices, flag) in options.items()
-        if said is None and option is None
-    ]
+    missing = {
+        name: f"the {name} ({', '.join(choices)})"
+        for name, (from_file, from_caller, choices) in known.items()
+        if from_file is None and from_caller is None
+    }
     if missing:
         raise InputError(
-            f"the file does not say the {' or the '.join(name for name, _ in missing)} of its "
-            f"poses: give {' and '.join(option for _, option in missing)}"
+            f"the file does not state the {' or the '.join(missing)} of its poses: supply "
+            f"{' and '.join(missing.values())}"
         )
 
     chosen_unit = stated.unit if unit is None else unit_named(unit)
     assert chosen_unit is not None
     if stated.written and stated.unit not in (None, chosen_unit):
-        raise InputError(f"the file says that its unit is {stated.unit}, so it cannot be {unit}")
+        raise InputError(f"the file states the unit {stated.unit}, which contradicts {unit}")
     metres = UNITS[chosen_unit]
 
     T_frame_grasp = stated.T_frame_grasp if frame is None else named_frame(frame)
@@ -123,7 +132,7 @@ def in_our_convention(
         and stated.T_frame_grasp is not None
         and not np.allclose(stated.T_frame_grasp, T_frame_grasp, atol=1e-9)
     ):
-        raise InputError(f"the file says that its poses are of another frame than {frame}")
+        raise InputError(f"the file states a frame of its poses that contradicts {frame}")
 
     poses = grasps.poses.copy()
     poses[:, :3, 3] *= metres

@@ -1,21 +1,23 @@
-"""The JSON of GraspGen's data set, and what we add to it.
+"""The JSON of GraspGen's data set and our additions to it.
 
-As `docs/GRASP_DATASET_FORMAT.md` of GraspGen (Murali et al. 2025) defines it, and as GraspDataGen
-writes it (there with `gripper`):
+`docs/GRASP_DATASET_FORMAT.md` in the repository of GraspGen (Murali et al. 2025) defines it;
+GraspDataGen writes the same with `gripper` added:
 
     {"object": {"file": "mug.obj", "scale": 1.0},
      "gripper": {"name": "franka_panda",
                  "transform_offset_from_asset_to_graspgen_convention": [[x, y, z], [x, y, z, w]]},
      "grasps": {"transforms": [[[…4 × 4…]], …], "object_in_gripper": [true, false, …]}}
 
-`transforms` are poses of the gripper's base in the frame of the scaled mesh, in metres. Its axes
-are those of `docs/GRIPPER_DESCRIPTION.md`, +z the approach and +x the closing direction: ours. A
-gripper whose asset has others brings its offset, and `transforms` times the offset are poses of
-that frame, as GraspGen's own loader has it. An offset of 16 numbers is a matrix row by row.
-`object` and `object_in_gripper` may be absent, as in what GraspGen records on a robot.
+`transforms` are poses of the gripper's base in the frame of the scaled mesh, in metres. As in
+`docs/GRIPPER_DESCRIPTION.md`, +z is the approach and +x the closing direction, which is our gripper
+frame. If a gripper's asset has other axes, the file gives their offset, and `transforms` times the
+offset are poses of our frame; GraspGen's own loader does the same. An offset of 16 numbers is a
+matrix in row-major order. `object` and `object_in_gripper` may be missing, as in the files that
+GraspGen records on a robot.
 
-What we write also has `unit` and `frame`, and beside `transforms` one list for each further number
-a grasp; other readers pass these by. Mass, friction and the rest of the record have no place here.
+Our files also have `unit` and `frame`, and next to `transforms` one list for each further per-grasp
+array; other readers ignore these. The format has no place for mass, friction and the rest of the
+record.
 """
 
 from __future__ import annotations
@@ -41,16 +43,20 @@ from pcdiff.errors import InputError
 OFFSET = "transform_offset_from_asset_to_graspgen_convention"
 
 OUR_NAMES = {"franka_panda": "panda", "franka": "panda"}
-"""What GraspGen calls the grippers that we call otherwise."""
+"""Our name for each gripper that GraspGen names differently."""
 
 THEIR_NAMES = {"panda": "franka_panda"}
+"""GraspGen's name for each gripper that we name differently."""
 
 
 def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
-    """The grasps of a document of this format, and what it says about their unit and frame.
+    """Parse the grasps of a document and what it states about their unit and frame.
+
+    Args:
+        document: The parsed file.
 
     Raises:
-        InputError: something is missing or of another kind, or lists differ in length.
+        InputError: A value is missing or has the wrong type, or lists differ in length.
     """
     subject = documents.mapping("object", document.get("object") or {})
     gripper = documents.mapping("gripper", document.get("gripper") or {})
@@ -69,7 +75,7 @@ def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
     frame = documents.optional(document, "frame", documents.text)
     if frame is not None:
         if frame != OBJECT_FRAME:
-            raise InputError(f"its poses must be in the frame {OBJECT_FRAME!r}, not {frame!r}")
+            raise InputError(f"its poses must be in the frame {OBJECT_FRAME!r}, got {frame!r}")
         stated = Convention(stated.unit, FRAMES["gripper"], written=True)
     if document.get("unit") is not None:
         unit = unit_named(documents.text("unit", document["unit"]))
@@ -91,7 +97,11 @@ def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
 
 
 def dump(grasps: Grasps) -> str:
-    """The text of the file."""
+    """Return the text of the file.
+
+    Args:
+        grasps: The grasps to write.
+    """
     gripper = grasps.gripper
     document = {
         "object": {"file": grasps.object_file, "scale": grasps.object_scale},
@@ -116,6 +126,7 @@ def dump(grasps: Grasps) -> str:
 
 
 def _columns(grasps: dict[str, Any], count: int) -> dict[str, Any]:
+    """The arrays of `PER_GRASP` from lists with one entry per grasp."""
     arrays: dict[str, Any] = {}
     for name, (parse_entry, dtype) in COLUMNS.items():
         key = "object_in_gripper" if name == "success" else name
@@ -127,7 +138,7 @@ def _columns(grasps: dict[str, Any], count: int) -> dict[str, Any]:
                 f"grasps.{key} has {len(values)} entries, but there are {count} transforms"
             )
         entries = [
-            # The data set on Hugging Face is said to have labels of shape (n, 1).
+            # Labels in the data set on Hugging Face reportedly have shape (n, 1).
             value[0] if isinstance(value, list) and len(value) == 1 else value
             for value in values
         ]
@@ -137,6 +148,7 @@ def _columns(grasps: dict[str, Any], count: int) -> dict[str, Any]:
 
 
 def _offset(value: object) -> Float[np.ndarray, "4 4"]:
+    """Parse an offset: translation and quaternion, 16 numbers, or 4 rows."""
     if isinstance(value, list) and len(value) == 2:
         offset = np.eye(4)
         offset[:3, 3] = documents.vector(f"the translation of {OFFSET}", value[0])

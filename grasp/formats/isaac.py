@@ -1,8 +1,8 @@
-"""The YAML of the Isaac tools, which GraspGen writes its samples in, and what we add to it.
+"""The YAML of the Isaac tools, which GraspGen uses for its samples, and our additions to it.
 
-As NVIDIA defines it (Isaac ROS, "Isaac Grasp File"; Isaac Sim, "Grasp Editor"), and as GraspGen's
-`save_to_isaac_grasp_format` and GraspDataGen write it (the latter with `object_file`,
-`object_scale`):
+NVIDIA defines it (Isaac ROS, "Isaac Grasp File"; Isaac Sim, "Grasp Editor"). GraspGen's
+`save_to_isaac_grasp_format` and GraspDataGen write it, the latter with `object_file` and
+`object_scale` added:
 
     format: isaac_grasp
     format_version: 1.0
@@ -14,15 +14,15 @@ As NVIDIA defines it (Isaac ROS, "Isaac Grasp File"; Isaac Sim, "Grasp Editor"),
         position: [-0.04, 0.07, 0.2]
         orientation: {w: 0.0, xyz: [0.98, 0.17, 0.05]}
 
-The definition leaves the frames to whoever uses the file, says that `object_frame` and
-`gripper_frame` are for people and not for programs, and names no unit: GraspGen writes poses of our
-gripper frame, the Grasp Editor usually poses of `panda_hand`. So the reader asks, except for files
-that we have written: those have `unit: metre`, `object_frame: object mesh file` and a name of
-`grasp.poses.frames.FRAMES` as the `gripper_frame`.
+The definition leaves the frames to the user of the file: `object_frame` and `gripper_frame` are
+meant for people, not for programs. It also names no unit. GraspGen writes poses of our gripper
+frame, but the Grasp Editor usually writes poses of `panda_hand`. So you must supply both to the
+reader, except for files that we have written: they have `unit: metre`,
+`object_frame: object mesh file` and a name from `grasp.poses.frames.FRAMES` as `gripper_frame`.
 
-`confidence` is `success_probability`. Where only labels are known, ours and GraspDataGen's
-confidence is 1 or 0, and ours then say `confidence_is: success`. Each grasp also carries its
-further numbers under our names; other readers pass these by. Joint positions are not read.
+`confidence` is the probability of success. If only labels are known, GraspDataGen and we write a
+confidence of 1 or 0, and we add `confidence_is: success`. Each grasp also has its further values
+under our names; other readers ignore these. Joint positions are not read.
 """
 
 from __future__ import annotations
@@ -42,10 +42,14 @@ VERSION = 1.0
 
 
 def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
-    """The grasps of a document of this format, and what it says about their unit and frame.
+    """Parse the grasps of a document and what it states about their unit and frame.
+
+    Args:
+        document: The parsed file.
 
     Raises:
-        InputError: something is missing, of another kind, or newer than this program.
+        InputError: A value is missing or has the wrong type, or the file is newer than this
+            program.
     """
     version = document.get("format_version", VERSION)
     if str(version) not in ("1", "1.0"):
@@ -81,11 +85,11 @@ def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
 
 
 def dump(grasps: Grasps, frame: str = "gripper") -> str:
-    """The text of the file.
+    """Return the text of the file.
 
     Args:
-        grasps: what to write.
-        frame: which frame of the hand to write poses of, one of `grasp.poses.frames.FRAMES`.
+        grasps: The grasps to write.
+        frame: Frame of the hand whose poses are written, one of `grasp.poses.frames.FRAMES`.
     """
     import yaml
     from scipy.spatial.transform import Rotation

@@ -1,4 +1,4 @@
-"""Our own JSON: one file that says everything about the grasps of one object.
+"""Our own JSON: one file holds all that is known about the grasps of one object.
 
     {"format": "pcdiff-grasp/grasps", "version": 1, "unit": "metre", "frame": "object mesh file",
      "gripper": {"name": "panda", "approach": "+z", "closing": "+x",
@@ -9,11 +9,11 @@
                  "width": 0.031, "in_collision": false}],
      "reason": null}
 
-`pose` is `T_object_grasp`, row by row; the grasps are best first; `reason` says why there are none,
-or fewer than were asked for. What is not known is null or absent. Where they are known, `object`
-also has `mass`, `friction` and `center_of_mass`, a grasp `success` and `failure`, and the file the
-`protocol` of the physics. A gripper frame with other axes is read by its `approach` and `closing`.
-A reader ignores keys that it does not know, and refuses a newer `version`.
+`pose` holds the rows of `T_object_grasp`. The grasps are sorted, best first. `reason` says why
+there are no grasps, or fewer than requested. Unknown values are null or missing. If they are known,
+`object` also has `mass`, `friction` and `center_of_mass`, each grasp has `success` and `failure`,
+and the file has the `protocol` of the physics. The reader uses `approach` and `closing` to convert
+poses of a gripper frame with other axes. It ignores unknown keys and refuses a newer `version`.
 """
 
 from __future__ import annotations
@@ -40,10 +40,14 @@ FORMAT = "pcdiff-grasp/grasps"
 
 
 def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
-    """The grasps of a document of this format, and what it says about their unit and frame.
+    """Parse the grasps of a document and what it states about their unit and frame.
+
+    Args:
+        document: The parsed file.
 
     Raises:
-        InputError: something is missing, of another kind, or newer than this program.
+        InputError: A value is missing or has the wrong type, or the file is newer than this
+            program.
     """
     check_version(document.get("version"))
     gripper = documents.mapping("gripper", document.get("gripper") or {})
@@ -77,20 +81,24 @@ def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
 
 
 def dump(grasps: Grasps) -> str:
-    """The text of the file; a grasp is one line."""
+    """Return the text of the file, with one line per grasp.
+
+    Args:
+        grasps: The grasps to write.
+    """
     subject = {
         "file": grasps.object_file,
         "scale": grasps.object_scale,
         "sha256": grasps.object_sha256,
         "mass": grasps.mass,
         "friction": grasps.friction,
-        "center_of_mass": as_list(grasps.center_of_mass),
+        "center_of_mass": _as_list(grasps.center_of_mass),
     }
     gripper = {
         "name": grasps.gripper,
         "approach": "+z",
         "closing": "+x",
-        "tool_center_point": as_list(grasps.tool_center_point),
+        "tool_center_point": _as_list(grasps.tool_center_point),
     }
     always = {"file", "scale", "sha256", "name", "tool_center_point"}
     head = {
@@ -120,8 +128,8 @@ def dump(grasps: Grasps) -> str:
     return "{" + ",\n ".join(lines) + "}\n"
 
 
-def as_list(array: np.ndarray | None) -> list[float] | None:
-    """An optional array as a list of plain numbers."""
+def _as_list(array: np.ndarray | None) -> list[float] | None:
+    """Convert an optional array to a list of plain numbers."""
     return None if array is None else np.asarray(array, np.float64).tolist()
 
 
@@ -131,7 +139,7 @@ def _convention(document: dict[str, Any], gripper: dict[str, Any]) -> Convention
     approach = documents.optional(gripper, "approach", documents.text)
     closing = documents.optional(gripper, "closing", documents.text)
     if frame not in (None, OBJECT_FRAME):
-        raise InputError(f"its poses must be in the frame {OBJECT_FRAME!r}, not {frame!r}")
+        raise InputError(f"its poses must be in the frame {OBJECT_FRAME!r}, got {frame!r}")
     says_all = None not in (frame, approach, closing)
     return Convention(
         unit=None if unit is None else unit_named(unit),

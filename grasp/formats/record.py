@@ -1,4 +1,4 @@
-"""The record that every grasp file is read into and written from."""
+"""The record of grasps that all readers return and all writers take."""
 
 from __future__ import annotations
 
@@ -16,52 +16,52 @@ from grasp.poses.rigid import check_poses
 from pcdiff.errors import InputError
 
 PER_GRASP = ("energy", "success_probability", "success", "width", "in_collision", "failure")
-"""The names of the optional arrays with one entry a grasp."""
-
+"""Names of the optional arrays with one entry per grasp."""
 
 COLUMNS: dict[str, tuple[Callable[[str, object], Any], Any]] = {
     "energy": (documents.number, np.float64),
     "success_probability": (documents.number, np.float64),
-    "success": (documents.label, np.bool_),
+    "success": (documents.boolean, np.bool_),
     "width": (documents.number, np.float64),
-    "in_collision": (documents.label, np.bool_),
+    "in_collision": (documents.boolean, np.bool_),
     "failure": (documents.text, np.str_),
 }
-"""How the entries of `PER_GRASP` are read, one a grasp."""
+"""Parser of one entry and type of the array, for each name in `PER_GRASP`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Grasps:
-    """Grasps of one object by one gripper: metres, kilograms, the mesh file's frame.
+    """Grasps of one object with one gripper, in metres, kilograms and the mesh file's frame.
 
-    The order is a ranking, best first, wherever there is something to rank by.
+    Whenever the grasps can be ranked, they are sorted, best first.
 
     Attributes:
-        poses: `T_object_grasp`, the pose of the gripper's base (+z approach, +x closing) in the
+        poses: `T_object_grasp`, the poses of the gripper's base (+z approach, +x closing) in the
             frame of the object's mesh file after scaling.
-        gripper: the gripper's name, e.g. "panda"; None if the file does not say.
-        object_file: the mesh file as the file names it; None if it does not.
-        object_scale: what the mesh file's coordinates are multiplied by to be metres.
-        energy: the energy of the field, lower is better, up to a constant; dimensionless.
-        success_probability: the predicted chance that the grasp holds.
-        success: whether it held in physics.
-        width: opening between the pads, metres: when the grasp is closed for measured grasps, of
+        gripper: Name of the gripper, e.g. "panda"; None if unknown.
+        object_file: Name of the mesh file as written in the grasp file; None if unknown.
+        object_scale: Factor from the mesh file's coordinates to metres.
+        energy: Energy of the field up to a constant, dimensionless; lower is better.
+        success_probability: Predicted probability of success.
+        success: True for each grasp that held in physics.
+        width: Opening between the pads in metres: after closing for simulated grasps, distance of
             the contacts for planned ones.
-        in_collision: whether the open gripper touches the object.
-        failure: a short code a grasp that says why it failed in physics, "" where it did not.
-        mass: the object's, in kilograms.
-        friction: the coefficient between object and pads.
-        center_of_mass: the object's, metres, in the frame of the poses.
-        object_sha256: the digest of the object's geometry.
-        sampler: what made the grasps (weights, seed, steps, …), as JSON can hold it.
-        protocol: the version of the physics protocol that `success` comes from.
-        tool_center_point: the point between the fingertips in the gripper's frame, metres.
-        reason: why there are no grasps, or fewer than were asked for.
+        in_collision: True for each grasp at which the open gripper touches the object.
+        failure: Short code for why each grasp failed in physics; "" for a successful grasp.
+        mass: Mass of the object in kilograms.
+        friction: Coefficient of friction between object and pads.
+        center_of_mass: Centre of mass of the object in metres, in the frame of the poses.
+        object_sha256: Digest of the object's geometry.
+        sampler: Description of what produced the grasps (weights, seed, steps, …), in values that
+            JSON can represent.
+        protocol: Version of the physics protocol that determined `success`.
+        tool_center_point: Point between the fingertips in metres, in the gripper's frame.
+        reason: Reason why there are no grasps, or fewer than requested.
 
     Raises:
-        InputError: a pose is not a rigid transform (rotation orthonormal within
-            `ORTHONORMAL_WITHIN`, no reflection, last row 0 0 0 1), a number is not finite or out
-            of its range, or an array has another length than `poses`.
+        InputError: A pose is not a rigid transform (rotation orthonormal within
+            `ORTHONORMALITY_TOLERANCE`, no reflection, last row 0 0 0 1), a number is not finite or
+            out of range, or the number of entries in an array differs from the number of poses.
     """
 
     poses: Float[np.ndarray, "grasps 4 4"]
@@ -94,7 +94,7 @@ class Grasps:
             if number is not None and not (0 < number < math.inf):
                 raise InputError(f"{name} must be positive and finite, got {number}")
         if self.friction is not None and not (0 <= self.friction < math.inf):
-            raise InputError(f"friction must be 0 or more and finite, got {self.friction}")
+            raise InputError(f"friction must be finite and at least 0, got {self.friction}")
         for name in ("center_of_mass", "tool_center_point"):
             point = getattr(self, name)
             if point is not None and not (np.shape(point) == (3,) and np.isfinite(point).all()):
@@ -104,25 +104,25 @@ class Grasps:
         return len(self.poses)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays of `PER_GRASP` that are there."""
+        """Return the arrays of `PER_GRASP` that are known."""
         values = {name: getattr(self, name) for name in PER_GRASP}
         return {name: array for name, array in values.items() if array is not None}
 
     def select(self, index: Shaped[np.ndarray, " chosen"] | slice) -> Grasps:
-        """The grasps at these places, in this order.
+        """Return the selected grasps, in the order of the selection.
 
         Args:
-            index: integers, a mask, or a slice.
+            index: Integer indices, a mask, or a slice.
         """
         chosen: dict[str, Any] = {name: array[index] for name, array in self.arrays().items()}
         return dataclasses.replace(self, poses=self.poses[index], **chosen)
 
     def ranked(self) -> Grasps:
-        """The same grasps, best first.
+        """Return the same grasps sorted, best first.
 
-        By `success_probability` where that is known, else by `energy`, lowest first, and those that
-        are known to be in collision after all others; equal ones stay in their order, and so do all
-        where neither is known, whose order is the ranking.
+        They are sorted by `success_probability` if it is known, else by increasing `energy`. Grasps
+        known to be in collision come after all others, and ties keep their order. If neither is
+        known, the grasps are already in the order of their ranking and stay as they are.
         """
         if self.success_probability is not None:
             order = -self.success_probability
@@ -135,10 +135,15 @@ class Grasps:
 
 
 def check_length(name: str, values: np.ndarray, count: int) -> None:
-    """Refuse an array that is not one value a grasp.
+    """Check that an array has one value per grasp.
+
+    Args:
+        name: Name of the array.
+        values: The array.
+        count: Number of grasps.
 
     Raises:
-        InputError: with `name` and both lengths in the message.
+        InputError: The array has another shape.
     """
     if values.shape != (count,):
         raise InputError(
@@ -149,7 +154,7 @@ def check_length(name: str, values: np.ndarray, count: int) -> None:
 _RANGES = {
     "energy": ("finite", -math.inf, math.inf),
     "success_probability": ("between 0 and 1", 0, 1),
-    "width": ("0 or more", 0, math.inf),
+    "width": ("at least 0", 0, math.inf),
 }
 
 
@@ -162,10 +167,13 @@ def _check_range(name: str, values: np.ndarray) -> None:
 
 
 def columns(grasps: list[dict[str, Any]]) -> dict[str, Any]:
-    """The arrays of `PER_GRASP` from grasps that are mappings.
+    """Collect the arrays of `PER_GRASP` from one mapping per grasp.
+
+    Args:
+        grasps: The mappings.
 
     Raises:
-        InputError: some grasps have a value that others lack, or it is of another kind.
+        InputError: Some grasps have a value that others lack, or a value has the wrong type.
     """
     arrays: dict[str, Any] = {}
     for name, (parse_entry, dtype) in COLUMNS.items():
@@ -173,7 +181,7 @@ def columns(grasps: list[dict[str, Any]]) -> dict[str, Any]:
         if all(value is None for value in values):
             continue
         if None in values:
-            raise InputError(f"grasp {values.index(None)} has no {name}, but other grasps have one")
+            raise InputError(f"grasp {values.index(None)} has no {name}, but other grasps do")
         entries = [parse_entry(f"the {name} of grasp {i}", v) for i, v in enumerate(values)]
         arrays[name] = np.array(entries, dtype)
     return arrays

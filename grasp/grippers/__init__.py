@@ -1,1 +1,1 @@
-"""Parallel-jaw grippers and the descriptions that the package carries."""
+"""Parallel-jaw grippers and the descriptions that ship with the package."""

@@ -1,7 +1,7 @@
-"""Parallel-jaw grippers: one frozen description, read from a file that a user can write.
+"""Parallel-jaw grippers: a frozen description, read from a TOML file that users can write.
 
-The frame of a gripper has its origin at the base of the hand, +z along the approach and +x along
-the closing direction. The fingers are mirror images in x, and each moves by half the opening.
+The origin of a gripper's frame is the base of the hand; +z is the approach direction and +x the
+closing direction. The fingers are mirror images in x, and each moves by half the opening.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -22,28 +22,35 @@ from grasp.digest import digest
 from grasp.documents import kind_of
 from pcdiff.errors import InputError
 
-SHIPPED = Path(__file__).parent
+if TYPE_CHECKING:
+    from torch import Tensor
 
-_KEYS = {
-    "name", "stroke", "max_force", "mass", "tool_center_point", "control_points", "hand", "finger",
-}  # fmt: skip
+    Array = TypeVar("Array", np.ndarray, Tensor)
+else:
+    Array = Any  # any array: torch is not imported for this
+
+SHIPPED = Path(__file__).parent
+"""The folder of the gripper files that come with the package."""
+
+_KEYS = {"name", "stroke", "max_force", "mass", "tool_center_point", "hand", "finger"}
+_IGNORED_KEYS = {"control_points"}
 _FINGER_KEYS = {"pad", "boxes"}
 _BOX_KEYS = {"centre", "half_extents"}
 
-# The name enters the names of files.
+# The name becomes part of file names.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 MAXIMUM_LENGTH = 2.0
-"""Metres. A gripper with a longer dimension is taken for one in another unit."""
+"""Largest accepted coordinate or length in metres; a larger one is probably in another unit."""
 
 
 @dataclass(frozen=True, eq=False)
 class Box:
-    """A box with its sides along the axes of its frame.
+    """An axis-aligned box in the gripper's frame.
 
     Args:
-        centre: (3,), metres.
-        half_extents: (3,), half of the side lengths, metres.
+        centre: Centre of the box, (3,), in metres.
+        half_extents: Half of the side lengths, (3,), in metres.
     """
 
     centre: Float[np.ndarray, "3"]
@@ -52,19 +59,18 @@ class Box:
 
 @dataclass(frozen=True, eq=False)
 class Gripper:
-    """A parallel jaw in its base frame: +z is the approach, +x the closing direction.
+    """A parallel-jaw gripper in its base frame: +z is the approach, +x the closing direction.
 
     Args:
-        name: What grasp files call it: letters, digits, `.`, `_` and `-`.
-        stroke: The largest opening between the pads, metres.
-        max_force: The largest force of the fingers on an object between them, newtons.
-        mass: Of the whole gripper, kilograms.
-        tool_center_point: (3,), the point between the pads that a grasp is about, metres.
-        control_points: (points, 3), points that stand for the open gripper in networks and
-            distances, metres.
-        hand_boxes: What does not move.
-        finger_boxes: The finger on the +x side of the closed gripper, whose pad touches x = 0.
-        pad: Where the pads begin and end along z, metres.
+        name: Name used in grasp files, made of letters, digits, `.`, `_` and `-`.
+        stroke: Largest opening between the pads in metres.
+        max_force: Largest force in newtons that each finger applies to a held object.
+        mass: Mass of the whole gripper in kilograms.
+        tool_center_point: Point between the pads, (3,), in metres in the gripper's frame.
+        hand_boxes: Boxes of the parts that do not move.
+        finger_boxes: Boxes of the finger on the +x side when the gripper is closed and the pads
+            meet at x = 0.
+        pad: Start and end of the pads along z in metres.
     """
 
     name: str
@@ -72,15 +78,29 @@ class Gripper:
     max_force: float
     mass: float
     tool_center_point: Float[np.ndarray, "3"]
-    control_points: Float[np.ndarray, "points 3"]
     hand_boxes: tuple[Box, ...]
     finger_boxes: tuple[Box, ...]
     pad: tuple[float, float]
 
     @cached_property
     def sha256(self) -> str:
-        """The digest of the description."""
-        return digest(asdict(self))
+        """SHA-256 digest of the description.
+
+        Descriptions used to contain six control points: the base, the palm, and the root and tip
+        of both open fingers. In the shipped files they follow from the other entries. The digest
+        still includes them as computed here, because weights and label files store this digest.
+        """
+        half, end = self.stroke / 2, self.pad[1]
+        palm = max(float(box.centre[2] + box.half_extents[2]) for box in self.hand_boxes)
+        control_points = [
+            [0.0, 0.0, 0.0],
+            [0.0, 0.0, palm],
+            [-half, 0.0, palm],
+            [half, 0.0, palm],
+            [-half, 0.0, end],
+            [half, 0.0, end],
+        ]
+        return digest({**asdict(self), "control_points": control_points})
 
     @cached_property
     def _finger_bounds(self) -> Float[np.ndarray, "2 3"]:
@@ -90,38 +110,60 @@ class Gripper:
 
     @property
     def finger_length(self) -> float:
-        """Of one finger along the approach (z), metres."""
+        """Length of a finger along the approach direction (z) in metres."""
         return float(np.diff(self._finger_bounds, axis=0)[0, 2])
 
     @property
     def finger_width(self) -> float:
-        """Of one finger across the approach and the closing direction (y), metres."""
+        """Width of a finger along y in metres."""
         return float(np.diff(self._finger_bounds, axis=0)[0, 1])
 
     @property
     def finger_depth(self) -> float:
-        """Of one finger along the closing direction (x), metres."""
+        """Depth of a finger along the closing direction (x) in metres."""
         return float(np.diff(self._finger_bounds, axis=0)[0, 0])
 
-    def check_width(self, width: float) -> None:
-        """Raise unless the gripper opens that wide.
+    def tool_points(self, poses: Float[Array, "*batch 4 4"]) -> Float[Array, "*batch 3"]:
+        """R p + t: the tool centre points p of grasps in the object's frame, in metres.
 
         Args:
-            width: The opening between the pads, metres.
+            poses: Grasp poses `T_object_grasp`, an array or a tensor; differentiable for a tensor.
+        """
+        point: Any = self.tool_center_point
+        if not isinstance(poses, np.ndarray):
+            point = poses.new_tensor(point)
+        return poses[..., :3, :3] @ point + poses[..., :3, 3]
+
+    def tool_poses(self, poses: Float[Array, "*batch 4 4"]) -> Float[Array, "*batch 4 4"]:
+        """`T_object_tool`: the grasp poses with their origin moved to the tool centre point.
+
+        Args:
+            poses: Grasp poses `T_object_grasp`, an array or a tensor.
+        """
+        given: Any = poses
+        moved: Any = given.copy() if isinstance(given, np.ndarray) else given.clone()
+        moved[..., :3, 3] = self.tool_points(poses)
+        return moved
+
+    def check_width(self, width: float) -> None:
+        """Check that the gripper can open to a width.
+
+        Args:
+            width: Opening between the pads in metres.
 
         Raises:
-            InputError: It is not within 0 and `stroke`.
+            InputError: The width is not between 0 and `stroke`.
         """
         if not 0 <= width <= self.stroke * (1 + 1e-9):
             raise InputError(
-                f"{self.name} opens from 0 to {self.stroke} m, got an opening of {width} m"
+                f"the opening of {self.name} must be between 0 and {self.stroke} m, got {width} m"
             )
 
     def fingers(self, width: float) -> tuple[tuple[Box, ...], tuple[Box, ...]]:
-        """The boxes of the finger at +x and of the one at -x.
+        """The boxes of the finger at +x and the boxes of the finger at -x.
 
         Args:
-            width: The opening between the pads, 0 to `stroke`, metres.
+            width: Opening between the pads in metres, 0 to `stroke`.
         """
         mirror = np.array([-1.0, 1.0, 1.0])
         half = np.array([width / 2, 0.0, 0.0])
@@ -129,13 +171,13 @@ class Gripper:
         return right, tuple(Box(box.centre * mirror, box.half_extents) for box in right)
 
     def boxes(self, width: float) -> tuple[Box, ...]:
-        """All boxes of the gripper at an opening: the hand, the finger at +x, the one at -x.
+        """All boxes of the gripper: the hand, the finger at +x, then the finger at -x.
 
         Args:
-            width: The opening between the pads, 0 to `stroke`, metres.
+            width: Opening between the pads in metres, 0 to `stroke`.
 
         Raises:
-            InputError: The opening is outside.
+            InputError: The width is not between 0 and `stroke`.
         """
         self.check_width(width)
         right, left = self.fingers(width)
@@ -144,10 +186,13 @@ class Gripper:
     def mesh(
         self, width: float
     ) -> tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]:
-        """The boxes at an opening as one triangle mesh, for pictures.
+        """The boxes of the gripper as one triangle mesh, for pictures.
 
         Args:
-            width: The opening between the pads, 0 to `stroke`, metres.
+            width: Opening between the pads in metres, 0 to `stroke`.
+
+        Raises:
+            InputError: The width is not between 0 and `stroke`.
         """
         return box_mesh(self.boxes(width))
 
@@ -155,10 +200,10 @@ class Gripper:
 def box_mesh(
     boxes: Sequence[Box],
 ) -> tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]:
-    """Boxes as one triangle mesh; faces are counter-clockwise from outside.
+    """Boxes as one triangle mesh whose faces are counter-clockwise seen from outside.
 
     Args:
-        boxes: At least one.
+        boxes: At least one box.
     """
     vertices = [box.centre + _CORNERS * box.half_extents for box in boxes]
     faces = [_FACES + len(_CORNERS) * index for index in range(len(boxes))]
@@ -166,9 +211,10 @@ def box_mesh(
 
 
 def load_gripper(name_or_path: str | os.PathLike[str]) -> Gripper:
-    """Read a gripper: a shipped one by its name, any other from its TOML file.
+    """Load a shipped gripper by its name, or any other gripper from its TOML file.
 
-    The shipped files in `grasp/grippers` say what each entry means and serve as a pattern.
+    The shipped files in `grasp/grippers` explain every entry; copy one to describe your own
+    gripper. The entry `control_points`, which version 0.1.0 required, is ignored.
 
     Args:
         name_or_path: `panda`, `robotiq_2f_85`, `robotiq_2f_140`, or a path that ends in `.toml`.
@@ -181,56 +227,56 @@ def load_gripper(name_or_path: str | os.PathLike[str]) -> Gripper:
         shipped = sorted(file.stem for file in SHIPPED.glob("*.toml"))
         if str(name_or_path) not in shipped:
             raise InputError(
-                f"there is no gripper {str(name_or_path)!r}: give one of {', '.join(shipped)} or "
-                "a .toml file"
+                f"there is no gripper {str(name_or_path)!r}: expected {', '.join(shipped)} or the "
+                "path of a .toml file"
             )
         path = SHIPPED / f"{name_or_path}.toml"
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"cannot read the gripper file {path}: it is not UTF-8 text") from error
-    except (OSError, ValueError) as error:  # a path with a NUL is a ValueError
+    except (OSError, ValueError) as error:  # a NUL in the path raises ValueError
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"cannot read the gripper file {path}: {reason}") from error
     try:
         entries = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"the gripper file {path} is not TOML: {error}") from error
-    except ValueError as error:  # an integer of thousands of digits
+        raise InputError(f"the gripper file {path} is not valid TOML: {error}") from error
+    except ValueError as error:  # an integer with thousands of digits
         raise InputError(f"the gripper file {path} has an unreadable value: {error}") from error
     except RecursionError as error:
-        raise InputError(f"the gripper file {path} has values that are nested too deep") from error
+        raise InputError(f"the gripper file {path} has values nested too deeply") from error
     return _gripper(entries, f"the gripper file {path}")
 
 
 def _gripper(entries: dict[str, Any], source: str) -> Gripper:
-    _check_keys(entries, _KEYS, source)
+    _check_keys(entries, _KEYS, source, _IGNORED_KEYS)
     name = entries["name"]
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InputError(
-            f"{source}: name must be a text of at most 64 letters, digits, '.', '_' and '-', the "
-            f"first a letter or digit, got {kind_of(name)}"
+            f"{source}: name must be text of at most 64 letters, digits, '.', '_' and '-' that "
+            f"starts with a letter or digit, got {kind_of(name)}"
         )
     finger = entries["finger"]
     if not isinstance(finger, dict):
         raise InputError(f"{source}: finger must be a table, got {kind_of(finger)}")
     _check_keys(finger, _FINGER_KEYS, f"{source}: finger")
     finger_boxes = _boxes(finger["boxes"], f"{source}: finger.boxes")
-    begin, end = (float(z) for z in _array(finger["pad"], (2,), f"{source}: finger.pad"))
+    begin, end = (float(z) for z in _vector(finger["pad"], 2, f"{source}: finger.pad"))
     if not begin < end:
-        raise InputError(f"{source}: finger.pad must begin before it ends, got [{begin}, {end}]")
+        raise InputError(f"{source}: finger.pad must start below its end, got [{begin}, {end}]")
     inside = min(float(box.centre[0] - box.half_extents[0]) for box in finger_boxes)
     if abs(inside) > 1e-6:
         raise InputError(
-            f"{source}: the finger's boxes must begin at x = 0, where the closed pads meet, "
-            f"not at {inside:g} m"
+            f"{source}: the finger's boxes must start at x = 0, where the closed pads meet, "
+            f"but they start at x = {inside:g} m"
         )
     touching = [box for box in finger_boxes if box.centre[0] - box.half_extents[0] < 1e-6]
     low = min(float(box.centre[2] - box.half_extents[2]) for box in touching)
     high = max(float(box.centre[2] + box.half_extents[2]) for box in touching)
     if begin < low - 1e-6 or end > high + 1e-6:
         raise InputError(
-            f"{source}: finger.pad must lie on the boxes that begin at x = 0, which reach from "
+            f"{source}: finger.pad must lie on the boxes that start at x = 0, which extend from "
             f"z = {low:g} to {high:g} m, got [{begin:g}, {end:g}]"
         )
     return Gripper(
@@ -238,11 +284,8 @@ def _gripper(entries: dict[str, Any], source: str) -> Gripper:
         stroke=_positive(entries["stroke"], f"{source}: stroke", MAXIMUM_LENGTH, "metres"),
         max_force=_positive(entries["max_force"], f"{source}: max_force", 1e5, "newtons"),
         mass=_positive(entries["mass"], f"{source}: mass", 1e3, "kilograms"),
-        tool_center_point=_array(
-            entries["tool_center_point"], (3,), f"{source}: tool_center_point"
-        ),
-        control_points=_array(
-            entries["control_points"], (None, 3), f"{source}: control_points"
+        tool_center_point=_vector(
+            entries["tool_center_point"], 3, f"{source}: tool_center_point"
         ),
         hand_boxes=_boxes(entries["hand"], f"{source}: hand"),
         finger_boxes=finger_boxes,
@@ -250,54 +293,44 @@ def _gripper(entries: dict[str, Any], source: str) -> Gripper:
     )  # fmt: skip
 
 
-def _check_keys(entries: dict[str, Any], expected: set[str], source: str) -> None:
-    missing, unknown = sorted(expected - entries.keys()), sorted(entries.keys() - expected)
+def _check_keys(
+    entries: dict[str, Any], expected: set[str], source: str, ignored: Set[str] = frozenset()
+) -> None:
+    missing = sorted(expected - entries.keys())
+    unknown = sorted(entries.keys() - expected - ignored)
     if missing:
         raise InputError(f"{source} lacks {', '.join(missing)}")
     if unknown:
         raise InputError(
-            f"{source} has the unknown {', '.join(unknown)}, expected {', '.join(sorted(expected))}"
+            f"{source} has the unknown entry {', '.join(unknown)}, "
+            f"expected {', '.join(sorted(expected))}"
         )
 
 
 def _positive(value: Any, what: str, largest: float, unit: str) -> float:
-    if not (_is_number(value) and 0 < value <= largest):  # NaN is not
+    if not (_is_number(value) and 0 < value <= largest):  # NaN fails, too
         raise InputError(
             f"{what} must be above 0 and at most {largest:g} {unit}, got {kind_of(value)}"
         )
     return float(value)
 
 
-def _array(value: Any, shape: tuple[int | None, ...], what: str) -> np.ndarray:
-    """A read-only float64 array of lengths in metres; None in the shape is any length above 0."""
-    wanted = " x ".join("n" if size is None else str(size) for size in shape)
-    if not _is_array(value, shape):
-        raise InputError(f"{what} must be {wanted} numbers, got {_shown(value)}")
-    if not _is_within(value, MAXIMUM_LENGTH):
+def _vector(value: Any, size: int, what: str) -> np.ndarray:
+    """A read-only float64 vector of lengths in metres."""
+    if not (isinstance(value, list) and len(value) == size and all(map(_is_number, value))):
+        raise InputError(f"{what} must be {size} numbers, got {_shown(value)}")
+    # Compared before the conversion, because integers may be too large for float64.
+    if not all(-MAXIMUM_LENGTH <= number <= MAXIMUM_LENGTH for number in value):  # NaN fails, too
         raise InputError(
-            f"{what} must be finite and within {MAXIMUM_LENGTH:g} metres, got {_shown(value)}"
+            f"{what} must be finite numbers within {MAXIMUM_LENGTH:g} metres, got {_shown(value)}"
         )
-    array = np.array(value, dtype=np.float64)
-    array.flags.writeable = False
-    return array
+    vector = np.array(value, dtype=np.float64)
+    vector.flags.writeable = False
+    return vector
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _is_array(value: Any, shape: tuple[int | None, ...]) -> bool:
-    if not shape:
-        return _is_number(value)
-    fits = isinstance(value, list) and len(value) > 0 and shape[0] in (None, len(value))
-    return fits and all(_is_array(entry, shape[1:]) for entry in value)
-
-
-def _is_within(value: Any, largest: float) -> bool:
-    """Before it becomes an array, as integers may be beyond float64."""
-    if isinstance(value, list):
-        return all(_is_within(entry, largest) for entry in value)
-    return -largest <= value <= largest  # NaN is not
 
 
 def _shown(value: Any) -> str:
@@ -314,14 +347,14 @@ def _boxes(value: Any, what: str) -> tuple[Box, ...]:
     for index, entries in enumerate(value):
         which = f"{what}[{index}]"
         _check_keys(entries, _BOX_KEYS, which)
-        half = _array(entries["half_extents"], (3,), f"{which}.half_extents")
+        half = _vector(entries["half_extents"], 3, f"{which}.half_extents")
         if not (half > 0).all():
             raise InputError(f"{which}.half_extents must be above 0, got {half.tolist()}")
-        boxes.append(Box(_array(entries["centre"], (3,), f"{which}.centre"), half))
+        boxes.append(Box(_vector(entries["centre"], 3, f"{which}.centre"), half))
     return tuple(boxes)
 
 
-# Corner i of a box is at the signs of i's bits (x, y, z); faces are counter-clockwise from outside.
+# The bits of i are the signs (x, y, z) of corner i. Faces are counter-clockwise seen from outside.
 _CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float)
 _FACES = np.array(
     [

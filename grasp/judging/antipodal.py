@@ -1,4 +1,4 @@
-"""The baseline: antipodal grasps, ranked without a network."""
+"""The baseline without a network: antipodal grasps, ranked by the geometry of their contacts."""
 
 from __future__ import annotations
 
@@ -12,41 +12,36 @@ from jaxtyping import Float
 from grasp.formats import Grasps
 from grasp.grippers.gripper import Box, Gripper
 from grasp.judging.candidates import Candidates, candidates
-from grasp.judging.contacts import FRICTION, Contacts, outward
+from grasp.judging.contacts import FRICTION, Contacts, outward_normals
 from grasp.objects.object import Object
 from grasp.objects.rays import Target
 from grasp.scenes.collision import in_collision as contains_points
 
 Collides = Callable[[Object, Gripper, np.ndarray], np.ndarray]
-"""Tells of poses (n, 4, 4) whether the open gripper touches the object, (n,) bool."""
+"""Returns for poses (n, 4, 4) whether the open gripper touches the object, as (n,) bool."""
 
+_MOST_CANDIDATES = 16  # candidates per requested grasp before the baseline gives up
 
-_PROPOSALS = 16  # of the baseline, times the grasps asked for
-
-
-# Of contact areas: points along a side of the pad, metres to its plane, cosine of the angle to it.
-_GRID = 5
-
-
-_TOUCH = 0.002
-
-
-_FACING = math.cos(math.radians(30))
+# A grid of points on the pad measures the contact area.
+_GRID = 5  # points along each side of the pad
+_TOUCH = 0.002  # largest distance in metres from the pad's plane to the surface
+_FACING = math.cos(math.radians(30))  # the surface must face the pad within this angle
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """How much each property of a grasp counts in its rank; each property is 0 to 1, 1 is best.
+    """Weights of the properties that rank a grasp; each property ranges from 0 to 1, 1 is best.
 
-    The weights were chosen on procedural objects, one of each family.
+    The weights were chosen on procedural objects, one from each family.
 
     Attributes:
-        alignment: of the line with the normals: 1 if perpendicular to both surfaces, 0 at the edge
-            of a friction cone.
-        area: the share of the pads that touches the object, of the finger that touches less.
-        balance: 1 if the line goes through the object's centre, 0 if it passes that as far away as
-            the object's farthest point, or farther.
-        room: the share of the stroke that is left when the fingers touch.
+        alignment: Weight of the alignment of the line with the normals, which is 1 if the line is
+            perpendicular to both surfaces and 0 at the edge of a friction cone.
+        area: Weight of the share of the pad that touches the object, for the finger that touches
+            less.
+        balance: Weight of the balance, which is 1 if the line goes through the object's centre and
+            0 if it passes at the distance of the object's farthest point or beyond.
+        room: Weight of the share of the stroke that remains when the fingers touch the object.
     """
 
     alignment: float = 0.3
@@ -65,29 +60,30 @@ def sample_antipodal(
     ranking: Ranking | None = None,
     collides: Collides | None = None,
 ) -> Grasps:
-    """What a user does without a network: sample, drop what collides, rank by contact geometry.
+    """Sample antipodal grasps, drop those in collision, and rank the rest by contact geometry.
 
     Args:
-        obj: the object.
-        gripper: the gripper.
-        count: how many grasps.
-        rng: the source of randomness.
-        friction: the coefficient that the friction cones are of.
-        ranking: the weights of the ranking; `Ranking()` unless given.
-        collides: the collision check; unless given, `grasp.physics.in_collision` for a mesh,
-            and for a cloud whether one of its points is inside the gripper.
+        obj: The object.
+        gripper: The gripper.
+        count: Number of grasps.
+        rng: Source of randomness.
+        friction: Coefficient of friction that defines the friction cones.
+        ranking: Weights of the ranking; `Ranking()` if None.
+        collides: Collision check; if None, `grasp.physics.in_collision` for a mesh, and for a cloud
+            a check that none of its points lies inside the gripper.
 
     Returns:
-        Grasps, best ranked first, with the width of the contacts. Fewer than asked for, with the
-        reason, if 16 times as many candidates hold no more without collision.
+        Grasps, best ranked first, with the distance of the contacts as width. There are fewer than
+        `count`, and a reason, if 16 times as many candidates do not contain enough without
+        collision.
 
     Raises:
-        InputError: an argument is out of its range.
+        InputError: An argument is out of range.
     """
     check = collides or _in_collision
     kept: list[Candidates] = []
     proposed = free = 0
-    while free < count and proposed < _PROPOSALS * count:
+    while free < count and proposed < _MOST_CANDIDATES * count:
         block = candidates(obj, gripper, 2 * count, rng, friction=friction)
         if not len(block):
             break
@@ -139,7 +135,7 @@ def _in_collision(obj: Object, gripper: Gripper, poses: np.ndarray) -> np.ndarra
         return contains_points(poses, gripper, obj.vertices, tolerance=0.0)
     from grasp.physics import in_collision
 
-    return in_collision(obj, gripper, poses)
+    return in_collision(poses, gripper, obj)
 
 
 def scores(
@@ -150,15 +146,15 @@ def scores(
     friction: float,
     ranking: Ranking,
 ) -> Float[np.ndarray, " grasps"]:
-    """The weighted sum of the properties of `Ranking`; more is better.
+    """Compute the weighted sum of the properties in `Ranking`; higher is better.
 
     Args:
-        obj: the object.
-        gripper: the gripper.
-        poses: the grasps.
-        contacts: the pair of each.
-        friction: the coefficient that the friction cones are of.
-        ranking: the weights.
+        obj: The object.
+        gripper: The gripper.
+        poses: `T_object_grasp` of each grasp in metres.
+        contacts: Pair of contacts of each grasp.
+        friction: Coefficient of friction that defines the friction cones.
+        ranking: Weights of the properties.
     """
     worst = contacts.angles.max(axis=1)
     lever = np.linalg.norm(np.cross(obj.centre - contacts.centre, contacts.axis), axis=1)
@@ -177,16 +173,17 @@ def contact_area(
     poses: Float[np.ndarray, "grasps 4 4"],
     width: Float[np.ndarray, " grasps"],
 ) -> Float[np.ndarray, " grasps"]:
-    """The share of the pads, closed to a width, that touches the object: the lesser of the two.
+    """Compute the share of each pad that touches the object, and return the smaller share.
 
-    Measured at a grid of points on each pad. One touches if the surface in front of it is within
-    2 mm of the pad's plane and turned towards it within 30°; on a cloud, if such a point is near.
+    The share is measured on a grid of points on each pad. A point touches if the surface in front
+    of it is within 2 mm of the pad's plane and faces the pad within 30°. On a cloud, a point
+    touches if the nearest point of the cloud meets these conditions and is close.
 
     Args:
-        obj: the object.
-        gripper: the gripper.
-        poses: the grasps.
-        width: the opening of each, metres.
+        obj: The object.
+        gripper: The gripper.
+        poses: `T_object_grasp` of each grasp in metres.
+        width: Opening of the gripper at each grasp in metres.
     """
     begin, end = gripper.pad
     across = max(box.half_extents[1] for box in gripper.finger_boxes if _is_pad(box))
@@ -204,18 +201,21 @@ def contact_area(
 
 
 def _is_pad(box: Box) -> bool:
-    """Whether a box of the closed finger reaches to x = 0."""
+    """True if a box of the closed finger reaches x = 0."""
     return bool(box.centre[0] - box.half_extents[0] < 1e-6)
 
 
 def _faces_in_front(obj: Object) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """Tells of points of the pads and their directions inward whether a mesh is there."""
+    """Return a function that tells for points on the pads whether they touch a mesh.
+
+    It takes the points and the inward normals of their pads.
+    """
     assert obj.faces is not None and obj.sided is not None
     target, sided = Target(obj.vertices, obj.faces), obj.sided
 
     def touching(places: np.ndarray, inward: np.ndarray) -> np.ndarray:
         hits = target.first(places - _TOUCH * inward, inward)
-        _, slope = outward(hits, sided, leaving=False)
+        _, slope = outward_normals(hits, sided, leaving=False)
         found = np.zeros(len(places), bool)
         found[hits.ray] = (-slope >= _FACING) & (hits.distance <= 2 * _TOUCH)
         return found
@@ -224,7 +224,7 @@ def _faces_in_front(obj: Object) -> Callable[[np.ndarray, np.ndarray], np.ndarra
 
 
 def _points_in_front(obj: Object) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """The same for a cloud, whose points stand for discs as large as they are far apart."""
+    """The same for a cloud; each point stands for a disc of twice the typical point spacing."""
     from scipy.spatial import cKDTree
 
     assert obj.normals is not None

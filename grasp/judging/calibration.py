@@ -1,4 +1,4 @@
-"""How far probabilities of success are from what happens."""
+"""Calibration of predicted probabilities of success."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pcdiff.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Predicted probabilities held against what happened.
+    """Predicted probabilities compared with observed outcomes.
 
     Attributes:
-        predicted: mean probability of each bin that is not empty, ascending.
-        happened: share of successes in each.
-        count: grasps in each.
+        predicted: Mean predicted probability in each non-empty bin, ascending.
+        happened: Share of successes in each of these bins.
+        count: Number of grasps in each of these bins.
     """
 
     predicted: Float[np.ndarray, " bins"]
@@ -26,7 +26,7 @@ class Reliability:
 
     @property
     def error(self) -> float:
-        """The expected calibration error: Σ n_b/n |happened_b − predicted_b|."""
+        """Expected calibration error, Σ n_b/n |happened_b − predicted_b|."""
         gaps = np.abs(self.happened - self.predicted)
         return float((gaps * self.count).sum() / self.count.sum())
 
@@ -36,15 +36,15 @@ def reliability(
     success: Bool[np.ndarray, " grasps"],
     bins: int = 15,
 ) -> Reliability:
-    """The reliability diagram of probabilities of success (Guo et al. 2017, equations 1 to 3).
+    """Compute the reliability diagram of probabilities (Guo et al. 2017, equations 1 to 3).
 
     Args:
-        probability: predicted, 0 to 1.
-        success: what happened.
-        bins: of equal width.
+        probability: Predicted probabilities of success, 0 to 1.
+        success: True for each grasp that held.
+        bins: Number of bins of equal width.
 
     Raises:
-        InputError: there are no grasps, or a probability is not one.
+        InputError: There are no grasps, or a probability is outside [0, 1].
     """
     _check_probability("a reliability diagram", probability)
     place = np.minimum((probability * bins).astype(int), bins - 1)
@@ -59,17 +59,22 @@ def reliability(
 def platt_scaling(
     probability: Float[np.ndarray, " grasps"], success: Bool[np.ndarray, " grasps"]
 ) -> tuple[float, float]:
-    """The scale and shift of logits by which probabilities are truest (Platt 1999).
+    """Fit the scale and shift of logits that best calibrate probabilities (Platt 1999).
 
-    They maximise the likelihood of what happened; as there, a success counts as (s + 1) / (s + 2)
-    for s successes, a failure as 1 / (f + 2), so that there is a maximum whatever happened.
+    They maximise the likelihood of the outcomes. As in Platt's method, the target of a success is
+    (s + 1) / (s + 2) for s successes and the target of a failure is 1 / (f + 2) for f failures, so
+    a maximum always exists.
 
     Args:
-        probability: predicted, 0 to 1; those nearer than 10⁻⁶ to either count as that near.
-        success: what happened.
+        probability: Predicted probabilities of success, 0 to 1; they are clipped to
+            [10⁻⁶, 1 − 10⁻⁶].
+        success: True for each grasp that held.
+
+    Returns:
+        The scale and the shift.
 
     Raises:
-        InputError: there are no grasps, or a probability is not one.
+        InputError: There are no grasps, or a probability is outside [0, 1].
     """
     from scipy.optimize import minimize
     from scipy.special import expit, logit
@@ -92,6 +97,7 @@ def platt_scaling(
 def _check_probability(what: str, probability: np.ndarray) -> None:
     if not len(probability) or not ((probability >= 0) & (probability <= 1)).all():
         raise InputError(
-            f"{what} needs probabilities of 0 to 1, got {len(probability)} numbers"
-            + (f" of {probability.min()} to {probability.max()}" if len(probability) else "")
+            f"{what} needs at least one probability, and all must be from 0 to 1, got "
+            f"{len(probability)} numbers"
+            + (f" from {probability.min()} to {probability.max()}" if len(probability) else "")
         )

@@ -1,4 +1,4 @@
-"""Candidates of grasps at antipodal contacts, to be labelled in physics."""
+"""Candidate grasps at antipodal contacts, to be labelled by physics."""
 
 from __future__ import annotations
 
@@ -9,53 +9,42 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from grasp.grippers.gripper import Gripper
-from grasp.judging.contacts import FRICTION, Contacts, antipodal_contacts, perpendicular
+from grasp.judging.contacts import FRICTION, Contacts, antipodal_contacts, complete_frames
 from grasp.objects.object import Object
-from grasp.scenes.collision import in_collision as contains_points
+from grasp.scenes.collision import in_collision
 from pcdiff.errors import InputError
 
 ANTIPODAL, RIM, NEAR_MISS = KINDS = ("antipodal", "rim", "near miss")
-"""The kinds of candidates.
+"""Kinds of candidates.
 
-- antipodal: the fingers close on the object as a whole, or on a thick part of it.
-- rim: on what is thin for the object, less than a quarter of its `thickness`: on the wall of a
-  vessel, at its rim, or on a handle.
-- near miss: one of the others, moved and turned a little.
+- antipodal: The fingers close on the object as a whole or on a thick part of it.
+- rim: The fingers close on a part thinner than a quarter of the object's `thickness`, such as the
+  wall or the rim of a vessel, or a handle.
+- near miss: A candidate of either kind, moved and turned a little.
 """
 
+_PROPOSALS = 4  # proposals per candidate
+_CLEAR_SHARE = 0.5  # share of the candidates that are chosen among the clear proposals
+_SMALLEST_SHARE = 0.3  # smallest share of thin and of thick pairs among the proposals
+_THIN = 0.25  # a pair is thin below this share of the object's thickness
+_DEEP_SHARE = 0.25  # share of the proposals with contacts anywhere along the fingers
 
-# Of candidates; see there. Shares, and the spreads of near misses in metres and radians.
-_CHOICE = 4  # proposals for each candidate
+# Largest spreads of near misses in metres and radians, and the smallest share of them that is used.
+_MISS_TRANSLATION, _MISS_ROTATION, _SMALLEST_MISS = 0.02, 0.5, 0.2
 
-
-_CLEAR = 0.5
-
-
-_LEAST_OF_A_KIND = 0.3
-
-
-_THIN = 0.25
-
-
-_DEEP = 0.25
-
-
-_MISS_TRANSLATION, _MISS_ROTATION, _MISS_LEAST = 0.02, 0.5, 0.2
-
-
-_SURFACE_POINTS = 512  # by which proposals are told to be clear
+_SURFACE_POINTS = 512  # points of the surface that decide whether a proposal is clear
 
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Grasps to try, in no order.
+    """Unranked grasps to try.
 
     Attributes:
-        poses: `T_object_grasp`.
-        kinds: of `KINDS`.
-        contacts: the pair that each was made from.
-        depth: from the gripper's base to the middle of the contacts along the approach, metres,
-            before a near miss was moved.
+        poses: `T_object_grasp` in metres.
+        kinds: Kind of each candidate, one of `KINDS`.
+        contacts: Pair of contacts that each candidate was made from.
+        depth: Distance along the approach from the gripper's base to the midpoint of the contacts
+            in metres, before near misses are moved.
     """
 
     poses: Float[np.ndarray, "grasps 4 4"]
@@ -76,32 +65,35 @@ def candidates(
     friction: float = FRICTION,
     near_misses: float = 0.0,
 ) -> Candidates:
-    """Antipodal grasps with varied approach and depth, for physics to tell which hold.
+    """Draw antipodal grasps with varied approach and depth.
 
-    The hand closes along the line of a pair of `antipodal_contacts`, with their middle between its
-    fingers. Where an object has both thick and thin pairs (see `KINDS`), at least three in ten
-    proposals are of either. The approach is uniform around the line; the contacts are anywhere on
-    the pads in three quarters of the proposals, anywhere along the fingers in the others. Four
-    proposals are made for each candidate. Half of the candidates are drawn among all of them, the
-    other half among those at which no sampled point of the surface is inside the open gripper,
-    while there are such; so a part of the candidates collides.
+    The hand closes along the line between two `antipodal_contacts`, with their midpoint between the
+    fingers. Four proposals are made per candidate. If an object has both thick and thin pairs (see
+    `KINDS`), each of the two makes up at least 30 % of the proposals. The approach is uniform
+    around the line. In three quarters of the proposals the contacts are anywhere on the pads, in
+    the others anywhere along the fingers.
 
-    A near miss is moved along and turned about each axis through the middle of its contacts by
-    normal draws, whose spread is 0.4 to 2 cm and 6 to 29°, another one for each near miss.
+    Half of the candidates are drawn from all proposals. The other half is drawn from the clear
+    ones, at which no sampled surface point lies inside the open gripper, as long as there are any.
+    So some of the candidates collide.
+
+    A near miss is translated along and rotated about each axis through the midpoint of its contacts
+    by normally distributed amounts. Their standard deviation is drawn for each near miss: 0.4 to
+    2 cm and 6 to 29°.
 
     Args:
-        obj: the object.
-        gripper: the gripper.
-        count: how many.
-        rng: the source of randomness.
-        friction: the coefficient that the friction cones are of.
-        near_misses: the share of near misses, 0 to 1.
+        obj: The object.
+        gripper: The gripper.
+        count: Number of candidates.
+        rng: Source of randomness.
+        friction: Coefficient of friction that defines the friction cones.
+        near_misses: Expected share of near misses, 0 to 1.
 
     Returns:
-        As many as asked for, in random order; none if no pair of contacts was found.
+        `count` candidates in random order; none if no pair of contacts was found.
 
     Raises:
-        InputError: an argument is out of its range.
+        InputError: An argument is out of range.
     """
     if not 0 <= near_misses <= 1:
         raise InputError(f"the share of near misses must be 0 to 1, got {near_misses}")
@@ -109,10 +101,10 @@ def candidates(
     if not len(pool):
         return Candidates(np.empty((0, 4, 4)), np.empty(0, np.str_), pool, np.empty(0))
     thin = pool.width < _THIN * thickness(obj)
-    pairs = _of_both_kinds(thin, _CHOICE * count, rng)
+    pairs = _balanced_pairs(thin, _PROPOSALS * count, rng)
     depth = _depths(gripper, len(pairs), rng)
     poses = _poses(pool.select(pairs), depth, rng)
-    chosen = _half_clear(obj, gripper, poses, count, rng)
+    chosen = _choose_proposals(obj, gripper, poses, count, rng)
     pairs, depth, poses = pairs[chosen], depth[chosen], poses[chosen]
     missing = rng.uniform(size=count) < near_misses
     poses[missing] = _moved(poses[missing], depth[missing], rng)
@@ -121,13 +113,14 @@ def candidates(
 
 
 def thickness(obj: Object) -> float:
-    """The thickness of an object, however it lies in its file, metres.
+    """Compute the thickness of an object in metres, independent of its orientation in the file.
 
-    √12 σ, where σ² is the smallest eigenvalue of the covariance of its surface, or of a cloud's
-    points: the diameter of a ball; of other things a little more than their smallest side.
+    It is √12 σ, where σ² is the smallest eigenvalue of the covariance of the surface or of a
+    cloud's points. This is the diameter of a ball, and slightly more than the smallest side of
+    other shapes.
 
     Args:
-        obj: the object.
+        obj: The object.
     """
     local = obj.vertices - obj.centre
     if obj.faces is None:
@@ -146,12 +139,12 @@ def thickness(obj: Object) -> float:
     return math.sqrt(12 * max(float(np.linalg.eigvalsh(covariance)[0]), 0.0))
 
 
-def _of_both_kinds(
+def _balanced_pairs(
     thin: Bool[np.ndarray, " pairs"], count: int, rng: np.random.Generator
 ) -> Int[np.ndarray, " count"]:
-    """Which pairs to propose, neither the thin nor the thick ones too rarely."""
+    """Choose indices of pairs such that neither thin nor thick pairs are too rare."""
     chosen = rng.integers(len(thin), size=count)
-    least = math.ceil(_LEAST_OF_A_KIND * count)
+    least = math.ceil(_SMALLEST_SHARE * count)
     for rare in (thin, ~thin):
         others = np.flatnonzero(~rare[chosen])
         wanted = least - (count - len(others))
@@ -162,18 +155,20 @@ def _of_both_kinds(
 
 
 def _depths(gripper: Gripper, count: int, rng: np.random.Generator) -> Float[np.ndarray, " count"]:
+    """Draw the depth of the contacts in the hand: on the pads, or anywhere along the fingers."""
     begin, end = gripper.pad
     root = max(box.centre[2] + box.half_extents[2] for box in gripper.hand_boxes)
     on_pad, anywhere = rng.uniform(begin, end, count), rng.uniform(min(root, begin), end, count)
-    return np.where(rng.uniform(size=count) < _DEEP, anywhere, on_pad)
+    return np.where(rng.uniform(size=count) < _DEEP_SHARE, anywhere, on_pad)
 
 
 def _poses(
     contacts: Contacts, depth: Float[np.ndarray, " pairs"], rng: np.random.Generator
 ) -> Float[np.ndarray, "pairs 4 4"]:
-    # Either finger may be at either contact: the same grasp of a parallel jaw.
+    """Draw a pose for each pair, with the approach uniform around the line of the contacts."""
+    # Exchanging the fingers gives the same parallel-jaw grasp, so the sign is random.
     closing = contacts.axis * rng.choice([-1.0, 1.0], len(contacts))[:, None]
-    x, y = perpendicular(closing)
+    x, y = complete_frames(closing)
     angle = rng.uniform(-math.pi, math.pi, len(contacts))
     approach = np.cos(angle)[:, None] * x + np.sin(angle)[:, None] * y
     poses = np.zeros((len(contacts), 4, 4))
@@ -183,19 +178,19 @@ def _poses(
     return poses
 
 
-def _half_clear(
+def _choose_proposals(
     obj: Object,
     gripper: Gripper,
     poses: Float[np.ndarray, "proposals 4 4"],
     count: int,
     rng: np.random.Generator,
 ) -> Int[np.ndarray, " count"]:
-    """Which proposals to use: some at random, then clear ones while there are any."""
+    """Choose indices of proposals: some from all, the rest from the clear ones if possible."""
     order = rng.permutation(len(poses))
-    at_random = count - round(_CLEAR * count)
+    at_random = count - round(_CLEAR_SHARE * count)
     rest = order[at_random:]
     points = obj.surface(_SURFACE_POINTS, rng)[0]
-    clear = ~contains_points(poses[rest], gripper, points, tolerance=0.0)
+    clear = ~in_collision(poses[rest], gripper, points, tolerance=0.0)
     rest = np.concatenate([rest[clear], rest[~clear]])[: count - at_random]
     return rng.permutation(np.concatenate([order[:at_random], rest]))
 
@@ -203,10 +198,10 @@ def _half_clear(
 def _moved(
     poses: Float[np.ndarray, "n 4 4"], depth: Float[np.ndarray, " n"], rng: np.random.Generator
 ) -> Float[np.ndarray, "n 4 4"]:
-    """Moved and turned about the point at that depth, each by its own share of the spreads."""
+    """Move and turn poses at random about the point at the given depth."""
     from scipy.spatial.transform import Rotation
 
-    share = rng.uniform(_MISS_LEAST, 1, (len(poses), 1))
+    share = rng.uniform(_SMALLEST_MISS, 1, (len(poses), 1))
     turn = Rotation.from_rotvec(share * _MISS_ROTATION * rng.normal(size=(len(poses), 3)))
     moved = poses.copy()
     moved[:, :3, :3] = poses[:, :3, :3] @ turn.as_matrix()

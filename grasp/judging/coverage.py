@@ -1,4 +1,4 @@
-"""How well a set of grasps covers another: coverage, its curve against precision, distance."""
+"""How well one set of grasps covers another: coverage, precision against coverage, distance."""
 
 from __future__ import annotations
 
@@ -8,30 +8,29 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from grasp.judging.proportions import check_some
+from grasp.judging.proportions import check_not_empty
 from grasp.poses.distances import (
     LENGTH,
     ROTATION,
     TRANSLATION,
-    check_finite,
+    check_finite_poses,
     check_thresholds,
-    pair_angles,
+    paired_angles,
     pose_distances,
 )
 from pcdiff.errors import InputError
 
 
 class EarthMoversDistance(NamedTuple):
-    """Mean distances of pairs under optimal one-to-one matchings; radians.
+    """Mean distances in radians under optimal one-to-one matchings of two sets.
 
-    Each has the matching that is optimal for itself, so `combined` is no less than either of the
-    others and the three need not be of the same pairs.
+    Each distance uses the matching that minimises it, so the three matchings may differ, and
+    `combined` is at least as large as the other two.
 
     Attributes:
-        rotation: of the angles, under the matching with the least sum of angles.
-        translation: of translation/ℓ, under the matching with the least sum of translations.
-        combined: of sqrt(rotation² + (translation/ℓ)²), under the matching with the least sum of
-            these.
+        rotation: Smallest mean angle.
+        translation: Smallest mean of translation/ℓ.
+        combined: Smallest mean of sqrt(rotation² + (translation/ℓ)²).
     """
 
     rotation: float
@@ -42,25 +41,25 @@ class EarthMoversDistance(NamedTuple):
 def earth_movers_distance(
     a: Float[np.ndarray, "n 4 4"], b: Float[np.ndarray, "m 4 4"], length: float = LENGTH
 ) -> EarthMoversDistance:
-    """The earth mover's distance of two equally large sets of grasps, by exact assignment.
+    """Compute the earth mover's distance of two equally large sets by exact assignment.
 
-    min over permutations π of mean_i d(a_i, b_π(i)) for three d: the angle, the translation in
-    units of ℓ, and both together. It is the 1-Wasserstein distance of the two sets.
+    min over permutations π of mean_i d(a_i, b_π(i)) for three distances d: the angle, the
+    translation in units of ℓ, and both combined. This is the 1-Wasserstein distance of the sets.
 
     Args:
-        a: poses.
-        b: as many poses.
-        length: ℓ, metres per radian.
+        a: Poses of the first set.
+        b: Poses of the second set, as many as in the first.
+        length: ℓ in metres per radian.
 
     Raises:
-        InputError: the sets are empty or differ in size, `length` is not positive, or a pose is
+        InputError: The sets are empty or differ in size, `length` is not positive, or a pose is
             not finite.
     """
     from scipy.optimize import linear_sum_assignment
 
     if len(a) != len(b) or not len(a):
         raise InputError(
-            "the earth mover's distance needs two sets of equally many grasps, "
+            "the earth mover's distance needs two sets with the same number of grasps, at least 1, "
             f"got {len(a)} and {len(b)}"
         )
     distances = pose_distances(a, b, length)
@@ -81,35 +80,35 @@ def first_cover(
     translation: float = TRANSLATION,
     rotation: float = ROTATION,
 ) -> Int[np.ndarray, " positives"]:
-    """For each positive, the place of the first sample within both distances of it.
+    """Find for each positive the first sample within both thresholds of it.
 
     Args:
-        samples: poses, best ranked first.
-        positives: poses.
-        translation: metres, the distance itself included.
-        rotation: radians, likewise.
+        samples: Poses, best ranked first.
+        positives: Poses to cover.
+        translation: Threshold in metres, inclusive.
+        rotation: Threshold in radians, inclusive.
 
     Returns:
-        Places counted from 0; `len(samples)` for a positive that no sample covers.
+        Index of the sample for each positive; `len(samples)` if no sample covers it.
 
     Raises:
-        InputError: a distance is negative or not finite, or a pose is not finite.
+        InputError: A threshold is negative or not finite, or a pose is not finite.
     """
     from scipy.spatial import cKDTree
 
     check_thresholds(translation, rotation)
-    check_finite("samples", samples)
-    check_finite("positives", positives)
+    check_finite_poses("samples", samples)
+    check_finite_poses("positives", positives)
     first = np.full(len(positives), len(samples))
     if not len(samples):
         return first
     tree = cKDTree(samples[:, :3, 3])
-    block = 256  # positives at a time: bounds the memory where everything is near everything
+    block = 256  # positives at a time; limits the memory if all poses are close to each other
     for start in range(0, len(positives), block):
         near = tree.query_ball_point(positives[start : start + block, :3, 3], translation)
         which = start + np.repeat(np.arange(len(near)), [len(places) for places in near])
         places = np.concatenate([np.asarray(each, np.int64) for each in near])
-        same = pair_angles(samples[places], positives[which]) <= rotation
+        same = paired_angles(samples[places], positives[which]) <= rotation
         np.minimum.at(first, which[same], places[same])
     return first
 
@@ -120,33 +119,33 @@ def coverage(
     translation: float = TRANSLATION,
     rotation: float = ROTATION,
 ) -> float:
-    """The share of positives with at least one sample within both distances.
+    """Compute the share of positives with at least one sample within both thresholds.
 
-    It grows with the number of samples, so it means something only beside that number: the figure
-    of this package is at the first 1000.
+    Coverage grows with the number of samples, so always report that number with it. The reports of
+    this package use 1000 samples by default.
 
     Args:
-        samples: poses, successful or not; none cover nothing.
-        positives: poses that held in physics.
-        translation: metres.
-        rotation: radians.
+        samples: Poses of successful and failed grasps; may be empty.
+        positives: Poses that held in physics.
+        translation: Threshold in metres, inclusive.
+        rotation: Threshold in radians, inclusive.
 
     Raises:
-        InputError: there are no positives, a distance is negative or not finite, or a pose is not
+        InputError: There are no positives, a threshold is negative or not finite, or a pose is not
             finite.
     """
-    check_some("positives", positives)
+    check_not_empty("positives", positives)
     first = first_cover(samples, positives, translation, rotation)
     return float((first < len(samples)).mean())
 
 
 @dataclass(frozen=True, eq=False)
 class PrecisionCoverage:
-    """A ranked source of grasps at every cut of its ranking: after the best 1, 2, … n.
+    """Precision and coverage of the k best ranked grasps, for k = 1, 2, …, n.
 
     Attributes:
-        precision: the share of the best k that hold.
-        coverage: the share of positives that the best k cover; never falls.
+        precision: Share of the best k that hold.
+        coverage: Share of the positives that the best k cover; it never decreases.
     """
 
     precision: Float[np.ndarray, " cuts"]
@@ -154,7 +153,7 @@ class PrecisionCoverage:
 
     @property
     def area(self) -> float:
-        """Σ_k precision_k · (coverage_k − coverage_{k−1}): 1 for a perfect source."""
+        """Σ_k precision_k · (coverage_k − coverage_{k−1}), which is 1 for a perfect source."""
         return float((self.precision * np.diff(self.coverage, prepend=0.0)).sum())
 
 
@@ -165,25 +164,25 @@ def precision_coverage_curve(
     translation: float = TRANSLATION,
     rotation: float = ROTATION,
 ) -> PrecisionCoverage:
-    """Precision against coverage along a ranking (the success–coverage curve of 6-DOF GraspNet).
+    """Compute precision against coverage along a ranking (the curve of 6-DOF GraspNet).
 
-    Mousavian, Eppner and Fox 2019 lower a threshold on the score; here every cut of the ranking is
-    a point. A sample covers the positives near it whether or not it holds itself: whether it does
-    is what precision tells.
+    Mousavian, Eppner and Fox 2019 lower a threshold on the score; here the curve has one point for
+    each number of best ranked grasps. A sample covers the positives near it even if it does not
+    hold itself: precision accounts for that.
 
     Args:
-        samples: poses, best ranked first.
-        success: whether each holds in physics.
-        positives: poses that held in physics.
-        translation: metres.
-        rotation: radians.
+        samples: Poses, best ranked first.
+        success: True for each sample that holds in physics.
+        positives: Poses that held in physics.
+        translation: Threshold in metres, inclusive.
+        rotation: Threshold in radians, inclusive.
 
     Raises:
-        InputError: there are no samples or no positives, `success` has another length, a distance
+        InputError: There are no samples or no positives, `success` has another length, a threshold
             is negative or not finite, or a pose is not finite.
     """
-    check_some("samples", samples)
-    check_some("positives", positives)
+    check_not_empty("samples", samples)
+    check_not_empty("positives", positives)
     if success.shape != (len(samples),):
         raise InputError(
             f"there must be one success for each of the {len(samples)} samples, "

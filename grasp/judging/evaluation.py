@@ -1,43 +1,61 @@
-"""The judge of any source of grasps: what `grasp evaluate` computes and reports.
+"""Judge any source of grasps by physics; this is what `grasp evaluate` computes and reports.
 
-A source is asked for so many grasps of each object, and each of them goes through physics as it is:
-nothing is rejected, nothing drawn again, and a grasp in collision is a failure. What can be grasped
-at all is told beforehand and without the source: by antipodal candidates that went through the same
-physics. Those that held are the *positives* that a source should cover, and an object *fits* the
-gripper when there are enough of them.
+The source gives a number of grasps for each object, and every grasp is tried in physics as it is:
+none is rejected or drawn again, and a grasp in collision counts as a failure. Antipodal candidates,
+tried in the same physics, determine independently of the source how an object can be grasped. The
+candidates that hold are the *positives* that a source should cover, and an object *fits* the
+gripper if there are enough of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from grasp.formats import Grasps
 from grasp.grippers.gripper import Gripper
-from grasp.judging.coverage import (
-    coverage,
-    earth_movers_distance,
-    precision_coverage_curve,
-)
-from grasp.judging.labels import BOOTSTRAP, MATCHING, SOURCE, Simulator, generator, label_candidates
-from grasp.judging.proportions import (
-    FITS_CANDIDATES,
-    Estimate,
-    cluster_bootstrap,
-    fits,
-)
-from grasp.judging.report import FIGURES, PAIRS, Judgement, Report, Stamp
+from grasp.judging.coverage import coverage, earth_movers_distance, precision_coverage_curve
+from grasp.judging.labels import Simulator, label_candidates
+from grasp.judging.proportions import FITS_CANDIDATES, Estimate, cluster_bootstrap, fits
+from grasp.judging.report import FIGURES, MOST_PAIRS, Judgement, Report, Stamp
+from grasp.judging.streams import Stream, object_generator
 from grasp.objects.object import Object
 from pcdiff.errors import InputError
 
 Source = Callable[[Object, int, np.random.Generator], Grasps]
-"""Gives so many grasps of an object, best ranked first."""
+"""Returns at most the requested number of grasps of an object, best ranked first."""
+
+# Conditions that the report takes from the trials, so the caller must not state them.
+_MEASURED = ("protocol", "friction")
 
 
-# What a report says of the physics by itself.
-_MEASURED = {"protocol", "friction"}
+@dataclass(frozen=True)
+class Budget:
+    """Size and seed of an evaluation.
+
+    Attributes:
+        samples: Number of grasps requested from the source for each object, at least 1.
+        candidates: Number of antipodal candidates of each object, at least 1.
+        seed: Seed of all random draws, at least 0.
+
+    Raises:
+        InputError: A number is out of range.
+    """
+
+    samples: int = 1000
+    candidates: int = FITS_CANDIDATES
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.samples < 1 or self.candidates < 1 or self.seed < 0:
+            raise InputError(
+                "an evaluation needs at least 1 sample, at least 1 candidate and a seed of at "
+                f"least 0, got {self.samples} samples, {self.candidates} candidates and seed "
+                f"{self.seed}"
+            )
 
 
 def evaluate(
@@ -47,63 +65,70 @@ def evaluate(
     simulator: Simulator,
     *,
     name: str,
-    samples: int = 1000,
-    candidates: int = FITS_CANDIDATES,
-    seed: int = 0,
+    budget: Budget | None = None,
     physics: Mapping[str, Any] | None = None,
     labels: Callable[[Object], Grasps] | None = None,
 ) -> Report:
     """Judge a source of grasps by physics.
 
-    What is drawn for an object depends on the seed and on its geometry alone, not on the other
+    The random draws for an object depend on the seed and on its geometry alone, not on the other
     objects.
 
     Args:
-        source: gives the grasps.
-        objects: at least one.
-        gripper: the gripper.
-        simulator: the physics, for candidates and grasps alike; see `grasp.physics.simulate`.
-        name: what the report calls the source.
-        samples: grasps that the source is asked for, of each object.
-        candidates: antipodal candidates of each object.
-        seed: of everything that is drawn.
-        physics: what else the report says about the simulator, e.g. the density; protocol and
-            friction it takes from the trials.
-        labels: gives an object's candidates with their `success`, e.g. from a file; made by
-            `label_candidates` unless given.
+        source: Source of the grasps.
+        objects: Objects to grasp, at least one.
+        gripper: The gripper.
+        simulator: Physics that tries candidates and grasps, e.g. `grasp.physics.simulate`.
+        name: Name of the source in the report.
+        budget: Size and seed of the evaluation; `Budget()` if None.
+        physics: Further facts about the simulator for the report, e.g. the density. The report
+            takes protocol and friction from the trials.
+        labels: Returns an object's candidates with their `success`, e.g. from a file;
+            `label_candidates` makes them if None.
 
     Raises:
-        InputError: there is no object, or one twice; a number is out of range; the source gives
-            grasps of another gripper, or more than it was asked for; or the labels come from
-            another protocol or friction than the trials.
+        InputError: There are no objects, or two of them have the same geometry; `physics` states
+            protocol or friction; the source gives grasps for another gripper, or more than
+            requested; or the candidates have no labels, or labels with another protocol or friction
+            than the trials.
     """
-    if not objects or samples < 1 or candidates < 1 or seed < 0:
-        raise InputError(
-            "an evaluation needs at least 1 object, 1 sample, 1 candidate and seed 0, got "
-            f"{len(objects)} objects, {samples} samples, {candidates} candidates and seed {seed}"
-        )
+    budget = budget or Budget()
+    if not objects:
+        raise InputError("an evaluation needs at least 1 object, got 0 objects")
     names: dict[str, str] = {}
     for obj in objects:
         if obj.sha256 in names:
             raise InputError(
                 f"{obj.file or obj.name} has the same geometry as {names[obj.sha256]}, expected "
-                "each object once"
+                "each object only once"
             )
         names[obj.sha256] = obj.file or obj.name
     physics = dict(physics or {})
-    if taken := sorted(_MEASURED & physics.keys()):
-        raise InputError(f"the trials say what {' and '.join(taken)} they have: leave it out")
+    if stated := [quantity for quantity in _MEASURED if quantity in physics]:
+        raise InputError(
+            f"physics must not state {' and '.join(stated)}, because the report takes protocol and "
+            "friction from the trials"
+        )
     judgements = []
     for obj in objects:
         if labels is None:
-            labelled = label_candidates(obj, gripper, simulator, count=candidates, seed=seed)
+            labelled = label_candidates(
+                obj, gripper, simulator, count=budget.candidates, seed=budget.seed
+            )
         else:
             labelled = labels(obj)
-        grasps = source(obj, samples, generator(seed, SOURCE, obj))
-        judgements.append(_judge(obj, gripper, simulator, grasps, labelled, samples, seed))
-    physics = _measured(judgements) | physics
-    stamp = Stamp(gripper.name, name, samples, candidates, seed, physics)
-    return Report(tuple(judgements), _overall(judgements, seed), stamp)
+        rng = object_generator(budget.seed, Stream.SOURCE, obj)
+        grasps = source(obj, budget.samples, rng)
+        judgements.append(_judge(obj, gripper, simulator, grasps, labelled, budget))
+    stamp = Stamp(
+        gripper=gripper.name,
+        source=name,
+        samples=budget.samples,
+        candidates=budget.candidates,
+        seed=budget.seed,
+        physics=_measured(judgements) | physics,
+    )
+    return Report(tuple(judgements), _overall(judgements, budget.seed), stamp)
 
 
 def _judge(
@@ -112,32 +137,33 @@ def _judge(
     simulator: Simulator,
     grasps: Grasps,
     labelled: Grasps,
-    samples: int,
-    seed: int,
+    budget: Budget,
 ) -> Judgement:
+    """Judge the source's grasps of one object against its labelled candidates."""
     if grasps.gripper not in (None, gripper.name):
         raise InputError(
-            f"the grasps of {obj.name} are for the gripper {grasps.gripper}, not {gripper.name}"
+            f"the grasps of {obj.name} must be for the gripper {gripper.name}, got grasps for "
+            f"{grasps.gripper}"
         )
-    if len(grasps) > samples:
+    if len(grasps) > budget.samples:
         raise InputError(
-            f"the source gave {len(grasps)} grasps of {obj.name}, expected at most {samples}"
+            f"the source gave {len(grasps)} grasps of {obj.name}, expected at most {budget.samples}"
         )
     if labelled.success is None:
-        raise InputError(f"the candidates of {obj.name} have no success, expected labelled ones")
+        raise InputError(f"the candidates of {obj.name} must be labelled, got no success for them")
     positives = labelled.poses[labelled.success]
     protocol, friction = labelled.protocol, labelled.friction
     success, failures = np.zeros(0, bool), {}
     curve = covered_at_base = distance = None
-    pairs = min(len(grasps), len(positives), PAIRS)
+    pairs = min(len(grasps), len(positives), MOST_PAIRS)
     if len(grasps):
         trials = simulator(obj, gripper, grasps.poses)
-        for quantity in sorted(_MEASURED):
+        for quantity in _MEASURED:
             before, now = getattr(labelled, quantity), getattr(trials, quantity)
             if before not in (None, now):
                 raise InputError(
                     f"the candidates of {obj.name} were tried with {quantity} {before}, but the "
-                    f"grasps with {now}"
+                    f"grasps were tried with {now}"
                 )
         protocol, friction = trials.protocol, trials.friction
         success = trials.success
@@ -148,7 +174,7 @@ def _judge(
         tool[:3, 3] = gripper.tool_center_point
         curve = precision_coverage_curve(grasps.poses @ tool, success, positives @ tool)
         covered_at_base = coverage(grasps.poses, positives)
-        rng = generator(seed, MATCHING, obj)
+        rng = object_generator(budget.seed, Stream.MATCHING, obj)
         distance = earth_movers_distance(
             grasps.poses[rng.choice(len(grasps), pairs, replace=False)],
             positives[rng.choice(len(positives), pairs, replace=False)],
@@ -173,9 +199,9 @@ def _judge(
 
 
 def _measured(judgements: Sequence[Judgement]) -> dict[str, Any]:
-    """Protocol and friction of the trials; several of either where objects differ."""
+    """Protocol and friction of the trials; lists if they differ between objects."""
     found: dict[str, Any] = {}
-    for quantity in ("protocol", "friction"):
+    for quantity in _MEASURED:
         every = {getattr(each, quantity) for each in judgements} - {None}
         if every:
             found[quantity] = every.pop() if len(every) == 1 else sorted(every)
@@ -183,7 +209,7 @@ def _measured(judgements: Sequence[Judgement]) -> dict[str, Any]:
 
 
 def _overall(judgements: Sequence[Judgement], seed: int) -> dict[str, Estimate | float]:
-    """Each figure over the objects that fit and have it."""
+    """Each figure over the objects that fit and have this figure."""
     overall: dict[str, Estimate | float] = {}
     fitting = [each.figures() for each in judgements if each.fits]
     for key in FIGURES:
@@ -191,7 +217,7 @@ def _overall(judgements: Sequence[Judgement], seed: int) -> dict[str, Estimate |
         if len(values) == 1:
             overall[key] = float(values[0][0])
         elif values:
-            # The same draws of objects for every figure and every source.
-            rng = np.random.default_rng([seed, BOOTSTRAP])
+            # Every figure and every source uses the same draws of objects.
+            rng = np.random.default_rng([seed, int(Stream.BOOTSTRAP)])
             overall[key] = cluster_bootstrap(values, rng)
     return overall

@@ -1,4 +1,4 @@
-"""Labelled candidates: antipodal ones with what physics says of each."""
+"""Labelled candidates: antipodal grasps with their outcomes in physics."""
 
 from __future__ import annotations
 
@@ -12,59 +12,59 @@ from jaxtyping import Bool, Float, Shaped
 from grasp.formats import Grasps
 from grasp.grippers.gripper import Gripper
 from grasp.judging.candidates import candidates as antipodal_candidates
+from grasp.judging.streams import Stream, object_generator
 from grasp.objects.object import Object
 
 
 @runtime_checkable
 class Outcomes(Protocol):
-    """What physics says of grasps, as `grasp.physics.Trials` does."""
+    """Outcomes of grasps in physics, such as `grasp.physics.Trials`."""
 
     @property
     def success(self) -> Bool[np.ndarray, " grasps"]:
-        """Whether each held."""
+        """True for each grasp that held."""
 
     @property
     def failure(self) -> Shaped[np.ndarray, " grasps"]:
-        """Why each did not hold, a short code; "" where it did."""
+        """Short code for why each grasp failed; "" for a successful grasp."""
 
     @property
     def width(self) -> Float[np.ndarray, " grasps"]:
-        """The opening in the end, metres."""
+        """Opening of the gripper at the end of each trial in metres."""
 
     @property
     def protocol(self) -> str:
-        """The version of the protocol."""
+        """Version of the physics protocol."""
 
     @property
     def mass(self) -> float:
-        """Of the object, kilograms."""
+        """Mass of the object in kilograms."""
 
     @property
     def friction(self) -> float:
-        """The coefficient between object and pads."""
+        """Coefficient of friction between object and pads."""
 
 
 Simulator = Callable[[Object, Gripper, np.ndarray], Outcomes]
-"""Puts poses (n, 4, 4) through physics."""
-
-
-# Second words of the seeds, so that no two draws share a stream.
-_CANDIDATES, SOURCE, MATCHING, BOOTSTRAP = range(1, 5)
+"""Runs the grasps with poses (n, 4, 4) in physics and returns their outcomes."""
 
 
 def label_candidates(
     obj: Object, gripper: Gripper, simulator: Simulator, *, count: int, seed: int
 ) -> Grasps:
-    """An object's antipodal candidates with what physics says of each.
+    """Draw an object's antipodal candidates and label them by physics.
+
+    The candidates depend on the seed and on the object's geometry alone.
 
     Args:
-        obj: the object.
-        gripper: the gripper.
-        simulator: the physics.
-        count: how many candidates.
-        seed: they depend on it and on the object's geometry.
+        obj: The object.
+        gripper: The gripper.
+        simulator: Physics that tries the candidates.
+        count: Number of candidates.
+        seed: Seed of the candidates, at least 0.
     """
-    poses = antipodal_candidates(obj, gripper, count, generator(seed, _CANDIDATES, obj)).poses
+    rng = object_generator(seed, Stream.CANDIDATES, obj)
+    poses = antipodal_candidates(obj, gripper, count, rng).poses
     found = Grasps(
         poses=poses,
         gripper=gripper.name,
@@ -79,11 +79,11 @@ def label_candidates(
 
 
 def with_outcomes(grasps: Grasps, trials: Outcomes) -> Grasps:
-    """Grasps with what physics says of each.
+    """Return the grasps with their outcomes in physics.
 
     Args:
-        grasps: the grasps.
-        trials: what physics says of them, in the same order.
+        grasps: The grasps.
+        trials: Outcomes of these grasps, in the same order.
     """
     return dataclasses.replace(
         grasps,
@@ -94,14 +94,3 @@ def with_outcomes(grasps: Grasps, trials: Outcomes) -> Grasps:
         mass=trials.mass,
         friction=trials.friction,
     )
-
-
-def generator(seed: int, stream: int, obj: Object) -> np.random.Generator:
-    """A generator for one purpose, an object and a seed.
-
-    Args:
-        seed: 0 or more.
-        stream: the purpose.
-        obj: its geometry counts, its name does not.
-    """
-    return np.random.default_rng([seed, stream, int(obj.sha256, 16)])

@@ -1,4 +1,4 @@
-"""Success rates and how sure they are."""
+"""Success rates and their confidence intervals."""
 
 from __future__ import annotations
 
@@ -13,15 +13,20 @@ from jaxtyping import Bool
 from pcdiff.errors import InputError
 
 FITS_CANDIDATES = 2000
-"""An object fits a gripper if of so many antipodal candidates …"""
-
+"""Number of antipodal candidates that decide whether an object fits a gripper."""
 
 FITS_SUCCESSES = 20
-"""… at least so many hold in physics."""
+"""Number of these candidates that must hold in physics for the object to fit."""
 
 
 class Estimate(NamedTuple):
-    """A figure and the interval that it is known to."""
+    """A figure with its confidence interval.
+
+    Attributes:
+        value: The figure.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+    """
 
     value: float
     low: float
@@ -29,24 +34,27 @@ class Estimate(NamedTuple):
 
 
 def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The score interval of a proportion (Wilson 1927; method 3 of Newcombe 1998).
+    """Compute the score interval of a proportion (Wilson 1927; method 3 of Newcombe 1998).
 
     With p = successes/trials, n = trials and z the normal quantile of (1 + confidence)/2, its ends
-    are (p + z²/2n ± z·sqrt(p(1 − p)/n + z²/4n²)) / (1 + z²/n). It stays in [0, 1] and keeps its
-    level for few trials and for proportions near 0 and 1. It takes the trials as independent: for
-    grasps of several objects use `cluster_bootstrap`.
+    are (p + z²/2n ± z·sqrt(p(1 − p)/n + z²/4n²)) / (1 + z²/n). The interval stays within [0, 1] and
+    keeps its level even for few trials and for proportions near 0 or 1. It assumes independent
+    trials; use `cluster_bootstrap` for the grasps of several objects.
 
     Args:
-        successes: 0 to `trials`.
-        trials: 0 or more; of no trials nothing is known, and the interval is [0, 1].
-        confidence: the level, between 0 and 1.
+        successes: Number of successes, 0 to `trials`.
+        trials: Number of trials; without any, the interval is [0, 1].
+        confidence: Confidence level, between 0 and 1.
+
+    Returns:
+        The lower and the upper end.
 
     Raises:
-        InputError: an argument is out of its range.
+        InputError: An argument is out of range.
     """
     _check_confidence(confidence)
     if not 0 <= successes <= trials:
-        raise InputError(f"successes must be 0 to {trials}, the trials, got {successes}")
+        raise InputError(f"successes must be 0 to {trials}, the number of trials, got {successes}")
     if trials == 0:
         return 0.0, 1.0
     z = NormalDist().inv_cdf((1 + confidence) / 2)
@@ -59,27 +67,31 @@ def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tu
 
 
 def success_rate(success: Bool[np.ndarray, " grasps"], confidence: float = 0.95) -> Estimate:
-    """The share of grasps that hold, with Wilson's interval.
+    """Compute the share of grasps that hold, with Wilson's interval.
+
+    Args:
+        success: True for each grasp that holds.
+        confidence: Confidence level, between 0 and 1.
 
     Raises:
-        InputError: there are no grasps.
+        InputError: There are no grasps, or `confidence` is out of range.
     """
-    check_some("success", success)
+    check_not_empty("success", success)
     low, high = wilson_interval(int(success.sum()), len(success), confidence)
     return Estimate(float(success.mean()), low, high)
 
 
 def success_at_top(success: Bool[np.ndarray, " grasps"], k: int = 20) -> float:
-    """The share that holds of the k best grasps, or of all where there are fewer.
+    """Compute the share of the k best ranked grasps that hold.
 
     Args:
-        success: whether each grasp holds, best ranked first, those in collision included.
-        k: at least 1.
+        success: True for each grasp that holds, best ranked first, including grasps in collision.
+        k: Number of grasps that count, at least 1; all of them if there are fewer.
 
     Raises:
-        InputError: there are no grasps, or k is below 1.
+        InputError: There are no grasps, or `k` is below 1.
     """
-    check_some("success", success)
+    check_not_empty("success", success)
     if k < 1:
         raise InputError(f"k must be at least 1, got {k}")
     return float(success[:k].mean())
@@ -92,38 +104,39 @@ def cluster_bootstrap(
     confidence: float = 0.95,
     resamples: int = 10_000,
 ) -> Estimate:
-    """The mean over all values and its percentile interval when objects are drawn anew.
+    """Compute the mean over all values, with an interval from resampling the objects.
 
-    Grasps of one object succeed and fail together, so not grasps but objects are drawn with
-    replacement, as many as there are, each with all of its values (the cluster bootstrap: Davison
-    and Hinkley 1997, section 3.8, and Field and Welsh 2007). The figure is Σ values / Σ counts over
-    the objects drawn; for a mean in which objects weigh alike, pass one value an object.
+    Grasps of one object tend to succeed or fail together. So objects, not grasps, are drawn with
+    replacement, as many as there are and each with all of its values (the cluster bootstrap:
+    Davison and Hinkley 1997, section 3.8, and Field and Welsh 2007). The mean is
+    Σ values / Σ counts over the drawn objects, and the interval is that of its percentiles. To give
+    all objects the same weight, pass one value per object.
 
     Args:
-        values: for each object its values, booleans or numbers, at least one.
-        rng: draws the objects.
-        confidence: the level, between 0 and 1.
-        resamples: how often the objects are drawn.
+        values: Array of values for each object, booleans or numbers, with at least one value each.
+        rng: Source of randomness for drawing the objects.
+        confidence: Confidence level, between 0 and 1.
+        resamples: Number of times the objects are drawn.
 
     Raises:
-        InputError: there are fewer than 2 objects (the spread between objects is then unknown; for
-            one object `wilson_interval` tells that of its grasps), an object has no values, a value
-            is not finite, or another argument is out of its range.
+        InputError: There are fewer than 2 objects, so that the spread between objects is unknown
+            (use `wilson_interval` for the grasps of one object); an object has no values; a value
+            is not finite; or another argument is out of range.
     """
     _check_confidence(confidence)
     if len(values) < 2:
-        raise InputError(f"an interval over objects needs at least 2 of them, got {len(values)}")
+        raise InputError(f"an interval over objects needs at least 2 objects, got {len(values)}")
     if resamples < 1:
         raise InputError(f"resamples must be at least 1, got {resamples}")
     sums, counts = np.empty(len(values)), np.empty(len(values))
     for index, of_object in enumerate(values):
         array = np.asarray(of_object, np.float64)
-        check_some(f"the values of object {index}", array)
+        check_not_empty(f"the values of object {index}", array)
         if not np.isfinite(array).all():
             raise InputError(f"the values of object {index} must be finite")
         sums[index], counts[index] = array.sum(), array.size
     means = np.empty(resamples)
-    block = max(1, 2**22 // len(values))  # bounds the memory for many objects
+    block = max(1, 2**22 // len(values))  # limits the memory for many objects
     for start in range(0, resamples, block):
         size = (min(block, resamples - start), len(values))
         drawn = rng.integers(len(values), size=size)
@@ -133,17 +146,22 @@ def cluster_bootstrap(
 
 
 def fits(success: Bool[np.ndarray, " candidates"]) -> bool:
-    """Whether an object fits a gripper, whatever any network says.
+    """Decide from physics alone whether an object fits a gripper.
 
     Args:
-        success: whether each of the object's antipodal candidates held in physics; only the first
-            `FITS_CANDIDATES` count. Fewer candidates are enough if they hold the successes.
+        success: True for each antipodal candidate of the object that held in physics. Only the
+            first `FITS_CANDIDATES` count; fewer suffice if `FITS_SUCCESSES` of them hold.
     """
     return int(success[:FITS_CANDIDATES].sum()) >= FITS_SUCCESSES
 
 
-def check_some(name: str, values: np.ndarray) -> None:
-    """Refuse an empty array; `name` is what the message calls it."""
+def check_not_empty(name: str, values: np.ndarray) -> None:
+    """Raise `InputError` if an array is empty.
+
+    Args:
+        name: What the message calls the array.
+        values: The array.
+    """
     if not len(values):
         raise InputError(f"{name} must not be empty")
 

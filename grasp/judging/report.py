@@ -1,4 +1,4 @@
-"""What an evaluation reports: a judgement of each object, and figures over all that fit."""
+"""The report of an evaluation: a judgement of each object, and figures over all that fit."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from grasp.judging.calibration import Reliability, reliability
-from grasp.judging.coverage import (
-    EarthMoversDistance,
-    PrecisionCoverage,
-)
+from grasp.judging.coverage import EarthMoversDistance, PrecisionCoverage
 from grasp.judging.proportions import (
     FITS_CANDIDATES,
     FITS_SUCCESSES,
@@ -22,18 +19,16 @@ from grasp.judging.proportions import (
     success_rate,
 )
 from grasp.poses.distances import LENGTH
+from pcdiff.tables import markdown_table
 
 TOP = 20
-"""How many of the best ranked grasps `success_top20` is of."""
+"""Number of best ranked grasps that count for `success_top20`."""
 
-
-PAIRS = 500
-"""At most so many grasps of each set are matched for the earth mover's distance."""
-
+MOST_PAIRS = 500
+"""Largest number of grasps from each set that are matched for the earth mover's distance."""
 
 CUTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
-"""Places of the ranking at which a report gives the precision–coverage curve."""
-
+"""Numbers of best ranked grasps at which a report gives precision and coverage."""
 
 FIGURES = (
     "success_all",
@@ -45,30 +40,33 @@ FIGURES = (
     "emd_translation",
     "emd_combined",
 )
-"""The names of the figures of an object and of all objects that fit."""
+"""Names of the figures that exist for each object and for all objects that fit."""
 
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """What a source is worth on one object.
+    """How good a source is on one object.
 
     Attributes:
-        name: the object's.
-        sha256: of its geometry.
-        candidates: antipodal candidates that went through physics.
-        positives: how many of them held.
-        fits: whether the object fits the gripper.
-        success: whether each grasp of the source held, best ranked first.
-        probability: of that, as the source says; None if it does not.
-        failures: how many grasps failed for each reason.
-        curve: precision against coverage along the ranking; None without grasps or positives.
-        covered_at_base: coverage where distances are between the hands' bases; likewise.
-        distance: earth mover's distance to the positives; likewise.
-        pairs: how many grasps of each set that distance is of.
-        reason: what the source says about giving fewer grasps than it was asked for.
-        protocol: the version of the physics that its grasps and candidates went through; None if
-            none went.
-        friction: the coefficient there; likewise.
+        name: Name of the object.
+        sha256: Digest of the object's geometry.
+        candidates: Number of antipodal candidates that were tried in physics.
+        positives: Number of these candidates that held.
+        fits: True if the object fits the gripper.
+        success: True for each grasp of the source that held, best ranked first.
+        probability: Probability of success of each grasp according to the source; None if the
+            source does not predict it.
+        failures: Number of failed grasps for each reason.
+        curve: Precision against coverage along the ranking, with distances between tool centre
+            points; None without grasps or positives.
+        covered_at_base: Coverage with distances between the hands' bases; None without grasps or
+            positives.
+        distance: Earth mover's distance to the positives; None without grasps or positives.
+        pairs: Number of matched pairs in `distance`.
+        reason: The source's reason for giving fewer grasps than requested.
+        protocol: Version of the physics protocol for grasps and candidates; None if nothing was
+            tried.
+        friction: Coefficient of friction in these trials; None if nothing was tried.
     """
 
     name: str
@@ -89,32 +87,32 @@ class Judgement:
 
     @property
     def success_all(self) -> float:
-        """The share of the grasps that held; 0 if the source gave none."""
+        """Share of the grasps that held; 0 if the source gave none."""
         return float(self.success.mean()) if len(self.success) else 0.0
 
     @property
     def success_top20(self) -> float:
-        """The share that held of the `TOP` best ranked ones; 0 if the source gave none."""
+        """Share of the `TOP` best ranked grasps that held; 0 if the source gave none."""
         return success_at_top(self.success, TOP) if len(self.success) else 0.0
 
     @property
     def coverage(self) -> float | None:
-        """The share of the positives near one of the grasps; None without positives."""
-        return self._or_nothing(None if self.curve is None else float(self.curve.coverage[-1]))
+        """Share of the positives that lie near one of the grasps; None without positives."""
+        return self._or_zero(None if self.curve is None else float(self.curve.coverage[-1]))
 
-    def _or_nothing(self, figure: float | None) -> float | None:
-        """What is known of the positives: 0 if the source gave no grasps."""
+    def _or_zero(self, figure: float | None) -> float | None:
+        """Replace a missing figure about the positives by 0 if the source gave no grasps."""
         return 0.0 if figure is None and self.positives else figure
 
     def figures(self) -> dict[str, float | None]:
-        """The values of `FIGURES`; None for one that does not exist here."""
+        """Return the values of `FIGURES`; a figure that is undefined here is None."""
         apart = self.distance
         return {
             "success_all": self.success_all,
             "success_top20": self.success_top20,
             "coverage": self.coverage,
-            "coverage_base": self._or_nothing(self.covered_at_base),
-            "precision_coverage_area": self._or_nothing(
+            "coverage_base": self._or_zero(self.covered_at_base),
+            "precision_coverage_area": self._or_zero(
                 None if self.curve is None else self.curve.area
             ),
             "emd_rotation": None if apart is None else apart.rotation,
@@ -123,14 +121,18 @@ class Judgement:
         }
 
     def curve_at(self, cut: int) -> tuple[float, float]:
-        """Precision and coverage of the best so many grasps, or of all where there are fewer."""
+        """Return precision and coverage of the best ranked grasps.
+
+        Args:
+            cut: Number of best ranked grasps that count; all of them if there are fewer.
+        """
         if self.curve is None:
             return 0.0, 0.0
         place = min(cut, len(self.success)) - 1
         return float(self.curve.precision[place]), float(self.curve.coverage[place])
 
     def as_dict(self) -> dict[str, Any]:
-        """As nested dictionaries that JSON can hold."""
+        """Return the judgement as nested dictionaries of values that JSON can represent."""
         interval = success_rate(self.success)[1:] if len(self.success) else None
         return {
             "object": self.name,
@@ -152,14 +154,14 @@ class Stamp:
     """The conditions of an evaluation, without which its figures mean nothing.
 
     Attributes:
-        gripper: its name.
-        source: what gave the grasps.
-        samples: grasps that the source was asked for, of each object.
-        candidates: antipodal candidates of each object.
-        seed: of everything that is drawn.
-        physics: under `protocol` its version and under `friction` the coefficient, as the trials
-            had them: several where objects differ, absent where nothing was tried; and what else
-            the caller says of the simulator.
+        gripper: Name of the gripper.
+        source: Name of the source.
+        samples: Number of grasps requested from the source for each object.
+        candidates: Number of antipodal candidates of each object.
+        seed: Seed of all random draws.
+        physics: Facts about the simulator from the caller, and from the trials `protocol` (its
+            version) and `friction` (the coefficient). The last two are lists if objects differ and
+            missing if nothing was tried.
     """
 
     gripper: str
@@ -172,15 +174,15 @@ class Stamp:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """The result of `evaluate`: fractions, radians, and translations over ℓ.
+    """The result of `evaluate`, in fractions, radians, and translations over ℓ.
 
     Attributes:
-        judgements: of every object, in the order given.
-        overall: each of `FIGURES` over the objects that fit and have it, objects weighing alike,
-            with the interval of the cluster bootstrap (95 %); without an interval for one object,
-            and absent for none. The earth mover's distances are those that an object may lack: see
-            `matched`.
-        stamp: the conditions.
+        judgements: Judgement of every object, in the order in which the objects were passed.
+        overall: Mean of each of `FIGURES` over the objects that fit and have this figure, with
+            equal weights and the 95 % interval of the cluster bootstrap. For a single object it
+            has no interval, and without any object it is missing. An object may lack the earth
+            mover's distances: see `matched`.
+        stamp: Conditions of the evaluation.
     """
 
     judgements: tuple[Judgement, ...]
@@ -189,16 +191,20 @@ class Report:
 
     @property
     def fitting(self) -> tuple[Judgement, ...]:
-        """Those of the objects that fit the gripper."""
+        """Judgements of the objects that fit the gripper."""
         return tuple(each for each in self.judgements if each.fits)
 
     @property
     def matched(self) -> int:
-        """Of how many fitting objects the earth mover's distance is: those that got grasps."""
+        """Number of fitting objects that got grasps and so have an earth mover's distance."""
         return sum(each.distance is not None for each in self.fitting)
 
     def reliability(self) -> Reliability | None:
-        """Of the probabilities of all grasps of all objects; None where the source gives none."""
+        """Compute the reliability of the probabilities over all grasps of all objects.
+
+        Returns:
+            None if there are no grasps, or if the source does not predict probabilities.
+        """
         said = [(each.probability, each.success) for each in self.judgements if len(each.success)]
         if not said or any(probability is None for probability, _ in said):
             return None
@@ -206,12 +212,12 @@ class Report:
         return reliability(probability, success)
 
     def refusals(self) -> tuple[int, int]:
-        """Of the objects that fit, and of those that do not, how many got no grasp."""
+        """Count the fitting and the non-fitting objects for which the source gave no grasp."""
         empty = [each.fits for each in self.judgements if not len(each.success)]
         return empty.count(True), empty.count(False)
 
     def curve(self) -> list[dict[str, int | float]]:
-        """The mean precision and coverage over the objects that fit, at each of `CUTS`."""
+        """Compute the mean precision and coverage over the objects that fit at each of `CUTS`."""
         if not self.fitting:
             return []
         longest = max(len(each.success) for each in self.fitting)
@@ -224,10 +230,10 @@ class Report:
         return rows
 
     def as_dict(self) -> dict[str, Any]:
-        """The report as nested dictionaries that JSON can hold.
+        """Return the report as nested dictionaries of values that JSON can represent.
 
-        The figures over the objects that fit are at the top, e.g. `success_all`, with
-        `success_all_interval` beside it.
+        The figures over the objects that fit are at the top level, each with its interval: e.g.
+        `success_all` and `success_all_interval`.
         """
         overall: dict[str, Any] = {}
         for key in FIGURES:
@@ -255,58 +261,58 @@ class Report:
         }
 
     def table(self) -> str:
-        """The report as Markdown: a row for each object and one for all that fit, then the rest."""
+        """Return the report as Markdown: one row per object, one for all that fit, then notes."""
         head = (
             "object", "fits", "positives", "grasps", "success, %", f"top {TOP}, %", "coverage, %",
             "at base, %", "P–C area", "EMD rotation", "EMD translation/ℓ", "EMD both",
         )  # fmt: skip
-        rows = [head, tuple("---" for _ in head)]
+        rows: list[tuple[str, ...]] = [head]
         for each in sorted(self.judgements, key=lambda one: (not one.fits, one.name)):
             shown = (_cell(key, value) for key, value in each.figures().items())
             fit = "yes" if each.fits else "no"
-            rows.append(
-                (each.name, fit, str(each.positives), str(len(each.success)), *shown)
-            )  # fmt: skip
+            rows.append((each.name, fit, str(each.positives), str(len(each.success)), *shown))
         of = f"{len(self.fitting)} of {len(self.judgements)}"
         shown = (_cell(key, self.overall.get(key)) for key in FIGURES)
         rows.append(("all that fit", of, "", "", *shown))
-        widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-        lines = [
-            "| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |"
-            for row in rows
-        ]
+        return "\n\n".join([markdown_table(rows, aligned=True), *self._notes()])
+
+    def _notes(self) -> list[str]:
+        """Paragraphs below the table."""
+        notes = []
         points = "; ".join(
             f"{row['grasps']}: {100 * row['precision']:.1f} / {100 * row['coverage']:.1f}"
             for row in self.curve()
         )
-        stamp = self.stamp
-        physics = ", ".join(f"{key} {value}" for key, value in stamp.physics.items())
-        notes = [
-            f"An object fits when at least {FITS_SUCCESSES} of its first "
-            f"{min(stamp.candidates, FITS_CANDIDATES)} antipodal candidates hold in physics; the "
-            f"positives are all that hold of {stamp.candidates}. Coverage: within 1 cm and 15° of "
-            "a grasp, the centimetre between tool centre points or, stricter, between bases. EMD "
-            f"in radians, ℓ = {LENGTH:g} m, of at most {PAIRS} pairs, over the {self.matched} "
-            "objects that fit and got grasps. P–C area: under precision against coverage. "
-            "Intervals: 95 %, over objects.",
-            f"Gripper {stamp.gripper}, source {stamp.source}, {stamp.samples} grasps an object, "
-            f"seed {stamp.seed}; {physics}.",
-        ]
+        if points:
+            notes.append(f"Best k: precision / coverage, %: {points}.")
+        if (told := self.reliability()) is not None:
+            notes.append(f"Expected calibration error of the probabilities: {told.error:.3f}.")
         fitting, others = self.refusals()
         if fitting or others:
-            notes.insert(
-                0,
-                f"No grasp was given of {fitting} of the {len(self.fitting)} objects that fit and "
-                f"of {others} of the {len(self.judgements) - len(self.fitting)} that do not.",
+            notes.append(
+                f"The source gave no grasp for {fitting} of the {len(self.fitting)} objects that "
+                f"fit and for {others} of the {len(self.judgements) - len(self.fitting)} objects "
+                "that do not fit."
             )
-        if (told := self.reliability()) is not None:
-            notes.insert(0, f"Expected calibration error of the probabilities: {told.error:.3f}.")
-        if points:
-            notes.insert(0, f"Best k: precision / coverage, %: {points}.")
-        return "\n\n".join(["\n".join(lines), *notes])
+        stamp = self.stamp
+        physics = ", ".join(f"{key} {value}" for key, value in stamp.physics.items())
+        return [
+            *notes,
+            f"An object fits if at least {FITS_SUCCESSES} of its first "
+            f"{min(stamp.candidates, FITS_CANDIDATES)} antipodal candidates hold in physics. The "
+            f"positives are all that hold among {stamp.candidates} candidates. A grasp covers a "
+            "positive within 1 cm and 15°; the distance is measured between tool centre points or, "
+            "which is stricter, between bases (at base). The earth mover's distance (EMD) is in "
+            f"radians, with ℓ = {LENGTH:g} m and at most {MOST_PAIRS} pairs, over the "
+            f"{self.matched} objects that fit and got grasps. P–C area is the area under precision "
+            "against coverage. Intervals are 95 % intervals over objects.",
+            f"Gripper {stamp.gripper}, source {stamp.source}, {stamp.samples} grasps per object, "
+            f"seed {stamp.seed}; {physics}.",
+        ]
 
 
 def _cell(key: str, value: Estimate | float | None) -> str:
+    """Format one figure, with its interval if it has one."""
     if value is None:
         return "–"
     percent = key.startswith(("success", "coverage"))

@@ -1,4 +1,4 @@
-"""Where an evaluation gets its grasps and its labelled candidates: a sampler, or files."""
+"""Sources of grasps and of labelled candidates for an evaluation: samplers and files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from grasp.judging.antipodal import sample_antipodal
 from grasp.judging.evaluation import Source
 from grasp.judging.labels import Simulator, label_candidates
 from grasp.objects.object import Object
-from grasp.physics import conditions
+from grasp.physics import label_digests
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,22 +26,27 @@ if TYPE_CHECKING:
     from grasp.field.trained import GraspField
 
 ANTIPODAL = "antipodal"
-"""The name of the baseline."""
+"""Name of the antipodal baseline as a source."""
 
-ENDINGS = tuple(dict.fromkeys(ending for several in FORMATS.values() for ending in several))
-"""Of grasp files."""
+EXTENSIONS = tuple(dict.fromkeys(each for several in FORMATS.values() for each in several))
+"""Extensions of grasp files."""
 
 
 def check_grasp_file(path: Path) -> None:
-    """Raise unless grasps can be written to a file of this name.
+    """Raise unless grasps can be written to a file with this name.
 
-    For a caller with much to do before it writes.
+    Call this before long work whose results will be written.
+
+    Args:
+        path: The file.
 
     Raises:
-        InputError: the extension is none of `ENDINGS`.
+        InputError: The extension is not one of `EXTENSIONS`.
     """
-    if path.suffix.lower() not in ENDINGS:
-        raise InputError(f"cannot write {path}: expected the extension {', '.join(ENDINGS)}")
+    if path.suffix.lower() not in EXTENSIONS:
+        raise InputError(
+            f"cannot write {path}: expected one of the extensions {', '.join(EXTENSIONS)}"
+        )
 
 
 def named_source(
@@ -52,38 +57,37 @@ def named_source(
     frame: str | None = None,
     unit: str | None = None,
 ) -> Source:
-    """The source of grasps that a user names.
+    """Return the source of grasps with this name.
 
     Args:
-        name: `ANTIPODAL`, a grasp file, or a folder with one of the name of each object. The first
-            grasps of a file count, if it holds more than are asked for.
-        objects: that are going to be asked for.
-        gripper: the gripper.
-        frame: of the poses in files that do not say; see `grasp.formats.read_grasps`.
-        unit: of the lengths there; likewise.
+        name: `ANTIPODAL`, a grasp file, or a folder with one grasp file per object, named after the
+            object. If a file holds more grasps than requested, the first ones are used.
+        objects: Objects for which grasps will be requested.
+        gripper: The gripper.
+        frame: Frame of the poses in files that do not state it; see `grasp.formats.read_grasps`.
+        unit: Unit of the lengths in files that do not state it.
 
     Raises:
-        InputError: there is no such source; a file would be of several objects; or frame or unit
-            is given though there is no file. The source itself raises where a file cannot be read
-            or is of another geometry.
+        InputError: There is no such source; a single file is named for several objects; or a frame
+            or a unit is passed although no file is read. The source itself raises `InputError` if a
+            file cannot be read or belongs to another geometry.
     """
     if name == ANTIPODAL:
         if frame is not None or unit is not None:
             raise InputError(
-                f"the frame and the unit of grasps are those of a file, but the source is {name}: "
-                "leave --frame and --grasp-unit out"
+                f"a frame or a unit of grasps applies to grasp files only, but the source is {name}"
             )
         return lambda obj, count, rng: sample_antipodal(obj, gripper, count, rng)
     path = Path(name)
     if path.is_file():
         if len(objects) != 1:
             raise InputError(f"{path} holds the grasps of one object, got {len(objects)} objects")
-        return lambda obj, count, rng: _first(path, obj, count, frame, unit)
+        return lambda obj, count, rng: _first_grasps(path, obj, count, frame, unit)
     if not path.is_dir():
         raise InputError(
-            f"the source must be {ANTIPODAL}, a grasp file or a folder of them, got {name!r}"
+            f"the source must be {ANTIPODAL}, a grasp file or a folder of grasp files, got {name!r}"
         )
-    return lambda obj, count, rng: _first(_file_for(obj, path), obj, count, frame, unit)
+    return lambda obj, count, rng: _first_grasps(_file_for(obj, path), obj, count, frame, unit)
 
 
 def field_source(
@@ -93,15 +97,15 @@ def field_source(
     selection: Selection | None = None,
     view: bool = False,
 ) -> Source:
-    """The grasps of a trained field.
+    """Return a source that samples a trained field.
 
     Args:
-        field: the field.
-        gripper: the gripper.
+        field: The field.
+        gripper: The gripper.
         sampling: How to sample; see `ConditionedField.sample`.
-        selection: How to choose grasps; likewise.
-        view: whether the field sees one side of each mesh, from a random direction at 50 cm to 1 m
-            with a depth camera's noise, in place of the whole.
+        selection: How to choose grasps; see there.
+        view: True to show the field only one side of each mesh, with a depth camera's noise, seen
+            from a random direction at a distance of 50 cm to 1 m; False to show it the whole mesh.
     """
     from grasp.objects.views import random_views
     from pcdiff.randomness import seeded
@@ -124,20 +128,22 @@ def kept_labels(
     seed: int,
     physics: Mapping[str, Any],
 ) -> Callable[[Object], Grasps]:
-    """Labelled candidates from a folder; those that are not there are made and put there.
+    """Return labelled candidates that are kept in a folder.
+
+    They are reused if present, otherwise created.
 
     Args:
-        folder: one file for each gripper's name and geometry; made if it is missing.
-        gripper: the gripper.
-        simulator: the physics.
-        count: candidates of each object.
-        seed: they depend on it and on the object's geometry.
-        physics: what the simulator was given, as JSON can hold it.
+        folder: Folder with one file per gripper and geometry; created if missing.
+        gripper: The gripper.
+        simulator: Physics that tries new candidates.
+        count: Number of candidates of each object.
+        seed: Seed of the candidates; they also depend on the object's geometry.
+        physics: Settings of the simulator, in values that JSON can represent.
 
     Returns:
-        What `grasp.judging.evaluation.evaluate` takes as `labels`. It raises where a file is of
-        other
-        conditions: these, the gripper's shape or the object's convex parts.
+        A function to pass to `grasp.judging.evaluation.evaluate` as `labels`. It raises
+        `InputError` if a file was made under different conditions: another count, seed or physics,
+        another shape of the gripper, or other convex parts of the object.
     """
 
     def labels(obj: Object) -> Grasps:
@@ -146,7 +152,7 @@ def kept_labels(
             "count": count,
             "seed": seed,
             "physics": dict(physics),
-            **conditions(obj, gripper),
+            **label_digests(obj, gripper),
         }
         path = Path(folder) / f"{obj.name}-{gripper.name}-{obj.sha256[:12]}.h5"
         if path.is_file():
@@ -155,11 +161,11 @@ def kept_labels(
             for name, expected in made_by.items():
                 if found.get(name) != expected:
                     raise InputError(
-                        f"{path} is of other conditions: its {name} is {found.get(name)}, expected "
-                        f"{expected}; give another folder"
+                        f"{path} was made under different conditions: its {name} is "
+                        f"{found.get(name)}, expected {expected}; use another folder"
                     )
             if kept.success is None:
-                raise InputError(f"{path} has no labels; give another folder")
+                raise InputError(f"{path} has no labels; use another folder")
             return kept
         made = label_candidates(obj, gripper, simulator, count=count, seed=seed)
         made = dataclasses.replace(made, sampler=made_by)
@@ -169,30 +175,34 @@ def kept_labels(
     return labels
 
 
-def _first(path: Path, obj: Object, count: int, frame: str | None, unit: str | None) -> Grasps:
+def _first_grasps(
+    path: Path, obj: Object, count: int, frame: str | None, unit: str | None
+) -> Grasps:
+    """The first grasps of a file, after checking that they belong to the object."""
     grasps = read_grasps(path, frame=frame, unit=unit)
     if grasps.object_sha256 is None:
         _check_scale(path, grasps, obj)
     elif grasps.object_sha256 != obj.sha256:
-        raise InputError(f"{path} is of another geometry than {obj.file}")
+        raise InputError(f"the grasps in {path} belong to another geometry than {obj.file}")
     return grasps.select(slice(count))
 
 
 def _check_scale(path: Path, grasps: Grasps, obj: Object) -> None:
-    """Raise if the file states another size; a scale of 1 is also that of files that state none."""
+    """Raise if the file states another scale; 1 may also mean that it states none."""
     stated = grasps.object_scale
     if stated != 1 and not math.isclose(stated, obj.scale, rel_tol=1e-6):
         raise InputError(
-            f"{path} is of an object at scale {stated:g}, but {obj.file} is at {obj.scale:g}: give "
-            f"--scale {stated:g} --unit m"
+            f"the grasps in {path} belong to an object at scale {stated:g}, but {obj.file} is at "
+            f"scale {obj.scale:g}"
         )
 
 
 def _file_for(obj: Object, folder: Path) -> Path:
-    found = [path for ending in ENDINGS if (path := folder / f"{obj.name}{ending}").is_file()]
+    """The grasp file in a folder that is named after the object."""
+    found = [path for each in EXTENSIONS if (path := folder / f"{obj.name}{each}").is_file()]
     if len(found) != 1:
         raise InputError(
-            f"{folder} must hold one grasp file named {obj.name}, with the extension "
-            f"{', '.join(ENDINGS)}, got {len(found)}"
+            f"{folder} must hold one grasp file named {obj.name} with one of the extensions "
+            f"{', '.join(EXTENSIONS)}, got {len(found)}"
         )
     return found[0]

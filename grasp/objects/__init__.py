@@ -1,1 +1,1 @@
-"""Objects to grasp: meshes, scans and depth images, checked and in metres."""
+"""Objects to grasp: meshes, scans and depth images, checked and converted to metres."""

@@ -1,66 +1,64 @@
-"""From the triangles of a file to a clean mesh: equal vertices joined, faces turned outside out."""
+"""Cleaning of raw geometry.
+
+Equal vertices and points are merged, faces are turned outside out, and missing normals are
+estimated.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
 from grasp.objects.normals import (
     CONFIDENCE,
+    NEIGHBOURS,
     directions,
+    estimate_normals,
     propagate_signs,
 )
 from grasp.objects.rays import Target
+from grasp.objects.triangles import area_vectors, faces_at, is_closed, on_triangles
 from pcdiff.errors import InputError
 from pcdiff.geometry.geometry import check_corners
 
-if TYPE_CHECKING:
-    pass
-
-
 MAXIMUM_COORDINATE = 1e9
-"""Metres from the origin, beyond which areas and volumes are not computed."""
+"""Largest coordinate in metres; beyond it, areas and volumes are not computed."""
 
 
 LOOKS = 4096
-"""Places on an open mesh from which its outside is looked for, evenly by area."""
+"""Number of places on an open mesh, spread evenly by area, that look for its outside."""
 
 
 LOOK_DIRECTIONS = 64
-"""In which they are."""
+"""Number of directions in which each of these places looks."""
 
 
-# A triangle this thin, as area over its longest side squared, has no area but that of rounding.
+# Smallest ratio of a triangle's area to the square of its longest side. The area of a thinner
+# triangle comes from rounding alone.
 _THINNEST = 1e-12
-
-
-def checked_positions(
-    positions: np.ndarray, scale: float, what: str, thing: str
-) -> Float[np.ndarray, "positions 3"]:
-    """Positions in metres."""
-    if positions.ndim != 2 or positions.shape[1] != 3 or positions.dtype.kind not in "fiu":
-        raise InputError(
-            f"{what} must have its {thing} positions as numbers of shape (n, 3), "
-            f"got {positions.dtype} of shape {positions.shape}"
-        )
-    if not np.isfinite(positions).all():
-        raise InputError(f"{what} has a {thing} that is not finite")
-    farthest = float(np.abs(positions).max(initial=0)) * scale
-    if farthest > MAXIMUM_COORDINATE:
-        raise InputError(
-            f"{what} has a {thing} that is {farthest:.3g} m from the origin, "
-            f"expected at most {MAXIMUM_COORDINATE:g} m"
-        )
-    return positions.astype(np.float64) * scale + 0.0  # −0 becomes 0
 
 
 def clean_mesh(
     vertices: np.ndarray, faces: np.ndarray, scale: float, what: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Each position once, the faces with area turned outside out, and which of them are sided."""
+    """Merge equal vertices, remove faces without area, and turn faces outside out.
+
+    Args:
+        vertices: Vertices in the unit that `scale` converts to metres.
+        faces: Triangles as indices of vertices.
+        scale: Length of one unit in metres.
+        what: Name of the mesh in error messages.
+
+    Returns:
+        The vertices in metres, the faces, and for each face whether its outside is known; all
+        read-only.
+
+    Raises:
+        InputError: A number is not finite or too large, an index has no vertex, there is no area,
+            or an array has the wrong shape or type.
+    """
     if not len(faces):
         raise InputError(f"{what} is a mesh without faces")
     if faces.ndim != 2 or faces.shape[1] != 3 or faces.dtype.kind not in "iu":
@@ -69,8 +67,8 @@ def clean_mesh(
             f"got {faces.dtype} of shape {faces.shape}"
         )
     check_corners(what, vertices, faces)
-    vertices = checked_positions(vertices, scale, what, "vertex")
-    first, inverse = first_of_equals(vertices)
+    vertices = _checked_positions(vertices, scale, what, "vertex")
+    first, inverse = _first_of_equals(vertices)
     faces = first[inverse][faces.astype(np.int64)]
     triangles = vertices[faces]
     squares = np.square(triangles - np.roll(triangles, 1, axis=1)).sum(axis=2).max(axis=1)
@@ -84,18 +82,111 @@ def clean_mesh(
     return frozen(vertices), frozen(faces), frozen(sided)
 
 
+def clean_points(
+    points: np.ndarray,
+    normals: np.ndarray | None,
+    viewpoint: np.ndarray | None,
+    scale: float,
+    what: str,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Merge equal points, and check or estimate their normals.
+
+    Args:
+        points: Points in the unit that `scale` converts to metres.
+        normals: Unit normals; None to estimate them.
+        viewpoint: Position of the camera that saw all points, in their unit and frame; None if
+            unknown. Estimated normals face it.
+        scale: Length of one unit in metres.
+        what: Name of the cloud in error messages.
+
+    Returns:
+        The points in metres and their unit normals, both read-only.
+
+    Raises:
+        InputError: A number is not finite or too large, a normal does not have length 1, there are
+            fewer than `NEIGHBOURS` different points, all points are on one line, or an array has
+            the wrong shape or type.
+    """
+    points = _checked_positions(points, scale, what, "point")
+    if normals is None:
+        points = points[np.sort(_first_of_equals(points)[0])]
+    else:
+        if normals.shape != points.shape:
+            raise InputError(
+                f"{what} must have one normal per point, got normals of shape {normals.shape} "
+                f"for points of shape {points.shape}"
+            )
+        lengths = np.linalg.norm(normals, axis=1)
+        wrong = ~(np.abs(lengths - 1) < 0.01)  # also true for NaN
+        if wrong.any():
+            raise InputError(
+                f"{what} has normals whose length is not 1 ({np.count_nonzero(wrong)} of "
+                f"{len(normals)}): leave all normals out to have them estimated"
+            )
+        normals = normals.astype(np.float64) / lengths[:, None]
+        kept = np.sort(_first_of_equals(np.hstack([points, normals]))[0])
+        points, normals = points[kept], normals[kept]
+    if len(points) < NEIGHBOURS:
+        raise InputError(
+            f"{what} has {len(points)} different points, expected at least {NEIGHBOURS}"
+        )
+    spread = np.linalg.eigvalsh(np.cov((points - points.mean(axis=0)).T))
+    if not spread[1] > 1e-12 * spread[2]:
+        raise InputError(f"{what} has all its points on one line, expected points on a surface")
+    if normals is None:
+        normals = estimate_normals(points, None if viewpoint is None else viewpoint * scale)
+    return frozen(points), frozen(normals)
+
+
+def frozen(array: np.ndarray) -> np.ndarray:
+    """The array in C order and read-only."""
+    array = np.ascontiguousarray(array)
+    array.flags.writeable = False
+    return array
+
+
+def _checked_positions(
+    positions: np.ndarray, scale: float, what: str, thing: str
+) -> Float[np.ndarray, "positions 3"]:
+    """Convert positions to metres; `thing` is the name of one position in error messages."""
+    if positions.ndim != 2 or positions.shape[1] != 3 or positions.dtype.kind not in "fiu":
+        raise InputError(
+            f"{what} must have its {thing} positions as numbers of shape (n, 3), "
+            f"got {positions.dtype} of shape {positions.shape}"
+        )
+    if not np.isfinite(positions).all():
+        raise InputError(f"{what} has a {thing} that is not finite")
+    farthest = float(np.abs(positions).max(initial=0)) * scale
+    if farthest > MAXIMUM_COORDINATE:
+        raise InputError(
+            f"{what} has a {thing} that is {farthest:.3g} m from the origin, "
+            f"expected at most {MAXIMUM_COORDINATE:g} m"
+        )
+    return positions.astype(np.float64) * scale + 0.0  # turns −0 into 0
+
+
+def _first_of_equals(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each distinct row its first index, and for each row the number of its distinct row."""
+    order = np.lexsort(rows.T)
+    new = np.ones(len(rows), bool)
+    new[1:] = (rows[order][1:] != rows[order][:-1]).any(axis=1)
+    inverse = np.empty(len(rows), np.int64)
+    inverse[order] = np.cumsum(new) - 1
+    return order[new], inverse  # lexsort is stable, so the first of equal rows comes first
+
+
 def _outside_out(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The faces counter-clockwise seen from outside, and of which that is known."""
+    """Make faces counter-clockwise seen from outside, and say for which the outside is known."""
     volumes = np.linalg.det(vertices[faces] - vertices.mean(axis=0))
     if is_closed(faces):
-        # One shell inside another is a cavity and stays inside out, so all are judged as one.
+        # A shell inside another one is a cavity and stays inside out, so all are turned together.
         return faces[:, ::-1] if volumes.sum() < 0 else faces, np.ones(len(faces), bool)
     heads, tails = faces, np.roll(faces, -1, axis=1)
     sides = (np.minimum(heads, tails) * len(vertices) + np.maximum(heads, tails)).reshape(-1)
     order = np.argsort(sides, kind="stable")
     _, first, number = np.unique(sides[order], return_index=True, return_counts=True)
     pairs = first[number == 2]
-    # Two faces agree when they run through their common edge in opposite directions.
+    # Two faces agree if they traverse their common edge in opposite directions.
     face, forward = order // 3, (heads < tails).reshape(-1)[order]
     agreement = np.where(forward[pairs] != forward[pairs + 1], 1, -1)
     signs, pieces = propagate_signs(
@@ -116,10 +207,19 @@ def _outside_out(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, n
 def _views_of_the_sides(
     vertices: np.ndarray, faces: np.ndarray, signs: np.ndarray, pieces: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How much more the front of each piece sees of the surroundings than its back, and both.
+    """Compare how much the front and the back of each piece see of the surroundings.
 
-    The sums, over directions in which a place on the piece sees past the mesh, of the cosine to
-    the normal and of its size. Nothing is random, so that a mesh is always turned the same way.
+    Nothing is random, so a mesh is always turned the same way.
+
+    Args:
+        vertices: Vertices of the mesh.
+        faces: Triangles as indices of vertices.
+        signs: −1 for each face that is turned over, otherwise 1.
+        pieces: Number of the connected piece of each face.
+
+    Returns:
+        For each piece, the sum of cosines between the normals and the directions in which places
+        on it see past the mesh, and the sum of the cosines' magnitudes.
     """
     triangles = vertices[faces]
     vectors = area_vectors(triangles)
@@ -127,7 +227,7 @@ def _views_of_the_sides(
     cumulative = np.cumsum(areas)
     index = np.arange(LOOKS) + 0.5
     face = faces_at(cumulative, index / LOOKS * cumulative[-1])
-    # Multiples of irrational numbers spread evenly (Kronecker's sequence).
+    # Multiples of irrational numbers are spread evenly (Kronecker's sequence).
     root, share = np.sqrt(index * math.sqrt(2) % 1), index * math.sqrt(3) % 1
     places = on_triangles(triangles[face], root, share)
     normals = vectors[face] / areas[face, None] * signs[face, None]
@@ -145,48 +245,3 @@ def _views_of_the_sides(
         np.bincount(pieces[face], votes, minlength=count),
         np.bincount(pieces[face], cast, minlength=count),
     )
-
-
-def faces_at(cumulative: np.ndarray, areas: np.ndarray) -> np.ndarray:
-    """The faces in which the sum of areas passes these."""
-    face = np.searchsorted(cumulative, areas, side="right")
-    return np.minimum(face, len(cumulative) - 1)
-
-
-def on_triangles(triangles: np.ndarray, root: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """A point on each triangle; uniform where the square of `root` and `share` are in [0, 1]."""
-    weights = np.stack([1 - root, root * (1 - share), root * share], axis=1)
-    return np.einsum("nk,nki->ni", weights, triangles)
-
-
-def first_of_equals(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each distinct row its first index, and for each row the number of its distinct row."""
-    order = np.lexsort(rows.T)
-    new = np.ones(len(rows), bool)
-    new[1:] = (rows[order][1:] != rows[order][:-1]).any(axis=1)
-    inverse = np.empty(len(rows), np.int64)
-    inverse[order] = np.cumsum(new) - 1
-    return order[new], inverse  # lexsort is stable: the first of equals comes first
-
-
-def is_closed(faces: np.ndarray) -> bool:
-    """Whether each edge is run through once in each direction: watertight, consistently wound."""
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    size = faces.max() + 1
-    forth, back = edges @ [size, 1], edges @ [1, size]
-    forth.sort()
-    back.sort()
-    return bool(np.array_equal(forth, back) and (forth[1:] != forth[:-1]).all())
-
-
-def area_vectors(triangles: np.ndarray) -> np.ndarray:
-    """Outward normals times area, of (faces, 3, 3) triangles."""
-    a, b, c = triangles.swapaxes(0, 1)
-    return np.cross(b - a, c - a) / 2
-
-
-def frozen(array: np.ndarray) -> np.ndarray:
-    """The array in C order and read-only."""
-    array = np.ascontiguousarray(array)
-    array.flags.writeable = False
-    return array

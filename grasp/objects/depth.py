@@ -1,8 +1,8 @@
-"""Depth images: the pinhole camera, and the two forms in which they lie on disk.
+"""Depth images: the pinhole camera, and the two file formats.
 
-Camera frame: x to the right, y down, z forward, metres. A pixel's coordinates are (column, row) =
-(u, v), whole numbers at its middle, and a depth is the z of what is seen there, not its distance.
-A depth of 0 means that nothing was seen.
+Camera frame: x to the right, y down, z forward, in metres. The coordinates of a pixel are
+(u, v) = (column, row), whole numbers at its middle. A depth is the z coordinate of the visible
+point, not its distance from the camera; 0 means that nothing was seen.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float
 
 from pcdiff.errors import InputError
 from pcdiff.geometry.limits import (
+    DAMAGED_NPY,
     MAXIMUM_BYTES,
     MAXIMUM_POINTS,
     UNITS,
@@ -33,11 +34,11 @@ from pcdiff.geometry.limits import (
 class DepthImage:
     """A depth image with its camera.
 
-    Args:
-        depth: Of each pixel, metres; 0 where nothing was seen.
-        intrinsics: The camera's matrix, pixels.
-        mask: The pixels of the object; None if all are its.
-        scale: What the file's numbers were multiplied by to become metres.
+    Attributes:
+        depth: Depth of each pixel in metres; 0 where nothing was seen.
+        intrinsics: Matrix of the camera in pixels.
+        mask: Pixels that show the object; None if all pixels do.
+        scale: Factor that converted the file's numbers to metres.
     """
 
     depth: Float[np.ndarray, "height width"]
@@ -46,20 +47,33 @@ class DepthImage:
     scale: float = 1.0
 
     def points(self) -> Float[np.ndarray, "points 3"]:
-        """What was seen of the object, in the camera frame, metres."""
+        """The visible points of the object, in the camera frame, in metres."""
         seen = self.depth > 0 if self.mask is None else self.mask & (self.depth > 0)
         return back_project(self.depth, self.intrinsics)[seen]
 
 
 def intrinsics_matrix(fx: float, fy: float, cx: float, cy: float) -> Float[np.ndarray, "3 3"]:
-    """The matrix of a pinhole camera without skew: focal lengths and principal point in pixels."""
+    """The matrix of a pinhole camera without skew.
+
+    Args:
+        fx: Horizontal focal length in pixels.
+        fy: Vertical focal length in pixels.
+        cx: Column of the principal point in pixels.
+        cy: Row of the principal point in pixels.
+    """
     return np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
 
 
 def pixel_rays(
     intrinsics: Float[np.ndarray, "3 3"], height: int, width: int
 ) -> Float[np.ndarray, "height width 3"]:
-    """For each pixel the point at depth 1 that is seen there: K⁻¹ (u, v, 1)."""
+    """The point at depth 1 that each pixel shows: K⁻¹ (u, v, 1).
+
+    Args:
+        intrinsics: Matrix K of the camera in pixels.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
+    """
     u, v = np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
     return np.stack([u, v, np.ones_like(u)], axis=-1) @ np.linalg.inv(intrinsics).T
 
@@ -67,11 +81,11 @@ def pixel_rays(
 def back_project(
     depth: Float[np.ndarray, "height width"], intrinsics: Float[np.ndarray, "3 3"]
 ) -> Float[np.ndarray, "height width 3"]:
-    """For each pixel the point that was seen there, in the camera frame: z K⁻¹ (u, v, 1).
+    """The point that each pixel shows, in the camera frame: z K⁻¹ (u, v, 1).
 
     Args:
-        depth: Along the camera's z, in any unit.
-        intrinsics: The camera's matrix, pixels.
+        depth: Depth z of each pixel, in any unit.
+        intrinsics: Matrix K of the camera in pixels.
 
     Returns:
         Points in the unit of the depth; the origin where the depth is 0.
@@ -79,25 +93,15 @@ def back_project(
     return depth[..., None] * pixel_rays(intrinsics, *depth.shape)
 
 
-def project(
-    points: Float[np.ndarray, "*shape 3"], intrinsics: Float[np.ndarray, "3 3"]
-) -> tuple[Float[np.ndarray, "*shape 2"], Float[np.ndarray, "*shape"]]:
-    """Pixel coordinates (u, v) and depths of points in the camera frame: (u, v, 1) = K p / z.
-
-    Args:
-        points: In front of the camera.
-        intrinsics: The camera's matrix, pixels.
-    """
-    homogeneous = points @ intrinsics.T
-    return homogeneous[..., :2] / homogeneous[..., 2:], points[..., 2]
-
-
 def check_intrinsics(matrix: np.ndarray, what: str = "a camera") -> None:
-    """Refuse a matrix that is not finite [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx, fy > 0.
+    """Check that a matrix is finite and is [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx, fy > 0.
 
     Args:
-        matrix: Anything.
-        what: Whose matrix it is, for the sentence.
+        matrix: Matrix to check.
+        what: Name of the camera or file in the error message.
+
+    Raises:
+        InputError: The matrix is not one of a camera.
     """
     if matrix.shape != (3, 3) or matrix.dtype.kind not in "fiu":
         raise InputError(
@@ -121,25 +125,27 @@ def read_depth_image(
     intrinsics: Path | Float[np.ndarray, "3 3"] | None = None,
     mask: Path | Bool[np.ndarray, "height width"] | None = None,
 ) -> DepthImage:
-    """Read a depth image.
+    """Read a depth image from one of two formats.
 
-    - `.npz`: arrays `depth` (height, width) and `intrinsics` (3, 3), and `mask` (height, width) if
-      it has one. Metres unless `unit` is given.
-    - `.png`: whole numbers in one channel. The camera is in a JSON object beside it, `NAME.json`
-      unless `intrinsics` names another: `{"fx": …, "fy": …, "cx": …, "cy": …, "depth_unit": "mm"}`
-      in pixels. The unit of the numbers must be stated there or by `unit`, which goes first: 16-bit
-      images are usually in millimetres, but not all.
+    - `.npz`: arrays `depth` (height, width) and `intrinsics` (3, 3), and optionally `mask` (height,
+      width). Depths are in metres if `unit` is None.
+    - `.png`: one channel of whole numbers. The camera is a JSON object in `NAME.json`, or in the
+      file that `intrinsics` names:
+      `{"fx": …, "fy": …, "cx": …, "cy": …, "depth_unit": "mm"}`, in pixels. The unit of the depths
+      must come from `unit` or from this object, because 16-bit images are usually, but not always,
+      in millimetres. `unit` takes precedence.
 
     Args:
-        path: The file.
-        scale: Multiplies the depths, beside the unit.
-        unit: Of the depths: m, cm, mm or inch.
-        intrinsics: Instead of the file's own: a JSON file, or the matrix.
-        mask: Instead of the file's own: a PNG or npy file that is not 0 at the object, or the mask.
+        path: File to read.
+        scale: Factor for the depths, in addition to the unit.
+        unit: Unit of the depths: m, cm, mm or inch; None to use that of the file.
+        intrinsics: JSON file or matrix to use instead of the file's own camera.
+        mask: PNG or .npy file that is not 0 on the object, or array, to use instead of the file's
+            own mask.
 
     Raises:
         InputError: A file is missing, damaged, too large or of another shape, the camera or the
-            unit is not known, or a depth is negative.
+            unit is unknown, or a depth is negative.
     """
     stored: dict[str, np.ndarray] = {}
     stated = unit
@@ -155,8 +161,8 @@ def read_depth_image(
             intrinsics = path.with_suffix(".json")
             if not intrinsics.is_file():
                 raise InputError(
-                    f"{path} is a depth image without a camera: give its intrinsics, "
-                    f"or put them into {intrinsics}"
+                    f"{path} is a depth image without a camera: supply its intrinsics, "
+                    f"or write them to {intrinsics}"
                 )
     matrix: np.ndarray
     if isinstance(intrinsics, Path):
@@ -167,11 +173,11 @@ def read_depth_image(
     elif "intrinsics" in stored:
         matrix = stored["intrinsics"]
     else:
-        raise InputError(f"{path} has no array intrinsics: give the camera's intrinsics")
+        raise InputError(f"{path} has no array intrinsics: supply the camera's intrinsics")
     if stated is None:
         raise InputError(
-            f"the unit of the depths in {path} is not known: "
-            'give the unit, or write "depth_unit": "mm" (or m, cm, inch) beside the intrinsics'
+            f"the unit of the depths in {path} is unknown: supply it, "
+            'or write "depth_unit": "mm" (or m, cm, inch) beside the intrinsics'
         )
     check_intrinsics(matrix, str(path))
     matrix = matrix.astype(np.float64)
@@ -194,10 +200,14 @@ def read_depth_image(
 
 
 def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Those arrays of an npz file that have one of the names.
+    """Read the arrays of a .npz file that have one of the given names.
+
+    Args:
+        path: File to read.
+        names: Names of arrays; those that the file lacks are left out of the result.
 
     Raises:
-        InputError: The file is missing, damaged or too large, or needs unpickling.
+        InputError: The file is missing, damaged or too large, or holds Python objects.
     """
     archive_bytes = io.BytesIO(read_bytes(path))
     arrays: dict[str, np.ndarray] = {}
@@ -209,7 +219,7 @@ def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
                     continue
                 what = f"bytes in the array {name}"
                 check_count(path, entry.file_size, MAXIMUM_BYTES, what)
-                # The header of an array reserves its memory, so it is looked at first.
+                # NumPy reserves the memory that the header states, so the header is checked first.
                 with archive.open(entry) as file:
                     if np.lib.format.read_magic(file) == (1, 0):
                         shape, _, dtype = np.lib.format.read_array_header_1_0(file)
@@ -225,11 +235,11 @@ def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
         zipfile.LargeZipFile,
         zlib.error,
         RuntimeError,
-        EOFError,
-        ValueError,
-        SyntaxError,
+        *DAMAGED_NPY,
     ) as error:
-        raise InputError(f"{path} is a damaged npz file") from error
+        raise InputError(
+            f"{path} is damaged, is not a .npz file, or holds Python objects instead of numbers"
+        ) from error
     return arrays
 
 
@@ -245,7 +255,7 @@ def _read_png(path: Path) -> np.ndarray:
             if channels != 1 or image.mode == "P":
                 raise InputError(
                     f"{path} must have one channel of whole numbers, got the mode {image.mode}: "
-                    "a coloured picture of a depth image or mask cannot be used"
+                    "a coloured picture is neither a depth image nor a mask"
                 )
             return np.asarray(image)
     except InputError:
@@ -255,18 +265,25 @@ def _read_png(path: Path) -> np.ndarray:
 
 
 def _read_camera(path: Path) -> tuple[np.ndarray, str | None]:
-    """The matrix, and the unit of the depths if it is stated."""
+    """Read the matrix of a camera and the unit of its depths; None if the unit is not stated."""
     text = read_bytes(path)
     try:
         camera = json.loads(text)
         values = [float(camera[key]) for key in ("fx", "fy", "cx", "cy")]
         unit = camera.get("depth_unit")
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise InputError(
-            f"{path} must be a JSON object with the numbers fx, fy, cx and cy"
+            f"{path} must hold a JSON object with the numbers fx, fy, cx and cy"
         ) from error
-    if unit is not None and unit not in UNITS:
-        raise InputError(f"the depth_unit in {path} must be {', '.join(UNITS)}, got {unit!r}")
+    if unit is not None and not (isinstance(unit, str) and unit in UNITS):
+        raise InputError(f"depth_unit in {path} must be one of {', '.join(UNITS)}, got {unit!r}")
     return intrinsics_matrix(*values), unit
 
 
@@ -277,7 +294,7 @@ def _checked_depth(depth: np.ndarray, path: Path) -> np.ndarray:
             f"got {depth.dtype} of shape {depth.shape}"
         )
     check_count(path, depth.size, MAXIMUM_POINTS, "pixels")
-    # Cameras mark pixels that saw nothing by 0, by NaN or by infinity.
+    # Cameras mark pixels that saw nothing with 0, NaN or infinity.
     depth = np.where(np.isfinite(depth), depth, 0).astype(np.float64)
     if (depth < 0).any():
         raise InputError(f"{path} has a negative depth, {depth.min():g}")

@@ -1,4 +1,4 @@
-"""From a file to an object in metres."""
+"""Loading of objects from files, with units and sizes checked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -18,28 +17,26 @@ from pcdiff.geometry.limits import UNITS
 from pcdiff.geometry.obj import read_obj_objects
 from pcdiff.geometry.reading import READERS, read_geometry
 
-if TYPE_CHECKING:
-    pass
-
-
 MINIMUM_EXTENT = 0.005
+"""Smallest longest side of an object in metres."""
 
 
 MAXIMUM_EXTENT = 3.0
-"""Metres. An object whose longest side is outside is taken for one in another unit."""
+"""Largest longest side of an object in metres. Beyond these limits, the unit is probably wrong."""
 
 
 TYPICAL_EXTENT = 0.15
-"""Metres: the longest side of an object for one hand; it ranks the units that a file may be in."""
+"""Longest side in metres of an object for one hand; it ranks the units that a file may use."""
 
 
 PARTS_WITHIN = 0.05
-"""Of a mesh's longest side: how far its box and that of its convex parts may differ. An approximate
-decomposition is a few hundredths off, one in another unit or frame is far off."""
+"""Largest difference between the box of a mesh and that of its convex parts, relative to the mesh's
+longest side. An approximate decomposition differs by a few hundredths; parts in another unit or
+frame differ by much more."""
 
 
 DEPTH_IMAGES = (".npz", ".png")
-"""The endings of depth images."""
+"""File endings of depth images."""
 
 
 def load_object(
@@ -51,59 +48,75 @@ def load_object(
     intrinsics: str | os.PathLike[str] | Float[np.ndarray, "3 3"] | None = None,
     viewpoint: Float[np.ndarray, "3"] | None = None,
 ) -> Object:
-    """Read an object and turn it into metres.
+    """Read an object and convert it to metres.
 
-    - A mesh: .obj, .stl, .ply, .off, .glb or .dae. It need not be watertight. Several geometries in
-      one file become one. The convex parts of `NAME.obj` are read from `NAME.parts.obj` (one `o` a
-      part) where that is beside it.
-    - A point cloud: .ply without faces, .pcd, .xyz or .npy. Normals are estimated where the file
-      has none.
-    - A depth image with its camera: .npz, or .png with a .json beside it, as
-      `grasp.objects.depth.read_depth_image` describes them. The object is a cloud in the camera
-      frame (x to the right, y down, z forward), and so are poses of grasps on it.
+    - A mesh: .obj, .stl, .ply, .off, .glb or .dae. It need not be watertight, and several
+      geometries in one file become one. If `NAME.parts.obj` is beside `NAME.obj`, its objects (`o`)
+      are the convex parts.
+    - A point cloud: .ply without faces, .pcd, .xyz or .npy. Normals that the file lacks are
+      estimated.
+    - A depth image with its camera: .npz, or .png with a .json beside it, as described at
+      `grasp.objects.depth.read_depth_image`. The object is a cloud in the camera frame (x to the
+      right, y down, z forward), and so are the poses of grasps on it.
 
     Args:
-        path: The file.
-        scale: Multiplies the file's numbers, beside the unit.
-        unit: Of the file's numbers: m, cm, mm or inch; unless given, what the file says (.dae, the
-            .json of a depth image), else metres.
-        mask: Of a depth image: a PNG or npy file that is not 0 at the object, or the mask itself.
-        intrinsics: Of a depth image: a JSON file with fx, fy, cx and cy, or the matrix.
-        viewpoint: Of a point cloud without normals that was seen from one place: the position of
-            the camera in the file's frame and unit.
+        path: File to read.
+        scale: Factor for the file's numbers, in addition to the unit.
+        unit: Unit of the file's numbers: m, cm, mm or inch. None means the unit that the file
+            states (.dae, or the .json of a depth image), or else metres.
+        mask: Mask of a depth image: a PNG or .npy file that is not 0 on the object, or an array.
+        intrinsics: Camera of a depth image: a JSON file with fx, fy, cx and cy, or the matrix.
+        viewpoint: Position of the camera that saw all points of a cloud without normals, in the
+            file's unit and frame; None if unknown.
 
     Raises:
         InputError: The file is missing, damaged, too large or of another format; its geometry is
-            empty, without area or not finite; its size is absurd in metres; its parts are
-            elsewhere or of another size; or an argument does not go with it.
+            empty, without area or not finite; its size in metres is implausible; its parts have
+            another place or size; or an argument does not apply to the file.
     """
     path = Path(path)
-    ending = path.suffix.lower()
     if unit is not None and unit not in UNITS:
         raise InputError(f"the unit must be one of {', '.join(UNITS)}, got {unit!r}")
     if not (math.isfinite(scale) and scale > 0):
         raise InputError(f"the scale must be a number above 0, got {scale}")
-    if ending not in READERS and ending not in DEPTH_IMAGES:
-        raise InputError(
-            f"{path} must end in {', '.join([*READERS, *DEPTH_IMAGES])}, as meshes, point clouds "
-            "and depth images do"
-        )
-    if ending not in DEPTH_IMAGES and (mask is not None or intrinsics is not None):
-        raise InputError(f"{path} is no depth image, so it takes no mask and no intrinsics")
     if viewpoint is not None and not np.isfinite(viewpoint).all():
         raise InputError(f"the viewpoint must be finite, got {viewpoint.tolist()}")
-    name = path.name[: -len(path.suffix)]
+    ending = path.suffix.lower()
     if ending in DEPTH_IMAGES:
-        image = read_depth_image(
-            path, scale=scale, unit=unit, intrinsics=_file(intrinsics), mask=_file(mask)
+        return _load_depth_image(path, scale, unit, mask, intrinsics)
+    if ending not in READERS:
+        raise InputError(
+            f"{path} is not a mesh, point cloud or depth image: its name must end in "
+            f"{', '.join([*READERS, *DEPTH_IMAGES])}"
         )
-        points = image.points()
-        if not len(points):
-            raise InputError(f"{path} has no depth{'' if image.mask is None else ' in its mask'}")
-        loaded = Object.from_points(points, viewpoint=np.zeros(3), name=name, file=str(path))
-        loaded = replace(loaded, scale=image.scale)
-        _check_extent(loaded, scale, "" if image.mask is not None else ", or a mask of the object")
-        return loaded
+    if mask is not None or intrinsics is not None:
+        raise InputError(f"{path} is not a depth image, so it takes no mask and no intrinsics")
+    return _load_geometry(path, scale, unit, viewpoint)
+
+
+def _load_depth_image(
+    path: Path,
+    scale: float,
+    unit: str | None,
+    mask: str | os.PathLike[str] | np.ndarray | None,
+    intrinsics: str | os.PathLike[str] | np.ndarray | None,
+) -> Object:
+    image = read_depth_image(
+        path, scale=scale, unit=unit, intrinsics=_file(intrinsics), mask=_file(mask)
+    )
+    points = image.points()
+    if not len(points):
+        raise InputError(f"{path} has no depth{'' if image.mask is None else ' in its mask'}")
+    loaded = Object.from_points(points, viewpoint=np.zeros(3), name=_name(path), file=str(path))
+    loaded = replace(loaded, scale=image.scale)
+    without_mask = ", or it needs a mask of the object" if image.mask is None else ""
+    _check_extent(loaded, scale, without_mask)
+    return loaded
+
+
+def _load_geometry(
+    path: Path, scale: float, unit: str | None, viewpoint: np.ndarray | None
+) -> Object:
     geometry = read_geometry(path)
     factor = scale * (UNITS[unit] if unit else geometry.unit or 1.0)
     if geometry.faces is None:
@@ -111,7 +124,7 @@ def load_object(
             geometry.vertices,
             geometry.normals,
             viewpoint=viewpoint,
-            name=name,
+            name=_name(path),
             file=str(path),
             scale=factor,
         )
@@ -119,7 +132,7 @@ def load_object(
         loaded = Object.from_mesh(
             geometry.vertices,
             geometry.faces,
-            name=name,
+            name=_name(path),
             parts=_parts_beside(path),
             file=str(path),
             scale=factor,
@@ -127,6 +140,10 @@ def load_object(
     _check_extent(loaded, scale)
     _check_parts(loaded)
     return loaded
+
+
+def _name(path: Path) -> str:
+    return path.name[: -len(path.suffix)]
 
 
 def _file(given: str | os.PathLike[str] | np.ndarray | None) -> Path | np.ndarray | None:
@@ -138,23 +155,29 @@ def _sidecar(path: Path) -> Path:
 
 
 def _parts_beside(path: Path) -> tuple[Part, ...] | None:
-    """The convex parts in the sidecar of an OBJ file, if it has one."""
+    """Read the convex parts in the file beside an OBJ file; None if there is no such file."""
     sidecar = _sidecar(path)
     if path.suffix.lower() != ".obj" or not sidecar.is_file():
         return None
     parts = tuple(read_obj_objects(sidecar))
     if not parts:
-        raise InputError(f"{sidecar} holds no part, expected one `o` a part")
+        raise InputError(f"{sidecar} has no parts, expected one object (`o`) per part")
     for number, (vertices, faces) in enumerate(parts, 1):
         if not np.isfinite(vertices).all():
             raise InputError(f"{sidecar} has a vertex that is not finite, in part {number}")
         if len(faces) < 4 or not np.ptp(vertices, axis=0).all():
-            raise InputError(f"{sidecar} has a part without volume, number {number}")
+            raise InputError(f"{sidecar} has a part without volume, part {number}")
     return parts
 
 
 def _check_extent(loaded: Object, scale: float, otherwise: str = "") -> None:
-    """Refuse a size that only a wrong unit explains, and name the units that would explain it."""
+    """Refuse a size that only a wrong unit explains, and name the units that would explain it.
+
+    Args:
+        loaded: Object in metres.
+        scale: Factor that the caller gave in addition to the unit.
+        otherwise: Another explanation, to end the message with.
+    """
     longest = float(loaded.extent.max())
     if MINIMUM_EXTENT <= longest <= MAXIMUM_EXTENT:
         return
@@ -165,9 +188,9 @@ def _check_extent(loaded: Object, scale: float, otherwise: str = "") -> None:
     )
     if likely:
         units = " or ".join(f"{name} ({sizes[name]:.2g} m)" for name in likely[:2])
-        advice = f"its unit is likely {units}; give it, as --unit {likely[0]}"
+        advice = f"its unit is likely {units}"
     else:
-        advice = "give the unit or the scale that turns its numbers into metres"
+        advice = "give the unit or the scale that converts its numbers to metres"
     raise InputError(
         f"{loaded.file} would be {longest:.3g} m long, expected {MINIMUM_EXTENT:g} to "
         f"{MAXIMUM_EXTENT:g} m: {advice}{otherwise}"
@@ -175,7 +198,7 @@ def _check_extent(loaded: Object, scale: float, otherwise: str = "") -> None:
 
 
 def _check_parts(loaded: Object) -> None:
-    """Refuse parts that cannot be those of the mesh, as when only one of both files was changed."""
+    """Refuse parts that do not belong to the mesh, as when only one of the files was changed."""
     if loaded.parts is None or loaded.file is None:
         return
     vertices = np.vstack([vertices for vertices, _ in loaded.parts])
@@ -183,7 +206,7 @@ def _check_parts(loaded: Object) -> None:
     off, longest = float(np.abs(bounds - loaded.bounds).max()), float(loaded.extent.max())
     if not off <= PARTS_WITHIN * longest:
         raise InputError(
-            f"the parts in {_sidecar(Path(loaded.file))} are not those of {loaded.file}: their "
-            f"bounds differ by {off:.3g} m for a mesh {longest:.3g} m long, expected at most "
-            f"{PARTS_WITHIN:.0%} of that"
+            f"the parts in {_sidecar(Path(loaded.file))} do not belong to {loaded.file}: their "
+            f"bounds differ by {off:.3g} m for a mesh that is {longest:.3g} m long, expected at "
+            f"most {PARTS_WITHIN:.0%} of that"
         )

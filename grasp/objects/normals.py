@@ -1,4 +1,4 @@
-"""Normals of point clouds: estimated from neighbours, and turned so that they agree."""
+"""Normals of point clouds, estimated from neighbours and turned outward."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ import numpy as np
 from jaxtyping import Float, Int
 
 NEIGHBOURS = 16
-"""Points, itself among them, from which a point's normal is estimated."""
+"""Number of points that a normal is estimated from, including its own point."""
 
 LINKS = 8
-"""Of them, itself included, those along which a sign is carried."""
+"""Number of these points, including its own, that a point exchanges the sign of its normal with."""
 
 VIEWS = 64
-"""Directions from which a cloud is looked at to tell its outside."""
+"""Number of directions from which a cloud is viewed to find its outside."""
 
 VIEW_DISTANCE = 3.0
-"""From there to the middle of the cloud, in radii of the cloud."""
+"""Distance from the viewer to the middle of the cloud, in radii of the cloud."""
 
 FLIP_RADIUS = 20.0
-"""Of the sphere of hidden point removal, in distances to the farthest point. A larger one looks
-into narrower places, but through walls that are thin for the distance between points."""
+"""Radius of the sphere of hidden point removal, relative to the distance of the farthest point. A
+larger sphere sees into narrower places, but also through walls that are thin compared with the
+distance between points."""
 
 HULL_POINTS = 20_000
-"""A larger cloud is thinned to about this many before it is looked at."""
+"""Number of points to which a larger cloud is thinned, approximately, before it is viewed."""
 
 CONFIDENCE = 0.2
-"""A point knows its outside if the directions that see it agree by this share."""
+"""Agreement of the directions that see a point, 0 to 1, above which its outside is known."""
 
-_CHUNK = 100_000  # points whose neighbourhoods are in memory at a time
+_CHUNK = 100_000  # number of points whose neighbourhoods are in memory at a time
 
 
 def estimate_normals(
@@ -35,18 +36,18 @@ def estimate_normals(
     viewpoint: Float[np.ndarray, "3"] | None = None,
     neighbours: int = NEIGHBOURS,
 ) -> Float[np.ndarray, "points 3"]:
-    """Unit normals of points on a surface, outward, or towards the camera that saw them.
+    """Estimate unit normals of points on a surface, outward or towards the camera that saw them.
 
     A normal is the direction in which the nearest neighbours vary least: the smallest principal
     component of their positions (Hoppe et al., "Surface reconstruction from unorganized points",
-    1992, section 3.2). Directions and sides are uncertain where a wall is thinner than a few
-    distances between points.
+    1992, section 3.2). Directions and sides are uncertain where a wall is only a few times as thick
+    as the distance between points.
 
     Args:
         points: At least `neighbours` points that do not all coincide, in any unit.
-        viewpoint: The camera's position, if all points were seen from one place; normals then
-            point to its side. Without it they are turned by `orient_outward`.
-        neighbours: Points from which a normal is estimated, itself among them.
+        viewpoint: Position of the camera, in the unit and frame of the points, if all points were
+            seen from one place; normals then face it. If None, `orient_outward` turns them.
+        neighbours: Number of points that a normal is estimated from, including its own point.
     """
     nearest = _nearest(points, neighbours)
     normals = np.empty(points.shape)
@@ -66,21 +67,22 @@ def orient_outward(
     normals: Float[np.ndarray, "points 3"],
     nearest: Int[np.ndarray, "points neighbours"],
 ) -> Float[np.ndarray, "points 3"]:
-    """Turn normals to the side from which their points can be seen.
+    """Turn normals to the side from which their points are visible.
 
-    The cloud is looked at from `VIEWS` directions, and a point that is seen by hidden point removal
-    (Katz, Tal and Basri, "Direct visibility of point sets", 2007) has its outside there. To the
-    points that no direction sees, or that are seen from both sides, the sign is carried along the
-    minimum spanning tree of the graph of neighbours, where an edge costs 1 − |n₁·n₂|, so that it
-    travels over flat places first and crosses edges last (Hoppe et al. 1992, section 3.3). That
-    alone would not do: between the two walls of a bowl it takes the wrong turn.
+    The cloud is viewed from `VIEWS` directions. Hidden point removal (Katz, Tal and Basri, "Direct
+    visibility of point sets", 2007) finds the points that are visible, and their outside is on the
+    viewer's side. Points that no direction sees, or that are seen from both sides, take their sign
+    from neighbours along the minimum spanning tree of the graph of neighbours. An edge of this
+    graph costs 1 − |n₁·n₂|, so signs spread over flat places first and across edges last (Hoppe et
+    al. 1992, section 3.3). That propagation alone fails where it jumps between the two walls of a
+    bowl.
 
-    A sheet without thickness has no outside: its normals agree with one another.
+    A sheet without thickness has no outside; its normals agree with one another.
 
     Args:
-        points: In any unit.
+        points: Points in any unit.
         normals: Unit normals of either sign.
-        nearest: For each point the indices of its neighbours.
+        nearest: Indices of the neighbours of each point.
     """
     count, neighbours = nearest.shape
     votes, cast = _votes(points, normals)
@@ -92,7 +94,7 @@ def orient_outward(
     for first in range(0, len(heads), step):
         part = slice(first, first + step)
         cosines[part] = np.einsum("ni,ni->n", normals[heads[part]], normals[tails[part]])
-    # One node more stands for the outside; what is sure is joined to it at no cost.
+    # One more node stands for the outside; points that know theirs are joined to it at no cost.
     signs, pieces = propagate_signs(
         count + 1,
         np.concatenate([heads, sure]),
@@ -109,21 +111,25 @@ def orient_outward(
 def _votes(
     points: Float[np.ndarray, "points 3"], normals: Float[np.ndarray, "points 3"]
 ) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
-    """Sums, over the directions that see a point, of the cosine to its normal and of its size."""
+    """Compare the normal of each point with the directions that see the point.
+
+    Returns:
+        The sum of the cosines between the two for each point, and the sum of their magnitudes.
+    """
     from scipy.spatial import ConvexHull, QhullError
 
     votes, cast = np.zeros(len(points)), np.zeros(len(points))
     thinned = np.arange(0, len(points), -(-len(points) // HULL_POINTS))
-    looked_at = points[thinned] - (points.min(axis=0) + points.max(axis=0)) / 2
-    radius = np.linalg.norm(looked_at, axis=1).max()
+    viewed = points[thinned] - (points.min(axis=0) + points.max(axis=0)) / 2
+    radius = np.linalg.norm(viewed, axis=1).max()
     for direction in directions(VIEWS):
-        offsets = looked_at - VIEW_DISTANCE * radius * direction
+        offsets = viewed - VIEW_DISTANCE * radius * direction
         distances = np.linalg.norm(offsets, axis=1, keepdims=True)
-        # Mirrored in a sphere around the viewer, what was nearest lies on the convex hull.
+        # After mirroring in a sphere around the viewer, visible points are on the convex hull.
         mirrored = offsets * (2 * FLIP_RADIUS * distances.max() / distances - 1)
         try:
             corners = ConvexHull(np.vstack([mirrored, np.zeros(3)])).vertices
-        except QhullError:  # all in one plane with the viewer, who sees no side of it
+        except QhullError:  # all points are in one plane with the viewer, who sees neither side
             continue
         seen = corners[corners < len(thinned)]
         cosines = -np.einsum("ni,ni->n", normals[thinned[seen]], (offsets / distances)[seen])
@@ -133,10 +139,10 @@ def _votes(
 
 
 def directions(count: int) -> Float[np.ndarray, "count 3"]:
-    """Directions that are spread evenly: a spiral around the sphere by the golden angle.
+    """Unit vectors spread evenly over the sphere, on a spiral with the golden angle.
 
     Args:
-        count: how many.
+        count: Number of directions.
     """
     height = 1 - (2 * np.arange(count) + 1) / count
     angle = np.pi * (3 - np.sqrt(5)) * np.arange(count)
@@ -151,18 +157,19 @@ def propagate_signs(
     agreement: Int[np.ndarray, " edges"],
     costs: Float[np.ndarray, " edges"],
 ) -> tuple[Int[np.ndarray, " nodes"], Int[np.ndarray, " nodes"]]:
-    """Signs that agree, or not, along the edges of a minimum spanning forest as these say.
+    """Find signs that satisfy every edge of a minimum spanning forest.
 
     Args:
-        count: Nodes of the graph.
+        count: Number of nodes in the graph.
         heads: One end of each edge.
-        tails: The other end; an edge may be given more than once, or lead to its own head.
-        agreement: For each edge, 1 if its ends should have the same sign, −1 if not.
-        costs: Of each edge, at least 0; the forest has the smallest sum of them.
+        tails: Other end of each edge. An edge may occur more than once, and may join a node to
+            itself.
+        agreement: For each edge, 1 if its ends should have the same sign, −1 if opposite signs.
+        costs: Cost of each edge, at least 0; the forest has the smallest total cost.
 
     Returns:
-        A sign ±1 for each node, and the number of its connected piece. Turning a whole piece
-        would satisfy the edges as well.
+        A sign ±1 for each node, and the number of its connected piece. Flipping all signs of a
+        piece satisfies the edges as well.
     """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import breadth_first_order, connected_components
@@ -175,12 +182,12 @@ def propagate_signs(
     first[1:] &= (small[1:] != small[:-1]) | (large[1:] != large[:-1])
     small, large, costs, agreement = small[first], large[first], costs[first], agreement[first]
 
-    # A sparse graph takes a cost of 0 for no edge.
+    # In a sparse graph, a cost of 0 would mean that there is no edge.
     graph = coo_matrix((costs + 1, (small, large)), shape=(count, count)).tocsr()
     tree = spanning(graph)
     number, pieces = connected_components(tree, directed=False)
 
-    # A root above all pieces, so that one walk visits them all.
+    # One root above all pieces lets a single search visit them all.
     _, representatives = np.unique(pieces, return_index=True)
     coo = tree.tocoo()
     rows = np.concatenate([coo.row, np.full(number, count)])
@@ -198,7 +205,7 @@ def propagate_signs(
     signs[inner] = agreement[np.searchsorted(small * count + large, low * count + high)]
     # Each round doubles the length of the path whose signs are multiplied.
     while (parents[parents] != parents).any():
-        signs = signs * signs[parents]  # that of a root is 1
+        signs = signs * signs[parents]  # the sign of a root is 1
         parents = parents[parents]
     return signs, pieces.astype(np.int64)
 

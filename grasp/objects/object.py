@@ -1,8 +1,8 @@
-"""Objects to grasp: meshes, point clouds and depth images, checked and in metres.
+"""Objects to grasp: checked meshes and point clouds in metres.
 
-An object stays in the frame of its file. The transforms of a scene graph (glb, dae) are applied;
-axes are never converted, so y stays up where the file has y up. An object from a depth image is in
-the frame of its camera: x to the right, y down, z forward.
+An object stays in the frame of its file. The transforms of a scene graph (glb, dae) are applied.
+Axes are never converted, so y stays up if the file has y up. An object from a depth image is in the
+frame of its camera: x to the right, y down, z forward.
 """
 
 from __future__ import annotations
@@ -15,20 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from grasp.objects.cleaning import (
-    area_vectors,
-    checked_positions,
-    clean_mesh,
-    faces_at,
-    first_of_equals,
-    frozen,
-    is_closed,
-    on_triangles,
-)
-from grasp.objects.normals import (
-    NEIGHBOURS,
-    estimate_normals,
-)
+from grasp.objects.cleaning import clean_mesh, clean_points, frozen
+from grasp.objects.triangles import area_vectors, faces_at, on_triangles, surface_centre
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,27 +24,29 @@ if TYPE_CHECKING:
 
 
 Part = tuple[np.ndarray, np.ndarray]
+"""A convex part: vertices (vertices, 3) and triangles (faces, 3)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Object:
-    """The geometry of one object in metres, in the frame of its file: a mesh or a point cloud.
+    """A mesh or a point cloud in metres, in the frame of its file.
 
-    Made by `load_object`, `Object.from_mesh` and `Object.from_points`, which check it. Its arrays
-    are read-only.
+    `load_object`, `Object.from_mesh` and `Object.from_points` check the geometry and make objects.
+    The arrays are read-only.
 
-    Args:
-        name: The file's name without its ending.
-        vertices: (vertices, 3) float64, metres; the points, for a cloud.
-        faces: (faces, 3) int64, counter-clockwise seen from outside; None for a cloud.
-        normals: (vertices, 3) float64, unit and outward, for a cloud; None for a mesh.
-        file: Where it was read from; None if it was made.
-        scale: What the file's numbers were multiplied by to become metres.
-        sha256: Of the geometry after scaling (hexadecimal): equal for equal arrays, whatever file
-            they came from.
-        parts: Exact convex parts as (vertices, faces), if they are known.
-        sided: For each face whether it is known which of its sides is outside; where not, as in a
-            sheet, both may be touched. None for a cloud.
+    Attributes:
+        name: Name of the file without its ending.
+        vertices: Vertices of a mesh, or points of a cloud, float64 in metres.
+        faces: Triangles as int64 indices of vertices, counter-clockwise seen from outside; None for
+            a cloud.
+        normals: Outward unit normals of the points of a cloud, float64; None for a mesh.
+        file: Path of the file; None for an object made from arrays.
+        scale: Factor that converted the file's numbers to metres.
+        sha256: Hexadecimal hash of the geometry in metres; equal arrays have equal hashes, whatever
+            file they come from.
+        parts: Exact convex parts in metres; None if they are unknown.
+        sided: Whether the outside of each face is known. Where it is not, as for a sheet, a gripper
+            may touch both sides. None for a cloud.
     """
 
     name: str
@@ -80,24 +70,25 @@ class Object:
         file: str | None = None,
         scale: float = 1.0,
     ) -> Object:
-        """A mesh object from arrays.
+        """Make a mesh object from arrays.
 
-        Equal vertices become one; faces without area and vertices without faces are removed. A
-        closed surface is turned outside out as a whole; if neighbouring faces contradict one
-        another, each of its pieces is. Of an open one each piece is turned to the side that sees
-        more of the surroundings, and stays as it is where both see about the same.
+        Equal vertices are merged; faces without area and vertices without faces are removed. A
+        closed, consistently wound surface is turned outside out as a whole. If its faces contradict
+        their neighbours, each connected piece is turned on its own. Each piece of an open surface
+        is turned so that its front sees more of the surroundings than its back; if both see about
+        the same, the piece stays as it is.
 
         Args:
-            vertices: In the unit that `scale` turns into metres.
-            faces: Indices of vertices.
-            name: Of the object.
-            parts: Its exact convex parts, in the unit of the vertices.
-            file: Where it was read from.
-            scale: Metres in a unit of the vertices.
+            vertices: Vertices in the unit that `scale` converts to metres.
+            faces: Triangles as indices of vertices.
+            name: Name of the object.
+            parts: Exact convex parts in the unit of the vertices; None if they are unknown.
+            file: Path of the file that the mesh comes from; None if there is none.
+            scale: Length of one unit of the vertices in metres.
 
         Raises:
-            InputError: A number is not finite, an index has no vertex, there is no area, or the
-                arrays are of another shape or kind.
+            InputError: A number is not finite, an index has no vertex, the mesh has no area, or an
+                array has the wrong shape or type.
         """
         vertices, faces, sided = clean_mesh(vertices, faces, scale, file or name)
         scaled = None
@@ -117,104 +108,58 @@ class Object:
         file: str | None = None,
         scale: float = 1.0,
     ) -> Object:
-        """A point-cloud object from arrays; equal points become one.
+        """Make a point-cloud object from arrays; equal points are merged.
 
         Args:
-            points: In the unit that `scale` turns into metres.
-            normals: Outward and of length 1; estimated by `grasp.objects.normals.estimate_normals`
-                if they are not given.
-            viewpoint: The position of the camera that saw all points, in their frame and unit; it
-                tells the outside of estimated normals.
-            name: Of the object.
-            file: Where it was read from.
-            scale: Metres in a unit of the points.
+            points: Points in the unit that `scale` converts to metres.
+            normals: Outward unit normals; None to estimate them with
+                `grasp.objects.normals.estimate_normals`.
+            viewpoint: Position of the camera that saw all points, in their unit and frame; None if
+                unknown. Estimated normals face it.
+            name: Name of the object.
+            file: Path of the file that the cloud comes from; None if there is none.
+            scale: Length of one unit of the points in metres.
 
         Raises:
-            InputError: A number is not finite, a normal has another length than 1, the points are
-                fewer than `NEIGHBOURS` or on one line, or the arrays are of another shape or kind.
+            InputError: A number is not finite, a normal does not have length 1, there are fewer
+                than `grasp.objects.normals.NEIGHBOURS` different points, all points are on one
+                line, or an array has the wrong shape or type.
         """
-        what = file or name
-        points = checked_positions(points, scale, what, "point")
-        if normals is None:
-            points = points[np.sort(first_of_equals(points)[0])]
-        else:
-            if normals.shape != points.shape:
-                raise InputError(
-                    f"{what} must have one normal a point, got normals of shape {normals.shape} "
-                    f"for points of shape {points.shape}"
-                )
-            lengths = np.linalg.norm(normals, axis=1)
-            wrong = ~(np.abs(lengths - 1) < 0.01)  # NaN too
-            if wrong.any():
-                raise InputError(
-                    f"{what} has {np.count_nonzero(wrong)} normals of {len(normals)} whose length "
-                    "is not 1: leave them out and they will be estimated"
-                )
-            normals = normals.astype(np.float64) / lengths[:, None]
-            kept = np.sort(first_of_equals(np.hstack([points, normals]))[0])
-            points, normals = points[kept], normals[kept]
-        if len(points) < NEIGHBOURS:
-            raise InputError(
-                f"{what} has {len(points)} different points, expected at least {NEIGHBOURS}"
-            )
-        spread = np.linalg.eigvalsh(np.cov((points - points.mean(axis=0)).T))
-        if not spread[1] > 1e-12 * spread[2]:
-            raise InputError(f"{what} has all its points on one line, expected a surface")
-        if normals is None:
-            seen_from = None if viewpoint is None else viewpoint * scale
-            normals = estimate_normals(points, seen_from)
-        points, normals = frozen(points), frozen(normals)
-        return cls(name, points, None, normals, file, scale, _content_hash(points), None)
+        points, normals = clean_points(points, normals, viewpoint, scale, file or name)
+        return cls(name, points, None, normals, file, scale, _content_hash(points))
 
     @property
     def is_mesh(self) -> bool:
-        """Whether it has faces; else it is a point cloud."""
+        """Whether the object is a mesh; otherwise it is a point cloud."""
         return self.faces is not None
-
-    @property
-    def points(self) -> Float[np.ndarray, "points 3"] | None:
-        """The points of a cloud; None for a mesh."""
-        return None if self.is_mesh else self.vertices
 
     @cached_property
     def bounds(self) -> Float[np.ndarray, "2 3"]:
-        """Smallest and largest coordinates, metres."""
+        """Smallest and largest coordinates in metres."""
         return np.stack([self.vertices.min(axis=0), self.vertices.max(axis=0)])
 
     @property
     def extent(self) -> Float[np.ndarray, "3"]:
-        """Side lengths of the box along the file's axes, metres."""
+        """Side lengths in metres of the bounding box along the file's axes."""
         return self.bounds[1] - self.bounds[0]
 
     @cached_property
     def centre(self) -> Float[np.ndarray, "3"]:
-        """The centre of the geometry, wherever the file's origin is.
+        """The centre of the geometry in metres; the file's origin does not matter.
 
-        The centre of mass of a watertight mesh at uniform density, the area-weighted mean of any
-        other mesh's triangles, the mean of a cloud's points.
+        It is the centre of mass of a watertight mesh of uniform density, the area-weighted mean of
+        the triangles of any other mesh, and the mean of the points of a cloud.
         """
         if self.faces is None:
             return self.vertices.mean(axis=0)
-        # Relative to the box's centre, so that a far origin costs no digits.
-        origin = self.bounds.mean(axis=0)
-        triangles = self.vertices[self.faces] - origin
-        sums = triangles.sum(axis=1)
-        if is_closed(self.faces):
-            volumes = np.linalg.det(triangles)
-            if volumes.sum() > 1e-9 * np.prod(self.extent):
-                centre = origin + volumes @ sums / (4 * volumes.sum())
-                # A surface that crosses itself may have its centre of mass anywhere.
-                if np.all((centre >= self.bounds[0]) & (centre <= self.bounds[1])):
-                    return centre
-        areas = np.linalg.norm(area_vectors(triangles), axis=1)
-        return origin + areas @ sums / (3 * areas.sum())
+        return surface_centre(self.vertices, self.faces)
 
     @cached_property
     def face_normals(self) -> Float[np.ndarray, "faces 3"]:
-        """Outward and of length 1, of each face of a mesh.
+        """Outward unit normals of the faces of a mesh.
 
         Raises:
-            InputError: It is a point cloud.
+            InputError: The object is a point cloud.
         """
         vectors = area_vectors(self.vertices[self._triangles()])
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -222,15 +167,15 @@ class Object:
     def surface(
         self, count: int, rng: np.random.Generator
     ) -> tuple[Float[np.ndarray, "count 3"], Float[np.ndarray, "count 3"]]:
-        """Points on the surface with their outward unit normals.
+        """Draw points on the surface together with their outward unit normals.
 
-        Of a mesh: independent and uniform by area (Osada et al., "Shape distributions", 2002,
-        section 4.1). Of a cloud: a random subset of its points, each at most once unless `count`
-        is larger than the cloud.
+        Points on a mesh are independent and uniform by area (Osada et al., "Shape distributions",
+        2002, section 4.1). Points of a cloud are a random subset; each is drawn at most once unless
+        `count` is larger than the cloud.
 
         Args:
-            count: How many.
-            rng: The source of randomness.
+            count: Number of points.
+            rng: Source of randomness.
         """
         if self.normals is not None:
             chosen = rng.choice(len(self.vertices), count, replace=count > len(self.vertices))
@@ -241,14 +186,14 @@ class Object:
     def surface_faces(
         self, count: int, rng: np.random.Generator
     ) -> tuple[Float[np.ndarray, "count 3"], Int[np.ndarray, " count"]]:
-        """The points that `surface` draws on a mesh, each with the face that it is on.
+        """Draw the same points as `surface` on a mesh, each with the index of its face.
 
         Args:
-            count: How many.
-            rng: The source of randomness.
+            count: Number of points.
+            rng: Source of randomness.
 
         Raises:
-            InputError: It is a point cloud.
+            InputError: The object is a point cloud.
         """
         triangles = self.vertices[self._triangles()]
         cumulative = np.cumsum(np.linalg.norm(area_vectors(triangles), axis=1))
@@ -257,10 +202,10 @@ class Object:
         return on_triangles(triangles[face], root, share), face
 
     def mesh(self) -> trimesh.Trimesh:
-        """A new trimesh of the same vertices and faces.
+        """A new trimesh with the same vertices and faces.
 
         Raises:
-            InputError: It is a point cloud.
+            InputError: The object is a point cloud.
         """
         import trimesh
 

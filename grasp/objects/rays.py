@@ -1,4 +1,8 @@
-"""Rays against a mesh: Embree says in single precision which triangle, its plane exactly where."""
+"""Crossings of rays with a mesh.
+
+A ray caster finds the triangle that a ray meets, perhaps in single precision; the distance then
+comes from the plane of the triangle in double precision.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +11,25 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-# Of the mesh's diagonal: how far behind a crossing the next one is looked for. Single precision
-# tells a ray from the triangle it starts on at a few ten-millionths.
+from pcdiff.geometry.rays import ray_caster
+
+# How far behind a crossing the search for the next one starts, relative to the mesh's diagonal.
+# Single precision places a ray to within a few ten-millionths.
 _STEP = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
 class Hits:
-    """Where rays cross triangles, in no order.
+    """Crossings of rays with triangles, in no particular order.
 
     Attributes:
-        ray: which ray.
-        face: which triangle it crosses.
-        distance: from the ray's origin, in lengths of its direction.
-        normal: of the triangle, of length 1, on the side from which its corners go
+        ray: Index of the ray.
+        face: Index of the triangle.
+        distance: Distance from the ray's origin, in lengths of its direction.
+        normal: Unit normal of the triangle, on the side from which its corners run
             counter-clockwise.
-        slope: the normal times the direction: below 0 where the ray comes from that side.
+        slope: Dot product of the normal and the direction: negative if the ray comes from the side
+            of the normal.
     """
 
     ray: Int[np.ndarray, " hits"]
@@ -36,57 +43,46 @@ class Target:
     """A mesh that rays are cast at.
 
     Args:
-        vertices: In any unit.
-        faces: Indices of vertices; each triangle has an area.
+        vertices: Vertices of the mesh, in any unit.
+        faces: Triangles as indices of vertices, each with an area.
     """
 
     def __init__(
         self, vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
     ) -> None:
-        from embreex.mesh_construction import TriangleMesh
-        from embreex.rtcore_scene import EmbreeScene
-
         low, high = vertices.min(axis=0), vertices.max(axis=0)
-        # Relative to the middle, so that a far origin costs no digits.
+        # Coordinates are relative to the middle, so that a far origin costs no precision.
         self._middle = (low + high) / 2
         self._step = _STEP * float(np.linalg.norm(high - low))
         self._vertices, self._faces = vertices - self._middle, faces
-        self._scene = EmbreeScene(robust=True)  # no ray slips through between two triangles
-        TriangleMesh(
-            scene=self._scene,
-            vertices=self._vertices.astype(np.float32),
-            indices=faces.astype(np.int32),
-        )
+        self._caster = ray_caster(self._vertices, faces)
 
     def is_hit(
         self, origins: Float[np.ndarray, "rays 3"], directions: Float[np.ndarray, "rays 3"]
     ) -> Bool[np.ndarray, " rays"]:
-        """Whether each ray meets the mesh."""
-        met: np.ndarray = self._cast(origins - self._middle, directions)["primID"] >= 0
-        return met
+        """Whether each ray meets the mesh; arguments as for `first`."""
+        return self._caster.first(origins - self._middle, directions).face >= 0
 
     def first(
         self, origins: Float[np.ndarray, "rays 3"], directions: Float[np.ndarray, "rays 3"]
     ) -> Hits:
-        """The first crossing of each ray that meets the mesh.
+        """Find the first crossing of each ray that meets the mesh.
 
         Args:
-            origins: Of the rays.
-            directions: Of any length but 0.
+            origins: Origins of the rays, in the unit and frame of the vertices.
+            directions: Directions of the rays, of any length but 0.
         """
         origins = origins - self._middle
-        face = self._cast(origins, directions)["primID"]
+        face = self._caster.first(origins, directions).face
         (ray,) = np.nonzero(face >= 0)
-        return self._hits(ray, face[ray].astype(np.int64), origins, directions)
+        return self._hits(ray, face[ray], origins, directions)
 
     def all(
         self, origins: Float[np.ndarray, "rays 3"], directions: Float[np.ndarray, "rays 3"]
     ) -> Hits:
-        """Every crossing of each ray; of some that are nearer than 1e-5 of the diagonal, one.
+        """Find every crossing of each ray; arguments as for `first`.
 
-        Args:
-            origins: Of the rays.
-            directions: Of any length but 0.
+        Crossings of one ray that are closer together than 1e-5 of the diagonal count as one.
         """
         origins = origins - self._middle
         lengths = np.linalg.norm(directions, axis=1)
@@ -94,23 +90,15 @@ class Target:
         rays, faces = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         while len(active):
             starts = origins[active] + travelled[active, None] * directions[active]
-            found = self._cast(starts, directions[active])
-            met = found["primID"] >= 0
-            active, beyond = active[met], found["tfar"][met].astype(np.float64)
+            face, distance, _ = self._caster.first(starts, directions[active])
+            met = face >= 0
+            active = active[met]
             rays.append(active)
-            faces.append(found["primID"][met].astype(np.int64))
-            travelled[active] += beyond + self._step / lengths[active]
-        # Single precision may meet a triangle a second time just behind itself.
+            faces.append(face[met])
+            travelled[active] += distance[met] + self._step / lengths[active]
+        # In single precision a ray may meet a triangle a second time just behind the first.
         once = np.unique(np.stack([np.concatenate(rays), np.concatenate(faces)]), axis=1)
         return self._hits(once[0], once[1], origins, directions)
-
-    def _cast(self, origins: np.ndarray, directions: np.ndarray) -> dict[str, np.ndarray]:
-        found: dict[str, np.ndarray] = self._scene.run(
-            np.ascontiguousarray(origins, np.float32),
-            np.ascontiguousarray(directions, np.float32),
-            output=True,
-        )
-        return found
 
     def _hits(
         self, ray: np.ndarray, face: np.ndarray, origins: np.ndarray, directions: np.ndarray
@@ -121,7 +109,7 @@ class Target:
         slope = np.einsum("ni,ni->n", normals, along)
         from_origin = corners - origins[ray][:, None]
         ahead = np.einsum("ni,ni->n", normals, from_origin[:, 0])
-        # A triangle that is met edge-on has no one distance; it lies between those of its corners.
+        # A triangle that is met edge-on has no single distance; it lies between its corners'.
         square = np.einsum("ni,ni->n", along, along)
         places = np.einsum("nki,ni->nk", from_origin, along) / square[:, None]
         nearest, farthest = places.min(axis=1), places.max(axis=1)

@@ -1,4 +1,4 @@
-"""Signed distances to a mesh: how far points are from its surface, below 0 inside."""
+"""Signed distances from points to the surface of a mesh, negative inside."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from grasp.objects.rays import Target
 from pcdiff.errors import InputError
 
 NEAR = 0.01
-"""Standard deviation of the points near the surface, metres: a finger's thickness."""
+"""Standard deviation in metres of the points near the surface; about the thickness of a finger."""
 
 MARGIN = 0.05
-"""By which the box of the other points is larger than the object's, on every side, metres."""
+"""Distance in metres by which the box of the other points extends the object's on every side."""
 
-_RAYS = 16  # from each point, by which it is told whether it is inside
-_EDGE = 1 / 32  # of the longest side of the box: triangles are cut until no edge is longer
-_AT_ONCE = 1000  # points whose candidates fit into memory
+_RAYS = 16  # number of rays from each point that decide whether it is inside
+_EDGE = 1 / 32  # longest edge after cutting triangles, relative to the longest side of the box
+_AT_ONCE = 1000  # number of points whose candidate triangles are in memory at a time
 
 
 def signed_distances(
     obj: Object, count: int, rng: np.random.Generator
 ) -> tuple[Float[np.ndarray, "count 3"], Float[np.ndarray, " count"]]:
-    """Points to learn signed distances from: half of them near the surface, half in the box.
+    """Draw points to learn signed distances from, half near the surface and half in the box.
 
-    Those near it are uniform on the surface and moved by a Gaussian (as in Park et al., "DeepSDF",
-    CVPR 2019); the others are uniform in the box of the object, enlarged by `MARGIN`.
+    The points near the surface are uniform on it and then moved by Gaussian noise (as in Park et
+    al., "DeepSDF", CVPR 2019). The others are uniform in the object's box, enlarged by `MARGIN`.
 
     Args:
-        obj: a mesh.
-        count: how many.
-        rng: draws the points.
+        obj: Mesh to measure.
+        count: Number of points.
+        rng: Source of randomness.
 
     Returns:
-        Points in the frame of the object's file, those near the surface first, and the signed
-        distance of each; metres.
+        The points, first those near the surface, in the frame of the object's file, and their
+        signed distances; both in metres.
 
     Raises:
-        InputError: it is a point cloud.
+        InputError: The object is a point cloud.
     """
     places, _ = obj.surface_faces(count // 2, rng)
     low, high = obj.bounds[0] - MARGIN, obj.bounds[1] + MARGIN
@@ -52,21 +52,21 @@ def signed_distances(
 def signed_distance(
     obj: Object, points: Float[np.ndarray, "points 3"]
 ) -> Float[np.ndarray, " points"]:
-    """The distance of each point to the nearest of the triangles, below 0 inside; metres.
+    """The distance in metres from each point to the nearest triangle, negative inside.
 
-    Inside is where the winding number is above ½ (Jacobson et al., "Robust inside-outside
-    segmentation using generalized winding numbers", SIGGRAPH 2013): the mean, over rays in evenly
-    spread directions, of how often the ray leaves the surface minus how often it enters. Of a
-    watertight mesh every ray gives the same number, also where shells overlap or enclose a cavity;
-    where there is a hole most rays still do. Faces whose outside is not known, as of a sheet,
-    enclose nothing, so there the distance is not signed.
+    A point is inside if its winding number is above ½ (Jacobson et al., "Robust inside-outside
+    segmentation using generalized winding numbers", SIGGRAPH 2013). Here this number is the mean,
+    over rays in evenly spread directions, of how often the ray leaves the surface minus how often
+    it enters. For a watertight mesh every ray gives the same number, even where shells overlap or
+    enclose a cavity; near a hole most rays still do. Faces whose outside is unknown, as in a sheet,
+    enclose nothing, so distances to them are never negative.
 
     Args:
-        obj: a mesh.
-        points: in the frame of the object's file, metres.
+        obj: Mesh to measure.
+        points: Points in the frame of the object's file, in metres.
 
     Raises:
-        InputError: it is a point cloud.
+        InputError: The object is a point cloud.
     """
     distance = _distance(obj, points)
     return np.where(_is_inside(obj, points), -distance, distance)
@@ -84,9 +84,10 @@ def _is_inside(obj: Object, points: np.ndarray) -> Bool[np.ndarray, " points"]:
 
 
 def _distance(obj: Object, points: np.ndarray) -> Float[np.ndarray, " points"]:
-    """Exact: the nearest of all triangles whose centre is near enough for them to be the nearest.
+    """The exact distance from each point to the nearest triangle.
 
-    `trimesh.proximity` does the same with a tree of boxes, for which it needs another package.
+    A tree of centres finds all triangles that can be the nearest. `trimesh.proximity` does the same
+    with a tree of boxes, but needs another package for it.
     """
     from scipy.spatial import cKDTree
     from trimesh.remesh import subdivide_to_size
@@ -94,7 +95,7 @@ def _distance(obj: Object, points: np.ndarray) -> Float[np.ndarray, " points"]:
 
     if obj.faces is None:
         raise InputError(f"{obj.file or obj.name} is a point cloud, expected a mesh")
-    # Of small triangles few are candidates.
+    # Small triangles leave few candidates.
     cut, faces = subdivide_to_size(obj.vertices, obj.faces, _EDGE * obj.extent.max())
     triangles = cut[faces]
     centres = triangles.mean(axis=1)
@@ -105,7 +106,7 @@ def _distance(obj: Object, points: np.ndarray) -> Float[np.ndarray, " points"]:
         near = tree.query_ball_point(some, tree.query(some)[0] + radius)
         counts = [len(each) for each in near]
         triangle = np.concatenate(near).astype(np.int64)
-        # About the centre and in radii: `closest_point` has tolerances for lengths of about 1.
+        # Scaled to a radius of 1, because the tolerances of `closest_point` assume such lengths.
         query = (np.repeat(some, counts, axis=0) - centres[triangle]) / radius
         corners = (triangles[triangle] - centres[triangle, None]) / radius
         lengths = np.linalg.norm(query - closest_point(corners, query), axis=1) * radius

@@ -1,4 +1,4 @@
-"""Volume, centre of mass and inertia of what is inside a surface."""
+"""Volume, centre of mass and inertia of the solid inside a surface."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ from grasp.objects.object import Object, Part
 def solid(
     obj: Object, parts: Sequence[Part]
 ) -> tuple[float, Float[np.ndarray, "3"], Float[np.ndarray, "3 3"]] | None:
-    """Volume, centre of mass and inertia about it, at density 1; None if there is no volume.
+    """Measure the solid inside a mesh, at density 1.
 
-    Of what is inside the mesh if that is closed, else the sum over the convex parts.
+    A closed mesh is measured itself; for any other mesh the convex parts are added up.
 
     Args:
-        obj: A mesh.
-        parts: Convex ones; none if they are not known.
+        obj: Mesh to measure.
+        parts: Convex parts of the mesh; empty if they are unknown.
+
+    Returns:
+        Volume, centre of mass, and inertia about the centre of mass, in the unit of the mesh; None
+        if there is no volume.
     """
     whole = obj.mesh()
     solids = [vertices[faces] for vertices, faces in parts]
@@ -36,16 +40,19 @@ def solid(
 def moments(
     triangles: Float[np.ndarray, "faces 3 3"],
 ) -> tuple[float, Float[np.ndarray, "3"], Float[np.ndarray, "3 3"]]:
-    """Volume, centre of mass and inertia about it, at density 1, of what closed surfaces enclose.
+    """Measure the solid inside closed surfaces, at density 1.
 
-    A sum over the signed tetrahedra between the triangles and one point. For the tetrahedron of
-    0, p1, p2, p3 with s = p1 + p2 + p3 and volume V, the integral of x is V·s/4, and that of x·xᵀ
-    is V/20·(p1·p1ᵀ + p2·p2ᵀ + p3·p3ᵀ + s·sᵀ).
+    The result is a sum over the signed tetrahedra between the triangles and one point. For the
+    tetrahedron 0, p1, p2, p3 with s = p1 + p2 + p3 and volume V, the integral of x is V·s/4, and
+    the integral of x·xᵀ is V/20·(p1·p1ᵀ + p2·p2ᵀ + p3·p3ᵀ + s·sᵀ).
 
     Args:
         triangles: Corners of the faces, counter-clockwise seen from outside.
+
+    Returns:
+        Volume, centre of mass, and inertia about the centre of mass, in the unit of the triangles.
     """
-    # A point amid them, so that a far origin costs no digits.
+    # The point is the mean of all corners, so that a far origin costs no precision.
     middle = triangles.mean(axis=(0, 1))
     corners = triangles - middle
     volumes = np.linalg.det(corners) / 6
@@ -61,6 +68,6 @@ def moments(
 
 
 def _possible(inertia: np.ndarray) -> bool:
-    """Whether a body can have it: the largest moment is at most the sum of the other two."""
+    """Whether a body can have this inertia: no moment is larger than the sum of the other two."""
     least, middle, most = np.linalg.eigvalsh(inertia)
     return bool(least > 0 and most <= (least + middle) * (1 + 1e-6))

@@ -1,8 +1,8 @@
-"""Single views of an object: what a depth camera sees of it from one side.
+"""Single views of an object, as a depth camera sees it from one side.
 
-For training and for evaluation on partial clouds. Only the side that faces the camera is there; the
-object hides parts of itself; the measurement may be noisy. Camera frame, pixels and depths are
-those of `grasp.objects.depth`, whose `back_project` and `project` may be imported from here.
+They serve training and evaluation on partial clouds: only the side that faces the camera is
+visible, the object hides parts of itself, and the measurement may be noisy. Camera frame, pixels
+and depths are as in `grasp.objects.depth`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,9 @@ from jaxtyping import Bool, Float, Int
 
 from grasp.objects.depth import (
     DepthImage,
-    back_project,
     check_intrinsics,
     intrinsics_matrix,
     pixel_rays,
-    project,
     read_depth_image,
     read_npz,
 )
@@ -32,54 +30,39 @@ from grasp.poses.rigid import check_poses
 from pcdiff.errors import InputError
 from pcdiff.files import atomic_write
 
-__all__ = [
-    "KINECT",
-    "KINECT_INTRINSICS",
-    "DepthNoise",
-    "View",
-    "back_project",
-    "look_at",
-    "poses_on_sphere",
-    "project",
-    "random_views",
-    "read_view",
-    "render_view",
-    "write_view",
-]
-
 KINECT_INTRINSICS = intrinsics_matrix(585.0, 585.0, 319.5, 239.5)
-"""Of 640 × 480 pixels: the depth camera of Nguyen et al. 2012."""
 KINECT_INTRINSICS.flags.writeable = False
+"""Matrix of the depth camera of Nguyen et al. 2012, with 640 × 480 pixels."""
 
 
 @dataclass(frozen=True)
 class DepthNoise:
-    """What a structured-light camera adds to a depth z (metres) seen at an angle θ.
+    """Noise of a structured-light camera that sees a surface at depth z (metres) and angle θ.
 
-    θ is the angle between the surface's normal and the line of sight. The parameters but the last
-    two are those of Nguyen, Izadi and Lovell, "Modeling Kinect sensor noise for improved 3D
-    reconstruction and tracking" (2012); the last two those of Khoshelham and Oude Elberink,
-    "Accuracy and resolution of Kinect depth data" (2012). In this order:
+    θ is the angle between the surface's normal and the line of sight. The last two parameters are
+    from Khoshelham and Oude Elberink, "Accuracy and resolution of Kinect depth data" (2012), and
+    the others from Nguyen, Izadi and Lovell, "Modeling Kinect sensor noise for improved 3D
+    reconstruction and tracking" (2012). The steps are, in this order:
 
-    1. Lateral: a pixel shows what is a random number of pixels away, in each direction normal with
-       the standard deviation σ_L = lateral + lateral_slope θ/(π/2 − θ).
+    1. Lateral: each pixel shows a point a random number of pixels away, normal in each direction
+       with standard deviation σ_L = lateral + lateral_slope θ/(π/2 − θ).
     2. Dropout: nothing is measured where θ is above `grazing_angle`.
-    3. Axial: z is normal with σ_z = axial + axial_growth (z − axial_best)² and, where θ is above
-       `oblique_angle`, + axial_slope θ²/((π/2 − θ)² √z).
+    3. Axial: the noise of z is normal with σ_z = axial + axial_growth (z − axial_best)², plus
+       axial_slope θ²/((π/2 − θ)² √z) where θ is above `oblique_angle`.
     4. Quantisation: the disparity focal_baseline/z is measured in steps of `disparity_step`, so
-       that depths differ by about z² disparity_step/focal_baseline.
+       that neighbouring depths differ by about z² disparity_step/focal_baseline.
 
-    Args:
-        lateral: Pixels.
-        lateral_slope: Pixels.
-        axial: Metres.
-        axial_growth: 1/metres.
-        axial_best: Metres: where the axial noise is smallest.
-        axial_slope: Metres^(3/2).
-        oblique_angle: Radians.
-        grazing_angle: Radians: the largest angle that was measured.
-        disparity_step: Pixels; 0 for no quantisation.
-        focal_baseline: Focal length times baseline, pixels × metres.
+    Attributes:
+        lateral: Lateral standard deviation at θ = 0 in pixels.
+        lateral_slope: Growth of the lateral standard deviation with the angle, in pixels.
+        axial: Smallest axial standard deviation in metres.
+        axial_growth: Growth of the axial standard deviation with the depth, in 1/metres.
+        axial_best: Depth of the smallest axial standard deviation in metres.
+        axial_slope: Growth of the axial standard deviation with the angle, in metres^(3/2).
+        oblique_angle: Angle in radians above which the axial noise grows with the angle.
+        grazing_angle: Largest angle in radians at which anything is measured.
+        disparity_step: Step of the disparity in pixels; 0 for no quantisation.
+        focal_baseline: Focal length times baseline, in pixels × metres.
     """
 
     lateral: float = 0.8
@@ -106,7 +89,7 @@ class DepthNoise:
         return frontal + np.where(angle > self.oblique_angle, oblique, 0)
 
     def quantised(self, depth: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-        """Depths above 0 as the nearest whole number of disparity steps; 0 beyond the last."""
+        """Round depths above 0 to whole disparity steps; the result is 0 beyond the last step."""
         if self.disparity_step == 0:
             return depth
         steps = np.round(self.focal_baseline / depth / self.disparity_step)
@@ -116,21 +99,21 @@ class DepthNoise:
         )
 
 
-_DISTANCES = 0.5, 1.0  # of the cameras of random views, metres
+_DISTANCES = 0.5, 1.0  # nearest and farthest camera of `random_views` in metres
 
 KINECT = DepthNoise()
-"""The noise of the first Kinect."""
+"""Noise of the first Kinect."""
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One depth image of an object, and where the camera stood.
+    """One depth image of an object together with the pose of the camera.
 
-    Args:
-        depth: Of each pixel, metres along the camera's z; 0 where nothing was measured.
-        mask: The pixels where the object is; of some the depth may not have been measured.
-        intrinsics: The camera's matrix, pixels.
-        T_camera_object: The object's frame in the camera's.
+    Attributes:
+        depth: Depth of each pixel in metres along the camera's z; 0 where nothing was measured.
+        mask: Pixels that show the object; the depth of some may not have been measured.
+        intrinsics: Matrix of the camera in pixels.
+        T_camera_object: Pose of the object's frame in the camera's frame.
     """
 
     depth: Float[np.ndarray, "height width"]
@@ -139,13 +122,16 @@ class View:
     T_camera_object: Float[np.ndarray, "4 4"]
 
     def points(self) -> Float[np.ndarray, "points 3"]:
-        """What was measured of the object, row by row, in the camera frame, metres."""
+        """The measured points of the object, row by row, in the camera frame, in metres."""
         return DepthImage(self.depth, self.intrinsics, self.mask).points()
 
     def in_camera(self, name: str = "view") -> Object:
         """The measured cloud in the camera frame, with estimated normals that face the camera.
 
-        It equals `load_object` of the file that `write_view` makes.
+        `load_object` returns the same cloud for the file that `write_view` writes.
+
+        Args:
+            name: Name of the cloud.
 
         Raises:
             InputError: Too few points were measured.
@@ -154,6 +140,9 @@ class View:
 
     def in_object(self, name: str = "view") -> Object:
         """The same cloud and normals in the object's frame.
+
+        Args:
+            name: Name of the cloud.
 
         Raises:
             InputError: Too few points were measured.
@@ -170,29 +159,30 @@ def look_at(
     target: Float[np.ndarray, "3"],
     up: Sequence[float] = (0.0, 0.0, 1.0),
 ) -> Float[np.ndarray, "4 4"]:
-    """`T_camera_object` of a camera that stands upright and looks at a point.
+    """`T_camera_object` of a camera that is upright and looks at a point.
 
     Args:
-        position: Of the camera, in the object's frame.
-        target: In the middle of the picture, in the object's frame.
-        up: What is up in the picture. Where the camera looks along it, the object's x is.
+        position: Position of the camera in the object's frame.
+        target: Point in the middle of the picture, in the object's frame.
+        up: Direction that is up in the picture, in the object's frame. If the camera looks along
+            it, the object's x axis is up instead.
 
     Raises:
-        InputError: The camera stands in its target, or a number is not finite or `up` is zero.
+        InputError: The camera is at its target, a number is not finite, or `up` is zero.
     """
     forward = target - position
     distance = np.linalg.norm(forward)
-    if not distance < inf:  # NaN too
+    if not distance < inf:  # also true for NaN
         raise InputError(
-            f"a camera and its target must be at finite places, got {position} and {target}"
+            f"a camera and its target must be at finite positions, got {position} and {target}"
         )
     if not distance > 0:
-        raise InputError(f"a camera must look at another point than its own, got {position}")
+        raise InputError(f"a camera must not look at its own position, got {position}")
     forward = forward / distance
     upward = np.array(up, np.float64)
     length = np.linalg.norm(upward)
     if not 0 < length < inf:
-        raise InputError(f"what is up must be a finite direction other than 0, got {list(up)}")
+        raise InputError(f"the up direction must be finite and not zero, got {list(up)}")
     if np.linalg.norm(np.cross(forward, upward)) < 1e-6 * length:
         upward = np.array([1.0, 0.0, 0.0])
     right = np.cross(forward, upward)
@@ -210,13 +200,13 @@ def poses_on_sphere(
     distance: float,
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "count 4 4"]:
-    """`T_camera_object` of cameras in uniformly random directions that look at a point.
+    """`T_camera_object` of cameras that look at a point from uniformly random directions.
 
     Args:
-        count: How many.
-        centre: At what they look, in the object's frame.
-        distance: From there to the cameras, metres.
-        rng: The source of randomness.
+        count: Number of cameras.
+        centre: Point that they look at, in the object's frame.
+        distance: Distance from this point to the cameras in metres.
+        rng: Source of randomness.
     """
     directions = rng.normal(size=(count, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
@@ -234,20 +224,20 @@ def render_view(
     noise: DepthNoise | None = None,
     rng: np.random.Generator | None = None,
 ) -> View:
-    """The depth image of a mesh by ray casting, one ray a pixel.
+    """Render the depth image of a mesh by ray casting, with one ray per pixel.
 
     Args:
-        obj: A mesh.
-        T_camera_object: The object's frame in the camera's, e.g. from `look_at`.
-        intrinsics: The camera's matrix, pixels.
-        height: Pixels.
-        width: Pixels.
-        noise: What the camera adds; None for exact depths.
-        rng: The source of the noise.
+        obj: Mesh to look at.
+        T_camera_object: Pose of the object's frame in the camera's frame, e.g. from `look_at`.
+        intrinsics: Matrix of the camera in pixels.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
+        noise: Noise of the camera; None for exact depths.
+        rng: Source of randomness for the noise; required if there is noise.
 
     Raises:
         InputError: The object is a point cloud, the intrinsics are not those of a camera, the pose
-            is no rigid transform, or there is noise but no `rng`.
+            is not a rigid transform, or there is noise but no `rng`.
     """
     if obj.faces is None:
         raise InputError(f"{obj.file or obj.name} is a point cloud, expected a mesh to look at")
@@ -270,9 +260,10 @@ def _cast(
     faces: Int[np.ndarray, "faces 3"],
     rays: Float[np.ndarray, "rays 3"],
 ) -> tuple[Float[np.ndarray, " rays"], Float[np.ndarray, " rays"]]:
-    """Depth of the first surface on each ray (x, y, 1) from the origin, 0 if none, and its angle θ.
+    """Depth and angle θ of the first surface on each ray (x, y, 1) from the origin.
 
-    A ray's length in its own units is the depth.
+    Both are 0 for a ray that meets nothing. The depth is the distance in lengths of the ray's
+    direction, whose z is 1.
     """
     hits = Target(vertices, faces).first(np.zeros(rays.shape), rays)
     cosine = np.abs(hits.slope) / np.linalg.norm(rays[hits.ray], axis=1)
@@ -288,9 +279,9 @@ def _measured(
     noise: DepthNoise,
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "height width"]:
-    """Depths with noise; 0 where nothing is measured."""
+    """Add noise to depths; the result is 0 where nothing is measured."""
     height, width = depth.shape
-    # Beyond the grazing angle nothing is measured, and the formulas end at π/2.
+    # Beyond the grazing angle nothing is measured, and the formulas diverge at π/2.
     bounded = np.minimum(angle, noise.grazing_angle)
     shift = rng.normal(size=(2, height, width)) * noise.lateral_deviation(bounded)
     row = np.clip(np.round(np.arange(height)[:, None] + shift[0]), 0, height - 1).astype(np.int64)
@@ -305,17 +296,17 @@ def _measured(
 
 
 def write_view(path: str | os.PathLike[str], view: View) -> None:
-    """Write a view as the npz file that `load_object` and `read_view` read, whole or not at all.
+    """Write a view, completely or not at all, as a file for `load_object` and `read_view`.
 
     Args:
-        path: The file to write.
-        view: The view.
+        path: File to write, ending in .npz.
+        view: View to write.
 
     Raises:
-        InputError: The path does not end in .npz, or cannot be written.
+        InputError: The path does not end in .npz, or the file cannot be written.
     """
     if Path(path).suffix.lower() != ".npz":
-        raise InputError(f"a view is written to a file that ends in .npz, got {path}")
+        raise InputError(f"a view must be written to a file that ends in .npz, got {path}")
     with atomic_write(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(
             file,
@@ -327,10 +318,10 @@ def write_view(path: str | os.PathLike[str], view: View) -> None:
 
 
 def read_view(path: str | os.PathLike[str]) -> View:
-    """Read what `write_view` wrote.
+    """Read a view that `write_view` wrote.
 
     Args:
-        path: The file.
+        path: File to read.
 
     Raises:
         InputError: The file is missing or damaged, or has no mask or no pose.
@@ -348,14 +339,18 @@ def read_view(path: str | os.PathLike[str]) -> View:
 
 
 def random_views(obj: Object, count: int, rng: np.random.Generator) -> list[Object]:
-    """Clouds of an object as a depth camera sees it from one side, in the object's frame.
+    """Render clouds of an object, each seen by a depth camera from one side.
 
-    From uniform directions, at 50 cm to 1 m, with the noise of `KINECT`.
+    The cameras look at the object's centre from uniformly random directions, at distances uniform
+    between 0.5 m and 1 m, with the noise of `KINECT`.
 
     Args:
-        obj: A mesh.
-        count: How many.
-        rng: Draws directions, distances and noise.
+        obj: Mesh to look at.
+        count: Number of clouds.
+        rng: Source of randomness for directions, distances and noise.
+
+    Returns:
+        The clouds in the object's frame.
     """
     views = []
     for _ in range(count):

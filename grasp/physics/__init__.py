@@ -1,19 +1,25 @@
-"""Does a grasp hold? A hand and an object in MuJoCo, calibrated on ACRONYM's labels."""
+"""Does a grasp hold? Trials of a gripper and an object in MuJoCo, calibrated on ACRONYM's labels.
 
-from grasp.physics.conditions import conditions
+Importing this package does not import MuJoCo; only the functions that run trials do.
+"""
+
+from grasp.physics.conditions import Conditions
 from grasp.physics.decomposition import convex_parts
+from grasp.physics.label_digests import label_digests
 from grasp.physics.protocol import PROTOCOL, Motion, Protocol
-from grasp.physics.simulator import Trials, cores, in_collision, processes, simulate
+from grasp.physics.simulator import Trials, in_collision, simulate
+from grasp.physics.workers import cores, processes
 
 __all__ = [
     "PROTOCOL",
+    "Conditions",
     "Motion",
     "Protocol",
     "Trials",
-    "conditions",
     "convex_parts",
     "cores",
     "in_collision",
+    "label_digests",
     "processes",
     "simulate",
 ]

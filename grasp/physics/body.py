@@ -1,4 +1,4 @@
-"""The object as a rigid body: convex parts to touch, mass, centre of mass and inertia."""
+"""The object as a rigid body: convex parts for contacts, mass, centre of mass and inertia."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Body:
     """A rigid body in the frame of its object.
 
     Args:
-        name: Of the object.
-        parts: Convex, metres.
-        mass: kg.
-        centre: (3,), of mass, metres.
-        inertia: (3, 3), about the centre of mass, kg·m².
+        name: Name of the object.
+        parts: Convex parts as (vertices, faces), with vertices in metres.
+        mass: Mass in kilograms.
+        centre: Centre of mass, (3,), in metres.
+        inertia: Inertia matrix about the centre of mass, (3, 3), in kg·m².
     """
 
     name: str
@@ -33,23 +33,25 @@ class Body:
 
 
 def rigid_body(obj: Object, parts: Sequence[Part], mass: float | None, density: float) -> Body:
-    """The body of an object of one density throughout.
+    """The rigid body of an object with uniform density.
 
     Args:
-        obj: A mesh.
-        parts: Its convex parts, which count where the mesh is not closed; see `solid`.
-        mass: kg; None for volume x density.
-        density: kg/m³.
+        obj: Object, a mesh.
+        parts: Convex parts of the object; they define the volume of a mesh that is not closed, see
+            `grasp.objects.solids.solid`.
+        mass: Mass in kilograms; volume times density if None.
+        density: Density in kg/m³.
 
     Raises:
-        InputError: Mass or density is not a positive number; mesh and parts have no volume.
+        InputError: The mass or the density is not a positive number, or neither the mesh nor its
+            convex parts have a volume.
     """
     for name, value in (("mass", mass), ("density", density)):
         if value is not None and not 0 < value < np.inf:
             raise InputError(f"the {name} must be a number above 0, got {value}")
     found = solid(obj, parts)
     if found is None:
-        raise InputError(f"{obj.file or obj.name} has no volume: physics needs a solid object")
+        raise InputError(f"{obj.file or obj.name} has no volume, but physics needs a solid object")
     volume, centre, inertia = found
     mass = volume * density if mass is None else mass
     return Body(obj.name, tuple(parts), float(mass), centre, inertia * (mass / volume))

@@ -1,30 +1,48 @@
-"""What physics depends on beside poses and protocol: digests by which labels are told apart."""
+"""The physical conditions of a trial that belong to the object and not to the protocol."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
-from grasp.digest import digest
-from grasp.grippers.gripper import Gripper
-from grasp.objects.object import Object
-from grasp.physics.decomposition import SETTINGS
+import numpy as np
+
+from pcdiff.errors import InputError
+
+# MuJoCo's numbers overflow far beyond these limits; no object that a gripper holds comes near them.
+_LARGEST_MASS = 1e4  # kg
+_LARGEST_DENSITY = 1e5  # kg/m³
+_LARGEST_FRICTION = 100.0
 
 
-def conditions(obj: Object, gripper: Gripper) -> dict[str, Any]:
-    """The hand's shape and the object's convex parts, as JSON can hold them.
-
-    A gripper's name tells nothing of its shape, and the digest of an object is of its surface, not
-    of the parts that the hand touches.
+@dataclass(frozen=True)
+class Conditions:
+    """Mass, density and friction of the object; the protocol has defaults for the last two.
 
     Args:
-        obj: A mesh.
-        gripper: The hand.
+        mass: Mass of the object in kilograms, above 0 and at most 10 000; computed from volume and
+            density if None.
+        density: Density of the object in kg/m³, above 0 and at most 100 000; not used if there is a
+            mass. The protocol's density if None.
+        friction: Coefficient of friction between object and gripper, above 0 and at most 100; the
+            protocol's coefficient if None.
 
-    Returns:
-        `gripper_sha256`, and under `parts` the digest of the object's exact parts, or else the
-        settings with which coacd finds some.
+    Raises:
+        InputError: A number is out of its range.
     """
-    return {
-        "gripper_sha256": gripper.sha256,
-        "parts": {"coacd": SETTINGS} if obj.parts is None else {"sha256": digest(obj.parts)},
-    }
+
+    mass: float | None = None
+    density: float | None = None
+    friction: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value, largest, unit in (
+            ("mass", self.mass, _LARGEST_MASS, " kg"),
+            ("density", self.density, _LARGEST_DENSITY, " kg/m³"),
+            ("friction", self.friction, _LARGEST_FRICTION, ""),
+        ):
+            if value is None:
+                continue
+            if not 0 < value < np.inf:
+                raise InputError(f"the {name} must be a number above 0, got {value}")
+            if value > largest:
+                raise InputError(f"the {name} must be at most {largest:g}{unit}, got {value:g}")

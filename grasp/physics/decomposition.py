@@ -1,4 +1,4 @@
-"""Convex parts of an object, which is what a physics engine can touch."""
+"""Decomposition of an object into convex parts, which a physics engine needs for contacts."""
 
 from __future__ import annotations
 
@@ -28,88 +28,98 @@ SETTINGS: dict[str, int | float] = {
     "mcts_max_depth": 2,
     "seed": 0,
 }
-"""Of coacd (Wei et al., "Approximate convex decomposition for 3D meshes with collision-aware
-concavity and tree search", SIGGRAPH 2022). The threshold is the concavity that remains, as a share
-of the object's size: fine enough to keep the inside of a mug open. The search is shallower than
-coacd's default, which takes many times as long for parts that are hardly better."""
+"""Settings of coacd (Wei et al., "Approximate convex decomposition for 3D meshes with
+collision-aware concavity and tree search", SIGGRAPH 2022). The threshold is the remaining concavity
+relative to the object's size; it is small enough to keep the inside of a mug open. The search is
+shallower than coacd's default, which takes many times longer for hardly better parts."""
+
+PROGRAM = Path(__file__).with_name("run_coacd.py")
+"""The program that runs coacd."""
+
+TIMEOUT = 1800
+"""Time limit in seconds. Meshes with a million faces take minutes; tangled meshes never finish."""
 
 _MODES = ("auto", "on")
-"""Of coacd's `preprocess_mode`, in the order they are tried: "auto" makes a mesh anew only if it is
-not a manifold, but the test for that fails on some that are; "on" does not ask."""
+"""Values of coacd's `preprocess_mode` in the order of trying them. "auto" remeshes only meshes that
+are not manifolds, but its test aborts on some manifold meshes; "on" always remeshes."""
 
 _FAILED = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGFPE)
-"""How coacd ends where it fails. Whatever else ends it, memory or a user, would not do so again, so
-that nothing follows from it for the mesh."""
-
-_TIMEOUT = 1800
-"""Seconds. Meshes of a million faces take minutes, tangled ones for ever."""
-
-_PROGRAM = Path(__file__).with_name("run_coacd.py")
+"""Exit codes that mean that coacd failed on the mesh. Any other exit code, for example after it ran
+out of memory or after a user killed coacd, says nothing about the mesh."""
 
 
 def cache_folder() -> Path:
-    """Where parts are kept: `pcdiff-grasp/parts` in $XDG_CACHE_HOME, by default ~/.cache."""
+    """The folder for convex parts: `pcdiff-grasp/parts` in $XDG_CACHE_HOME, by default ~/.cache."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(base) if base else Path.home() / ".cache") / "pcdiff-grasp" / "parts"
 
 
 def convex_parts(obj: Object, cache: str | os.PathLike[str] | None = None) -> list[Part]:
-    """The convex parts of a mesh: its own exact ones if it has them, else coacd's.
+    """The convex parts of a mesh: its exact ones if it has them, otherwise coacd's.
 
-    coacd takes seconds to a minute, so its parts are kept in a file named by the hash of the
-    geometry and of the settings.
+    coacd takes seconds to a minute, so its convex parts are cached in a file that is named by a
+    hash of the geometry and of the settings.
 
     Args:
-        obj: A mesh.
-        cache: The folder of such files; `cache_folder()` unless given.
+        obj: Object, a mesh.
+        cache: Folder of the cache files; `cache_folder()` if None.
 
     Returns:
-        (vertices, faces) of each part, in metres in the frame of the object.
+        Convex parts as (vertices, faces), with vertices in metres in the object's frame.
 
     Raises:
-        InputError: The object is a point cloud; coacd finds no part; a file of the cache is
-            damaged.
+        InputError: The object is a point cloud, coacd finds no convex parts, takes too long or is
+            killed, or a cache file is damaged.
     """
     if obj.parts is not None:
         return list(obj.parts)
     if obj.faces is None:
-        raise InputError(f"{obj.file or obj.name} is a point cloud: physics needs a mesh")
+        raise InputError(f"{obj.file or obj.name} is a point cloud, but physics needs a mesh")
     settings = json.dumps(SETTINGS, sort_keys=True)
     key = hashlib.sha256(f"{obj.sha256} {settings}".encode()).hexdigest()
     path = (cache_folder() if cache is None else Path(cache)) / f"{key}.npz"
     if path.exists():
         return _read(path)
-    parts = _decompose(obj.file or obj.name, obj.vertices, obj.faces)
+    parts = decompose(obj.file or obj.name, obj.vertices, obj.faces)
     if not parts:
-        raise InputError(f"coacd finds no convex parts in {obj.file or obj.name}")
+        raise InputError(f"coacd found no convex parts in {obj.file or obj.name}")
     _write(path, parts)
     return parts
 
 
-def _decompose(
+def decompose(
     name: str, vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
 ) -> list[Part]:
-    """The parts that coacd finds; none if it finds none or fails in each mode.
+    """Run coacd on a mesh; `convex_parts` does this once and caches the result.
+
+    Args:
+        name: Name of the object for error messages.
+        vertices: Vertices of the mesh in metres.
+        faces: Vertex indices of the triangles.
+
+    Returns:
+        Convex parts as (vertices, faces). The list is empty if coacd finds none or fails in each
+        mode.
 
     Raises:
-        InputError: it takes too long, or something else than itself ended it.
+        InputError: coacd takes too long or is killed.
     """
     with tempfile.TemporaryDirectory() as folder:
         mesh, parts = Path(folder) / "mesh.npz", Path(folder) / "parts.npz"
         np.savez(mesh, vertices=vertices, faces=faces)
         for mode in _MODES:
-            files = [str(path) for path in (_PROGRAM, mesh, parts)]
+            files = [str(path) for path in (PROGRAM, mesh, parts)]
             command = [sys.executable, *files, mode, json.dumps(SETTINGS)]
             try:
-                done = subprocess.run(command, capture_output=True, check=False, timeout=_TIMEOUT)
+                done = subprocess.run(command, capture_output=True, check=False, timeout=TIMEOUT)
             except subprocess.TimeoutExpired:
                 raise InputError(
-                    f"coacd finds no convex parts of {name} within {_TIMEOUT} s: simplify the mesh"
+                    f"coacd did not decompose {name} within {TIMEOUT} s: simplify the mesh"
                 ) from None
             if done.returncode == 0:
                 break
             if done.returncode not in _FAILED:
-                raise InputError(f"coacd was ended while it took {name} apart: {_end(done)}")
+                raise InputError(f"coacd was killed while decomposing {name}: {_cause(done)}")
         else:
             return []
         with np.load(parts) as found:
@@ -132,18 +142,18 @@ def _write(path: Path, parts: Sequence[Part]) -> None:
         )
 
 
-def _end(done: subprocess.CompletedProcess[bytes]) -> str:
-    """Why a process ended, in a few words."""
+def _cause(done: subprocess.CompletedProcess[bytes]) -> str:
+    """The cause of a process's end, in a few words."""
     if done.returncode < 0:
-        return f"signal {-done.returncode}, perhaps for want of memory"
+        return f"signal {-done.returncode}, perhaps because memory ran out"
     lines = done.stderr.decode(errors="replace").split("\n")
     return next((line for line in reversed(lines) if line), f"exit code {done.returncode}")
 
 
 def _read(path: Path) -> list[Part]:
-    damaged = f"the cached parts in {path} are damaged: remove that file"
+    damaged = f"the cached convex parts in {path} are damaged: remove that file"
     try:
-        # A handle of our own: numpy leaves its one open if the file is damaged.
+        # Opened here, because numpy leaves its own handle open if the file is damaged.
         with path.open("rb") as handle, np.load(handle) as file:
             vertices, faces, counts = file["vertices"], file["faces"], file["counts"]
         ends = np.cumsum(counts, axis=0)[:-1]

@@ -1,18 +1,21 @@
 """The MuJoCo model of one gripper and one free object.
 
-The frame of the world is the frame of the gripper before it is shaken. Three bodies are the hand's:
-its base turns about the approach and the closing axis, and carries two fingers that slide along x.
-The base has no other freedom, because a force field of -a on what is free does exactly what an
-acceleration a of the hand does. The origin of the object's body is its centre of mass, wherever the
-origin of its mesh file is: MuJoCo's softness of contacts and its integration of free bodies depend
-on where a body's origin is.
+The world frame is the frame of the gripper before shaking. The hand consists of three bodies: a
+base that turns about the approach and the closing axis, and two fingers that slide along x. The
+base cannot translate, because a force field of -a on everything free has exactly the same effect as
+an acceleration a of the hand. The origin of the object's body is its centre of mass, wherever the
+origin of its mesh file is, because the softness of MuJoCo's contacts and its integration of free
+bodies depend on where a body's origin is.
+
+This module imports MuJoCo; import it only where trials start.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import mujoco
 import numpy as np
 
 from grasp.grippers.gripper import Box, Gripper
@@ -20,31 +23,30 @@ from grasp.physics.body import Body
 from grasp.physics.protocol import Protocol
 from pcdiff.errors import InputError
 
-if TYPE_CHECKING:
-    import mujoco
-
 SIDES = ("right", "left")
-"""The fingers at +x and at -x."""
+"""Names of the fingers at +x and at -x."""
 
 AXES = {"approach": (0.0, 0.0, 1.0), "closing": (1.0, 0.0, 0.0)}
+"""Axes of the gripper about which the base turns."""
 
-# Contacts are between geoms of the hand and geoms of the object only.
+# Only a geom of the hand and a geom of the object can touch, never two of the same.
 _HAND = {"contype": 1, "conaffinity": 2}
 _OBJECT = {"contype": 2, "conaffinity": 1}
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where things are in the arrays of MuJoCo.
+    """Indices into the arrays of MuJoCo.
 
     Args:
-        object_position: First of the 7 numbers of the object's pose in `qpos`.
-        object_velocity: First of the 6 of its velocity in `qvel`.
-        finger_position: Of the two fingers in `qpos`.
-        finger_velocity: Of the two fingers in `qvel`.
-        finger_body: Numbers of their bodies.
-        finger_control: In `ctrl`: forces, newtons, positive to close.
-        turn_control: In `ctrl`, by axis: accelerations, rad/s².
+        object_position: Index in `qpos` of the first of 7 numbers of the object's pose.
+        object_velocity: Index in `qvel` of the first of 6 numbers of the object's velocity.
+        finger_position: Indices of the two fingers in `qpos`.
+        finger_velocity: Indices of the two fingers in `qvel`.
+        finger_body: Body numbers of the two fingers.
+        finger_control: Indices in `ctrl` of the finger forces, as a share of the full force;
+            positive closes.
+        turn_control: For each axis, the index in `ctrl` of the base's acceleration in rad/s².
     """
 
     object_position: int
@@ -59,19 +61,20 @@ class Addresses:
 def build(
     body: Body, gripper: Gripper, friction: float, protocol: Protocol
 ) -> tuple[mujoco.MjModel, Addresses]:
-    """The model of a gripper and an object.
+    """Build the model of a gripper and an object.
 
     Args:
-        body: The object.
-        gripper: The hand.
-        friction: Coefficient between the two.
-        protocol: Numbers of the physics.
+        body: Object as a rigid body.
+        gripper: Gripper to build.
+        friction: Coefficient of friction between gripper and object.
+        protocol: Protocol with the numbers of the physics.
+
+    Returns:
+        The model, and where to find its bodies in MuJoCo's arrays.
 
     Raises:
-        InputError: MuJoCo refuses the object's parts.
+        InputError: MuJoCo rejects the object's convex parts.
     """
-    import mujoco
-
     spec = mujoco.MjSpec()
     spec.option.timestep = protocol.time_step
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
@@ -79,16 +82,16 @@ def build(
     spec.option.impratio = protocol.friction_impedance_ratio
     spec.option.gravity = [0.0, 0.0, 0.0]
     spec.option.iterations = protocol.solver_iterations
-    # A diverging trial is a failed trial; it must not start again by itself.
+    # A diverging trial is a failed trial; MuJoCo must not restart it.
     spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
     spec.compiler.balanceinertia = True
     contact = {
         "condim": 4,
         "friction": [friction, protocol.torsional_friction * friction, 0.0],
         "solref": [protocol.time_constant, 1.0],
-        # The same at any depth: the last three shape a rise that there is not.
+        # The same impedance at any depth, so the last three numbers have no effect.
         "solimp": [protocol.impedance, protocol.impedance, 0.001, 0.5, 2.0],
-        # Seen as touching, though only surfaces that overlap press on each other.
+        # Surfaces within the gap are reported as contacts, but only overlapping ones press.
         "gap": protocol.contact_gap / 2,
     }
     _add_hand(spec, gripper, {**contact, **_HAND}, protocol)
@@ -97,17 +100,15 @@ def build(
         model = spec.compile()
     except ValueError as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"MuJoCo refuses the convex parts of {body.name}: {reason}") from error
+        raise InputError(f"MuJoCo rejects the convex parts of {body.name}: {reason}") from error
     return model, _addresses(model)
 
 
 def _add_hand(
     spec: mujoco.MjSpec, gripper: Gripper, contact: dict[str, Any], protocol: Protocol
 ) -> None:
-    import mujoco
-
-    # Gravity pulls on the object alone: an arm holds the hand, and a gear couples the fingers. What
-    # turns the base is its armature, beside which an inertia of 1, which MuJoCo asks for, is none.
+    # Gravity acts only on the object, because an arm holds the hand and a gear couples the fingers.
+    # MuJoCo requires the inertia of 1, which is negligible beside the armature of the base.
     base = spec.worldbody.add_body(
         name="base", mass=gripper.mass, inertia=[1.0, 1.0, 1.0], explicitinertial=True, gravcomp=1.0
     )
@@ -136,7 +137,7 @@ def _add_hand(
             axis=[outward, 0.0, 0.0],
             range=[0.0, gripper.stroke / 2],
             limited=True,
-            # A free finger is as fast as its damping allows; one that is stopped has all the force.
+            # The damping limits the speed of a free finger; a stopped finger has the full force.
             damping=[force / protocol.closing_speed, 0.0, 0.0],
         )
         _add_motor(spec, side, -force)
@@ -154,15 +155,11 @@ def _add_hand(
 
 
 def _add_motor(spec: mujoco.MjSpec, joint: str, gain: float) -> None:
-    import mujoco
-
     motor = spec.add_actuator(name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT)
     motor.gainprm[0] = gain
 
 
 def _add_boxes(body: Any, boxes: tuple[Box, ...], contact: dict[str, Any]) -> None:
-    import mujoco
-
     for box in boxes:
         body.add_geom(
             type=mujoco.mjtGeom.mjGEOM_BOX, pos=box.centre, size=box.half_extents, **contact
@@ -172,8 +169,6 @@ def _add_boxes(body: Any, boxes: tuple[Box, ...], contact: dict[str, Any]) -> No
 def _add_object(
     spec: mujoco.MjSpec, body: Body, least_mass: float, contact: dict[str, Any]
 ) -> None:
-    import mujoco
-
     heavier = max(1.0, least_mass / body.mass)
     inertia = heavier * body.inertia
     moving = spec.worldbody.add_body(

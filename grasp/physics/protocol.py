@@ -1,15 +1,15 @@
-"""What happens to an object in one trial: every number of the physics that decides, in one place.
+"""The protocol of one trial: every number of the physics that decides, in one place.
 
 The protocol follows ACRONYM (Eppner, Mousavian, Fox: "ACRONYM: A large-scale grasp dataset based on
-simulation", ICRA 2021, section IV): the free hand closes on the free object without gravity, and
-the object is shaken along and around the axes of the gripper; a grasp holds if both fingers still
-touch the object in the end. Beyond ACRONYM, gravity pulls while the object is shaken.
+simulation", ICRA 2021, section IV). The free-floating hand closes on the free-floating object
+without gravity. Then the object is shaken along and around the axes of the gripper. A grasp holds
+if both fingers still touch the object at the end. Unlike in ACRONYM, gravity acts during shaking.
 
-The numbers were tuned on half of the grasps of ACRONYM's mug; its table decided among settings that
-did equally well there. See `experiments/results/calibrate_simulation.md` for how well the labels of
-the other half are met. A change of any number is a change of `version`. The one choice that is made
-elsewhere is how an object without exact parts is cut into convex ones; labels name it by itself
-(`grasp.physics.conditions`).
+The numbers were tuned on half of the grasps of ACRONYM's example mug; where several settings did
+equally well, ACRONYM's example table decided. `experiments/results/calibrate_simulation.md` shows
+how well the labels of the mug's other half are matched. Changing any number requires a new
+`version`. One choice is made elsewhere: how an object without exact convex parts is decomposed.
+Labels record it separately (`grasp.physics.label_digests`).
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ Vector = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Motion:
-    """One movement of the hand there and back, which begins and ends at rest.
+    """One movement of the hand out and back that starts and ends at rest.
 
-    The acceleration is +a, -a, -a, +a for a quarter of the duration T each, so the hand gets as far
-    as a·(T/4)² and returns.
+    The acceleration is +a, -a, -a and +a for a quarter of the duration T each, so the hand moves by
+    a·(T/4)² and returns.
 
     Args:
-        kind: `along` an axis or `around` it, through the tool centre point.
-        axis: `approach` is +z and `closing` +x of the gripper.
-        acceleration: a, in m/s² along or rad/s² around.
-        duration: T, in seconds.
-        gravity: The direction of gravity in the frame of the hand as it was closed; a unit vector,
-            or zeros for none.
+        kind: `along` an axis or `around` it; the axis passes through the tool centre point.
+        axis: `approach` for +z or `closing` for +x of the gripper.
+        acceleration: Acceleration a in m/s² for `along` and in rad/s² for `around`.
+        duration: Duration T in seconds.
+        gravity: Direction of gravity in the frame of the hand when it closed: a unit vector, or
+            zeros for no gravity.
     """
 
     kind: Literal["along", "around"]
@@ -45,42 +45,48 @@ class Motion:
 
 @dataclass(frozen=True)
 class Protocol:
-    """The numbers of a trial. Lengths in metres, times in seconds, forces in newtons.
+    """The numbers of a trial. Lengths are in metres, times in seconds, forces in newtons.
 
     Args:
-        version: Every file of labels records it.
-        time_step: Of the integrator (MuJoCo's `implicitfast`).
-        force: Each finger presses with, or the gripper's largest force if that is smaller.
-        closing_speed: Of a finger that touches nothing.
-        squeeze_time: The hand closes for at most this longer than its free stroke takes.
-        settled_speed: Closing ends when fingers and object are slower, m/s, …
-        settled_spin: … and the object turns slower, rad/s.
-        shut: Closing also ends when the opening is below this.
-        motions: What follows closing, in order.
-        gravity: m/s², while the object is shaken.
-        check_interval: How often it is looked at whether the hand has closed.
-        friction: Coefficient of the object against the hand, if the caller has none. ACRONYM's
-            files say 1.
-        density: kg/m³, if the caller has no mass. ACRONYM's files say 150.
-        least_mass: Kilograms that a lighter object is given in the trial: MuJoCo's contacts are as
-            soft as what they push is light, and the pads would close through a few grams.
-        torsional_friction: The radius of the patch that a contact point stands for: it resists
-            spinning by a torque of friction x normal force x this.
-        collision_tolerance: The open hand may overlap the object by so much before the grasp counts
-            as in collision.
-        contact_gap: Surfaces this near count as touching when it is asked whether a grasp holds.
-        time_constant: Of contacts (MuJoCo's `solref`, critically damped): overlap vanishes with it.
-        impedance: Of contacts (MuJoCo's `solimp`): 1 is rigid.
-        friction_impedance_ratio: MuJoCo's `impratio`. Below 1, friction is softer than the contact:
-            what is pushed sideways creeps, though it slips only beyond Coulomb's limit. In
-            ACRONYM's labels, a hand squeezes out a mug whose axis is a few millimetres beyond the
-            edge of the pads; rigid friction would hold it. FleX treats friction as a relaxed
-            constraint on positions, which creeps too.
-        finger_inertia: Kilograms that each finger moves, reflected through its drive.
-        base_inertia: kg·m² with which the hand's base turns: so far above the object's that it
-            turns as told, whatever pulls at the fingers.
-        gear_impedance: Of the gear that moves the fingers alike (MuJoCo's `solimp`).
-        solver_iterations: At most so many in a step of MuJoCo's solver.
+        version: Version of the protocol, which every label file records.
+        time_step: Time step of the integrator (MuJoCo's `implicitfast`).
+        force: Force of each finger; the gripper's largest force if that is smaller.
+        closing_speed: Speed of a finger that touches nothing, in m/s.
+        squeeze_time: Longest time that the hand keeps closing after its free stroke.
+        settled_speed: Closing ends when fingers and object are slower than this, in m/s, and the
+            object's rotation is slower than `settled_spin`.
+        settled_spin: See `settled_speed`; in rad/s.
+        shut: Closing also ends when the opening is smaller than this.
+        motions: Motions after closing, in order.
+        gravity: Gravitational acceleration during shaking in m/s².
+        check_interval: Interval at which the simulation checks whether closing has ended.
+        friction: Coefficient of friction between object and hand if the caller gives none.
+            ACRONYM's files say 1.
+        density: Density of the object in kg/m³ if the caller gives no mass. ACRONYM's files say
+            150.
+        least_mass: Smallest mass in kilograms in a trial; a lighter object gets this mass, because
+            MuJoCo's contacts get softer with the mass that they push, and the pads would close
+            through a few grams.
+        torsional_friction: Radius of the patch that a contact point represents; the patch resists
+            spinning with a torque of friction x normal force x radius.
+        collision_tolerance: Largest overlap of the open hand with the object that does not count as
+            a collision.
+        contact_gap: Largest distance between surfaces that count as touching when the simulation
+            checks whether a grasp holds.
+        time_constant: Time constant with which overlap in contacts vanishes (MuJoCo's `solref`,
+            critically damped).
+        impedance: Impedance of contacts (MuJoCo's `solimp`); 1 is rigid.
+        friction_impedance_ratio: Ratio of frictional to normal impedance (MuJoCo's `impratio`).
+            Below 1, friction is softer than the contact, so an object that is pushed sideways
+            creeps, although it slips only beyond Coulomb's limit. In ACRONYM's labels, a hand
+            squeezes out a mug whose axis is a few millimetres beyond the edge of the pads; rigid
+            friction would hold the mug. ACRONYM's simulator FleX also treats friction as a relaxed
+            position constraint, which creeps.
+        finger_inertia: Effective mass of each finger in kilograms, reflected through its drive.
+        base_inertia: Rotational inertia of the hand's base in kg·m², so much larger than the
+            object's that the base turns as commanded whatever pulls at the fingers.
+        gear_impedance: Impedance of the gear that couples the fingers (MuJoCo's `solimp`).
+        solver_iterations: Largest number of iterations of MuJoCo's solver per step.
     """
 
     version: str
@@ -140,4 +146,4 @@ PROTOCOL = Protocol(
     gear_impedance=(0.99, 0.999, 0.001, 0.5, 2.0),
     solver_iterations=30,
 )
-"""The one that every label of this package is made with."""
+"""The protocol behind every label in this package."""

@@ -1,7 +1,8 @@
-"""coacd in a process of its own: `run_coacd.py MESH.npz PARTS.npz MODE SETTINGS`.
+"""Runs coacd in its own process: `run_coacd.py MESH.npz PARTS.npz MODE SETTINGS`.
 
-On some meshes, sound ones among them, coacd ends the process that calls it (a failed assertion in
-its test for self-intersections). The caller must live on, so it runs this file as a program.
+On some meshes, even on sound ones, coacd aborts the process that calls it, because an assertion in
+its test for self-intersections fails. The caller must survive this, so it runs this file as a
+program.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 
 
 def main() -> None:
-    """Decompose the mesh of one file and write its parts to another."""
+    """Decompose the mesh in one file and write its convex parts to another."""
     import coacd
 
     source, target, mode, settings = sys.argv[1:]

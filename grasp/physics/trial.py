@@ -1,4 +1,7 @@
-"""One grasp after another in the same world: close, shake, look whether it holds."""
+"""A trial in MuJoCo: close the hand, shake the object, and check whether the grasp holds.
+
+This module imports MuJoCo; import it only where trials start.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from grasp.physics.body import Body
 from grasp.physics.model import AXES, build
 from grasp.physics.protocol import Motion, Protocol
 
-# What MuJoCo counts of numbers that are not finite or absurdly large.
+# MuJoCo's warnings about numbers that are not finite or absurdly large.
 _DIVERGED = [
     int(mujoco.mjtWarning.mjWARN_BADQPOS),
     int(mujoco.mjtWarning.mjWARN_BADQVEL),
@@ -25,13 +28,13 @@ Failure = Literal["", "collision", "missed", "dropped", "unstable"]
 
 
 class Outcome(NamedTuple):
-    """Of one trial.
+    """Outcome of one trial.
 
     Attributes:
-        failure: Why the grasp does not hold: the open hand is in `collision`; the closed hand has
-            `missed` the object with a finger or both; the object was `dropped` while shaken; the
-            numbers became `unstable`. "" if it holds.
-        width: The opening between the pads in the end, metres.
+        failure: "" if the grasp holds. Otherwise `collision`: the open hand overlaps the object;
+            `missed`: at least one finger of the closed hand does not touch the object; `dropped`: a
+            finger lost the object during shaking; or `unstable`: the simulation diverged.
+        width: Final opening between the pads in metres.
     """
 
     failure: Failure
@@ -41,89 +44,124 @@ class Outcome(NamedTuple):
 class World:
     """A gripper and an object, ready for any number of independent trials.
 
+    `trial` and `collides` are all that most callers need; the other methods are the steps of a
+    trial.
+
     Args:
-        body: The object.
-        gripper: The hand.
-        friction: Coefficient between the two.
-        protocol: What happens in a trial.
+        body: Object as a rigid body.
+        gripper: Gripper to try.
+        friction: Coefficient of friction between gripper and object.
+        protocol: Protocol of the trials.
+
+    Attributes:
+        model: MuJoCo's model of the two.
+        data: State of the simulation.
+        at: Indices into the arrays of `model` and `data`.
     """
 
     def __init__(self, body: Body, gripper: Gripper, friction: float, protocol: Protocol) -> None:
         self._gripper = gripper
         self._centre = body.centre
         self._protocol = protocol
-        self._model, self._at = build(body, gripper, friction, protocol)
-        self._data = mujoco.MjData(self._model)
+        self.model, self.at = build(body, gripper, friction, protocol)
+        self.data = mujoco.MjData(self.model)
 
     def trial(self, pose: Float[np.ndarray, "4 4"]) -> Outcome:
-        """Close the hand on the object, shake it, and say what came of it.
+        """Run a whole trial: close the hand on the object and shake it.
 
         Args:
-            pose: `T_object_grasp`, rigid.
+            pose: Grasp pose `T_object_grasp`, rigid.
         """
         if self.collides(pose, self._gripper.stroke):
             return Outcome("collision", self._width())
-        return Outcome(self._close() or self._shake(), self._width())
+        return Outcome(self.close() or self.shake(), self._width())
 
     def collides(self, pose: Float[np.ndarray, "4 4"], width: float) -> bool:
-        """Whether the hand at an opening overlaps the object by more than the tolerance.
+        """Test whether the hand overlaps the object by more than the tolerance.
 
         Args:
-            pose: `T_object_grasp`, rigid.
-            width: Of the opening, metres.
+            pose: Grasp pose `T_object_grasp`, rigid.
+            width: Opening between the pads in metres.
         """
-        self._place(pose, width)
-        mujoco.mj_forward(self._model, self._data)
-        contacts = self._data.contact
+        self.place(pose, width)
+        mujoco.mj_forward(self.model, self.data)
+        contacts = self.data.contact
         return bool((contacts.dist < -self._protocol.collision_tolerance).any())
 
-    def _place(self, pose: Float[np.ndarray, "4 4"], width: float) -> None:
-        """Put the object in front of the resting hand, as if nothing had ever happened."""
-        data, start = self._data, self._at.object_position
-        mujoco.mj_resetData(self._model, data)
-        self._model.opt.gravity[:] = 0
+    def place(self, pose: Float[np.ndarray, "4 4"], width: float) -> None:
+        """Reset the simulation and place the object relative to the resting hand.
+
+        Args:
+            pose: Grasp pose `T_object_grasp`, rigid.
+            width: Opening between the pads in metres.
+        """
+        data, start = self.data, self.at.object_position
+        mujoco.mj_resetData(self.model, data)
+        self.model.opt.gravity[:] = 0
         rotation = pose[:3, :3].T
         data.qpos[start : start + 3] = rotation @ (self._centre - pose[:3, 3])
         mujoco.mju_mat2Quat(data.qpos[start + 3 : start + 7], rotation.ravel())
-        data.qpos[self._at.finger_position] = width / 2
+        data.qpos[self.at.finger_position] = width / 2
 
-    def _close(self) -> Failure:
+    def close(self) -> Failure:
+        """Close the hand.
+
+        Returns:
+            "" if both fingers touch the object, otherwise `missed` or `unstable`.
+        """
         protocol = self._protocol
-        self._data.ctrl[self._at.finger_control] = 1.0
+        self.data.ctrl[self.at.finger_control] = 1.0
         seconds = self._gripper.stroke / 2 / protocol.closing_speed + protocol.squeeze_time
         for _ in range(math.ceil(seconds / protocol.check_interval)):
-            self._step(protocol.check_interval)
-            if self._settled():
+            self.step(protocol.check_interval)
+            if self.settled():
                 break
-        return self._lost("missed")
+        return self.failure_now("missed")
 
-    def _shake(self) -> Failure:
+    def shake(self) -> Failure:
+        """Shake the object with all motions of the protocol.
+
+        Returns:
+            "" if both fingers touch the object after every motion, otherwise `dropped` or
+            `unstable`.
+        """
         for motion in self._protocol.motions:
             for sign in (1.0, -1.0, -1.0, 1.0):
-                self._accelerate(motion, sign)
-                self._step(motion.duration / 4)
-            failure = self._lost("dropped")
+                self.accelerate(motion, sign)
+                self.step(motion.duration / 4)
+            failure = self.failure_now("dropped")
             if failure:
                 return failure
         return ""
 
-    def _accelerate(self, motion: Motion, sign: float) -> None:
+    def accelerate(self, motion: Motion, sign: float) -> None:
+        """Set the acceleration of a motion and its gravity for the next steps.
+
+        Args:
+            motion: Motion of the hand.
+            sign: 1 to accelerate or -1 to decelerate.
+        """
         field = self._protocol.gravity * np.array(motion.gravity)
-        self._data.ctrl[list(self._at.turn_control.values())] = 0.0
+        self.data.ctrl[list(self.at.turn_control.values())] = 0.0
         if motion.kind == "along":
             field -= sign * motion.acceleration * np.array(AXES[motion.axis])
         else:
-            self._data.ctrl[self._at.turn_control[motion.axis]] = sign * motion.acceleration
-        self._model.opt.gravity[:] = field
+            self.data.ctrl[self.at.turn_control[motion.axis]] = sign * motion.acceleration
+        self.model.opt.gravity[:] = field
 
-    def _step(self, seconds: float) -> None:
-        mujoco.mj_step(self._model, self._data, round(seconds / self._protocol.time_step))
+    def step(self, seconds: float) -> None:
+        """Advance the simulation.
 
-    def _settled(self) -> bool:
-        """Whether nothing moves any more, or the pads have met with nothing between them."""
-        protocol, start = self._protocol, self._at.object_velocity
-        velocity = self._data.qvel
-        if np.abs(velocity[self._at.finger_velocity]).max() > protocol.settled_speed:
+        Args:
+            seconds: Time to advance by in seconds.
+        """
+        mujoco.mj_step(self.model, self.data, round(seconds / self._protocol.time_step))
+
+    def settled(self) -> bool:
+        """Test whether everything is at rest, or the pads have met with nothing between them."""
+        protocol, start = self._protocol, self.at.object_velocity
+        velocity = self.data.qvel
+        if np.abs(velocity[self.at.finger_velocity]).max() > protocol.settled_speed:
             return False
         still = (
             np.abs(velocity[start : start + 3]).max() < protocol.settled_speed
@@ -131,13 +169,21 @@ class World:
         )
         return bool(still) or self._width() < protocol.shut
 
-    def _lost(self, failure: Failure) -> Failure:
-        """Nothing if both fingers touch the object, else the failure that this is now."""
-        if self._data.warning.number[_DIVERGED].any():
+    def failure_now(self, failure: Failure) -> Failure:
+        """Check whether both fingers touch the object at this moment.
+
+        Args:
+            failure: Name of the failure if they do not.
+
+        Returns:
+            "" if both fingers touch the object, `unstable` if the simulation has diverged,
+            otherwise `failure`.
+        """
+        if self.data.warning.number[_DIVERGED].any():
             return "unstable"
-        bodies = self._model.geom_bodyid[self._data.contact.geom]
-        touches = all((bodies == finger).any() for finger in self._at.finger_body)
+        bodies = self.model.geom_bodyid[self.data.contact.geom]
+        touches = all((bodies == finger).any() for finger in self.at.finger_body)
         return "" if touches else failure
 
     def _width(self) -> float:
-        return max(0.0, float(self._data.qpos[self._at.finger_position].sum()))
+        return max(0.0, float(self.data.qpos[self.at.finger_position].sum()))

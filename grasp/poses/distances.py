@@ -1,9 +1,9 @@
 """Distances between grasps.
 
-Poses are `T_object_grasp`, metres, arrays (n, 4, 4). Turning a parallel jaw by π about its approach
-gives the same grasp, so the rotation between two grasps is everywhere the smaller of the angles
-between H and H', and between H and H'·R_z(π); that turn moves no origin, so it changes no
-translation. Angles are radians in [0, π].
+Poses are `T_object_grasp` in metres, in arrays (n, 4, 4). Turning a parallel jaw by π about its
+approach gives the same grasp. So the angle between two grasps H and H' is always the smaller of the
+angles from H to H' and from H to H'·R_z(π). That half turn leaves the origin where it is and
+therefore does not change the translation. Angles are in radians, in [0, π].
 """
 
 from __future__ import annotations
@@ -18,24 +18,22 @@ from grasp.poses.frames import HALF_TURN
 from pcdiff.errors import InputError
 
 LENGTH = 0.1
-"""ℓ, metres per radian: the length that makes translations and rotations comparable."""
-
+"""ℓ in metres per radian, the length that makes translations and rotations comparable."""
 
 TRANSLATION = 0.01
-"""Metres: two grasps nearer than this and than `ROTATION` count as the same in coverage."""
-
+"""Metres; coverage treats two grasps within `TRANSLATION` and `ROTATION` as the same grasp."""
 
 ROTATION = math.radians(15)
-"""Radians."""
+"""Radians; see `TRANSLATION`."""
 
 
 class PoseDistances(NamedTuple):
-    """Distances between each pose of one set and each of another, arrays (n, m).
+    """Distances from each of n poses to each of m other poses, in arrays (n, m).
 
     Attributes:
-        rotation: the angle between them, radians, the smaller for the two turns of the jaw.
-        translation: the distance between their origins, metres.
-        combined: sqrt(rotation² + (translation/ℓ)²), radians.
+        rotation: Angle between the two poses in radians, the smaller one of the two jaw turns.
+        translation: Distance between the two origins in metres.
+        combined: sqrt(rotation² + (translation/ℓ)²) in radians.
     """
 
     rotation: np.ndarray
@@ -46,22 +44,23 @@ class PoseDistances(NamedTuple):
 def pose_distances(
     a: Float[np.ndarray, "n 4 4"], b: Float[np.ndarray, "m 4 4"], length: float = LENGTH
 ) -> PoseDistances:
-    """How far each pose of a set is from each pose of another.
+    """Compute the distance from each pose of `a` to each pose of `b`.
 
     Args:
-        a: poses.
-        b: poses.
-        length: ℓ, metres per radian.
+        a: Poses of the first set.
+        b: Poses of the second set.
+        length: ℓ in metres per radian.
 
     Raises:
-        InputError: `length` is not positive, or a pose is not finite.
+        InputError: `length` is not positive or a pose is not finite.
     """
     from scipy.spatial.distance import cdist
 
     _check_length(length)
-    check_finite("poses", a)
-    check_finite("poses", b)
-    # ‖R − R'‖_F = √8·sin(θ/2) for the angle θ of RᵀR'. Distances, not products: exact near 0.
+    check_finite_poses("poses", a)
+    check_finite_poses("poses", b)
+    # ‖R − R'‖_F = √8·sin(θ/2) for the angle θ of RᵀR'. Differences keep small angles exact, which
+    # products do not.
     flat_a = a[:, :3, :3].reshape(len(a), 9)
     straight = cdist(flat_a, b[:, :3, :3].reshape(len(b), 9))
     turned = cdist(flat_a, (b * HALF_TURN)[:, :3, :3].reshape(len(b), 9))
@@ -71,11 +70,19 @@ def pose_distances(
 
 
 def _angle(frobenius: np.ndarray) -> np.ndarray:
+    """The rotation angle for ‖R − R'‖_F."""
     return 2 * np.arcsin(np.minimum(frobenius / math.sqrt(8), 1))
 
 
-def pair_angles(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The angle between a[i] and b[i], the smaller for the two turns of the jaw."""
+def paired_angles(
+    a: Float[np.ndarray, "n 4 4"], b: Float[np.ndarray, "#n 4 4"]
+) -> Float[np.ndarray, " n"]:
+    """Compute the angle between a[i] and b[i] in radians, the smaller one of the two jaw turns.
+
+    Args:
+        a: Poses.
+        b: As many poses, or a single one to compare all of `a` with.
+    """
     rotations = a[:, :3, :3], b[:, :3, :3], (b * HALF_TURN)[:, :3, :3]
     straight, turned = (
         np.linalg.norm(rotations[0] - other, axis=(1, 2)) for other in rotations[1:]
@@ -83,10 +90,15 @@ def pair_angles(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return _angle(np.minimum(straight, turned))
 
 
-def check_finite(name: str, poses: np.ndarray) -> None:
-    """Refuse poses of another shape than (n, 4, 4), or that are not finite."""
+def check_finite_poses(name: str, poses: np.ndarray) -> None:
+    """Raise `InputError` unless `poses` is a finite array of shape (n, 4, 4).
+
+    Args:
+        name: What the message calls the array.
+        poses: The array.
+    """
     if poses.ndim != 3 or poses.shape[1:] != (4, 4):
-        raise InputError(f"{name} must be of shape (n, 4, 4), got {poses.shape}")
+        raise InputError(f"{name} must have shape (n, 4, 4), got {poses.shape}")
     finite = np.isfinite(poses).all(axis=(1, 2))
     if not finite.all():
         raise InputError(f"{name} must be finite, but pose {finite.argmin()} is not")
@@ -98,7 +110,12 @@ def _check_length(length: float) -> None:
 
 
 def check_thresholds(translation: float, rotation: float) -> None:
-    """Refuse thresholds that are not lengths and angles from 0."""
+    """Raise `InputError` unless both thresholds are finite and at least 0.
+
+    Args:
+        translation: Distance in metres.
+        rotation: Angle in radians.
+    """
     for name, value in (("translation", translation), ("rotation", rotation)):
         if not 0 <= value < math.inf:
-            raise InputError(f"{name} must be 0 or more and finite, got {value}")
+            raise InputError(f"{name} must be finite and at least 0, got {value}")

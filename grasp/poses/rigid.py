@@ -1,4 +1,4 @@
-"""Whether poses are rigid transforms."""
+"""Check that poses are rigid transforms."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import numpy as np
 
 from pcdiff.errors import InputError
 
-ORTHONORMAL_WITHIN = 1e-4
-"""How far an entry of RᵀR may be from the identity's in a pose that is accepted."""
+ORTHONORMALITY_TOLERANCE = 1e-4
+"""Largest accepted difference between an entry of RᵀR and the same entry of the identity."""
 
 
 def check_poses(name: str, poses: np.ndarray) -> None:
-    """Refuse what is not an array (n, 4, 4) of rigid transforms.
+    """Raise unless the array holds rigid transforms and has shape (n, 4, 4).
 
     Args:
-        name: what the message calls one of them, e.g. "grasp".
-        poses: the array; n may be 0.
+        name: What the message calls one pose, e.g. "grasp".
+        poses: The array; n may be 0.
 
     Raises:
-        InputError: with the number of the first pose that is wrong, counted from 0.
+        InputError: A pose is not a rigid transform; the message gives the index of the first one.
     """
     if poses.ndim != 3 or poses.shape[1:] != (4, 4) or poses.dtype.kind != "f":
         raise InputError(
-            f"the {name} poses must be floating point of shape (n, 4, 4), "
+            f"the {name} poses must be a floating-point array of shape (n, 4, 4), "
             f"got {poses.dtype} of shape {poses.shape}"
         )
     finite = np.isfinite(poses).all(axis=(1, 2))
@@ -36,14 +36,14 @@ def check_poses(name: str, poses: np.ndarray) -> None:
             f"got {' '.join(f'{number:g}' for number in poses[first, 3])}"
         )
     rotations = poses[:, :3, :3].astype(np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):  # a huge entry is refused below
+    with np.errstate(over="ignore", invalid="ignore"):  # huge entries are refused below
         off = np.abs(np.swapaxes(rotations, 1, 2) @ rotations - np.eye(3)).max(axis=(1, 2))
-    fine = off <= ORTHONORMAL_WITHIN
+    fine = off <= ORTHONORMALITY_TOLERANCE
     if not fine.all():
         first = int(fine.argmin())
         raise InputError(
-            f"the rotation of {name} {first} is not orthonormal: RᵀR is {off[first]:.3g} off the "
-            f"identity, more than {ORTHONORMAL_WITHIN:g}"
+            f"the rotation of {name} {first} is not orthonormal: RᵀR differs from the identity by "
+            f"{off[first]:.3g}, expected at most {ORTHONORMALITY_TOLERANCE:g}"
         )
     fine = np.linalg.det(rotations) > 0
     if not fine.all():

@@ -1,4 +1,4 @@
-"""Subsets of grasps that are far from one another."""
+"""Diverse subsets of grasps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ import math
 import numpy as np
 from jaxtyping import Float, Int
 
-from grasp.poses.distances import ROTATION, TRANSLATION, check_finite, check_thresholds, pair_angles
+from grasp.poses.distances import (
+    ROTATION,
+    TRANSLATION,
+    check_finite_poses,
+    check_thresholds,
+    paired_angles,
+)
 from pcdiff.errors import InputError
 
 
@@ -16,25 +22,25 @@ def thin(
     translation: float = TRANSLATION,
     rotation: float = ROTATION,
 ) -> Int[np.ndarray, " kept"]:
-    """The places of grasps of which no two are within both distances of each other.
+    """Drop every grasp that lies within both thresholds of a better ranked grasp that is kept.
 
-    Greedy along the ranking: a grasp is kept unless one kept before it is that near.
+    The choice is greedy along the ranking.
 
     Args:
-        poses: best ranked first.
-        translation: metres, the distance itself included.
-        rotation: radians, likewise.
+        poses: Poses of the grasps, best ranked first.
+        translation: Threshold in metres, inclusive.
+        rotation: Threshold in radians, inclusive.
 
     Returns:
-        Places in ascending order.
+        Indices of the kept grasps in ascending order.
 
     Raises:
-        InputError: a distance is negative or not finite, or a pose is not finite.
+        InputError: A threshold is negative or not finite, or a pose is not finite.
     """
     from scipy.spatial import cKDTree
 
     check_thresholds(translation, rotation)
-    check_finite("poses", poses)
+    check_finite_poses("poses", poses)
     if not len(poses):
         return np.empty(0, np.int64)
     tree = cKDTree(poses[:, :3, 3])
@@ -46,7 +52,7 @@ def thin(
         kept.append(place)
         near = np.asarray(tree.query_ball_point(poses[place, :3, 3], translation), np.int64)
         near = near[~dropped[near]]
-        dropped[near[pair_angles(poses[near], poses[[place]]) <= rotation]] = True
+        dropped[near[paired_angles(poses[near], poses[[place]]) <= rotation]] = True
     return np.array(kept, np.int64)
 
 
@@ -56,23 +62,24 @@ def spread(
     translation: float = TRANSLATION,
     rotation: float = ROTATION,
 ) -> Int[np.ndarray, " chosen"]:
-    """The places of so many grasps that are far from each other: farthest point sampling.
+    """Choose grasps that are far from each other by farthest point sampling.
 
-    The distance is sqrt((Δt/translation)² + (Δθ/rotation)²) for small Δθ, for the smaller Δθ of the
-    two turns of the jaw: it is that between (t, z/√2, x ⊗ x/2, y ⊗ y/2) for the axes of the hand,
-    which are the same for both turns.
+    For small angles the distance is sqrt((Δt/translation)² + (Δθ/rotation)²), with the smaller Δθ
+    of the two jaw turns. It is computed as the Euclidean distance between the vectors
+    (t, z/√2, x ⊗ x/2, y ⊗ y/2), where x, y and z are the axes of the hand: these vectors are the
+    same for both jaw turns.
 
     Args:
-        poses: the first of them is chosen first.
-        count: how many; all, if there are not more.
-        translation: metres.
-        rotation: radians.
+        poses: Poses of the grasps; the first one is always chosen first.
+        count: Number of grasps to choose; all are chosen if there are no more than that.
+        translation: Translation in metres that counts as one unit of distance.
+        rotation: Angle in radians that counts as one unit of distance.
 
     Returns:
-        Places in the order in which they were chosen.
+        Indices in the order in which they were chosen.
 
     Raises:
-        InputError: a distance is not positive or not finite, or a pose is not finite.
+        InputError: A scale is not positive and finite, or a pose is not finite.
     """
     import torch
 
@@ -80,8 +87,10 @@ def spread(
 
     check_thresholds(translation, rotation)
     if not translation or not rotation:
-        raise InputError(f"distances must be positive, got {translation} and {rotation}")
-    check_finite("poses", poses)
+        raise InputError(
+            f"translation and rotation must be above 0, got {translation} and {rotation}"
+        )
+    check_finite_poses("poses", poses)
     if len(poses) <= count:
         return np.arange(len(poses))
     x, y, z = poses[:, :3, :3].transpose(2, 0, 1)

@@ -1,1 +1,1 @@
-"""What stands around an object, and whether the hand collides with it."""
+"""What is around an object to grasp, and whether a gripper collides with it."""

@@ -1,69 +1,89 @@
-"""Whether the open hand of a grasp is in something's way, and how far its fingers close.
+"""Tests whether a gripper collides with what is around it, and how far its fingers close.
 
-The hand is the boxes of its description at an opening, the widest unless one is given. It collides
-with what it overlaps by more than a tolerance, as the physics has it. Against boxes and half-spaces
-that is exact. An object is given by points of its surface, and collides if one of them is inside a
-box: the points must be as dense as what they have to hit, and a finger that is inside a solid as a
-whole, which crosses its surface nowhere, is not found.
+The gripper is the set of boxes in its description, at the largest opening unless another one is
+given. It collides with whatever it overlaps by more than a tolerance, as in the physics. Against
+boxes and half-spaces this is exact. An object is represented by points on its surface and collides
+if a point is inside a box. So the points must be dense enough for the smallest part that they have
+to hit, and a finger that is completely inside a solid is not found, because it crosses no surface.
 
-Poses are `T_object_grasp`, arrays (n, 4, 4) of rigid transforms, metres; "object" is any frame that
-the things are in, also the world.
+Poses are rigid transforms `T_object_grasp`, (n, 4, 4), in metres. "Object" stands for the frame of
+the points, boxes and half-spaces, which can also be the world. Poses are numpy arrays or tensors;
+tensors are processed on their device, and results are of the kind of the poses. Other arguments may
+be of either kind. Computations use double precision where the device has it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from grasp.grippers.gripper import Gripper
 from grasp.poses.rigid import check_poses
+from grasp.scenes.arrays import (
+    AnyArray,
+    Array,
+    as_double,
+    functions_of,
+    is_on_cpu,
+    keep_largest,
+    like,
+    on_host,
+)
 from pcdiff.errors import InputError
 
 TOLERANCE = 0.001
-"""Metres by which the hand may overlap something and not collide; that of the physics' protocol."""
+"""Overlap in metres that does not count as a collision, as in the protocol of the physics."""
 
 DENSITY = 100_000.0
-"""Points a square metre that stand for a mesh: about 3 mm apart, 20 to a fingertip of 2 cm²."""
+"""Points per square metre on a mesh: about 3 mm apart, or 20 on a fingertip of 2 cm²."""
 
 POINT_TOLERANCE = 0.0005
-"""Metres. Where a box overlaps a surface by `TOLERANCE`, hardly any point is as deep in the box, at
-its corners none: with half of it, points agree best with the physics."""
+"""Tolerance for points in metres. If a box overlaps a surface by `TOLERANCE`, hardly any point is
+that deep inside the box, and at its corners none is. With half of it, points agree best with the
+physics."""
 
-_AT_ONCE = 2**16  # pairs of a pose and a point: what is computed of them fits a processor's cache
+# Pairs of a pose and a point that are processed at once: on a CPU they should fit into its cache,
+# while other devices need enough work at once.
+_PAIRS_ON_CPU = 2**16
+_PAIRS_ELSEWHERE = 2**22
 
-_PARALLEL = 1e-6  # sine of the angle between edges whose common normal is not looked along
+_PARALLEL = 1e-6
+"""Sine of the angle below which two edges count as parallel and have no common normal."""
 
 
 # --- Against a surface ----------------------------------------------------------------------------
 
 
 def in_collision(
-    poses: Float[np.ndarray, "n 4 4"],
+    poses: Float[Array, "n 4 4"],
     gripper: Gripper,
-    points: Float[np.ndarray, "m 3"],
+    points: Float[AnyArray, "m 3"],
     width: float | None = None,
     tolerance: float = POINT_TOLERANCE,
-) -> Bool[np.ndarray, " n"]:
-    """Whether a point is inside one of the hand's boxes by a tolerance or more.
+) -> Bool[Array, " n"]:
+    """Test whether a point is inside one of the gripper's boxes by at least the tolerance.
 
     Args:
-        poses: Of the hand.
-        gripper: The hand.
-        points: Of a surface, in the frame of the poses, metres. Of 5 random ones a square
-            centimetre, a fingertip with a section of 1 cm² meets at least one 99 times of 100.
-        width: Of the opening, metres; None for the widest.
-        tolerance: To the nearest side of the box, metres.
+        poses: Gripper poses.
+        gripper: Gripper at each pose.
+        points: Points on a surface in metres, in the frame of the poses. With 5 random points per
+            square centimetre, a fingertip whose cross-section is 1 cm² hits at least one in 99 of
+            100 cases.
+        width: Opening between the pads in metres; the largest opening if None.
+        tolerance: Smallest distance in metres of a point from the sides of a box that it is in.
 
     Raises:
-        InputError: A pose is not rigid, a point is not finite, or another argument is out of its
-            range.
+        InputError: A pose is not rigid, a point is not finite, or the width or the tolerance is out
+            of its range.
     """
+    xp = functions_of(poses)
     centres, halves = _boxes(gripper, width, tolerance)
     lower, upper = centres - halves + tolerance, centres + halves - tolerance
-    found = np.zeros(len(poses), bool)
+    found = xp.zeros(len(poses), dtype=xp.bool, device=poses.device)
     for pose, local in _within(poses, points, lower.min(axis=0), upper.max(axis=0)):
         for low, high in zip(lower, upper, strict=True):
             found[pose[_between(local, low, high)]] = True
@@ -71,77 +91,82 @@ def in_collision(
 
 
 def closing_width(
-    poses: Float[np.ndarray, "n 4 4"], gripper: Gripper, points: Float[np.ndarray, "m 3"]
-) -> Float[np.ndarray, " n"]:
-    """The opening at which both fingers touch what is between them, metres.
+    poses: Float[Array, "n 4 4"], gripper: Gripper, points: Float[AnyArray, "m 3"]
+) -> Float[Array, " n"]:
+    """The opening in metres at which both fingers touch whatever is between them.
 
-    The fingers close alike, and push the object along x until both touch it: the opening is then
-    the extent along x of what is between the pads, or more if another part of the fingers touches
-    first. Squeezed further, an object that is askew turns, and the hand ends narrower. With the
-    closed finger's boxes b, which begin at x = g_b, and the points x_i in the way of each, it is
+    Both fingers move alike and push the object along x until both touch it. The opening is then the
+    extent along x of everything between the pads, or more if another box of the fingers touches
+    first. Squeezing further turns an oblique object, so a real hand ends narrower. With the boxes b
+    of the closed finger, which start at x = g_b, and the points x_i in the way of each box, it is
 
         max_{b, i} (x_i − g_b) + max_{b, i} (−x_i − g_b).
 
-    It comes out too small by what the points miss of the surface.
+    The result is too small where the points miss the outermost parts of the surface.
 
     Args:
-        poses: Of the open hand; what is not between its fingers does not count.
-        gripper: The hand.
-        points: Of a surface, in the frame of the poses, metres.
+        poses: Poses of the open gripper. Points outside the space between its fingers are ignored.
+        gripper: Gripper at each pose.
+        points: Points on a surface in metres, in the frame of the poses.
 
     Returns:
-        0 to the gripper's stroke; 0, as of an empty hand, where nothing is between the fingers.
+        Openings from 0 to the gripper's stroke; 0 if nothing is between the fingers.
 
     Raises:
         InputError: A pose is not rigid or a point is not finite.
     """
+    xp = functions_of(poses)
     lower = np.stack([box.centre - box.half_extents for box in gripper.finger_boxes])
     upper = np.stack([box.centre + box.half_extents for box in gripper.finger_boxes])
     begins = lower[:, 0].copy()
     upper[:, 0] = begins + gripper.stroke / 2
     lower[:, 0] = -upper[:, 0]
-    right, left = np.full((2, len(poses)), -np.inf)
+    right = xp.full_like(as_double(poses[:, 0, 0]), -xp.inf)
+    left = xp.full_like(right, -xp.inf)
     for pose, local in _within(poses, points, lower.min(axis=0), upper.max(axis=0)):
         for low, high, begin in zip(lower, upper, begins, strict=True):
             inside = _between(local, low, high)
             x = local[0, inside]
-            np.maximum.at(right, pose[inside], x - begin)
-            np.maximum.at(left, pose[inside], -x - begin)
-    return np.maximum(right + left, 0.0)
+            keep_largest(right, pose[inside], x - begin)
+            keep_largest(left, pose[inside], -x - begin)
+    return xp.maximum(right + left, xp.zeros_like(right))
 
 
 def _within(
-    poses: np.ndarray, points: np.ndarray, lower: np.ndarray, upper: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The points that are between two corners in the frame of the hand, for some poses at a time.
+    poses: Array, points: AnyArray, lower: np.ndarray, upper: np.ndarray
+) -> Iterator[tuple[Array, Array]]:
+    """Find the points between two corners in the gripper's frame, for a few poses at a time.
 
     Yields:
-        The place of a pose, (k,), and a point in its frame, (3, k), for each such pair.
+        For each pair of a pose and a point: the index of the pose, (k,), and the point in the
+        gripper's frame, (3, k).
     """
-    check_poses("grasp", poses)
-    if not np.isfinite(points).all():
-        raise InputError("the points of a surface must be finite to be held against a hand")
+    xp = functions_of(poses)
+    check_poses("grasp", on_host(poses))
+    places = as_double(poses[:, :3, 3])
+    surface = like(places, points)
+    if not xp.isfinite(surface).all():
+        raise InputError("surface points must be finite for a collision test")
     if not len(poses):
         return
     reach = np.linalg.norm(np.maximum(np.abs(lower), np.abs(upper)))
-    places = poses[:, :3, 3].astype(np.float64)
-    near = (points >= places.min(axis=0) - reach) & (points <= places.max(axis=0) + reach)
-    near_points = points[near.all(axis=1)].T
-    to_hand = poses[:, :3, :3].astype(np.float64).swapaxes(1, 2)
+    near = surface >= xp.amin(places, axis=0) - reach
+    near &= surface <= xp.amax(places, axis=0) + reach
+    near_points = surface[xp.all(near, axis=1)].T
+    to_hand = as_double(poses[:, :3, :3]).swapaxes(1, 2)
     offsets = to_hand @ places[:, :, None]
-    block = max(1, _AT_ONCE // max(1, near_points.shape[1]))
+    pairs = _PAIRS_ON_CPU if is_on_cpu(poses) else _PAIRS_ELSEWHERE
+    block = max(1, pairs // max(1, near_points.shape[1]))
     for start in range(0, len(poses), block):
         part = slice(start, start + block)
         local = to_hand[part] @ near_points - offsets[part]
-        pose, point = np.nonzero(_between(local.swapaxes(0, 1), lower, upper))
+        pose, point = xp.where(_between(local.swapaxes(0, 1), lower, upper))
         yield start + pose, local[pose, :, point].T
 
 
-def _between(
-    coordinates: np.ndarray, lower: np.ndarray, upper: np.ndarray
-) -> Bool[np.ndarray, "*pairs"]:
-    """Whether points (3, …) are in the box of two corners, its sides included."""
-    inside = np.ones(coordinates.shape[1:], bool)
+def _between(coordinates: Array, lower: np.ndarray, upper: np.ndarray) -> Bool[Array, "*pairs"]:
+    """Test whether points, (3, …), are inside the box between two corners or on its sides."""
+    inside = functions_of(coordinates).ones_like(coordinates[0], dtype=bool)
     for along, low, high in zip(coordinates, lower, upper, strict=True):
         inside &= along >= low
         inside &= along <= high
@@ -152,95 +177,104 @@ def _between(
 
 
 def meets_half_space(
-    poses: Float[np.ndarray, "n 4 4"],
+    poses: Float[Array, "n 4 4"],
     gripper: Gripper,
-    T_object_surface: Float[np.ndarray, "4 4"],
+    T_object_surface: Float[AnyArray, "4 4"],
     width: float | None = None,
     tolerance: float = TOLERANCE,
-) -> Bool[np.ndarray, " n"]:
-    """Whether the hand reaches below a plane, as of a table, by more than a tolerance.
+) -> Bool[Array, " n"]:
+    """Test whether the gripper reaches below a plane, such as a table, by more than the tolerance.
 
     Args:
-        poses: Of the hand.
-        gripper: The hand.
-        T_object_surface: The plane is z = 0 of this frame, and below is z < 0.
-        width: Of the opening, metres; None for the widest.
-        tolerance: Metres.
+        poses: Gripper poses.
+        gripper: Gripper at each pose.
+        T_object_surface: Frame of the plane z = 0; the half-space is z < 0.
+        width: Opening between the pads in metres; the largest opening if None.
+        tolerance: Largest overlap in metres that does not count.
 
     Raises:
-        InputError: A pose is not rigid or another argument is out of its range.
+        InputError: A pose is not rigid, or the width or the tolerance is out of its range.
     """
-    check_poses("grasp", poses)
-    check_poses("half-space", T_object_surface[None])
-    centres, halves = _boxes(gripper, width, tolerance)
-    normal = T_object_surface[:3, 2]
+    check_poses("grasp", on_host(poses))
+    check_poses("half-space", on_host(T_object_surface)[None])
+    poses = as_double(poses)
+    xp = functions_of(poses)
+    centres, halves = (like(poses, each) for each in _boxes(gripper, width, tolerance))
+    surface = like(poses, T_object_surface)
+    normal = surface[:3, 2]
     downward = poses[:, :3, :3].swapaxes(1, 2) @ normal
-    heights = (poses[:, :3, 3] - T_object_surface[:3, 3]) @ normal
-    lowest = downward @ centres.T - np.abs(downward) @ halves.T
-    return heights + lowest.min(axis=1) < -tolerance
+    heights = (poses[:, :3, 3] - surface[:3, 3]) @ normal
+    lowest = downward @ centres.T - xp.abs(downward) @ halves.T
+    return heights + xp.amin(lowest, axis=1) < -tolerance
 
 
 def meets_box(
-    poses: Float[np.ndarray, "n 4 4"],
+    poses: Float[Array, "n 4 4"],
     gripper: Gripper,
-    T_object_box: Float[np.ndarray, "4 4"],
-    size: Float[np.ndarray, "3"],
+    T_object_box: Float[AnyArray, "4 4"],
+    size: Float[AnyArray, "3"],
     width: float | None = None,
     tolerance: float = TOLERANCE,
-) -> Bool[np.ndarray, " n"]:
-    """Whether the hand and a box overlap by more than a tolerance.
+) -> Bool[Array, " n"]:
+    """Test whether the gripper and a box overlap by more than the tolerance.
 
-    By the separating axes of two boxes (Gottschalk, Lin and Manocha, "OBBTree", 1996, section 5):
-    the normals of their sides and the common normals of their edges. The least overlap along these
-    is the distance by which one of the boxes would have to move to be clear of the other.
+    This uses the separating axes of two boxes (Gottschalk, Lin and Manocha, "OBBTree", 1996,
+    section 5): the normals of their sides and the common normals of their edges. The smallest
+    overlap along these axes is the distance by which one box must move to clear the other.
 
     Args:
-        poses: Of the hand.
-        gripper: The hand.
-        T_object_box: The box has its centre at the origin of this frame and its sides along the
-            axes.
-        size: The lengths of its sides, metres.
-        width: Of the opening, metres; None for the widest.
-        tolerance: Metres.
+        poses: Gripper poses.
+        gripper: Gripper at each pose.
+        T_object_box: Frame of the box, whose centre is the origin and whose sides are parallel to
+            the axes.
+        size: Side lengths of the box in metres.
+        width: Opening between the pads in metres; the largest opening if None.
+        tolerance: Largest overlap in metres that does not count.
 
     Raises:
-        InputError: A pose is not rigid or another argument is out of its range.
+        InputError: A pose is not rigid, or the size, the width or the tolerance is out of its
+            range.
     """
-    check_poses("grasp", poses)
-    check_poses("box", T_object_box[None])
-    if not (np.isfinite(size).all() and (size > 0).all()):
-        raise InputError(f"the size of a box must be above 0 and finite, got {size.tolist()}")
-    centres, halves = _boxes(gripper, width, tolerance)
-    rotation, place = T_object_box[:3, :3], T_object_box[:3, 3]
-    # In the frame of the box: the axes of each hand as columns, and the centres of its boxes.
+    check_poses("grasp", on_host(poses))
+    check_poses("box", on_host(T_object_box)[None])
+    sides = on_host(size)
+    if not (np.isfinite(sides).all() and (sides > 0).all()):
+        raise InputError(f"the size of a box must be above 0 and finite, got {sides.tolist()}")
+    poses = as_double(poses)
+    xp = functions_of(poses)
+    centres, halves = (like(poses, each) for each in _boxes(gripper, width, tolerance))
+    box = like(poses, T_object_box)
+    rotation, place = box[:3, :3], box[:3, 3]
+    # In the frame of the box: the axes of each gripper as columns, and the centres of its boxes.
     hand = rotation.T @ poses[:, :3, :3]
     apart = ((poses[:, :3, 3] - place) @ rotation)[:, None] + centres @ hand.swapaxes(1, 2)
     axes = _separating_axes(hand)
-    radii = (np.abs(axes) @ (size / 2))[:, :, None] + np.abs(axes @ hand) @ halves.T
-    overlap = radii - np.abs(axes @ apart.swapaxes(1, 2))
-    overlap[~axes.any(axis=2)] = np.inf
-    return (overlap.min(axis=1) > tolerance).any(axis=1)
+    radii = (xp.abs(axes) @ (like(poses, size) / 2))[:, :, None] + xp.abs(axes @ hand) @ halves.T
+    overlap = radii - xp.abs(axes @ apart.swapaxes(1, 2))
+    overlap[~xp.any(axes, axis=2)] = xp.inf
+    return xp.any(xp.amin(overlap, axis=1) > tolerance, axis=1)
 
 
-def _separating_axes(hand: Float[np.ndarray, "n 3 3"]) -> Float[np.ndarray, "n 15 3"]:
-    """Unit vectors in the frame of a box; 0 for edges that are parallel, which separate nothing.
+def _separating_axes(hand: Float[Array, "n 3 3"]) -> Float[Array, "n 15 3"]:
+    """Unit vectors in the frame of a box; 0 for parallel edges, which separate nothing.
 
     Args:
-        hand: The axes of other boxes in that frame, as columns.
+        hand: Axes of other boxes in that frame, as columns.
     """
-    own = np.broadcast_to(np.eye(3), hand.shape)
+    xp: Any = functions_of(hand)
+    own = xp.broadcast_to(like(hand, np.eye(3)), hand.shape)
     theirs = hand.swapaxes(1, 2)
-    edges = np.cross(own[:, :, None], theirs[:, None]).reshape(-1, 9, 3)
-    sines = np.linalg.norm(edges, axis=2, keepdims=True)
+    edges = xp.linalg.cross(own[:, :, None], theirs[:, None]).reshape(-1, 9, 3)
+    sines = xp.linalg.vector_norm(edges, axis=2, keepdims=True)
     across = sines > _PARALLEL
-    edges = np.where(across, edges / np.where(across, sines, 1), 0)
-    return np.concatenate([own, theirs, edges], axis=1)
+    edges = xp.where(across, edges / xp.where(across, sines, 1), 0)
+    return xp.concat([own, theirs, edges], axis=1)
 
 
 def _boxes(
     gripper: Gripper, width: float | None, tolerance: float
 ) -> tuple[Float[np.ndarray, "boxes 3"], Float[np.ndarray, "boxes 3"]]:
-    """Centres and half extents of the hand's boxes at an opening."""
+    """Centres and half extents of the gripper's boxes at an opening."""
     if not 0 <= tolerance < math.inf:
         raise InputError(f"the tolerance of a collision must be 0 m or more, got {tolerance}")
     boxes = gripper.boxes(gripper.stroke if width is None else width)

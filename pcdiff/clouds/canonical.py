@@ -1,9 +1,9 @@
-"""The canonical file of a set of clouds.
+"""The canonical file for a set of point clouds.
 
-It is HDF5 with one dataset a category and split, `/{ShapeNet synset id}/{train|val|test}`, float32
-of shape (shapes, points, 3): the layout of the widely used `shapenet.hdf5`, which is therefore read
-as it is. Groups, datasets and attributes beside these are ignored. Coordinates carry the unit and
-the axes of their source, which the file's attributes state.
+It is an HDF5 file with one dataset for each category and split, named
+`/{ShapeNet synset id}/{train|val|test}`, float32 of shape (shapes, points, 3). The widely used
+`shapenet.hdf5` has this layout, so it can be read as it is. Other groups, datasets and attributes
+are ignored. Coordinates are in the unit and axes of their source; the file's attributes state them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pcdiff.clouds.categories import describe_category, synset_id
-from pcdiff.clouds.files import one_sentence, to_float32
+from pcdiff.clouds.files import to_float32
 from pcdiff.errors import InputError
 from pcdiff.files import atomic_write
 
@@ -34,16 +34,16 @@ SPLITS = ("train", "val", "test")
 
 
 def categories(path: str | os.PathLike[str]) -> dict[str, dict[str, int]]:
-    """What a canonical file holds: the number of shapes in each split of each category.
+    """Count the shapes in each split of each category of a canonical file.
 
     Args:
-        path: a canonical HDF5 file.
+        path: Canonical HDF5 file.
 
     Returns:
-        `{category: {split: shapes}}`, categories sorted, splits in the order of `SPLITS`.
+        `{category: {split: shapes}}`, with categories sorted and splits in the order of `SPLITS`.
 
     Raises:
-        InputError: the file is missing, damaged, or has another layout.
+        InputError: The file is missing, damaged, or has another layout.
     """
     with _canonical_file(path) as datasets:
         return {
@@ -55,37 +55,37 @@ def categories(path: str | os.PathLike[str]) -> dict[str, dict[str, int]]:
 def read_clouds(
     path: str | os.PathLike[str], category: str, split: str
 ) -> Float[Tensor, "shapes points 3"]:
-    """Read one split of one category, and no more than that, into memory.
+    """Read one split of one category into memory, and nothing else.
 
     Args:
-        path: a canonical HDF5 file.
-        category: a synset id or a common name, e.g. "03001627" or "chair".
-        split: "train", "val" or "test".
+        path: Canonical HDF5 file.
+        category: Synset id or common name, e.g. "03001627" or "chair".
+        split: Name of the split: "train", "val" or "test".
 
     Returns:
         The clouds as float32 (other floating-point types are converted), in the file's unit.
 
     Raises:
-        InputError: the file is missing, damaged or has another layout; the category or the split
-            is not there; the dataset has another shape or type, no shapes, fewer than 2 points a
+        InputError: The file is missing, damaged or has another layout; it lacks the category or the
+            split; or the dataset has another shape or type, no shapes, fewer than 2 points per
             shape, or a number that is not finite.
     """
     if split not in SPLITS:
-        raise InputError(f"the split must be train, val or test, not {split!r}")
+        raise InputError(f"the split must be train, val or test, got {split!r}")
     with _canonical_file(path) as datasets:
         group = category if category in datasets else synset_id(category)
         if group not in datasets:
             there = ", ".join(describe_category(each) for each in datasets)
-            raise InputError(f"{path} has no category {category!r}, it has {there}")
+            raise InputError(f"{path} has no category {category!r}, only {there}")
         if split not in datasets[group]:
             raise InputError(
                 f"{path} has no split {split!r} of category {describe_category(group)}, "
-                f"it has {', '.join(datasets[group])}"
+                f"only {', '.join(datasets[group])}"
             )
         dataset = datasets[group][split]
         what = f"the dataset /{group}/{split} of {path}"
         _check_layout(what, dataset.shape, dataset.dtype)
-        # Converted while it is read: no second copy in the file's type.
+        # HDF5 converts while it reads, so there is no second copy in the file's type.
         clouds = np.empty(dataset.shape, np.float32)
         dataset.read_direct(clouds)
     _check_finite(what, clouds)
@@ -100,14 +100,14 @@ def write_clouds(
     """Write a canonical file completely or not at all.
 
     Args:
-        path: the HDF5 file to write; one that exists is replaced.
-        clouds: `{category: {split: (shapes, points, 3)}}`; a common name is written as its synset
-            id, floating-point numbers as float32.
-        attributes: attributes of the file: where the clouds come from, their unit, their axes.
+        path: HDF5 file to write; an existing file is replaced.
+        clouds: Clouds as `{category: {split: (shapes, points, 3)}}`. A common name is written as
+            its synset id, and floating-point numbers are written as float32.
+        attributes: Attributes of the file: the source of the clouds, their unit and their axes.
 
     Raises:
-        InputError: there is nothing to write, an array breaks the rules of `read_clouds`, or the
-            file cannot be written.
+        InputError: There is nothing to write, `read_clouds` would refuse an array, or the file
+            cannot be written.
     """
     with cloud_writer(path, attributes) as writer:
         for category, splits in clouds.items():
@@ -119,16 +119,16 @@ def write_clouds(
 def cloud_writer(
     path: str | os.PathLike[str], attributes: Mapping[str, str | int | float] | None = None
 ) -> Iterator[CloudWriter]:
-    """`write_clouds` one split at a time, for sets that do not fit in memory.
+    """Write a canonical file one split at a time, for sets that do not fit in memory.
 
-    The file appears at `path` when the body ends, and not at all when it raises.
+    The file appears at `path` when the body ends. If the body raises, nothing appears.
 
     Args:
-        path: the HDF5 file to write; one that exists is replaced.
-        attributes: attributes of the file.
+        path: HDF5 file to write; an existing file is replaced.
+        attributes: Attributes of the file.
 
     Raises:
-        InputError: the file cannot be written, or the body has written nothing.
+        InputError: The file cannot be written, or the body has written nothing.
     """
     import h5py
 
@@ -148,23 +148,35 @@ def cloud_writer(
 
 
 class CloudWriter:
-    """What `cloud_writer` yields: a canonical file that is being written."""
+    """A canonical file that is being written; `cloud_writer` makes it."""
 
     def __init__(self, path: str | os.PathLike[str], file: h5py.File) -> None:
-        """For `cloud_writer` only; `path` is the file's name in messages."""
+        """Wrap an open HDF5 file; messages name it by `path`."""
         self._path = path
         self._file = file
 
     def write(self, category: str, split: str, clouds: Tensor | NDArray[Any]) -> None:
-        """Add one split; arguments and errors as for `write_clouds`."""
+        """Add one split.
+
+        Args:
+            category: Synset id or common name.
+            split: Name of the split: "train", "val" or "test".
+            clouds: Floating-point numbers of shape (shapes, points, 3).
+
+        Raises:
+            InputError: As for `write_clouds`, or the split was written before.
+        """
         group = synset_id(category)
         if split not in SPLITS:
-            raise InputError(f"the split must be train, val or test, not {split!r}")
+            raise InputError(f"the split must be train, val or test, got {split!r}")
         if not group or "/" in group or group == ".":
             raise InputError(f"{category!r} cannot be the name of a category in {self._path}")
         name = f"/{group}/{split}"
         if name in self._file:
-            raise InputError(f"the split {split} of {describe_category(group)} was given twice")
+            raise InputError(
+                f"cannot write {self._path}: it already has the split {split} of "
+                f"{describe_category(group)}"
+            )
         array = clouds.detach().cpu().numpy() if isinstance(clouds, Tensor) else clouds
         what = f"the array for {name} of {self._path}"
         _check_layout(what, array.shape, array.dtype)
@@ -178,7 +190,7 @@ class CloudWriter:
 def _canonical_file(
     path: str | os.PathLike[str],
 ) -> Iterator[dict[str, dict[str, h5py.Dataset]]]:
-    """Open a canonical file as `{category: {split: dataset}}`, never empty."""
+    """Open a canonical file as `{category: {split: dataset}}` with at least one dataset."""
     import h5py
 
     if not Path(path).exists():
@@ -187,7 +199,7 @@ def _canonical_file(
         raise InputError(f"{path} is not a file, expected an HDF5 file of point clouds")
     try:
         if not h5py.is_hdf5(path):
-            Path(path).open("rb").close()  # tells an unreadable file from one of another format
+            Path(path).open("rb").close()  # an unreadable file raises here
             raise InputError(f"{path} is not an HDF5 file")
         with h5py.File(path, "r") as file:
             datasets: dict[str, dict[str, h5py.Dataset]] = {}
@@ -200,29 +212,34 @@ def _canonical_file(
             if not datasets:
                 there = f"it holds {', '.join(sorted(file))}" if len(file) else "it is empty"
                 raise InputError(
-                    f"{path} has another layout than /{{synset id}}/{{train|val|test}}: {there}"
+                    f"{path} does not have the layout /{{synset id}}/{{train|val|test}}: {there}"
                 )
             yield datasets
     except InputError:
         raise
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:  # h5py's, if damaged
+    # h5py raises any of these for a damaged file.
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} cannot be read as HDF5: {_reason(error)}") from error
 
 
 @contextlib.contextmanager
 def _write_errors(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Name the file that the user asked for, not the temporary one."""
+    """Turn an error of h5py into one that names the user's file, not the temporary one."""
     try:
         yield
-    except (OSError, RuntimeError) as error:  # h5py raises the latter when closing fails
+    except (OSError, RuntimeError) as error:  # RuntimeError if closing fails
         raise InputError(f"cannot write {path}: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:
-    """The operating system's words where HDF5's message has an error number, else that message."""
+    """The operating system's words if HDF5's message has an error number, else that message."""
     message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     number = re.search(r"errno = (\d+)", message)
-    return os.strerror(int(number[1])) if number else one_sentence(message)
+    return os.strerror(int(number[1])) if number else _first_sentence(message)
+
+
+def _first_sentence(message: str) -> str:
+    return " ".join(message.split()).split(". ")[0].rstrip(".")
 
 
 def _shapes(dataset: h5py.Dataset) -> int:
@@ -237,7 +254,7 @@ def _check_layout(what: str, shape: tuple[int, ...] | None, dtype: np.dtype[Any]
     if shape[0] == 0:
         raise InputError(f"{what} has no shapes")
     if shape[1] < 2:
-        raise InputError(f"{what} has {shape[1]} points a shape, expected at least 2")
+        raise InputError(f"{what} has {shape[1]} points per shape, expected at least 2")
 
 
 def _check_finite(what: str, clouds: NDArray[np.float32]) -> None:

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
 
 SYNSETS = {
     "airplane": "02691156",
@@ -66,23 +61,26 @@ SYNSETS = {
     "vessel": "04530566",
     "washer": "04554684",
 }
-"""The 55 categories of ShapeNetCore v2 (Chang et al. 2015): common name to WordNet synset id."""
+"""The WordNet synset id of each of the 55 categories of ShapeNetCore v2 (Chang et al. 2015)."""
 
 
 _NAMES = {synset: name for name, synset in SYNSETS.items()}
 
 
 def synset_id(category: str) -> str:
-    """The group that holds a category: the synset id of a common name, anything else unchanged.
+    """The name of a category's group in a canonical file.
 
     Args:
-        category: a name in `SYNSETS` ("Remote control" and "remote-control" are accepted for
-            "remote_control"), a synset id, or the name of a category that ShapeNet lacks.
+        category: Name in `SYNSETS` ("Remote control" and "remote-control" also stand for
+            "remote_control"), synset id, or name of a category that ShapeNet lacks.
+
+    Returns:
+        The synset id of a common name; any other name unchanged.
     """
     return SYNSETS.get(re.sub(r"[ -]", "_", category.strip().lower()), category)
 
 
 def describe_category(category: str) -> str:
-    """The group's name with the common name beside it, if it has one: "03001627 (chair)"."""
+    """The name of a category's group, followed by its common name if any: "03001627 (chair)"."""
     group = synset_id(category)
     return f"{group} ({_NAMES[group]})" if group in _NAMES else group

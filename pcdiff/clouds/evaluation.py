@@ -1,19 +1,20 @@
-"""The evaluation of a generator of clouds: what `pcdiff evaluate` computes and reports.
+"""The evaluation of a generator of clouds: what `pcdiff evaluate` computes.
 
-It stands outside `pcdiff.clouds.metrics` because it also normalises and subsamples, by
-`pcdiff.clouds.files`.
+It is not part of `pcdiff.clouds.metrics` because it also normalises and subsamples the clouds.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pcdiff.clouds.canonical import read_clouds
+from pcdiff.clouds.generator import PointCloudGenerator
 from pcdiff.clouds.metrics.earth_mover import earth_mover_workers
 from pcdiff.clouds.metrics.generation import (
     Distance,
@@ -26,216 +27,157 @@ from pcdiff.clouds.metrics.generation import (
     prepare_reference,
     summarize,
 )
+from pcdiff.clouds.report import Memorization, Report, Stamp
+from pcdiff.clouds.sampling import Sampling, shape_generators
 from pcdiff.clouds.scale import normalize_to_box, subsample
 from pcdiff.errors import InputError
 from pcdiff.geometry.checks import check_clouds
 from pcdiff.randomness import seeded
 
 # Third words of the seeds `(seed, 0, word)`. `sample_set` usually draws shape i of its set from
-# `seeded(seed, i)`; with a 0 before it, no word above 0 makes one of those streams.
+# `seeded(seed, i)`; with a 0 before it, no word above 0 gives one of those streams.
 _TEST, _TRAIN, _FLOOR, _GENERATED = range(1, 5)
 
 
-@dataclasses.dataclass(frozen=True)
-class Stamp:
-    """The conditions of an evaluation, without which its figures mean nothing.
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """The settings of an evaluation.
 
     Attributes:
-        category: what the shapes are.
-        split: the split of the file that the generated sets are compared with.
-        points: random points a cloud, drawn before it is normalised.
-        emd_points: of these, how many the earth mover's distance uses; None if it was not asked.
-        reference_shapes: shapes in the reference set.
-        train_shapes: shapes in the training set.
-        seeds: the seed of each generated set.
-        floor_draws: number of random training subsets behind the floor.
+        sets: Number of generated sets; their seeds are `seed`, `seed + 1`, …
+        seed: Seed of the first set and of everything that the evaluation draws itself.
+        points: Random points per cloud that are compared.
+        emd_points: How many of these points the earth mover's distance uses.
+        distances: Distances to compare by: "cd" (squared Chamfer), "emd" (earth mover's).
+        floor_draws: Number of random training subsets, each as large as the test set, that are
+            evaluated in place of a generated set; 0 for none.
+        workers: Number of processes that compute the earth mover's distance.
+
+    Raises:
+        InputError: A number is out of range.
     """
 
-    category: str
-    split: str
-    points: int
-    emd_points: int | None
-    reference_shapes: int
-    train_shapes: int
-    seeds: tuple[int, ...]
-    floor_draws: int
+    sets: int = 10
+    seed: int = 0
+    points: int = 1024
+    emd_points: int = 512
+    distances: tuple[Distance, ...] = ("cd", "emd")
+    floor_draws: int = 5
+    workers: int = 1
 
-    @property
-    def normalization(self) -> str:
-        """What was done to each cloud: always the same."""
-        return "each cloud centred on its box and divided by half the box's longest side"
-
-    @property
-    def generated_shapes(self) -> int:
-        """Shapes in each generated set: as many as in the reference set."""
-        return self.reference_shapes
-
-    @property
-    def sets(self) -> int:
-        """Number of generated sets."""
-        return len(self.seeds)
-
-    @property
-    def seed(self) -> int:
-        """The seed of everything else, subsampling and the floor's draws: that of the first set."""
-        return self.seeds[0]
-
-    def as_dict(self) -> dict[str, Any]:
-        """All the conditions, with those that follow from others."""
-        return {
-            **dataclasses.asdict(self),
-            "normalization": self.normalization,
-            "generated_shapes": self.generated_shapes,
-            "sets": self.sets,
-            "seed": self.seed,
-        }
-
-
-@dataclasses.dataclass(frozen=True)
-class Memorization:
-    """Median Chamfer distances to the nearest training shape.
-
-    Attributes:
-        generated_median: of the shapes of the first generated set.
-        test_median: of the test shapes, which no generator can have seen.
-    """
-
-    generated_median: float
-    test_median: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Report:
-    """The result of `evaluate`. Accuracies and coverages are fractions, the divergence is in bits.
-
-    Attributes:
-        generated: each metric over the generated sets.
-        floor: each metric over random subsets of the training set; empty without draws.
-        memorization: whether the generator copies.
-        stamp: the conditions.
-    """
-
-    generated: dict[str, Summary]
-    floor: dict[str, Summary]
-    memorization: Memorization
-    stamp: Stamp
-
-    def as_dict(self) -> dict[str, Any]:
-        """The report as nested dictionaries that JSON can hold."""
-        return {**dataclasses.asdict(self), "stamp": self.stamp.as_dict()}
-
-    def table(self) -> str:
-        """The report as Markdown: the table, the memorisation figures, the conditions."""
-        stamp, memorization = self.stamp, self.memorization
-        rows = [
-            ("metric", f"generated, {stamp.sets} sets", f"floor (real), {stamp.floor_draws} draws"),
-            ("---", "---", "---"),
-        ]
-        for key, summary in self.generated.items():
-            label, factor, digits = _presentation(key)
-            generated, real = (
-                _cell(each, factor, digits) for each in (summary, self.floor.get(key))
+    def __post_init__(self) -> None:
+        for name in ("sets", "points", "emd_points", "workers"):
+            self._require(name, 1)
+        for name in ("seed", "floor_draws"):
+            self._require(name, 0)
+        if "emd" in self.distances and self.emd_points > self.points:
+            raise InputError(
+                f"emd_points must be at most the {self.points} points per cloud, "
+                f"got {self.emd_points}: use fewer, or leave out the distance 'emd'",
+                parameter="distances",
             )
-            rows.append((label, generated, real))
-        widths = [max(len(row[column]) for row in rows) for column in range(3)]
-        lines = [
-            "| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |"
-            for row in rows
-        ]
-        emd = f", EMD on {stamp.emd_points}" if stamp.emd_points is not None else ""
-        return "\n".join(
-            [
-                *lines,
-                "",
-                "Median CD to the nearest training shape, ×10⁻³: "
-                f"generated {1e3 * memorization.generated_median:.2f}, "
-                f"{stamp.split} {1e3 * memorization.test_median:.2f}.",
-                "",
-                f"Category {stamp.category}, split {stamp.split}: {stamp.generated_shapes} "
-                f"generated against {stamp.reference_shapes} real shapes, the floor drawn from "
-                f"{stamp.train_shapes} training shapes; {stamp.normalization}; {stamp.points} "
-                f"random points{emd}; seeds {', '.join(map(str, stamp.seeds))} (sets) and "
-                f"{stamp.seed} (rest).",
-            ]
-        )
+
+    def _require(self, name: str, least: int) -> None:
+        if getattr(self, name) < least:
+            raise InputError(
+                f"{name} must be at least {least}, got {getattr(self, name)}", parameter=name
+            )
+
+
+def evaluate_on_file(
+    generator: PointCloudGenerator,
+    path: Path,
+    category: str,
+    split: str,
+    config: EvaluationConfig,
+    sampling: Sampling,
+    temperature: float = 1.0,
+    progress: Progress | None = None,
+) -> Report:
+    """Compare a generator with one split of a canonical file; see `evaluate`.
+
+    Args:
+        generator: The generator, on the device to compute on.
+        path: Canonical HDF5 file.
+        category: Name of the category, e.g. "chair", or its synset id.
+        split: Split to compare with; the split train is used for the floor and memorisation.
+        config: The settings of the evaluation.
+        sampling: How latents become clouds, with at least as many points as are compared.
+        temperature: Spread of the latent.
+        progress: Function called now and then with the fraction done.
+
+    Raises:
+        InputError: The file cannot be read, the generator is an auto-encoder, or see `evaluate`.
+    """
+    train, test = (read_clouds(path, category, name) for name in ("train", split))
+
+    def sample_set(seed: int) -> Tensor:
+        return generator.sample(
+            len(test),
+            sampling.points,
+            shape_generators(seed, len(test)),
+            sampling.steps,
+            sampling.new_sampler(),
+            temperature,
+        ).cpu()
+
+    return evaluate(sample_set, train, test, config, category, split, progress)
 
 
 def evaluate(
     sample_set: Callable[[int], Float[Tensor, "shapes points 3"]],
     train: Float[Tensor, "train_shapes train_points 3"],
     test: Float[Tensor, "test_shapes test_points 3"],
-    *,
+    config: EvaluationConfig,
     category: str,
     split: str = "test",
-    sets: int = 10,
-    seed: int = 0,
-    points: int = 1024,
-    emd_points: int = 512,
-    distances: Sequence[Distance] = ("cd", "emd"),
-    floor_draws: int = 5,
-    workers: int = 1,
     progress: Progress | None = None,
 ) -> Report:
-    """Compare a generator with the test shapes, beside the real training shapes.
+    """Compare a generator with the test shapes, and beside it the real training shapes.
 
-    Every cloud, real or generated, is subsampled to `points` random points and then normalised to
-    its box, so its unit and its frame's origin do not matter. What does not depend on the generated
-    sets is checked before the first is asked for.
+    Every cloud, real or generated, is reduced to `config.points` random points and then normalised
+    to its box, so its unit and the origin of its frame do not matter. Everything that does not
+    depend on the generated sets is checked before the first one is requested.
 
     Args:
-        sample_set: called with each set's seed, returns as many generated clouds as there are test
-            shapes, with at least `points` points.
-        train: the training shapes, in any unit.
-        test: the test shapes.
-        category: the shapes' category, for the stamp.
-        split: the name of the split that `test` is, for the stamp.
-        sets: how many sets to generate; their seeds are `seed`, `seed + 1`, …
-        seed: the seed of everything that is drawn here.
-        points: points a cloud.
-        emd_points: of these, how many the earth mover's distance uses.
-        distances: which distances to compare by.
-        floor_draws: random training subsets to compare likewise, each as large as the test set; 0
-            for none.
-        workers: processes for the earth mover's distance.
-        progress: called now and then with the fraction that is done.
+        sample_set: Function of a set's seed that returns as many generated clouds as there are test
+            shapes, with at least `config.points` points.
+        train: The training shapes, in any unit.
+        test: The test shapes, in any unit.
+        config: The settings of the evaluation.
+        category: Category of the shapes, for the report.
+        split: Name of the split that `test` holds, for the report.
+        progress: Function called now and then with the fraction done.
 
     Raises:
-        InputError: clouds that are not clouds, not finite, too few or with too few points, a
-            generated set of another size than the test set, or an option out of range.
+        InputError: Clouds are not finite, too few, or have too few points; a generated set has
+            another size than the test set; or the last seed is too large.
     """
+    seed, points, distances = config.seed, config.points, config.distances
     check_clouds("the training set", train)
     check_clouds("the test set", test, least=2)
-    if min(sets, points, emd_points, workers) < 1 or min(floor_draws, seed) < 0:
-        raise InputError(
-            "an evaluation needs at least 1 set, 1 point, 1 EMD point, 1 worker, 0 floor draws and "
-            f"seed 0, got {sets} sets, {points} points, {emd_points} EMD points, "
-            f"{workers} workers, {floor_draws} draws and seed {seed}"
-        )
     for name, clouds in (("the training set", train), ("the test set", test)):
         if points > clouds.shape[1]:
             raise InputError(
-                f"{name} must have at least as many points a shape as the evaluation draws, "
-                f"{points}, got {clouds.shape[1]}"
+                f"the evaluation compares {points} points per cloud, but {name} has "
+                f"{clouds.shape[1]}",
+                parameter="points",
             )
-    if "emd" in distances and emd_points > points:
+    if config.floor_draws and len(train) < len(test):
         raise InputError(
-            f"the earth mover's distance cannot use {emd_points} of the {points} points a shape: "
-            "choose fewer EMD points, or go without it (--no-emd)"
+            f"the floor needs at least as many training shapes as test shapes, {len(test)}, "
+            f"got {len(train)}: set floor_draws to 0 to leave it out",
+            parameter="floor_draws",
         )
-    if floor_draws and len(train) < len(test):
-        raise InputError(
-            "the floor needs at least as many training as test shapes, "
-            f"{len(test)}, got {len(train)}: with 0 floor draws there is none"
-        )
-    seeds = tuple(range(seed, seed + sets))
-    draws = [seeded(each, 0, _GENERATED) for each in seeds]  # now: the last seed may be too large
-    steps = 2 + sets + floor_draws
+    seeds = tuple(range(seed, seed + config.sets))
+    draws = [seeded(each, 0, _GENERATED) for each in seeds]  # the last may be too large
+    steps = 2 + config.sets + config.floor_draws
     test = _prepared("the test set", test, points, seeded(seed, 0, _TEST))
     train = _prepared("the training set", train.to(test.device), points, seeded(seed, 0, _TRAIN))
 
-    with earth_mover_workers(workers if "emd" in distances else 1) as executor:
+    with earth_mover_workers(config.workers if "emd" in distances else 1) as executor:
         reference = prepare_reference(
-            test, distances, emd_points, executor, part(progress, 0, steps)
+            test, distances, config.emd_points, executor, part(progress, 0, steps)
         )
         generated, results = [], []
         for i, set_seed in enumerate(seeds):
@@ -251,9 +193,10 @@ def evaluate(
                 generation_metrics(generated[i], reference, executor, part(progress, 1 + i, steps))
             )
         real: dict[str, Summary] = {}
-        if floor_draws:
-            span = part(progress, 1 + sets, steps, span=floor_draws)
-            real = floor(train, reference, floor_draws, seeded(seed, 0, _FLOOR), executor, span)
+        if config.floor_draws:
+            span = part(progress, 1 + config.sets, steps, span=config.floor_draws)
+            draw = seeded(seed, 0, _FLOOR)
+            real = floor(train, reference, config.floor_draws, draw, executor, span)
     generated_distance, test_distance = (
         nearest_training_distance(each, train, part(progress, 2 * steps - 2 + i, 2 * steps))
         for i, each in enumerate((generated[0], test))
@@ -266,11 +209,11 @@ def evaluate(
             category=category,
             split=split,
             points=points,
-            emd_points=emd_points if "emd" in distances else None,
+            emd_points=config.emd_points if "emd" in distances else None,
             reference_shapes=len(test),
             train_shapes=len(train),
             seeds=seeds,
-            floor_draws=floor_draws,
+            floor_draws=config.floor_draws,
         ),
     )
 
@@ -280,20 +223,3 @@ def _prepared(name: str, clouds: Tensor, points: int, generator: torch.Generator
         return normalize_to_box(subsample(clouds, points, generator))[0]
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
-
-
-def _presentation(key: str) -> tuple[str, float, int]:
-    """How a table shows a metric: its name with the unit, the factor, the digits."""
-    name = key.upper()
-    if key.startswith(("1-nna", "cov")):
-        return f"{name}, %", 1e2, 1
-    if key.startswith("mmd"):
-        return f"{name}, ×10⁻³", 1e3, 2
-    return f"{name}, ×10⁻³ bit", 1e3, 1
-
-
-def _cell(summary: Summary | None, factor: float, digits: int) -> str:
-    if summary is None:
-        return "–"
-    mean = f"{factor * summary.mean:.{digits}f}"
-    return mean if summary.std is None else f"{mean} ± {factor * summary.std:.{digits}f}"

@@ -1,9 +1,8 @@
-"""The common scale of clouds, and subsets of their points."""
+"""Scaling of clouds to a common size, and random subsets of their points."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
@@ -12,28 +11,25 @@ from torch import Tensor
 from pcdiff import randomness
 from pcdiff.errors import InputError
 
-if TYPE_CHECKING:
-    pass
-
 
 @dataclass(frozen=True)
 class BoxNormalization:
-    """How each cloud was moved and scaled: x' = (x - centre) / half_longest_side.
+    """Translation and scale of each cloud: x' = (x - centre) / half_longest_side.
 
     Attributes:
-        centre: centre of each cloud's axis-aligned bounding box, in the clouds' unit.
-        half_longest_side: half the longest side of that box, in the clouds' unit.
+        centre: Centre of each cloud's axis-aligned bounding box, in the clouds' unit.
+        half_longest_side: Half the longest side of that box, in the clouds' unit.
     """
 
     centre: Float[Tensor, "shapes 3"]
     half_longest_side: Float[Tensor, " shapes"]
 
     def apply(self, clouds: Float[Tensor, "shapes points 3"]) -> Float[Tensor, "shapes points 3"]:
-        """From the clouds' unit to the common scale, in which the box touches [-1, 1]."""
+        """Convert from the clouds' unit to the common scale, where each box spans [-1, 1]."""
         return (clouds - self.centre[:, None]) / self.half_longest_side[:, None, None]
 
     def invert(self, clouds: Float[Tensor, "shapes points 3"]) -> Float[Tensor, "shapes points 3"]:
-        """From the common scale back to the clouds' unit."""
+        """Convert from the common scale back to the clouds' unit."""
         return clouds * self.half_longest_side[:, None, None] + self.centre[:, None]
 
 
@@ -43,14 +39,14 @@ def normalize_to_box(
     """Centre each cloud on its bounding box and divide by half that box's longest side.
 
     Args:
-        clouds: the clouds, in any unit.
+        clouds: Clouds in any unit.
 
     Returns:
-        The clouds in [-1, 1]³, the longest side of each filling it, and what was done to them.
+        The clouds in [-1, 1]³, each with a longest side of 2, and their normalisation.
 
     Raises:
-        InputError: a cloud has no extent (all its points are equal) or one that is not finite; the
-            sentence names its index.
+        InputError: A cloud has no points, no extent (all its points are equal) or an extent that is
+            not finite; the message names its index.
     """
     if clouds.shape[1] == 0:
         raise InputError("clouds without points cannot be normalised")
@@ -73,17 +69,17 @@ def subsample(
     """Choose points of each cloud at random, without replacement, in random order.
 
     Args:
-        clouds: the clouds.
-        points: how many points to keep of each.
-        generator: one generator, or one for each cloud.
+        clouds: Clouds to choose from.
+        points: Number of points to keep of each cloud.
+        generator: One generator, or one per cloud.
 
     Raises:
-        InputError: the clouds have fewer points than that, or `points` is less than 1.
+        InputError: The clouds have fewer points, or `points` is less than 1.
     """
     shapes, available, _ = clouds.shape
     if not 1 <= points <= available:
         raise InputError(f"cannot choose {points} points of clouds that have {available}")
-    # The order of independent uniform numbers is a uniform permutation; float64 makes ties rare.
+    # Sorting independent uniform numbers gives a uniform permutation; float64 makes ties rare.
     keys = randomness.uniform((shapes, available), generator, torch.float64, clouds.device)
     chosen = keys.argsort(dim=1)[:, :points]
     return clouds.gather(1, chosen[..., None].expand(-1, -1, 3))

@@ -1,1 +1,1 @@
-"""The diffusion core, once for all manifolds: schedules, process, losses, samplers, bound."""
+"""The diffusion core for all manifolds: schedules, process, losses, samplers, guidance, bound."""

@@ -17,22 +17,24 @@ from pcdiff.diffusion.parametrization import denoised_from_noise
 from pcdiff.diffusion.process import perturb, posterior
 from pcdiff.diffusion.schedules import Level
 from pcdiff.errors import InputError
-from pcdiff.manifolds.euclidean import Euclidean
+from pcdiff.manifolds.base import Manifold
 from pcdiff.randomness import Generator
 
 
 @dataclass(frozen=True)
 class Bound:
-    """An upper bound on −log p(x₀) of each sample and its terms, in nats.
+    """An upper bound on −log p(x₀) of each sample, and the terms of the bound, in nats.
 
-    x₀ is continuous, so p is a density in the units of its coordinates: the bound can be negative.
+    x₀ is continuous, so p is a density in the units of its coordinates and the bound can be
+    negative.
 
     Attributes:
-        dimensions: number of coordinates of one sample.
-        prior_matching: KL(q(x_T | x₀) ‖ p(x_T)).
-        denoising_matching: KL(q(x_s | x_t, x₀) ‖ p(x_s | x_t)) of each step, noisiest first.
-        reconstruction: −log p(x₀ | x₁).
-        latent: KL(q(z | x₀) ‖ p(z)); zero for a model without latent.
+        dimensions: Number of coordinates of one sample.
+        prior_matching: KL(q(x_T | x₀) ‖ p(x_T)), in nats.
+        denoising_matching: KL(q(x_s | x_t, x₀) ‖ p(x_s | x_t)) of each step, in nats, noisiest
+            step first.
+        reconstruction: −log p(x₀ | x₁), in nats.
+        latent: KL(q(z | x₀) ‖ p(z)), in nats; zero for a model without a latent.
     """
 
     dimensions: int
@@ -55,7 +57,7 @@ class Bound:
 
 def variational_bound(
     model: Model,
-    manifold: Euclidean,
+    manifold: Manifold,
     x0: Tensor,
     levels: Level,
     generator: Generator,
@@ -63,30 +65,33 @@ def variational_bound(
     latent: Float[Tensor, " batch"] | None = None,
     prior_deviation: float = 1.0,
 ) -> Bound:
-    """Ho et al. 2020, equation 5, for the generative chain over `levels`, one draw of x_t a step.
+    """Equation 5 of Ho et al. 2020 for the chain over `levels`, with one draw of x_t per step.
 
     The chain is p(x_T) = N(0, prior_deviation² I), p(x_s | x_t) = q(x_s | x_t, x̂₀(x_t)), and the
     decoder of the last step is p(x₀ | x₁) = N(x̂₀(x₁), (σ₁/α₁)² I). Both KL terms and the decoder
     are closed forms, evaluated in float64.
 
     Args:
-        model: the noise predictor.
-        manifold: flat space.
-        x0: clean points, `(batch, *point)`.
-        levels: the chain, noisiest first, ending in the clean level (1, 0).
-        generator: one generator, or one a sample.
-        condition: handed to the model as it is.
-        latent: KL of the latent that the condition was drawn from, `(batch,)`.
-        prior_deviation: standard deviation of p(x_T): 1 if the schedule preserves variance.
+        model: Noise predictor.
+        manifold: Space of the points, which must be flat.
+        x0: Clean points, `(batch, *point)`.
+        levels: Levels of the chain on the CPU, noisiest first, ending at the clean level (1, 0).
+        generator: One generator, or one per sample.
+        condition: Condition that is passed to the model unchanged.
+        latent: KL of the latent from which the condition was drawn, in nats, `(batch,)`.
+        prior_deviation: Standard deviation of p(x_T); 1 for a variance-preserving schedule.
 
     Raises:
-        InputError: if the manifold is curved or the chain does not end clean.
+        InputError: If the manifold is curved, or if the chain does not end at the clean level.
     """
-    if not isinstance(manifold, Euclidean):
-        raise InputError(f"the variational bound exists on flat space only, got {manifold}")
+    if not manifold.is_flat:
+        raise InputError(f"the variational bound exists only on flat space, got {manifold}")
     first, *_, clean = chain = list(levels.each())
     if clean.sigma != 0:
-        raise InputError(f"the chain must end clean, at sigma = 0, got {float(clean.sigma):.3g}")
+        raise InputError(
+            "the chain must end at the clean level, sigma = 0, "
+            f"got sigma = {float(clean.sigma):.3g}"
+        )
     terms = list(_steps(model, manifold, x0, chain, generator, condition))
     signal, noise = first.alpha / prior_deviation, first.sigma / prior_deviation
     prior_matching = 0.5 * _sum(signal**2 * x0.double() ** 2 + noise**2 - 1 - 2 * torch.log(noise))
@@ -102,13 +107,13 @@ def variational_bound(
 
 def _steps(
     model: Model,
-    manifold: Euclidean,
+    manifold: Manifold,
     x0: Tensor,
     chain: list[Level],
     generator: Generator,
     condition: Any,
 ) -> Iterator[Tensor]:
-    """The term of each step: matching of the posterior, and for the last one the decoder's."""
+    """The term of each step: posterior matching, and for the last step the decoder's term."""
     for level, earlier in pairwise(chain):
         over_batch = level.over_batch(x0, manifold.point_ndim)
         x = perturb(manifold, x0, over_batch, generator)

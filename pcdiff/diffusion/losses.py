@@ -28,31 +28,36 @@ def denoising_loss(
     condition: Any = None,
     others: Tensor | None = None,
 ) -> tuple[Float[Tensor, " batch"], Level]:
-    """‖ε̂(x_t, t) − ε‖², the mean over coordinates, at one random time a sample.
+    """‖ε̂(x_t, t) − ε‖², averaged over coordinates, at one random time per sample.
 
-    The target is −σ S^{1/2} ∇log q(x_t | x₀) with the manifold's exact kernel score. On flat space
-    that is the noise that was drawn, and this is Algorithm 1 of Ho et al. 2020; in general it is
-    the denoising score matching of Vincent 2011 with the weight σ² of Song & Ermon 2019.
+    The target is −σ S^{1/2} ∇log q(x_t | x₀) with the exact kernel score of the manifold. On flat
+    space it equals the noise that was drawn, and this is Algorithm 1 of Ho et al. 2020. In general
+    it is the denoising score matching of Vincent 2011 with the weight σ² of Song & Ermon 2019.
 
-    With `others` it is the score of the even mixture of the kernels about x₀ and about them, which
-    is the mean of the target over the points that x_t may have come from: the gradient has the same
-    mean as without, and less variance (Xu, Tong & Jaakkola 2023, "Stable target field").
+    With `others`, the target is the score of an equally weighted mixture of the kernels about x₀
+    and about each of them. That is the mean target over all points from which x_t may have come,
+    so the gradient keeps its mean and has less variance (Xu, Tong & Jaakkola 2023, "Stable target
+    field").
 
     Args:
-        model: the noise predictor.
-        manifold: where the points live.
-        schedule: the levels to train at.
-        x0: clean points, `(batch, *point)`.
-        generator: one generator, or one a sample.
-        condition: handed to the model as it is.
-        others: further clean points under the condition of each sample, `(batch, others, *point)`,
-            drawn as x₀ was.
+        model: Noise predictor.
+        manifold: Space of the points.
+        schedule: Schedule whose levels are trained.
+        x0: Clean points, `(batch, *point)`.
+        generator: One generator, or one per sample.
+        condition: Condition that is passed to the model unchanged.
+        others: More clean points with the same condition as each sample, drawn from the same law
+            as x₀, `(batch, others, *point)`.
 
     Returns:
-        The loss of each sample and the levels it was taken at.
+        The loss of each sample, `(batch,)`, and the level at which it was computed.
+
+    Raises:
+        InputError: If the manifold is curved and the schedule has an α other than 1.
     """
-    level = Level(*(v.to(x0) for v in schedule(schedule.random_times(len(x0), generator))))
+    level = schedule(schedule.random_times(len(x0), generator))
     x = perturb(manifold, x0, level, generator)
+    level = level.to(x0)
     clean = x0.unsqueeze(1) if others is None else torch.cat([x0.unsqueeze(1), others], 1)
     means = manifold.contract(level.alpha[:, None], clean)
     score = manifold.mixture_score(means, x, level.sigma)

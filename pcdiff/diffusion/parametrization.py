@@ -1,9 +1,10 @@
-"""ε, x₀, score and v say the same thing: each is a conversion of the others, none is a mode.
+"""Conversions between ε, x₀, score and v, which all carry the same information.
 
-The *noise* ε̂ that a model predicts is the canonical form, in unit coordinates (dimensionless) of
-the tangent space at x_t, because it is of order one at every level and on every manifold. The four
-are related by Tweedie's formula, x̂₀ = (x_t ⊕ σ² S ∇log p)/α, and by ε̂ = −σ S^{1/2} ∇log p.
-On a curved manifold "x̂₀" is the point that Tweedie's formula gives, exact to leading order in σ.
+A model predicts the *noise* ε̂ in unit coordinates (dimensionless) of the tangent space at x_t. That
+is the canonical form, because it is of order one at every level and on every manifold; the other
+three are not modes but conversions. They are related by Tweedie's formula,
+x̂₀ = (x_t ⊕ σ² S ∇log p)/α, and by ε̂ = −σ S^{1/2} ∇log p. On a curved manifold "x̂₀" is the point
+that Tweedie's formula gives, which is exact to leading order in σ.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def noise_from_denoised(manifold: Manifold, x: Tensor, denoised: Tensor, level: 
 
 
 def score_from_noise(manifold: Manifold, noise: Tensor, level: Level) -> Tensor:
-    """∇log p = −S^{-1/2} ε̂/σ, a covector in the units of the tangent space, inverted."""
+    """∇log p = −S^{-1/2} ε̂/σ, a covector, whose units are the inverse of the tangent space's."""
     return -manifold.to_unit(noise) / manifold.over_tangent(level.sigma)
 
 

@@ -1,6 +1,6 @@
 """Samplers: each is a `step`; the loop over levels exists once, in `sample`.
 
-The loop yields states, so that trajectories, pictures and progress bars belong to the caller:
+The loop yields states, so trajectories, pictures and progress bars belong to the caller:
 
     for state in sample(Multistep(), model, manifold, x, levels, condition, generator):
         ...
@@ -26,18 +26,18 @@ from pcdiff.manifolds.base import Manifold
 from pcdiff.randomness import Generator
 
 Predict = Callable[[Tensor, Level], Tensor]
-"""A `Model` with its condition bound and one level for the whole batch."""
+"""A `Model` with a fixed condition and one level for the whole batch."""
 
 
 @dataclass(frozen=True)
 class State:
-    """Where a sampler stands.
+    """The state of a sampler between two steps.
 
     Attributes:
-        x: the points, `(batch…, *point)`.
-        level: their α and σ, without axes.
-        denoised: the estimate x̂₀ that led here; `None` before the first step.
-        previous: the level at which `denoised` was estimated.
+        x: Points, `(batch…, *point)`.
+        level: α and σ of the points, without axes, in float64 on the CPU.
+        denoised: Estimate x̂₀ of the step that led here; None before the first step.
+        previous: Level at which `denoised` was estimated; None before the first step.
     """
 
     x: Tensor
@@ -47,7 +47,7 @@ class State:
 
 
 class Sampler(ABC):
-    """A way to move from one level to a less noisy one."""
+    """A method that moves points from one level to a less noisy one."""
 
     @abstractmethod
     def step(
@@ -58,7 +58,18 @@ class Sampler(ABC):
         target: Level,
         generator: Generator | None,
     ) -> State:
-        """The state at `target`, from `state` at a noisier level."""
+        """One step from `state` to the less noisy level `target`.
+
+        Args:
+            manifold: Space of the points.
+            predict: Noise predictor.
+            state: State to start from.
+            target: Level to reach, without axes.
+            generator: One generator, or one per sample; None if the step is deterministic.
+
+        Returns:
+            The state at `target`.
+        """
 
 
 def sample(
@@ -70,16 +81,20 @@ def sample(
     condition: Any = None,
     generator: Generator | None = None,
 ) -> Iterator[State]:
-    """Run `sampler` over `levels`; yields the state at each, the initial one included.
+    """Run `sampler` over `levels` and yield the state at each level, including the initial state.
 
     Args:
-        sampler: the step to take.
-        model: the noise predictor.
-        manifold: where the points live.
-        x: points at `levels[0]`, `(batch…, *point)`, e.g. from `manifold.random`.
-        levels: α and σ along one axis, noisiest first.
-        condition: handed to the model as it is.
-        generator: one generator, or one a sample; a deterministic sampler needs none.
+        sampler: Sampler that takes the steps.
+        model: Noise predictor.
+        manifold: Space of the points.
+        x: Points at `levels[0]`, `(batch…, *point)`, for example from `manifold.random`.
+        levels: α and σ along one axis, noisiest first, in float64 on the CPU, whatever the device
+            of the points. Samplers branch on them, which on a GPU would make the host wait.
+        condition: Condition that is passed to the model unchanged.
+        generator: One generator, or one per sample; a deterministic sampler needs none.
+
+    Yields:
+        The state at each level.
     """
 
     def predict(x: Tensor, level: Level) -> Tensor:
@@ -96,10 +111,10 @@ def sample(
 def transfer(
     manifold: Manifold, x: Tensor, denoised: Tensor, level: Level, target: Level
 ) -> Tensor:
-    """x' = α' x̂₀ ⊕ (σ'/σ)·local(α x̂₀, x): keep the noise direction, change its amount.
+    """x' = α' x̂₀ ⊕ (σ'/σ)·local(α x̂₀, x): keep the direction of the noise and change its size.
 
     On ℝⁿ this is DDIM with η = 0 (Song et al. 2021, equation 12) and, with an extrapolated x̂₀, the
-    update of DPM-Solver++; on SE(3), D·Exp((σ'/σ)·Log(D⁻¹H)).
+    update of DPM-Solver++. On SE(3) it is D·Exp((σ'/σ)·Log(D⁻¹H)).
     """
     direction = manifold.local(manifold.contract(level.alpha, denoised), x)
     ratio = manifold.over_tangent(target.sigma / level.sigma)
@@ -116,11 +131,11 @@ def langevin_step(
     """x ← x ⊕ (½η² S ∇log p + η S^{1/2} ε): one unadjusted Langevin step in the body frame.
 
     Args:
-        manifold: where the points live; its metric is S.
-        x: points, `(batch…, *point)`.
-        score: ∇log p at them, a covector, `(batch…, *tangent)`.
+        manifold: Space of the points, with the metric S.
+        x: Points, `(batch…, *point)`.
+        score: ∇log p at the points, a covector, `(batch…, *tangent)`.
         step_size: η, dimensionless.
-        generator: one generator, or one a sample.
+        generator: One generator, or one per sample.
     """
     drift = manifold.from_unit(manifold.from_unit(score))
     noise = manifold.tangent_noise(x, generator)
@@ -129,18 +144,21 @@ def langevin_step(
 
 @dataclass(frozen=True)
 class Ancestral(Sampler):
-    """Ancestral sampling (Ho et al. 2020, Algorithm 2), over any subset of the steps.
+    """Ancestral sampling (Ho et al. 2020, Algorithm 2) over any subset of the steps.
 
     Args:
-        variance: "posterior" for σ_q² (their β̃, optimal for a point mass) or "beta" for σ²_{t|s}
-            (their β, optimal for x₀ ~ N(0, I)).
+        variance: Variance of a step: "posterior" for σ_q² (β̃ in the paper, optimal for a point
+            mass) or "beta" for σ²_{t|s} (β in the paper, optimal for x₀ ~ N(0, I)).
+
+    Raises:
+        InputError: If `variance` is neither of the two.
     """
 
     variance: str = "posterior"
 
     def __post_init__(self) -> None:
         if self.variance not in ("posterior", "beta"):
-            raise InputError(f"variance is 'posterior' or 'beta', got {self.variance!r}")
+            raise InputError(f"variance must be 'posterior' or 'beta', got {self.variance!r}")
 
     def step(
         self,
@@ -150,11 +168,11 @@ class Ancestral(Sampler):
         target: Level,
         generator: Generator | None,
     ) -> State:
-        """As `Sampler.step`."""
+        """See `Sampler.step`."""
         noise = predict(state.x, state.level)
         denoised = denoised_from_noise(manifold, state.x, noise, state.level)
         x, deviation = posterior(manifold, state.x, denoised, state.level, target)
-        if target.sigma > 0:  # Algorithm 2 adds no noise in its last step
+        if target.sigma > 0:  # Algorithm 2 adds no noise in the last step
             if self.variance == "beta":
                 deviation = transition(state.level, target)[1].sqrt()
             x = x + deviation * manifold.tangent_noise(x, generator)
@@ -165,17 +183,21 @@ class Ancestral(Sampler):
 class DDIM(Sampler):
     """DDIM (Song et al. 2021, equations 12 and 16).
 
-    On a curved manifold the noise of η > 0 is added by retraction, correct to leading order.
+    On a curved manifold the noise for η > 0 is added by retraction, which is correct to leading
+    order.
 
     Args:
-        eta: 0 is deterministic, 1 is ancestral sampling with the posterior variance.
+        eta: η: 0 is deterministic, 1 is ancestral sampling with the posterior variance.
+
+    Raises:
+        InputError: If `eta` is not between 0 and 1.
     """
 
     eta: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.eta <= 1:
-            raise InputError(f"eta lies between 0 and 1, got {self.eta}")
+            raise InputError(f"eta must be between 0 and 1, got {self.eta}")
 
     def step(
         self,
@@ -185,7 +207,7 @@ class DDIM(Sampler):
         target: Level,
         generator: Generator | None,
     ) -> State:
-        """As `Sampler.step`."""
+        """See `Sampler.step`."""
         noise = predict(state.x, state.level)
         denoised = denoised_from_noise(manifold, state.x, noise, state.level)
         deviation = self.eta * posterior_deviation(state.level, target)
@@ -198,10 +220,11 @@ class DDIM(Sampler):
 
 @dataclass(frozen=True)
 class Multistep(Sampler):
-    """DPM-Solver++(2M) (Lu et al. 2022, Algorithm 2): second order, one evaluation a step.
+    """DPM-Solver++(2M) (Lu et al. 2022, Algorithm 2): second order, one evaluation per step.
 
-    x̂₀ is extrapolated along the geodesic through its last two estimates to the middle of the step
-    in λ = log(α/σ). The first step, and a last one to σ = 0, where λ is infinite, are first order.
+    x̂₀ is extrapolated to the middle of the step in λ = log(α/σ), along the geodesic through its
+    last two estimates. The first step is of first order, and so is a last step to σ = 0, where λ is
+    infinite.
     """
 
     def step(
@@ -212,7 +235,7 @@ class Multistep(Sampler):
         target: Level,
         generator: Generator | None,
     ) -> State:
-        """As `Sampler.step`."""
+        """See `Sampler.step`."""
         noise = predict(state.x, state.level)
         denoised = denoised_from_noise(manifold, state.x, noise, state.level)
         extrapolated = denoised
@@ -233,12 +256,12 @@ class AnnealedLangevin(Sampler):
     """Langevin moves at each level (Song & Ermon 2019, Algorithm 1), alone or as a corrector.
 
     With a predictor this is predictor–corrector sampling (Song et al. 2021, Algorithm 1). Without
-    one, points are only rescaled from level to level, which needs levels close to one another.
+    one, points are only rescaled from level to level, so the levels must be close to each other.
 
     Args:
-        moves: Langevin moves at each level.
-        step_ratio: η/σ, the step size over the noise level.
-        predictor: the sampler that takes the points to the next level.
+        moves: Number of Langevin moves at each level.
+        step_ratio: η/σ, the step size divided by the noise level.
+        predictor: Sampler that takes the points to the next level; None to only rescale them.
     """
 
     moves: int = 1
@@ -253,7 +276,7 @@ class AnnealedLangevin(Sampler):
         target: Level,
         generator: Generator | None,
     ) -> State:
-        """As `Sampler.step`."""
+        """See `Sampler.step`."""
         if self.predictor is None:
             x = manifold.contract(target.alpha / state.level.alpha, state.x)
             moved = State(x, target, state.denoised, state.previous)

@@ -1,7 +1,9 @@
 """Noise schedules: t ↦ (α_t, σ_t), and nothing else.
 
 Time runs from 0 (clean) to 1 (noise) in every schedule; a point at time t is x_t = α_t x₀ ⊕ σ_t ε.
-Levels are computed in float64, because differences of nearly equal α² appear in the posterior.
+Levels are computed in float64, because the posterior contains differences of nearly equal α². They
+stay on the CPU until a batch of points needs them, so reading them never makes the host wait for a
+GPU.
 """
 
 from __future__ import annotations
@@ -22,41 +24,66 @@ from pcdiff.errors import InputError
 from pcdiff.randomness import Generator, uniform
 
 LARGEST_FINAL_ALPHA_BAR = 1e-3
-"""A schedule that leaves more signal than this at t = 1 does not end in noise."""
+"""A schedule whose ᾱ at t = 1 reaches this value does not end in noise."""
 
 
 class Level(NamedTuple):
-    """The signal coefficient α and the noise level σ of one or more times, of one shape."""
+    """The signal coefficient α and the noise level σ at one or more times.
+
+    Attributes:
+        alpha: α, dimensionless.
+        sigma: σ, dimensionless, with the shape of `alpha`.
+    """
 
     alpha: Tensor
     sigma: Tensor
+
+    def to(self, x: Tensor) -> Level:
+        """The same level with the data type and on the device of `x`."""
+        # Such a copy does not wait for the GPU. It would be unsafe in the other direction only.
+        at_once = x.device.type == "cuda"
+        return Level(self.alpha.to(x, non_blocking=at_once), self.sigma.to(x, non_blocking=at_once))
 
     def each(self) -> Iterator[Level]:
         """The levels along the first axis, one by one."""
         return (Level(alpha, sigma) for alpha, sigma in zip(self.alpha, self.sigma, strict=True))
 
     def over_batch(self, x: Tensor, point_ndim: int) -> Level:
-        """This one level for each point of the batch `x`, in its type and on its device."""
+        """This level, which has no axes, repeated for each point of the batch `x`.
+
+        Args:
+            x: Points, `(batch…, *point)`, which give the data type and the device.
+            point_ndim: Number of axes of one point.
+        """
         batch = x.shape[: x.ndim - point_ndim]
-        return Level(*(value.to(x).expand(batch) for value in self))
+        return Level(*(value.expand(batch) for value in self.to(x)))
 
 
 class Schedule(ABC):
-    """A noise schedule. `name` and the fields of the dataclass describe it completely."""
+    """A noise schedule, which its `name` and its dataclass fields describe completely.
+
+    Attributes:
+        name: Name of the family, a key of `SCHEDULES`.
+    """
 
     name: str
 
     @abstractmethod
     def __call__(self, t: Float[Tensor, "*shape"]) -> Level:
-        """The level at times `t` in [0, 1], in float64 and of the shape of `t`."""
+        """The level at times `t` in [0, 1], in float64 and with the shape of `t`."""
 
     @abstractmethod
     def at_noise_to_signal(self, ratio: Float[Tensor, "*shape"]) -> Level:
-        """The level of this family at which σ/α equals `ratio`."""
+        """The level of this family whose σ/α equals `ratio`."""
 
     @abstractmethod
     def random_times(self, count: int, generator: Generator) -> Float64[Tensor, " count"]:
-        """Times to train at."""
+        """Random times to train at.
+
+        Args:
+            count: Number of times.
+            generator: One generator, or one per time.
+        """
 
     @property
     @abstractmethod
@@ -70,15 +97,18 @@ class Schedule(ABC):
         return largest, smallest
 
     def as_dict(self) -> dict[str, Any]:
-        """The description that `schedule_from_dict` reads back."""
+        """A description from which `schedule_from_dict` rebuilds the schedule."""
         return {"name": self.name, **asdict(self)}  # type: ignore[call-overload]
 
 
 class DiscreteSchedule(Schedule):
     """Variance preserving, α² + σ² = 1, from T steps of variance β_k (Ho et al. 2020, section 2).
 
-    t = k/T is step k: α_t² = ᾱ_k = Π_{i≤k}(1 − β_i). Between two steps β is constant, that is,
-    log ᾱ is linear, so that samplers may stop at any level.
+    Step k is at t = k/T, where α_t² = ᾱ_k = Π_{i≤k}(1 − β_i). Between two steps β is constant, so
+    log ᾱ is linear, and samplers may stop at any level.
+
+    Attributes:
+        steps: Number of steps T.
     """
 
     steps: int
@@ -89,13 +119,13 @@ class DiscreteSchedule(Schedule):
 
     @cached_property
     def log_alpha_bar(self) -> Float64[Tensor, " knots"]:
-        """log ᾱ₀ … log ᾱ_T, beginning with 0."""
+        """log ᾱ₀ … log ᾱ_T; the first entry is 0."""
         return torch.cat(
             [torch.zeros(1, dtype=torch.float64), torch.log1p(-self.betas()).cumsum(0)]
         )
 
     def __call__(self, t: Float[Tensor, "*shape"]) -> Level:
-        """As `Schedule.__call__`."""
+        """See `Schedule.__call__`."""
         table = self.log_alpha_bar.to(t.device)
         position = t.double() * self.steps
         below = position.floor().long().clamp(0, self.steps - 1)
@@ -108,7 +138,7 @@ class DiscreteSchedule(Schedule):
         return Level(alpha, ratio * alpha)
 
     def random_times(self, count: int, generator: Generator) -> Float64[Tensor, " count"]:
-        """k/T with k uniform on 1 … T (Ho et al. 2020, Algorithm 1)."""
+        """k/T, with k uniform on 1 … T (Ho et al. 2020, Algorithm 1)."""
         step = (uniform((count,), generator, torch.float64) * self.steps).floor() + 1
         return step / self.steps
 
@@ -121,15 +151,24 @@ class DiscreteSchedule(Schedule):
         final = math.exp(self.log_alpha_bar[-1])
         if final >= LARGEST_FINAL_ALPHA_BAR:
             warnings.warn(
-                f"schedule {self.name!r} ends at ᾱ = {final:.2g}, not in noise "
-                f"(expected below {LARGEST_FINAL_ALPHA_BAR}): samples start off the model's law",
+                f"schedule {self.name!r} ends at ᾱ = {final:.2g}, not in noise (expected below "
+                f"{LARGEST_FINAL_ALPHA_BAR}): samples do not start from the law of the model",
                 stacklevel=4,
             )
 
 
 @dataclass(frozen=True)
 class Linear(DiscreteSchedule):
-    """β rises linearly from `beta_first` to `beta_last` (Ho et al. 2020, section 4)."""
+    """β rises linearly (Ho et al. 2020, section 4).
+
+    Args:
+        steps: Number of steps T.
+        beta_first: β₁.
+        beta_last: β_T.
+
+    Raises:
+        InputError: If there is no step, or 0 < β₁ ≤ β_T < 1 does not hold.
+    """
 
     name = "linear"
     steps: int = 1000
@@ -153,7 +192,10 @@ class Linear(DiscreteSchedule):
 class LuoHuReleasedCode(DiscreteSchedule):
     """The linear schedule of the code released with Luo & Hu (CVPR 2021): T = 100, β_T = 0.02.
 
-    It leaves ᾱ_T = 0.36, far from noise, and says so; use it only to reproduce that code.
+    It ends at ᾱ_T = 0.36, far from noise, and warns about it. Use it only to reproduce that code.
+
+    Args:
+        steps: Number of steps T.
     """
 
     name = "luo-hu-released-code"
@@ -169,7 +211,16 @@ class LuoHuReleasedCode(DiscreteSchedule):
 
 @dataclass(frozen=True)
 class Cosine(DiscreteSchedule):
-    """ᾱ follows cos² (Nichol & Dhariwal 2021, equation 17), with β at most `beta_max`."""
+    """ᾱ follows cos² (Nichol & Dhariwal 2021, equation 17).
+
+    Args:
+        steps: Number of steps T.
+        offset: s in the paper, which keeps β from being too small near t = 0.
+        beta_max: Largest β; greater values are clipped to it.
+
+    Raises:
+        InputError: If there is no step.
+    """
 
     name = "cosine"
     steps: int = 1000
@@ -191,7 +242,15 @@ class Cosine(DiscreteSchedule):
 class GeometricVarianceExploding(Schedule):
     """α = 1 and σ_t = σ_min (σ_max/σ_min)^t (Song & Ermon 2019; Song et al. 2021, appendix C).
 
-    The only family that SE(3) admits. It ends in noise if σ_max is large against the data.
+    This is the only family that SE(3) admits. It ends in noise if σ_max is large compared with the
+    spread of the data.
+
+    Args:
+        sigma_min: σ at t = 0.
+        sigma_max: σ at t = 1.
+
+    Raises:
+        InputError: If 0 < σ_min < σ_max does not hold.
     """
 
     name = "geometric"
@@ -205,7 +264,7 @@ class GeometricVarianceExploding(Schedule):
         )
 
     def __call__(self, t: Float[Tensor, "*shape"]) -> Level:
-        """As `Schedule.__call__`."""
+        """See `Schedule.__call__`."""
         sigma = self.sigma_min * (self.sigma_max / self.sigma_min) ** t.double()
         return Level(torch.ones_like(sigma), sigma)
 
@@ -214,7 +273,7 @@ class GeometricVarianceExploding(Schedule):
         return Level(torch.ones_like(ratio.double()), ratio.double())
 
     def random_times(self, count: int, generator: Generator) -> Float64[Tensor, " count"]:
-        """Uniform on [0, 1): σ log-uniform."""
+        """Uniform on [0, 1), so σ is log-uniform."""
         return uniform((count,), generator, torch.float64)
 
     @property
@@ -231,17 +290,28 @@ SCHEDULES: dict[str, type[Schedule]] = {
 def schedule_from_dict(description: dict[str, Any]) -> Schedule:
     """The schedule that `Schedule.as_dict` described.
 
+    Args:
+        description: Name of the family and its fields.
+
     Raises:
-        InputError: if the name is not one of `SCHEDULES`.
+        InputError: If the name is not a key of `SCHEDULES`.
     """
     fields = dict(description)
     name = fields.pop("name")
-    _require(name in SCHEDULES, f"schedule {name!r} is not one of {sorted(SCHEDULES)}")
+    _require(name in SCHEDULES, f"expected a schedule from {sorted(SCHEDULES)}, got {name!r}")
     return SCHEDULES[name](**fields)
 
 
 def uniform_levels(schedule: Schedule, steps: int) -> Level:
-    """`steps + 1` levels at equally spaced times from t = 1 down to t = 0, noisiest first."""
+    """`steps + 1` levels at equally spaced times from t = 1 down to t = 0, noisiest first.
+
+    Args:
+        schedule: Schedule that turns times into levels.
+        steps: Number of steps, at least 1.
+
+    Raises:
+        InputError: If there is no step.
+    """
     _require(steps >= 1, f"sampling needs at least 1 step, got {steps}")
     return schedule(torch.linspace(1, 0, steps + 1, dtype=torch.float64))
 
@@ -249,14 +319,17 @@ def uniform_levels(schedule: Schedule, steps: int) -> Level:
 def geometric_levels(schedule: Schedule, steps: int, largest: float, smallest: float) -> Level:
     """`steps` levels with log(σ/α) equally spaced, then the clean level (α, σ) = (1, 0).
 
-    Every step multiplies the signal-to-noise ratio by one factor, so that a chain of many steps is
-    a fine one everywhere, which the last steps of `uniform_levels` are not, however many they are.
+    Every step multiplies the signal-to-noise ratio by the same factor, so a chain of many steps is
+    fine everywhere. The last steps of `uniform_levels` stay coarse, however many steps it has.
 
     Args:
-        schedule: the family that turns a ratio into a level.
-        steps: number of steps, at least 2.
-        largest: σ/α to begin with.
+        schedule: Schedule that turns a ratio into a level.
+        steps: Number of steps, at least 2.
+        largest: σ/α of the first level.
         smallest: σ/α of the last noisy level.
+
+    Raises:
+        InputError: If there are fewer than 2 steps, or 0 < smallest < largest does not hold.
     """
     return _spaced_levels(schedule, steps, largest, smallest, torch.log, torch.exp)
 
@@ -266,15 +339,18 @@ def karras_levels(
 ) -> Level:
     """`steps` levels with (σ/α)^{1/ρ} equally spaced, then the clean level (α, σ) = (1, 0).
 
-    Karras et al. 2022, equation 5, in terms of the noise-to-signal ratio, so that it serves
-    variance-preserving schedules too.
+    This is equation 5 of Karras et al. 2022, in terms of the noise-to-signal ratio, so it also
+    serves variance-preserving schedules.
 
     Args:
-        schedule: the family that turns a ratio into a level.
-        steps: number of steps, at least 2.
-        largest: σ/α to begin with.
+        schedule: Schedule that turns a ratio into a level.
+        steps: Number of steps, at least 2.
+        largest: σ/α of the first level.
         smallest: σ/α of the last noisy level.
         rho: ρ; larger values spend more steps at small noise.
+
+    Raises:
+        InputError: If there are fewer than 2 steps, or 0 < smallest < largest does not hold.
     """
     return _spaced_levels(
         schedule, steps, largest, smallest, lambda r: r ** (1 / rho), lambda w: w**rho
@@ -289,9 +365,11 @@ def _spaced_levels(
     warp: Callable[[Tensor], Tensor],
     unwarp: Callable[[Tensor], Tensor],
 ) -> Level:
-    """Levels whose warped ratios are equally spaced, then the clean level."""
+    """Levels with equally spaced warped ratios, then the clean level."""
     _require(steps >= 2, f"sampling with spaced levels needs at least 2 steps, got {steps}")
-    _require(0 < smallest < largest, f"expected 0 < smallest < largest, got {smallest}, {largest}")
+    _require(
+        0 < smallest < largest, f"expected 0 < smallest < largest, got {smallest} and {largest}"
+    )
     ends = warp(torch.tensor([largest, smallest], dtype=torch.float64))
     ratio = unwarp(torch.lerp(ends[0], ends[1], torch.linspace(0, 1, steps, dtype=torch.float64)))
     return schedule.at_noise_to_signal(torch.cat([ratio, ratio.new_zeros(1)]))

@@ -1,1 +1,1 @@
-"""Pictures: clouds and meshes by ray casting, and training curves."""
+"""Pictures of clouds and meshes by ray casting, and training curves."""

@@ -1,4 +1,4 @@
-"""From where it is seen, and under which light. Angles are in degrees."""
+"""The camera and the light of a picture. Angles are in degrees."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from pcdiff.drawing.parts import Part, Vector, part_points, part_radius
 from pcdiff.errors import InputError
 
 THREE_QUARTER_VIEW: Vector = (-0.6, 0.5, 1.0)
-"""From a y-up object towards the camera: its front, from a little aside and above."""
+"""Direction from a y-up object to the camera: in front, slightly to one side and above."""
 
 
 @dataclass(frozen=True)
 class Camera:
     """A pinhole camera.
 
-    Args:
-        position: The pinhole.
-        target: A point that is seen in the middle of the picture.
-        up: What is upright in the picture; also the normal of the ground.
-        field_of_view: The vertical opening angle, degrees, in (0, 180).
+    Attributes:
+        position: Position of the pinhole.
+        target: Point in the middle of the picture.
+        up: Direction that points upwards in the picture; also the normal of the ground.
+        field_of_view: Vertical opening angle in degrees, in (0, 180).
 
     Raises:
-        InputError: The numbers define no view.
+        InputError: The angle is out of range, or the camera looks at its own position or along its
+            upward direction.
     """
 
     position: Vector
@@ -41,23 +42,23 @@ class Camera:
 
     @property
     def axes(self) -> Float[np.ndarray, "3 3"]:
-        """Unit vectors, a row each: to the right, upwards in the picture, towards the viewer."""
+        """Unit vectors as rows: to the right, upwards in the picture, towards the viewer."""
         return _camera_axes(np.subtract(self.position, self.target), self.up)
 
 
 @dataclass(frozen=True)
 class Light:
-    """A round lamp, which casts shadows with soft edges, under a white sky.
+    """A round lamp, which casts soft shadows, under a white sky.
 
-    A white surface that receives 1 is drawn white.
+    A white surface that receives an amount of light of 1 is drawn white.
 
-    Args:
-        azimuth: Of the lamp, degrees to the right of the camera as the object's viewer sees it.
-        elevation: Of the lamp above the ground, degrees.
-        spread: Half the angle under which the lamp is seen, degrees; wider is softer.
-        lamp: What a surface that faces the lamp receives from it.
-        sky: What a surface with the sky's zenith all around would receive.
-        floor: The brightness of what is below the horizon, relative to the zenith.
+    Attributes:
+        azimuth: Direction of the lamp in degrees, to the right of the camera as seen by the viewer.
+        elevation: Height of the lamp above the ground in degrees.
+        spread: Half the apparent size of the lamp in degrees; larger makes softer shadows.
+        lamp: Light that a surface receives from the lamp when it faces it.
+        sky: Light that a surface would receive if the whole sky were as bright as the zenith.
+        floor: Brightness below the horizon, relative to the zenith.
     """
 
     azimuth: float = -35.0
@@ -77,26 +78,26 @@ def frame(
     aspect: float = 1.0,
     margin: float = 0.07,
 ) -> Camera:
-    """The nearest camera on the given side that sees all of the parts, in the middle.
+    """The nearest camera in a direction that shows all parts, centred in the picture.
 
     In camera axes, with t the tangent of half the opening angle, a camera at (c, d) sees the point
-    (x, z) when |x - c| <= (d - z) t. For all points at once, this is max(x + z t) <= c + d t and
-    max(-x + z t) <= -c + d t: half the difference of the two is the middle c, half their sum is the
-    least d t. A sphere of radius r adds r sqrt(1 + t^2) to either.
+    (x, z) if |x − c| ≤ (d − z) t. For all points this means max(x + z t) ≤ c + d t and
+    max(−x + z t) ≤ −c + d t. Half the difference of the two maxima is the centre c, and half their
+    sum is the smallest d t. A sphere of radius r adds r √(1 + t²) to both.
 
     Args:
-        parts: What is to be seen, at least one.
-        direction: From the parts to the camera, of any length.
-        up: What is upright in the picture.
-        field_of_view: The vertical opening angle, degrees.
-        aspect: The picture's width over its height.
-        margin: The share of the picture that stays free on each side, in [0, 0.5).
+        parts: Parts to show, at least one.
+        direction: Direction from the parts to the camera, of any length.
+        up: Direction that points upwards in the picture.
+        field_of_view: Vertical opening angle in degrees.
+        aspect: Width of the picture divided by its height.
+        margin: Share of the picture that stays free on each side, in [0, 0.5).
 
     Returns:
         The camera.
 
     Raises:
-        InputError: No parts, a margin or an aspect out of range, or no view (see `Camera`).
+        InputError: There are no parts, the margin or the aspect is out of range, or see `Camera`.
     """
     if not parts:
         raise InputError("a picture needs at least one part to draw, got none")
@@ -133,8 +134,8 @@ def _camera_axes(backward: np.ndarray, up: Vector) -> Float[np.ndarray, "3 3"]:
     sizes = np.linalg.norm(up) * np.linalg.norm(backward)
     if not np.linalg.norm(right) > 1e-6 * sizes:
         raise InputError(
-            "a camera must look at a point other than its own, not along its upward direction, "
-            f"got the view {tuple(-backward)} with {up} up"
+            "a camera must not look at its own position or along its upward direction, "
+            f"got the viewing direction {tuple(-backward)} with {up} up"
         )
     right = right / np.linalg.norm(right)
     backward = backward / np.linalg.norm(backward)

@@ -1,4 +1,4 @@
-"""Training curves, by matplotlib."""
+"""Training curves, drawn with matplotlib."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from pcdiff.drawing.parts import Image
 from pcdiff.errors import InputError
 
 CURVE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
-"""Curves' colours, told apart by colour-blind readers too (Okabe & Ito 2008)."""
+"""Colours of the curves, which colour-blind readers can tell apart too (Okabe & Ito 2008)."""
 
 
 class Panel(NamedTuple):
     """One diagram of training curves.
 
-    Args:
-        columns: The columns of the metrics log that it shows.
-        scale: Of its vertical axis; None is logarithmic if all numbers are positive, else linear.
+    Attributes:
+        columns: Columns of the metrics log to show.
+        scale: Scale of the vertical axis; None means logarithmic if all numbers are positive, and
+            linear otherwise.
     """
 
     columns: tuple[str, ...]
@@ -40,21 +41,23 @@ def draw_curves(
     width: int = 1200,
     height: int = 450,
 ) -> Image:
-    """Draw training curves over the column `step`, one panel beside the other.
+    """Draw training curves over the column `step`, with the panels side by side.
 
     Args:
-        rows: The metrics log as `csv.DictReader` gives it: cells are numbers or their text. An
-            empty cell, None, NaN or an infinity is no point of a curve; lines join the points.
-        panels: What is drawn. A column without points is left out, as is a panel of such columns.
-        width: Of the picture, pixels.
-        height: Of the picture, pixels.
+        rows: The metrics log, e.g. from `csv.DictReader`; cells are numbers or their text. An empty
+            cell, None, NaN or infinity is skipped, and lines join the remaining points.
+        panels: Panels to draw. Columns without points are left out, and so are panels without
+            columns.
+        width: Width of the picture in pixels.
+        height: Height of the picture in pixels.
 
     Returns:
         The picture.
 
     Raises:
-        InputError: There is nothing to draw, a step is missing, a cell is no number, a logarithmic
-            axis is asked to show a number that is not positive, or matplotlib is not installed.
+        InputError: There is nothing to draw, a step is missing, a cell is not a number, a
+            logarithmic axis would have to show a number that is not positive, or matplotlib is not
+            installed.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -69,7 +72,7 @@ def draw_curves(
     if not np.isfinite(steps).all():
         raise InputError(
             "each row of a metrics log needs a number in the column step, "
-            f"got none in row {int(np.argmin(np.isfinite(steps))) + 1}"
+            f"but row {int(np.argmin(np.isfinite(steps))) + 1} has none"
         )
     drawn = []
     for panel in panels:
@@ -79,7 +82,9 @@ def draw_curves(
             drawn.append((curves, panel.scale))
     if not drawn:
         names = ", ".join(name for panel in panels for name in panel.columns)
-        raise InputError(f"a metrics log needs numbers in at least one of {names}, got none")
+        raise InputError(
+            f"a metrics log needs numbers in at least one of the columns {names}, got none"
+        )
 
     dpi = 150
     figure = Figure(figsize=(width / dpi, height / dpi), dpi=dpi, layout="constrained")
@@ -90,7 +95,7 @@ def draw_curves(
         lowest, name = min((np.nanmin(values), name) for name, values in curves.items())
         if scale == "log" and lowest <= 0:
             raise InputError(
-                f"a logarithmic axis shows positive numbers only, got {lowest} in {name}"
+                f"a logarithmic axis can only show positive numbers, got {lowest} in {name}"
             )
         axes.set_yscale(scale or ("log" if lowest > 0 else "linear"))
         for (name, values), colour in zip(curves.items(), cycle(CURVE_COLOURS), strict=False):
@@ -109,14 +114,14 @@ def draw_curves(
         axes.grid(visible=True, which="major", color="0.9", linewidth=0.8)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-        # Above the curves, where it hides none of them.
+        # Above the axes, where it hides no curve.
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(curves), frameon=False)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
 
 
 def _column(rows: Sequence[Mapping[str, Any]], name: str) -> Float[np.ndarray, " rows"]:
-    """The finite numbers of a column; NaN where there is none."""
+    """The finite numbers of a column, and NaN in cells without one."""
     values = np.full(len(rows), np.nan)
     for index, row in enumerate(rows):
         cell = row.get(name)

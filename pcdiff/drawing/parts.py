@@ -1,4 +1,4 @@
-"""What is drawn: spheres and meshes, and their colours.
+"""The parts of a picture: spheres and meshes with their colours.
 
 Lengths are in the unit of the parts; colours are sRGB in [0, 1].
 """
@@ -15,29 +15,28 @@ from jaxtyping import UInt8
 from pcdiff.errors import InputError
 
 Image: TypeAlias = UInt8[np.ndarray, "height width 3"]
-
+"""A picture in sRGB."""
 
 Vector: TypeAlias = tuple[float, float, float]
 
-
 Colour: TypeAlias = np.ndarray | Vector
 
-
 TINT: Vector = (0.40, 0.60, 0.80)
-"""The sober blue of a part that is given no colour."""
+"""Default colour of a part, a muted blue."""
 
 
 @dataclass(frozen=True, eq=False)
 class Spheres:
-    """Equal spheres: the way a point cloud is drawn.
+    """Spheres of one radius, as which a point cloud is drawn.
 
-    Args:
-        centres: `(n, 3)`, n >= 1.
-        radius: Positive.
-        colour: One sRGB colour `(3,)`, or one a sphere `(n, 3)`, in [0, 1].
+    Attributes:
+        centres: Centres of the spheres, `(n, 3)` with n ≥ 1.
+        radius: Radius of the spheres, greater than 0.
+        colour: One sRGB colour `(3,)` for all, or one per sphere `(n, 3)`, in [0, 1].
 
     Raises:
-        InputError: A wrong shape, a number that is not finite, or a radius or colour out of range.
+        InputError: An array has another shape, a number is not finite, or the radius or a colour is
+            out of range.
     """
 
     centres: np.ndarray
@@ -48,20 +47,23 @@ class Spheres:
         check_points(self.centres, "the centres of spheres")
         _check_colour(self.colour, len(self.centres), "spheres")
         if not (isfinite(self.radius) and self.radius > 0):
-            raise InputError(f"the radius of spheres must be a positive number, got {self.radius}")
+            raise InputError(
+                f"the radius of spheres must be a positive finite number, got {self.radius}"
+            )
 
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """A triangle mesh with flat faces, seen from both sides.
+    """A triangle mesh with flat shading, visible from both sides.
 
-    Args:
-        vertices: `(v, 3)`, v >= 1.
-        faces: `(f, 3)` integers, the indices of each triangle's vertices, f >= 1.
-        colour: One sRGB colour `(3,)`, or one a face `(f, 3)`, in [0, 1].
+    Attributes:
+        vertices: Vertices of the mesh, `(v, 3)` with v ≥ 1.
+        faces: Triangles as integer indices of vertices, `(f, 3)` with f ≥ 1.
+        colour: One sRGB colour `(3,)` for all, or one per face `(f, 3)`, in [0, 1].
 
     Raises:
-        InputError: A wrong shape, a number that is not finite, or an index or colour out of range.
+        InputError: An array has another shape, a number is not finite, or an index or a colour is
+            out of range.
     """
 
     vertices: np.ndarray
@@ -88,17 +90,26 @@ Part: TypeAlias = Spheres | Mesh
 
 
 def part_points(part: Part) -> np.ndarray:
-    """The vertices of a mesh or the centres of spheres, (n, 3)."""
+    """The vertices of a mesh or the centres of spheres, `(n, 3)`."""
     return part.vertices if isinstance(part, Mesh) else part.centres
 
 
 def part_radius(part: Part) -> float:
-    """The radius of spheres, 0 for a mesh."""
+    """The radius of spheres, or 0 for a mesh."""
     return 0.0 if isinstance(part, Mesh) else part.radius
 
 
 def check_points(points: np.ndarray, name: str) -> None:
-    """Refuse what is not a set of finite points (n, 3); `name` is what the message calls it."""
+    """Check that an array holds at least one point and only finite numbers.
+
+    Args:
+        points: The array to check.
+        name: Name of the array in the error message, in the plural.
+
+    Raises:
+        InputError: The array does not have the shape `(n, 3)` with n ≥ 1, or it holds something
+            else than finite numbers.
+    """
     if (
         points.ndim != 2
         or points.shape[1] != 3

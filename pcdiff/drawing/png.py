@@ -1,4 +1,4 @@
-"""Pictures as files."""
+"""Pictures as PNG files."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ def save_png(path: str | Path, image: Image) -> None:
     """Write a picture as a PNG file, completely or not at all.
 
     Args:
-        path: The file to write.
+        path: Path of the file; an existing file is replaced.
         image: The picture.
 
     Raises:
-        InputError: The path does not end in .png, or cannot be written.
+        InputError: The path does not end in .png, or the file cannot be written.
     """
     from PIL import Image as pillow
 
     if Path(path).suffix.lower() != ".png":
-        raise InputError(f"a picture is written to a file that ends in .png, got {path}")
+        raise InputError(f"the file name of a picture must end in .png, got {path}")
     with atomic_write(path) as temporary:
         pillow.fromarray(image).save(temporary, format="PNG")

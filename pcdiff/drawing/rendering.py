@@ -1,6 +1,6 @@
-"""Ray casting by Embree: matt surfaces, soft shadows; no display, no GPU, no GL.
+"""Ray casting of matt surfaces with soft shadows, without a display, a GPU or OpenGL.
 
-A picture is a `uint8` array `(height, width, 3)` in sRGB, and a function of its arguments alone:
+A picture is a `uint8` array `(height, width, 3)` in sRGB. It depends only on the arguments, because
 light is sampled by a low-discrepancy sequence.
 """
 
@@ -17,28 +17,17 @@ from jaxtyping import Bool, Float, Int
 from pcdiff.drawing.camera import Camera, Light
 from pcdiff.drawing.parts import Image, Mesh, Part, Spheres, part_points, part_radius
 from pcdiff.errors import InputError
+from pcdiff.geometry.rays import ray_caster
 
-_PIXELS_AT_ONCE = 1 << 17  # a bound on memory
+PIXELS_AT_ONCE = 1 << 17
+"""Pixels whose rays are cast together, which limits memory."""
 
-
-_LAMP_RAYS, _SKY_RAYS = 2, 6  # for each sample of a pixel
-
-
-_WINDOW = 5  # pixels; see `render`
-
-
-_FADING = 0.12  # how far from the picture's edge shadows fade, of its shorter side
-
-
-_SKY_REACH = 0.4  # how far a part keeps the sky away, of the scene's size
-
-
-_CLEARANCE = 1e-5  # from a surface to where rays leave it, of the scene's size
-
-
-_TOLERATED_PIXELS = 0.25  # from a sphere's outline to the circle
-
-
+_LAMP_RAYS, _SKY_RAYS = 2, 6  # per sample of a pixel
+_WINDOW = 5  # width in pixels of the window that `render` averages shadows over
+_FADING = 0.12  # width of the border in which shadows fade, relative to the picture's shorter side
+_SKY_REACH = 0.4  # distance up to which a part hides the sky, relative to the scene's size
+_CLEARANCE = 1e-5  # distance of a ray's origin from its surface, relative to the scene's size
+_TOLERATED_PIXELS = 0.25  # largest deviation of a sphere's outline from the circle
 _FINEST_SUBDIVISION = 6  # 82 thousand faces
 
 
@@ -52,47 +41,47 @@ def render(
     light: Light | None = None,
     ground: bool = True,
 ) -> Image:
-    """Draw parts on white, matt, with soft shadows, by ray casting.
+    """Draw matt parts with soft shadows on a white background.
 
-    Under the lowest point of the parts lies a white ground that shows nothing but shadows: where
-    nothing keeps the light away it is as white as the background, so it has no horizon.
+    A white ground touches the lowest point of the parts and shows only their shadows: without a
+    shadow it is as white as the background, so it has no horizon.
 
-    The sky and the lamp are sampled by few rays, other ones at each pixel of a window of 5 x 5; on
-    the ground the mean over a window then makes one smooth shadow of them (interleaved sampling,
+    The sky and the lamp are sampled by few rays, with different directions at each pixel of a 5 × 5
+    window. On the ground the mean over such a window gives smooth shadows (interleaved sampling,
     Keller & Heidrich 2001).
 
     Args:
-        parts: What is drawn, at least one.
-        camera: From where.
-        width: Of the picture, pixels.
-        height: Of the picture, pixels.
-        samples: Rays through each pixel: more make edges smoother and shadows less grainy.
-        light: `Light()` unless given.
-        ground: Whether there is a ground.
+        parts: Parts to draw, at least one.
+        camera: The camera.
+        width: Width of the picture in pixels.
+        height: Height of the picture in pixels.
+        samples: Rays per pixel; more make edges smoother and shadows less grainy.
+        light: The light; None for `Light()`.
+        ground: True to draw the shadows on the ground.
 
     Returns:
         The picture `(height, width, 3)`.
 
     Raises:
-        InputError: No parts, or a size or a number of samples below 1.
+        InputError: There are no parts, or a size or the number of samples is below 1.
     """
     if not parts:
         raise InputError("a picture needs at least one part to draw, got none")
     if min(width, height, samples) < 1:
         raise InputError(
-            "a picture needs a width, a height and samples of at least 1, "
-            f"got {width} x {height} with {samples} samples"
+            "a picture needs at least 1 pixel in width and height and 1 sample, "
+            f"got {width} x {height} pixels and {samples} samples"
         )
     from scipy.ndimage import uniform_filter
 
     scene = _Scene(parts, camera, height, light or Light(), ground)
     right, upward, backward = camera.axes
     half_height = tan(radians(camera.field_of_view) / 2)
-    # Sums over the samples of each pixel: the parts' colour, the samples that miss the parts, and
-    # the light on the ground, as it is and as it would be without the parts.
+    # Sums over the samples of each pixel: the colour of the parts, the number of samples that miss
+    # the parts, and the light that the ground receives with and without the parts.
     colour, white = np.zeros((height, width, 3)), np.full((height, width), float(samples))
     received, offered = np.zeros((height, width)), np.zeros((height, width))
-    rows_at_once = max(1, _PIXELS_AT_ONCE // width)
+    rows_at_once = max(1, PIXELS_AT_ONCE // width)
     for top in range(0, height, rows_at_once):
         row, column = np.mgrid[top : min(top + rows_at_once, height), :width].reshape(2, -1)
         shift = np.stack([row, column], axis=1) % _WINDOW / _WINDOW
@@ -123,7 +112,7 @@ def render(
 
 
 def _faded(shadow: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "height width"]:
-    """A shadow that ends before the picture does, so that a sheet of pictures has no seams."""
+    """A shadow that fades out before the picture's edge, so that sheets have no visible seams."""
     height, width = shadow.shape
     row, column = np.mgrid[0.5:height, 0.5:width]
     edge = np.minimum(np.minimum(row, height - row), np.minimum(column, width - column))
@@ -133,10 +122,10 @@ def _faded(shadow: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "heig
 
 @dataclass(frozen=True, eq=False)
 class _Triangles:
-    """A part as triangles, with what shading needs to know of each.
+    """The triangles of a part, with what the shading needs to know about each of them.
 
-    A face of a sphere has the sphere's centre, and the radius of a shell that contains all of that
-    sphere's faces; a flat face has the radius 0.
+    A face of a sphere has the centre of that sphere and the radius of the polyhedron's vertices; a
+    flat face has the radius 0.
     """
 
     vertices: Float[np.ndarray, "vertices 3"]
@@ -159,14 +148,15 @@ def _flat_triangles(mesh: Mesh) -> _Triangles:
 
 
 def _sphere_triangles(spheres: Spheres, pixels: float) -> _Triangles:
-    """Geodesic polyhedra, just fine enough for spheres whose radius is so many pixels.
+    """Geodesic polyhedra that are just fine enough for spheres with a radius of `pixels` pixels.
 
-    By Cauchy's formula the mean area of a convex body's shadows is a quarter of its surface, so a
-    polyhedron with the sphere's surface covers as many pixels as the sphere does, on average.
+    By Cauchy's formula the mean area of a convex body's projections is a quarter of its surface
+    area. So a polyhedron with the sphere's surface area covers on average as many pixels as the
+    sphere.
     """
     from trimesh.creation import icosphere
 
-    # An icosahedron's edge is seen from its centre under 63.4 degrees; a subdivision halves that.
+    # From its centre, an edge of an icosahedron spans 63.4 degrees; each subdivision halves it.
     subdivisions = 0
     while (
         subdivisions < _FINEST_SUBDIVISION
@@ -188,7 +178,7 @@ def _sphere_triangles(spheres: Spheres, pixels: float) -> _Triangles:
 
 
 class _Hits(NamedTuple):
-    """Where some of the rays meet a surface."""
+    """The points where rays meet a surface; `rays` holds the indices of those that do."""
 
     rays: Int[np.ndarray, " hits"]
     points: Float[np.ndarray, "hits 3"]
@@ -197,14 +187,11 @@ class _Hits(NamedTuple):
 
 
 class _Scene:
-    """The parts as one set of triangles at which rays are cast from the camera, and their light."""
+    """All parts as one set of triangles, seen by a camera under a light."""
 
     def __init__(
         self, parts: Sequence[Part], camera: Camera, height: int, light: Light, ground: bool
     ) -> None:
-        from embreex.mesh_construction import TriangleMesh
-        from embreex.rtcore_scene import EmbreeScene
-
         position = np.array(camera.position)
         right, _, backward = camera.axes
         pixels_at_unit_depth = height / (2 * tan(radians(camera.field_of_view) / 2))
@@ -221,19 +208,14 @@ class _Scene:
         self.albedo = np.concatenate([piece.albedo for piece in pieces])
         self.shells = np.concatenate([piece.shells for piece in pieces])
 
-        # Rays are cast in float32, so lengths are measured from the middle of the scene.
+        # Rays are cast in float32, so coordinates are relative to the middle of the scene.
         middle = (vertices.min(axis=0) + vertices.max(axis=0)) / 2
         self.centres = np.concatenate([piece.centres for piece in pieces]) - middle
         self.camera = position - middle
         size = float(np.ptp(vertices, axis=0).max())
         self.clearance = _CLEARANCE * size
         self.sky_reach = _SKY_REACH * size
-        self.embree = EmbreeScene()
-        TriangleMesh(
-            scene=self.embree,
-            vertices=(vertices - middle).astype(np.float32),
-            indices=np.concatenate(faces).astype(np.int32),
-        )
+        self.caster = ray_caster(vertices - middle, np.concatenate(faces))
 
         self.up = np.array(camera.up) / np.linalg.norm(camera.up)
         lowest = min(
@@ -247,15 +229,14 @@ class _Scene:
         self.to_lamp = cos(elevation) * level + sin(elevation) * self.up
 
     def cast(self, rays: Float[np.ndarray, "rays 3"]) -> tuple[_Hits, _Hits]:
-        """Where rays from the camera meet the parts, and where the others meet the ground."""
-        origins = np.broadcast_to(self.camera.astype(np.float32), rays.shape)
-        found = self.embree.run(origins, rays.astype(np.float32), output=True)
-        missed = found["primID"] < 0
+        """Find where rays from the camera meet the parts, and where the others meet the ground."""
+        found = self.caster.first(np.broadcast_to(self.camera, rays.shape), rays)
+        missed = found.face < 0
 
         (seen,) = np.nonzero(~missed)
-        face = found["primID"][seen]
-        points = self.camera + found["tfar"][seen, None] * rays[seen]
-        across = found["Ng"][seen].astype(np.float64)
+        face = found.face[seen]
+        points = self.camera + found.distance[seen, None] * rays[seen]
+        across = found.normal[seen]
         across *= -np.sign(np.sum(across * rays[seen], axis=1, keepdims=True))
         centres, shells = self.centres[face], self.shells[face, None]
         normals = _unit(np.where(shells > 0, points - centres, across))
@@ -271,18 +252,18 @@ class _Scene:
     def light_on(
         self, hits: _Hits, shift: Float[np.ndarray, "hits 2"], sample: int
     ) -> tuple[Float[np.ndarray, " hits"], Float[np.ndarray, " hits"]]:
-        """The light that matt surfaces receive, and what they would if nothing stood in the way.
+        """The light that matt surfaces receive, and the light they would receive without the parts.
 
-        The normal plus a random point of the unit sphere is a random direction that weighs the sky
-        as a matt surface does, by the cosine; the direction to the lamp plus a random point of a
-        small sphere is a direction to a round lamp.
+        The normal plus a random point on the unit sphere is a random direction whose density is
+        proportional to the cosine, with which a matt surface weighs the sky. The direction to the
+        lamp plus a random point on a small sphere is a direction to a round lamp.
         """
         light = self.light
         origins = hits.points + self.clearance * hits.normals
         received, offered = np.zeros(len(origins)), np.zeros(len(origins))
         for ray in range(_SKY_RAYS):
             ball = _on_sphere(_low_discrepancy(sample * _SKY_RAYS + ray) + shift)
-            rays = _unit(hits.normals + 0.999 * ball)  # a little less than 1: never the null vector
+            rays = _unit(hits.normals + 0.999 * ball)  # less than 1, so that the sum is never 0
             share = light.floor + (1 - light.floor) * (1 + rays @ self.up) / 2
             gain = light.sky * share / _SKY_RAYS
             offered += gain
@@ -302,9 +283,8 @@ class _Scene:
         rays: Float[np.ndarray, "rays 3"],
         reach: float,
     ) -> Bool[np.ndarray, " rays"]:
-        """Whether unit rays hit nothing within a reach."""
-        origins, rays = origins.astype(np.float32), rays.astype(np.float32)
-        return self.embree.run(origins, rays, dists=min(reach, 1e30), query="OCCLUDED") < 0
+        """True for each unit ray that hits nothing within the reach."""
+        return ~self.caster.is_blocked(origins, rays, reach)
 
 
 # Martin Roberts, "The unreasonable effectiveness of quasirandom sequences" (2018): the sequence R2,
@@ -317,7 +297,7 @@ def _low_discrepancy(index: int) -> Float[np.ndarray, "2"]:
 
 
 def _on_sphere(uniform: Float[np.ndarray, "points 2"]) -> Float[np.ndarray, "points 3"]:
-    """Points uniform on the unit sphere, from points uniform modulo 1 (Archimedes' projection)."""
+    """Map uniform points modulo 1 to uniform points on the unit sphere (Archimedes' projection)."""
     z = 1 - 2 * (uniform[:, 0] % 1)
     angle = 2 * pi * uniform[:, 1]
     radius = np.sqrt(1 - z**2)
@@ -329,11 +309,11 @@ def _unit(vectors: Float[np.ndarray, "vectors 3"]) -> Float[np.ndarray, "vectors
 
 
 def _decode(colour: Float[np.ndarray, "... 3"]) -> Float[np.ndarray, "... 3"]:
-    """SRGB to linear (IEC 61966-2-1)."""
+    """Convert sRGB to linear light (IEC 61966-2-1)."""
     return np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
 
 
 def _encode(light: Float[np.ndarray, "... 3"]) -> Float[np.ndarray, "... 3"]:
-    """Linear to sRGB (IEC 61966-2-1); what is brighter than white is white."""
+    """Convert linear light to sRGB (IEC 61966-2-1); light brighter than white becomes white."""
     light = np.minimum(light, 1)
     return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)

@@ -1,4 +1,4 @@
-"""Sheets of point clouds."""
+"""Sheets of pictures of point clouds."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ RAMP: tuple[Vector, ...] = (
     (0.36, 0.71, 0.76),
     (0.76, 0.90, 0.80),
 )
-"""The colours of a cloud from its lowest to its highest point, darker to lighter."""
+"""Colours of a cloud from its lowest to its highest point, from dark to light."""
 
 
 def height_colours(points: np.ndarray, up: Literal["y", "z"] = "y") -> np.ndarray:
     """Colour points by their height, along `RAMP`.
 
     Args:
-        points: `(n, 3)`, n >= 1.
-        up: The upward axis.
+        points: Points of a cloud, `(n, 3)` with n ≥ 1.
+        up: Upward axis of the cloud.
 
     Returns:
-        An sRGB colour a point, `(n, 3)`.
+        One sRGB colour per point, `(n, 3)`.
 
     Raises:
-        InputError: A wrong shape, or a number that is not finite.
+        InputError: The array has another shape, or a number is not finite.
     """
     check_points(points, "the points to colour")
     height = points[:, "xyz".index(up)].astype(np.float64)
@@ -55,28 +55,29 @@ def draw_clouds(
     direction: Vector = THREE_QUARTER_VIEW,
     samples: int = 4,
 ) -> Image:
-    """Draw a sheet of point clouds, row by row, each filling its own square tile.
+    """Draw a sheet of point clouds row by row, each filling its own square tile.
 
-    A point is a sphere whose radius is 0.7 n^(-1/2) of the cloud's longest side: n points on a
-    surface are about n^(-1/2) apart, so neighbours overlap a little at any number of points.
+    Each point becomes a sphere with a radius of 0.7/√n of the cloud's longest side. Because n
+    points on a surface are about 1/√n apart, neighbours overlap slightly at any number of points.
 
     Args:
-        clouds: One or more clouds `(n, 3)`, n >= 1, of any scale.
-        columns: Tiles in a row, at most.
-        labels: A caption under each cloud.
-        size: Width and height of a tile, pixels.
-        up: The clouds' upward axis. A z-up cloud is drawn as its y-up copy (x, z, -y) would be.
-        colours: For each cloud one sRGB colour `(3,)`, or one a point `(n, 3)`;
-            `height_colours` unless given.
-        direction: From the cloud to the camera, in y-up axes.
-        samples: As in `render`.
+        clouds: One or more clouds `(n, 3)` with n ≥ 1, of any scale.
+        columns: Largest number of tiles in a row.
+        labels: Captions, one per cloud; None for none.
+        size: Width and height of a tile in pixels.
+        up: Upward axis of the clouds. A z-up cloud is drawn like its y-up copy (x, z, −y).
+        colours: For each cloud one sRGB colour `(3,)`, or one per point `(n, 3)`; None uses
+            `height_colours`.
+        direction: Direction from the cloud to the camera, in y-up axes.
+        samples: Rays per pixel; see `render`.
 
     Returns:
         The sheet.
 
     Raises:
-        InputError: No clouds, a cloud of a wrong shape or with a number that is not finite, another
-            number of labels or colours than of clouds, or a size or columns below 1.
+        InputError: There are no clouds, a cloud has another shape or is not finite, the number of
+            labels or colours differs from the number of clouds, or the size or the number of
+            columns is below 1.
     """
     if len(clouds) == 0:
         raise InputError("a sheet needs at least one cloud, got none")
@@ -87,7 +88,7 @@ def draw_clouds(
     for name, given in (("labels", labels), ("colours", colours)):
         if given is not None and len(given) != len(clouds):
             raise InputError(
-                f"a sheet of {len(clouds)} clouds needs as many {name}, got {len(given)}"
+                f"a sheet needs as many {name} as clouds, {len(clouds)}, got {len(given)}"
             )
     for index, cloud in enumerate(clouds):
         check_points(cloud, f"cloud {index}")

@@ -1,1 +1,1 @@
-"""Meshes and point clouds: the files that hold them, and nearest and farthest points."""
+"""Meshes and point clouds: reading their files, casting rays, and finding neighbours."""

@@ -1,4 +1,4 @@
-"""Checks of sets of clouds and of distances between them."""
+"""Checks for sets of point clouds and for the distances between them."""
 
 from __future__ import annotations
 
@@ -8,42 +8,42 @@ from pcdiff.errors import InputError
 
 
 def check_clouds(name: str, clouds: Tensor, least: int = 1) -> None:
-    """Refuse what is not a set of point clouds.
+    """Check that a tensor is a set of point clouds.
 
     Args:
-        name: what the message calls the clouds.
-        clouds: expected to be floating point, finite, of shape (shapes, points, 3).
-        least: the fewest shapes that the caller can use.
+        name: Name of the clouds in the error message.
+        clouds: Clouds to check: finite floating-point numbers of shape (shapes, points, 3).
+        least: Smallest number of shapes that the caller can use.
 
     Raises:
-        InputError: the clouds are something else.
+        InputError: The tensor is not such a set.
     """
     if clouds.ndim != 3 or clouds.shape[2] != 3:
         raise InputError(f"{name} must have shape (shapes, points, 3), got {tuple(clouds.shape)}")
     if clouds.shape[0] < least:
         raise InputError(f"{name} must hold at least {least} shapes, got {clouds.shape[0]}")
     if clouds.shape[1] == 0:
-        raise InputError(f"{name} must have at least 1 point a shape, got 0")
+        raise InputError(f"{name} must have at least 1 point per shape, got 0")
     check_finite(name, clouds)
 
 
 def check_finite(name: str, values: Tensor) -> None:
-    """Refuse values that are not floating point or not finite.
+    """Check that all values are finite floating-point numbers.
 
     Raises:
-        InputError: with `name` in the message.
+        InputError: A value is not; the message starts with `name`.
     """
     if not values.is_floating_point():
         raise InputError(f"{name} must be floating point, got {values.dtype}")
     if not values.isfinite().all():
-        raise InputError(f"{name} must be finite, got NaN or infinity among the values")
+        raise InputError(f"{name} must be finite, got at least one NaN or infinity")
 
 
 def check_distances(name: str, distances: Tensor) -> None:
-    """Refuse what is not a matrix of distances between two sets that have members.
+    """Check that a tensor is a matrix of distances between two sets that are not empty.
 
     Raises:
-        InputError: with `name` in the message.
+        InputError: The tensor is not such a matrix; the message starts with `name`.
     """
     if distances.ndim != 2 or distances.numel() == 0:
         raise InputError(

@@ -1,4 +1,4 @@
-"""The geometry in a file, as it stands there."""
+"""The geometry that a file holds."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from pcdiff.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """What a file says, unchecked but for its syntax, in the file's unit and axes.
+    """The content of a file, in the file's unit and axes.
 
-    Args:
-        vertices: The vertices of a mesh, or the points of a cloud.
-        faces: Triangles; None for a cloud. Polygons are cut into fans.
-        normals: A direction for each point of a cloud, if the file has them.
-        unit: Metres in a unit of the file, if the file says so.
+    Only the syntax of the file has been checked: numbers may be NaN, and faces may name vertices
+    that do not exist.
+
+    Attributes:
+        vertices: Vertices of a mesh, or points of a cloud.
+        faces: Triangles as indices of vertices; None for a cloud. Polygons are cut into fans.
+        normals: Normal of each point of a cloud; None if the file has none.
+        unit: Length of the file's unit in metres; None if the file does not state it.
     """
 
     vertices: Float[np.ndarray, "vertices 3"]
@@ -28,9 +31,18 @@ class Geometry:
     unit: float | None = None
 
 
-def check_corners(path: Path | str, vertices: np.ndarray, faces: np.ndarray) -> None:
-    """Refuse faces with a vertex that is not there."""
+def check_corners(name: Path | str, vertices: np.ndarray, faces: np.ndarray) -> None:
+    """Check that every corner of the faces is the index of a vertex.
+
+    Args:
+        name: Name of the mesh in the error message.
+        vertices: Vertices of the mesh.
+        faces: Indices of vertices.
+
+    Raises:
+        InputError: An index is negative or too large.
+    """
     if len(faces) and (faces.min() < 0 or faces.max() >= len(vertices)):
         raise InputError(
-            f"{path} has a face with a vertex that is not there: it has {len(vertices)} vertices"
+            f"{name} has a face with a vertex that does not exist: it has {len(vertices)} vertices"
         )

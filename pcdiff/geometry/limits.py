@@ -1,11 +1,13 @@
-"""How large a file of geometry may be, and how one is opened.
+"""Limits on the size of files of geometry, and functions that open files within these limits.
 
-No count in a header reserves memory before it is held against these limits and the file's size.
+A count in a file's header is compared with these limits, and with the size of the file, before any
+memory is reserved for it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,27 +16,44 @@ import numpy as np
 from pcdiff.errors import InputError
 
 UNITS: dict[str, float] = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
-"""Metres in one of each unit of length."""
+"""Length of each unit in metres."""
 
 
 MAXIMUM_FACES = 5_000_000
-"""Of a mesh, as triangles."""
+"""Largest number of triangles in a mesh."""
 
 
 MAXIMUM_POINTS = 2_500_000
-"""Of a point cloud, and pixels of a depth image."""
+"""Largest number of points in a cloud, and of pixels in a depth image."""
 
 
 MAXIMUM_VERTICES = 3 * MAXIMUM_FACES
-"""Of a mesh; this many where no two triangles share one, as in an STL file."""
+"""Largest number of vertices in a mesh: in an STL file no two triangles share a vertex."""
 
 
 MAXIMUM_BYTES = 256 * 2**20
-"""Of a file; a binary STL of `MAXIMUM_FACES` triangles is just smaller."""
+"""Largest size of a file. A binary STL file of `MAXIMUM_FACES` triangles is slightly smaller."""
+
+
+DAMAGED_NPY = (
+    ValueError,
+    LookupError,
+    TypeError,
+    OverflowError,
+    EOFError,
+    RecursionError,
+    SyntaxError,
+    tokenize.TokenError,
+)
+"""Errors that NumPy raises for a damaged array file; it documents no smaller set."""
 
 
 def check_file(path: Path) -> None:
-    """Refuse a file that is missing, empty or larger than `MAXIMUM_BYTES`."""
+    """Check that a file exists, is not empty and has at most `MAXIMUM_BYTES`.
+
+    Raises:
+        InputError: The file fails one of these checks.
+    """
     with file_errors(path):
         if not path.exists():
             raise InputError(f"{path} does not exist")
@@ -45,35 +64,41 @@ def check_file(path: Path) -> None:
         raise InputError(f"{path} is empty")
     if size > MAXIMUM_BYTES:
         raise InputError(
-            f"{path} has {size / 2**20:.0f} MiB, more than the {MAXIMUM_BYTES // 2**20} MiB that "
-            "are read: make it coarser"
+            f"{path} has {size / 2**20:.1f} MiB, more than the limit of "
+            f"{MAXIMUM_BYTES // 2**20} MiB: make it coarser"
         )
 
 
 def read_bytes(path: Path) -> bytes:
-    """All of a file that `check_file` lets pass."""
+    """Read a whole file after `check_file`.
+
+    Raises:
+        InputError: The file fails the check or cannot be read.
+    """
     check_file(path)
     with file_errors(path):
         return path.read_bytes()
 
 
 def read_npy(path: Path) -> np.ndarray:
-    """The array in an npy file, mapped, so that a header cannot reserve more than there is.
+    """Map the array of a .npy file into memory, so that a false header cannot reserve memory.
 
     Raises:
-        InputError: The file is missing, damaged or too large, or needs unpickling.
+        InputError: The file is missing, damaged or too large, or holds Python objects.
     """
     check_file(path)
     with file_errors(path):
         try:
-            return np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError, SyntaxError) as error:
-            raise InputError(f"{path} is a damaged npy file, or holds no array") from error
+            return np.lib.format.open_memmap(path, mode="r")
+        except DAMAGED_NPY as error:
+            raise InputError(
+                f"{path} is damaged, is not a .npy file, or holds Python objects instead of numbers"
+            ) from error
 
 
 @contextlib.contextmanager
 def file_errors(path: Path) -> Iterator[None]:
-    """Turn an error of the file system into a sentence about the file."""
+    """Turn an error of the operating system into an `InputError` that names the file."""
     try:
         yield
     except OSError as error:
@@ -81,8 +106,16 @@ def file_errors(path: Path) -> Iterator[None]:
 
 
 def check_count(path: Path, count: int, limit: int, what: str) -> None:
-    """Refuse a file of more than `limit` things; `what` is their name in the plural."""
+    """Check that a file holds at most `limit` items.
+
+    Args:
+        path: File that states or holds the count.
+        count: Number of items.
+        limit: Largest number that is accepted.
+        what: Name of the items in the plural.
+
+    Raises:
+        InputError: There are more items.
+    """
     if count > limit:
-        raise InputError(
-            f"{path} has {count} {what}, more than the {limit} that are read: make it coarser"
-        )
+        raise InputError(f"{path} has {count} {what}, expected at most {limit}: make it coarser")

@@ -1,8 +1,8 @@
 """Nearest neighbours and farthest points, with PyTorch3D's names and semantics.
 
-Distances are squared throughout, in the square of the clouds' unit. Candidates are found with
-|p − q|² = |p|² − 2p·q + |q|², one matrix product with five columns, after both clouds were moved to
-a common centre: without that the identity loses the digits that the offset takes.
+Distances are squared, in the square of the clouds' unit. Candidates are found with the identity
+|p − q|² = |p|² − 2p·q + |q|², a single matrix product with five columns, after both clouds were
+moved to a common centre. Without that move, a large offset would cost the identity its precision.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from torch import Tensor
 from pcdiff.errors import InputError
 from pcdiff.geometry.checks import check_finite
 
-# Distances held at a time: a block that stays in a core's second-level cache is three times as
-# fast to reduce as one that does not; an accelerator wants blocks that fill it.
+# Size of the block of distances that is in memory at a time. On a CPU, a block that fits into the
+# second-level cache of a core is reduced three times as fast; an accelerator needs large blocks.
 CPU_ROWS, CPU_COLUMNS = 8, 2**13
 
 
@@ -28,9 +28,9 @@ class KNN(NamedTuple):
     """The `K` nearest neighbours of each point, nearest first.
 
     Attributes:
-        dists: squared distances, (batch, points1, K).
-        idx: indices into the second clouds, (batch, points1, K).
-        knn: the neighbours themselves, (batch, points1, K, dims), or None if not asked for.
+        dists: Squared distances, (batch, points1, K).
+        idx: Indices into the second clouds, (batch, points1, K).
+        knn: Coordinates of the neighbours, (batch, points1, K, dims); None if not requested.
     """
 
     dists: Float[Tensor, "batch points1 K"]
@@ -46,24 +46,25 @@ def knn_points(
     K: int = 1,
     return_nn: bool = False,
 ) -> KNN:
-    """The `K` nearest points of `p2[n]` for each point of `p1[n]`.
+    """Find the `K` nearest points of `p2[n]` for each point of `p1[n]`.
 
-    A subset of `pytorch3d.ops.knn_points`: norm 2, always sorted. As there, `dists` and `idx` are
-    0 where a cloud of `p1` has no point or a cloud of `p2` has fewer than `K`, and the distances
-    are differentiable. Neighbours are chosen with an error of about 1e-6 r² in float32, r being the
-    clouds' radius; the distances of those chosen are then computed to full precision.
+    This is a subset of `pytorch3d.ops.knn_points`: norm 2, always sorted. As in PyTorch3D, `dists`
+    and `idx` are 0 where a cloud of `p1` has no point or a cloud of `p2` has fewer than `K` points,
+    and the distances are differentiable. In float32, neighbours are selected with an error of about
+    1e-6 r², where r is the radius of the clouds; the distances to the selected points are then
+    computed to full precision.
 
     Args:
-        p1: the points that ask.
-        p2: the points among which neighbours are found.
-        lengths1: how many points of each cloud of `p1` count; None for all.
-        lengths2: the same for `p2`.
-        K: number of neighbours, at least 1.
-        return_nn: whether to return the neighbours' coordinates too.
+        p1: Points whose neighbours are found.
+        p2: Points among which the neighbours are found.
+        lengths1: Number of valid points in each cloud of `p1`; None if all are valid.
+        lengths2: Number of valid points in each cloud of `p2`; None if all are valid.
+        K: Number of neighbours, at least 1.
+        return_nn: Whether to return the coordinates of the neighbours too.
 
     Raises:
-        InputError: the clouds do not fit together, hold no point or a NaN, or lengths or `K` are
-            out of range.
+        InputError: The clouds do not match, are empty or hold a number that is not finite, or
+            lengths or `K` are out of range.
     """
     if p1.ndim != 3 or p2.ndim != 3 or p1.shape[::2] != p2.shape[::2]:
         raise InputError(
@@ -77,7 +78,7 @@ def knn_points(
     check_finite("the first clouds", p1)
     check_finite("the second clouds", p2)
     if p1.dtype != p2.dtype:
-        raise InputError(f"the clouds must have one type, got {p1.dtype} and {p2.dtype}")
+        raise InputError(f"both clouds must have the same type, got {p1.dtype} and {p2.dtype}")
     if K < 1:
         raise InputError(f"the number of neighbours must be at least 1, got {K}")
     counts1 = checked_lengths("the first lengths", lengths1, p1)
@@ -88,7 +89,7 @@ def knn_points(
         idx = torch.nn.functional.pad(idx, (0, K - idx.shape[2]))
     dists = (p1[:, :, None] - _gather(p2, idx)).square().sum(dim=-1)
     absent = (torch.arange(K, device=p1.device) >= counts2[:, None])[:, None]
-    # Near ties may have been found in the wrong order; absent neighbours stay last.
+    # Near ties may have been found in the wrong order; missing neighbours stay last.
     order = dists.detach().masked_fill(absent, torch.inf).argsort(dim=-1, stable=True)
     padding = absent | ~_mask(counts1, p1)[..., None]
     dists = dists.gather(-1, order).masked_fill(padding, 0)
@@ -103,26 +104,25 @@ def sample_farthest_points(
     K: int = 50,
     generator: torch.Generator | None = None,
 ) -> tuple[Float[Tensor, "batch K dims"], Int[Tensor, "batch K"]]:
-    """Choose `K` points of each cloud, each as far as possible from those chosen before it.
+    """Choose `K` points of each cloud, each as far as possible from the points chosen before it.
 
-    Farthest point sampling (Qi et al., PointNet++, NeurIPS 2017). A subset of
-    `pytorch3d.ops.sample_farthest_points` with one `K` for all clouds; where PyTorch3D takes
-    `random_start_point` this takes the generator to draw it from. Of equally far points the one
-    with the lowest index is chosen.
+    This is farthest point sampling (Qi et al., PointNet++, NeurIPS 2017), a subset of
+    `pytorch3d.ops.sample_farthest_points` with one `K` for all clouds. It takes a generator where
+    PyTorch3D takes `random_start_point`. Among equally far points, the lowest index wins.
 
     Args:
-        points: the clouds.
-        lengths: how many points of each cloud count; None for all.
-        K: number of points to choose, at least 1.
-        generator: draws each cloud's first point; None for the point with index 0.
+        points: Clouds to choose from.
+        lengths: Number of valid points in each cloud; None if all are valid.
+        K: Number of points to choose, at least 1.
+        generator: Generator that draws the first point of each cloud; None to start at index 0.
 
     Returns:
-        The chosen points and their indices; where a cloud has fewer than `K` points, padded with 0
-        and −1.
+        The chosen points and their indices. Where a cloud has fewer than `K` points, the points are
+        padded with 0 and the indices with −1.
 
     Raises:
-        InputError: the clouds are empty, of another shape or not finite, or lengths or `K` are out
-            of range.
+        InputError: The clouds are empty, have another shape or are not finite, or lengths or `K`
+            are out of range.
     """
     if points.ndim != 3 or 0 in points.shape:
         raise InputError(
@@ -142,14 +142,14 @@ def sample_farthest_points(
         )
         chosen = (draws.to(points.device) * counts).long()
     positions = points.detach()
-    # The distance to the nearest point chosen so far; a point that does not count is never far.
+    # Distance to the nearest point chosen so far; −1 keeps invalid points from being chosen.
     distance = positions.new_full(points.shape[:2], torch.inf)
     distance = distance.masked_fill(~_mask(counts, points), -1)
     indices = [chosen]
     for _ in range(1, K):
         step = (positions - positions[batch, chosen, None]).square().sum(dim=-1)
         distance = torch.minimum(distance, step)
-        # A chosen point has no distance left, even where all that remain coincide with it.
+        # A point is chosen once, even if all remaining points coincide with it.
         distance[batch, chosen] = -1
         chosen = distance.argmax(dim=1)
         indices.append(chosen)
@@ -160,7 +160,7 @@ def sample_farthest_points(
 
 
 def left_factor(p: Tensor) -> Tensor:
-    """[−2p, |p|², 1], whose product with `right_factor(q)` is |p − q|²."""
+    """[−2p, |p|², 1]; its product with `right_factor(q)` is |p − q|²."""
     square = p.square().sum(dim=-1, keepdim=True)
     return torch.cat([-2 * p, square, torch.ones_like(square)], dim=-1)
 
@@ -200,11 +200,22 @@ def _gather(points: Tensor, idx: Tensor) -> Tensor:
 
 
 def checked_lengths(name: str, lengths: Tensor | None, points: Tensor) -> Tensor:
-    """How many points of each cloud count."""
+    """The number of valid points in each cloud.
+
+    Args:
+        name: Name of the lengths in the error message.
+        lengths: Number of valid points in each cloud; None if all are valid.
+        points: Clouds that the lengths belong to.
+
+    Raises:
+        InputError: There is not one length per cloud, or a length is out of range.
+    """
     if lengths is None:
         return torch.full((len(points),), points.shape[1], device=points.device)
     if lengths.shape != points.shape[:1]:
-        raise InputError(f"{name} must be one a cloud, {len(points)}, got {tuple(lengths.shape)}")
+        raise InputError(
+            f"{name} must have shape ({len(points)},), one per cloud, got {tuple(lengths.shape)}"
+        )
     if not ((lengths >= 1) & (lengths <= points.shape[1])).all():
         raise InputError(f"{name} must lie between 1 and {points.shape[1]}, got {lengths.tolist()}")
     return lengths.to(points.device, torch.int64)

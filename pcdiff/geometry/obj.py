@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from pcdiff.geometry.geometry import Geometry, check_corners
-from pcdiff.geometry.limits import MAXIMUM_VERTICES, check_count, check_file
-from pcdiff.geometry.text import add_polygon, lines_of, triples
+from pcdiff.geometry.limits import MAXIMUM_VERTICES, check_count, check_file, read_bytes
+from pcdiff.geometry.text import LineError, add_polygon, lines_of, triples
 
 
 def read_obj(path: Path) -> Geometry:
@@ -20,13 +21,16 @@ def read_obj(path: Path) -> Geometry:
 
 
 def read_obj_objects(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Each `o` of a Wavefront OBJ file as (vertices, faces), with the vertices that it uses.
+    """Read each object (`o`) of a Wavefront OBJ file on its own.
 
     Args:
-        path: The file.
+        path: File to read.
+
+    Returns:
+        One pair (vertices, faces) per object, with only the vertices that its faces use.
 
     Raises:
-        InputError: As for `read_geometry`, or a face has a vertex that is not there.
+        InputError: As for `read_geometry`, or a face has a vertex that does not exist.
     """
     check_file(path)
     vertices, faces, starts = _obj(path)
@@ -41,9 +45,11 @@ def read_obj_objects(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
 def _obj(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """Vertices, faces, and the number of faces before each `o`."""
     coordinates, corners, starts = array("d"), array("q"), []
+    edge = False
     with lines_of(path) as lines:
-        for words in lines:
+        for words in _continued(lines):
             keyword = words[0] if words else ""
+            edge = keyword == "f" and len(words) < 4  # it has no area, unless the line is cut off
             if keyword == "v":
                 coordinates.extend((float(words[1]), float(words[2]), float(words[3])))
                 check_count(path, len(coordinates) // 3, MAXIMUM_VERTICES, "vertices")
@@ -52,10 +58,21 @@ def _obj(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
                 for word in words[1:]:
                     corner = int(word.partition("/")[0])
                     if corner == 0:
-                        raise ValueError("vertices are counted from 1")
+                        raise LineError("vertices are counted from 1")
                     # A negative number counts back from the latest vertex.
                     polygon.append(corner - 1 if corner > 0 else len(coordinates) // 3 + corner)
                 add_polygon(corners, polygon, path)
             elif keyword == "o":
                 starts.append(len(corners) // 3)
+        if edge and not read_bytes(path).endswith(b"\n"):
+            raise LineError("the file ends in the middle of a face")
     return triples(coordinates), triples(corners), starts
+
+
+def _continued(lines: Iterator[list[str]]) -> Iterator[list[str]]:
+    """Join each line that ends in a backslash with the line after it."""
+    for words in lines:
+        # A comment ends where its line ends.
+        while words and words[-1].endswith("\\") and not words[0].startswith("#"):
+            words = [*words[:-1], *words[-1][:-1].split(), *next(lines, [])]
+        yield words

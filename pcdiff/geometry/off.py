@@ -10,20 +10,23 @@ from pathlib import Path
 from pcdiff.errors import InputError
 from pcdiff.geometry.geometry import Geometry
 from pcdiff.geometry.limits import MAXIMUM_FACES, MAXIMUM_VERTICES, check_count
-from pcdiff.geometry.text import add_polygon, lines_of, triples
+from pcdiff.geometry.text import LineError, add_polygon, lines_of, triples
 
 
 def read_off(path: Path) -> Geometry:
-    """Read an OFF file; errors as for `read_geometry`."""
+    """Read an OFF file; errors as for `read_geometry`.
+
+    The counts may be on the first line, even without a space before them (`OFF490 518 0`), as in
+    some files of ModelNet.
+    """
     coordinates, corners = array("d"), array("q")
     with lines_of(path) as lines:
-        # Comments begin with #; empty lines may stand anywhere.
+        # # starts a comment, and empty lines are allowed anywhere.
         rows = (kept for words in lines if (kept := " ".join(words).partition("#")[0].split()))
         first = next(rows, [])
-        # Some of ModelNet's files have their counts on the first line, even without a space.
-        header = re.fullmatch(r"(?:ST|C|N)*OFF((?: ?\d+)*)", " ".join(first))
+        header = re.fullmatch(r"(?:ST|C|N)*OFF((?: ?\d+)*)", " ".join(first), re.IGNORECASE)
         if header is None:
-            raise InputError(f"{path} is not an OFF file: it does not begin with OFF")
+            raise InputError(f"{path} is not an OFF file: it does not start with OFF")
         counts = [int(word) for word in header[1].split() or next(rows, [])]
         vertex_count, face_count = counts[0], counts[1]
         check_count(path, vertex_count, MAXIMUM_VERTICES, "vertices")
@@ -34,12 +37,12 @@ def read_off(path: Path) -> Geometry:
         for row in islice(rows, face_count):
             polygon = [int(word) for word in row[1 : 1 + int(row[0])]]
             if len(polygon) != int(row[0]):
-                raise ValueError("fewer corners than promised")
+                raise LineError(f"expected {row[0]} corners, got {len(polygon)}")
             add_polygon(corners, polygon, path)
             found += 1
     if len(coordinates) // 3 < vertex_count or found < face_count:
         raise InputError(
             f"{path} is truncated: its header promises {vertex_count} vertices and {face_count} "
-            f"faces, and it has {len(coordinates) // 3} and {found}"
+            f"faces, but it has {len(coordinates) // 3} and {found}"
         )
     return Geometry(triples(coordinates), triples(corners))

@@ -16,10 +16,10 @@ from pcdiff.geometry.limits import MAXIMUM_POINTS, check_count, file_errors
 
 
 def read_pcd(path: Path) -> Geometry:
-    """A cloud of the Point Cloud Library, file version 0.7.
+    """Read a PCD file of version 0.7; errors as for `read_geometry`.
 
-    The points of an image (HEIGHT above 1) that are not finite are pixels that saw nothing and are
-    left out. VIEWPOINT is not used: its usual value says nothing about where the camera was.
+    In an organised cloud (HEIGHT above 1), points that are not finite are pixels that saw nothing,
+    so they are left out. VIEWPOINT is ignored: its usual value does not say where the camera was.
     """
     header: dict[str, list[str]] = {}
     with file_errors(path), path.open("rb") as file:
@@ -27,7 +27,9 @@ def read_pcd(path: Path) -> Geometry:
             while "DATA" not in header:
                 line = file.readline(4096)
                 if not line:
-                    raise InputError(f"{path} is truncated or no PCD file: it has no line DATA")
+                    raise InputError(
+                        f"{path} is truncated or is not a PCD file: it has no line DATA"
+                    )
                 match line.decode("utf-8", "replace").partition("#")[0].split():
                     case [keyword, *values]:
                         header[keyword.upper()] = values
@@ -48,7 +50,7 @@ def read_pcd(path: Path) -> Geometry:
             )
             column = {name: str(index) for index, name in enumerate(fields)}
             if len(fields) != len(sizes) or points < 0 or not {"x", "y", "z"} <= column.keys():
-                raise ValueError("fields that do not fit")
+                raise ValueError("the fields do not match")
             check_count(path, points, MAXIMUM_POINTS, "points")
             table = _pcd_table(path, file, encoding, row, points)
         except InputError:
@@ -90,14 +92,16 @@ def _pcd_table(path: Path, file: BinaryIO, encoding: str, row: np.dtype, points:
     elif encoding == "binary_compressed":
         sizes = file.read(8)
         if len(sizes) < 8:
-            raise InputError(f"{path} is truncated: it has no sizes of its compressed data")
+            raise InputError(f"{path} is truncated: the sizes of its compressed data are missing")
         compressed, whole = struct.unpack("<II", sizes)
         blob = file.read(compressed)
         if len(blob) < compressed:
-            raise InputError(f"{path} is truncated: it promises {compressed} bytes of data")
+            raise InputError(
+                f"{path} is truncated: it promises {compressed} bytes of data, got {len(blob)}"
+            )
         if whole != points * row.itemsize:
-            raise ValueError("sizes that do not fit")
-        # Compressed data stand field by field, not point by point.
+            raise ValueError("the sizes do not match")
+        # Compressed data are stored field by field, not point by point.
         flat, table, start = lzf_decompress(blob, whole), np.empty(points, row), 0
         for name in row.names or ():
             stop = start + points * row[name].itemsize
@@ -107,24 +111,24 @@ def _pcd_table(path: Path, file: BinaryIO, encoding: str, row: np.dtype, points:
         raise InputError(f"{path} has the unknown PCD encoding {encoding!r}")
     if len(table) < points:
         raise InputError(
-            f"{path} is truncated: its header promises {points} points, and it has {len(table)}"
+            f"{path} is truncated: its header promises {points} points, but it has {len(table)}"
         )
     return table
 
 
 def lzf_decompress(data: bytes, size: int) -> bytes:
-    """Undo LZF, the compression of PCD's `binary_compressed` (Lehmann, liblzf).
+    """Decompress LZF, the compression of PCD's `binary_compressed` (Lehmann, liblzf).
 
-    A control byte below 32 announces that many literal bytes and one more. Any other is a copy of
-    earlier output: its three upper bits are the length less 2 (7: the next byte is added), its
-    five lower bits and the next byte are the distance less 1.
+    A control byte c below 32 is followed by c + 1 literal bytes. Any other control byte copies
+    earlier output: its three upper bits hold the length minus 2 (if they are 7, the next byte is
+    added), and its five lower bits and the next byte hold the distance minus 1.
 
     Args:
-        data: What is compressed.
-        size: Bytes of the result.
+        data: Compressed bytes.
+        size: Number of bytes of the result.
 
     Raises:
-        ValueError: It does not decompress to that many bytes.
+        ValueError: The result has another number of bytes, or copies bytes from before its start.
     """
     out = bytearray()
     position = 0
@@ -143,10 +147,10 @@ def lzf_decompress(data: bytes, size: int) -> bytes:
         position += 1
         start = len(out) - distance
         if start < 0:
-            raise ValueError("a copy from before the beginning")
-        # A copy may reach into itself: it then repeats its first bytes.
+            raise ValueError("it copies bytes from before the beginning")
+        # A copy may overlap its own output; it then repeats its first bytes.
         piece = out[start : start + length]
         out += (piece * (length // len(piece) + 1))[:length]
     if len(out) != size:
-        raise ValueError("another size than promised")
+        raise ValueError(f"expected {size} bytes, got {len(out)}")
     return bytes(out)

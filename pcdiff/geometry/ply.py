@@ -1,4 +1,4 @@
-"""PLY, ASCII and binary: a mesh or a cloud."""
+"""PLY, text and binary: a mesh or a point cloud."""
 
 from __future__ import annotations
 
@@ -31,14 +31,33 @@ _PLY_TYPES = {
     "uint": "u4",
     "float": "f4",
     "double": "f8",
+    "float16": "f2",
     "int8": "i1",
     "uint8": "u1",
     "int16": "i2",
     "uint16": "u2",
     "int32": "i4",
     "uint32": "u4",
+    "int64": "i8",
+    "uint64": "u8",
     "float32": "f4",
     "float64": "f8",
+}
+
+
+# Codes of the module struct; NumPy's codes have other sizes on some platforms.
+_STRUCT_CODES = {
+    "i1": "b",
+    "u1": "B",
+    "i2": "h",
+    "u2": "H",
+    "i4": "i",
+    "u4": "I",
+    "i8": "q",
+    "u8": "Q",
+    "f2": "e",
+    "f4": "f",
+    "f8": "d",
 }
 
 
@@ -46,7 +65,7 @@ _PLY_TYPES = {
 class _Property:
     name: str
     type: np.dtype
-    count_type: np.dtype | None  # of a list: the type of its length
+    count_type: np.dtype | None  # type of the length of a list; None if it is not a list
 
 
 @dataclass(frozen=True)
@@ -58,14 +77,22 @@ class _Element:
 
 @dataclass
 class _Table:
-    """The columns of an element: a number a row, or for a list its lengths and all its items."""
+    """The content of an element, by the name of the property.
+
+    Attributes:
+        columns: One number per row.
+        lists: For each list property, its length in each row, and the items of all rows in order.
+    """
 
     columns: dict[str, np.ndarray]
     lists: dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def read_ply(path: Path) -> Geometry:
-    """Read a PLY file, a mesh or a cloud; errors as for `read_geometry`."""
+    """Read a PLY file, a mesh or a cloud; errors as for `read_geometry`.
+
+    A mesh has faces, or triangle strips as in some files of Stanford's repository.
+    """
     with file_errors(path), path.open("rb") as file:
         try:
             encoding, elements = _ply_header(path, file)
@@ -78,14 +105,13 @@ def read_ply(path: Path) -> Geometry:
     if vertex is None or not {"x", "y", "z"} <= vertex.columns.keys():
         raise InputError(f"{path} has no vertices with x, y and z")
     vertices = np.stack([vertex.columns[axis] for axis in "xyz"], axis=1).astype(np.float64)
-    face = tables.get("face")
-    if face is not None and len(face.lists):
-        polygons = face.lists.get("vertex_indices", face.lists.get("vertex_index"))
-        if polygons is None:
-            raise InputError(f"{path} has faces without vertex_indices")
-        if len(polygons[0]):
-            faces = _fans(path, *polygons)
-            return Geometry(vertices, faces)
+    faces = [
+        triangles(path, *corners)
+        for name, triangles in (("face", _fans), ("tristrips", _strips))
+        if (corners := _corners(path, tables.get(name), name)) is not None
+    ]
+    if faces:
+        return Geometry(vertices, np.concatenate(faces))
     normals = None
     if {"nx", "ny", "nz"} <= vertex.columns.keys():
         columns = [vertex.columns[axis] for axis in ("nx", "ny", "nz")]
@@ -94,10 +120,22 @@ def read_ply(path: Path) -> Geometry:
     return Geometry(vertices, None, normals)
 
 
+def _corners(
+    path: Path, table: _Table | None, element: str
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Lengths and items of the lists of vertices in an element; None if it has none."""
+    if table is None or not table.lists:
+        return None
+    corners = table.lists.get("vertex_indices", table.lists.get("vertex_index"))
+    if corners is None:
+        raise InputError(f"{path} has the element {element} without the list vertex_indices")
+    return corners if len(corners[0]) else None
+
+
 def _ply_header(path: Path, file: BinaryIO) -> tuple[str, list[_Element]]:
-    # A line of a header is short; a file without line ends must not be taken in as one line.
+    # Lines of a header are short, and a file without line ends must not be read as one line.
     if file.readline(1024).strip() != b"ply":
-        raise InputError(f"{path} is not a PLY file: it does not begin with ply")
+        raise InputError(f"{path} is not a PLY file: it does not start with ply")
     encoding = ""
     elements: list[_Element] = []
     while (line := file.readline(4096)).strip() != b"end_header":
@@ -117,13 +155,13 @@ def _ply_header(path: Path, file: BinaryIO) -> tuple[str, list[_Element]]:
             case ["comment" | "obj_info", *_] | []:
                 pass
             case _:
-                raise ValueError("an unknown line in the header")
+                raise ValueError("the header has an unknown line")
     if encoding not in ("ascii", "binary_little_endian", "binary_big_endian"):
         raise InputError(f"{path} has the unknown PLY encoding {encoding!r}")
     for element in elements:
         limit = MAXIMUM_FACES if element.name == "face" else MAXIMUM_VERTICES
         if element.count < 0:
-            raise ValueError("a negative count")
+            raise ValueError("a count is negative")
         check_count(path, element.count, limit, f"rows of the element {element.name}")
     return encoding, elements
 
@@ -133,6 +171,8 @@ def _ply_type(name: str) -> np.dtype:
 
 
 def _with_property(element: _Element, added: _Property) -> _Element:
+    if any(each.name == added.name for each in element.properties):
+        raise ValueError(f"the element {element.name} has two properties named {added.name}")
     return _Element(element.name, element.count, (*element.properties, added))
 
 
@@ -149,7 +189,7 @@ def _ply_tables(
         if table is None:
             raise InputError(
                 f"{path} is truncated: its header promises {element.count} rows of the element "
-                f"{element.name}, and not all are there"
+                f"{element.name}, but some are missing"
             )
         tables[element.name] = table
     return tables
@@ -180,14 +220,14 @@ def _ascii_table(rows: Iterator[list[bytes]], element: _Element) -> _Table | Non
 
 
 def _binary_table(file: BinaryIO, element: _Element, order: Literal["<", ">"]) -> _Table | None:
-    """All rows at once if no list changes its length, as in most files; else row by row."""
+    """Read all rows at once if each list has one length, as in most files; else row by row."""
     start = file.tell()
     left = os.fstat(file.fileno()).st_size - start
     widths: dict[str, int] = {}
     fields: list[tuple[str, str] | tuple[str, str, int]] = []
     for each in element.properties:
         if each.count_type:
-            # The length of the first row's list, at its place after the fields before it.
+            # Length of the list in the first row, which follows the fields before it.
             count_type = each.count_type.newbyteorder(order)
             file.seek(start + np.dtype(fields).itemsize)
             blob = file.read(count_type.itemsize) if element.count else bytes(count_type.itemsize)
@@ -226,12 +266,13 @@ def _ragged_table(file: BinaryIO, element: _Element, order: Literal["<", ">"]) -
             for each in element.properties:
                 length = 1
                 if each.count_type:
-                    (length,) = struct.unpack_from(order + each.count_type.char, blob, position)
+                    (count,) = struct.unpack_from(order + _code(each.count_type), blob, position)
+                    length = int(count)  # in a few files it has a floating-point type
                     position += each.count_type.itemsize
                     if length * each.type.itemsize > len(blob) - position:
                         return None
                     lengths[each.name].append(length)
-                items = struct.unpack_from(f"{order}{length}{each.type.char}", blob, position)
+                items = struct.unpack_from(f"{order}{length}{_code(each.type)}", blob, position)
                 position += length * each.type.itemsize
                 numbers[each.name].extend(items)
     except struct.error:
@@ -242,16 +283,45 @@ def _ragged_table(file: BinaryIO, element: _Element, order: Literal["<", ">"]) -
     return _Table(columns, lists)
 
 
+def _code(kind: np.dtype) -> str:
+    return _STRUCT_CODES[kind.str[1:]]
+
+
 def _fans(path: Path, lengths: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """Triangles of polygons that are given by their lengths and all their corners in a row."""
-    if lengths.min() < 3:
-        raise InputError(f"{path} has a face with fewer than three corners")
-    check_count(path, int(np.sum(lengths - 2)), MAXIMUM_FACES, "faces")
+    """Cut polygons into triangles; polygons with fewer than 3 corners have no area and add none.
+
+    Args:
+        path: File that holds the polygons.
+        lengths: Number of corners of each polygon.
+        items: Corners of all polygons, one polygon after the other.
+    """
+    triangles = np.maximum(lengths - 2, 0)
+    check_count(path, int(np.sum(triangles)), MAXIMUM_FACES, "faces")
     items = items.astype(np.int64)
     starts = np.cumsum(lengths) - lengths
-    polygon = np.repeat(np.arange(len(lengths)), lengths - 2)
-    second = np.arange(len(polygon)) - np.repeat(
-        np.cumsum(lengths - 2) - (lengths - 2), lengths - 2
-    )
+    polygon = np.repeat(np.arange(len(lengths)), triangles)
+    second = np.arange(len(polygon)) - np.repeat(np.cumsum(triangles) - triangles, triangles)
     first = starts[polygon]
     return np.stack([items[first], items[first + second + 1], items[first + second + 2]], axis=1)
+
+
+def _strips(path: Path, lengths: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """Cut triangle strips into triangles.
+
+    Each vertex after the second closes a triangle with the two before it; every other triangle
+    runs the other way around. −1 starts a new strip.
+
+    Args:
+        path: File that holds the strips.
+        lengths: Number of items of each list of strips.
+        items: Items of all lists, one list after the other.
+    """
+    ends = np.cumsum(lengths)
+    row = np.append(np.insert(items.astype(np.int64), ends, -1), [-1, -1])
+    index = np.arange(len(row))
+    start = np.maximum.accumulate(np.where(row == -1, index + 1, 0))
+    windows = np.lib.stride_tricks.sliding_window_view(row, 3)
+    whole = (windows != -1).all(axis=1)
+    check_count(path, int(whole.sum()), MAXIMUM_FACES, "faces")
+    odd = (index - start)[:-2][whole] % 2 == 1
+    return np.where(odd[:, None], windows[whole][:, ::-1], windows[whole])

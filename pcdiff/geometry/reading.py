@@ -1,8 +1,12 @@
-"""Reads meshes and point clouds of the common formats: one reader for each.
+"""The one reader of meshes and point clouds.
 
-The text and table formats are read here, not by a library, so that a damaged file becomes a
-sentence that names the line or the count, never a mesh that silently lacks a part. Texture, colour
-and material are ignored.
+To add a format, write a function in a module of this folder that takes a path, returns a `Geometry`
+and raises `InputError` for a damaged file, and add it to `READERS` below. Every part of the package
+that reads geometry then accepts the new ending.
+
+Text and table formats are read here rather than by a library, so that a damaged file ends in a
+sentence that names the line or the count, and never in a mesh that silently lacks a part. Textures,
+colours and materials are ignored.
 """
 
 from __future__ import annotations
@@ -21,24 +25,6 @@ from pcdiff.geometry.scenes import read_dae, read_glb
 from pcdiff.geometry.stl import read_stl
 from pcdiff.geometry.tables import read_npy_points, read_xyz
 
-
-def read_geometry(path: Path) -> Geometry:
-    """Read a mesh (.obj, .stl, .off, .glb, .dae), a cloud (.pcd, .xyz, .npy) or either (.ply).
-
-    Args:
-        path: The file; its ending says the format.
-
-    Raises:
-        InputError: It is missing, empty, damaged, larger than the limits above, or of another
-            format.
-    """
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        raise InputError(f"{path} must end in one of {', '.join(READERS)}")
-    check_file(path)
-    return reader(path)
-
-
 READERS: dict[str, Callable[[Path], Geometry]] = {
     ".obj": read_obj,
     ".stl": read_stl,
@@ -50,4 +36,21 @@ READERS: dict[str, Callable[[Path], Geometry]] = {
     ".xyz": read_xyz,
     ".npy": read_npy_points,
 }
-"""The reader of each ending."""
+"""The reader for each file ending."""
+
+
+def read_geometry(path: Path) -> Geometry:
+    """Read a mesh (.obj, .stl, .off, .glb, .dae), a cloud (.pcd, .xyz, .npy) or either (.ply).
+
+    Args:
+        path: File to read; its ending states the format.
+
+    Raises:
+        InputError: The file is missing, empty, damaged, of another format, or larger than the
+            limits in `pcdiff.geometry.limits`.
+    """
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise InputError(f"{path} must end in one of {', '.join(READERS)}")
+    check_file(path)
+    return reader(path)

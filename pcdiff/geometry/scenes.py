@@ -1,4 +1,4 @@
-"""glTF and COLLADA, read by trimesh; the transforms of the scene are applied."""
+"""glTF and COLLADA, read by trimesh, with the transforms of the scene applied."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ from pcdiff.geometry.limits import (
     read_bytes,
 )
 
-# What trimesh and its XML and JSON readers raise for damaged files; none promises a narrower set.
-_DAMAGED = (
+DAMAGED: tuple[type[Exception], ...] = (
     OSError,
     SyntaxError,
     ValueError,
@@ -34,8 +33,14 @@ _DAMAGED = (
     AssertionError,
     NotImplementedError,
     RecursionError,
+    ImportError,
     struct.error,
 )
+"""Errors that trimesh, and the XML, JSON and text readers behind it, raise for a damaged file.
+
+Their authors document no smaller set. `ImportError` is for text in an encoding that they need
+another package to guess, and for compressed parts that they need another package to unpack.
+"""
 
 
 def read_glb(path: Path) -> Geometry:
@@ -44,42 +49,49 @@ def read_glb(path: Path) -> Geometry:
         size = os.fstat(file.fileno()).st_size
         header = file.read(20)
         if not header.startswith(b"glTF"):
-            raise InputError(f"{path} is not a glb file: it does not begin with glTF")
+            raise InputError(f"{path} is not a glb file: it does not start with glTF")
         if len(header) < 20:
-            raise InputError(f"{path} is truncated: it has no whole glb header")
+            raise InputError(f"{path} is truncated: its glb header is incomplete")
         version, promised, length, kind = struct.unpack("<4xIII4s", header)
         if promised != size:
-            raise InputError(f"{path} is truncated: it promises {promised} bytes and has {size}")
+            raise InputError(f"{path} is truncated: it promises {promised} bytes, got {size}")
         if version != 2 or kind != b"JSON" or length > size:
             raise InputError(f"{path} is not a glTF 2.0 file")
         try:
             accessors = json.loads(file.read(length)).get("accessors", [])
             count = max((int(each["count"]) for each in accessors), default=0)
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        except (
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            OverflowError,
+            RecursionError,
+        ) as error:
             raise InputError(f"{path} is a damaged glb file") from error
-    # A count without a buffer behind it would be filled up with zeros.
+    # trimesh would fill an accessor without a buffer with zeros.
     check_count(path, count, MAXIMUM_VERTICES, "items in an accessor")
     return _read_scene(path)
 
 
 def read_dae(path: Path) -> Geometry:
     """Read a COLLADA file; errors as for `read_geometry`."""
-    # trimesh reads it through this package, which it does not bring along.
+    # trimesh reads COLLADA with this package but does not depend on it.
     if importlib.util.find_spec("collada") is None:
         raise InputError(f"reading {path} needs the package pycollada, which is not installed")
     from collada.common import DaeError
 
-    # That package turns a NaN into 0.
+    # pycollada turns a NaN into 0.
     if re.search(rb"[\s>]nan[\s<]", read_bytes(path), re.IGNORECASE):
         raise InputError(f"{path} has a number that is not finite")
     return _read_scene(path, DaeError)
 
 
 def _read_scene(path: Path, *more_damaged: type[Exception]) -> Geometry:
-    """All triangles of a scene where its graph puts them; axes are not converted."""
+    """Read all triangles of a scene at their places in it; axes are not converted."""
     import trimesh
 
-    damaged: tuple[type[Exception], ...] = (*_DAMAGED, *more_damaged)
+    damaged: tuple[type[Exception], ...] = (*DAMAGED, *more_damaged)
     try:
         scene = trimesh.load_scene(path, process=False, skip_materials=True)
         placed = [
@@ -88,21 +100,19 @@ def _read_scene(path: Path, *more_damaged: type[Exception]) -> Geometry:
             if isinstance(scene.geometry[scene.graph[node][1]], trimesh.Trimesh)
         ]
         meshes = [(transform, scene.geometry[name]) for transform, name in placed]
-        # One mesh may be placed many times, so the file's size does not bound the faces.
+        # A scene may hold one mesh many times, so the file's size does not limit the faces.
         check_count(path, sum(len(mesh.faces) for _, mesh in meshes), MAXIMUM_FACES, "faces")
         units = {str(mesh.metadata.get("units", "")) for _, mesh in meshes} - {""}
         unit = trimesh.units.unit_conversion(units.pop(), "meters") if len(units) == 1 else None
     except InputError:
         raise
     except damaged as error:
-        raise InputError(
-            f"{path} is damaged, or holds no scene ({type(error).__name__})"
-        ) from error
+        raise InputError(f"{path} is damaged or holds no scene ({type(error).__name__})") from error
     vertices, faces, count = [np.empty((0, 3))], [np.empty((0, 3), np.int64)], 0
     for transform, mesh in meshes:
         corners = np.asarray(mesh.faces, np.int64)
         check_corners(path, mesh.vertices, corners)
-        # A mirror turns each triangle inside out.
+        # A mirroring transform turns each triangle inside out.
         faces.append((corners if np.linalg.det(transform) > 0 else corners[:, ::-1]) + count)
         vertices.append(np.asarray(mesh.vertices) @ transform[:3, :3].T + transform[:3, 3])
         count += len(mesh.vertices)

@@ -1,4 +1,4 @@
-"""STL, binary and ASCII."""
+"""STL, binary and text."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def read_stl(path: Path) -> Geometry:
         header = file.read(512)
         count = int.from_bytes(header[80:84], "little")
         promised = _STL_HEADER + count * _STL_TRIANGLE.itemsize
-        # A binary file may begin with "solid" too, but its counts are hardly ever without a zero.
+        # A binary file may start with "solid" too, but its numbers hardly ever lack a zero byte.
         if size != promised and header.lstrip().startswith(b"solid") and b"\0" not in header:
             vertices = _ascii_stl(path)
         elif size < _STL_HEADER:
-            raise InputError(f"{path} is truncated: it has no whole STL header")
+            raise InputError(f"{path} is truncated: its STL header is incomplete")
         else:
             if size != promised:
                 raise InputError(
-                    f"{path} is truncated or not an STL file: its header promises {count} "
-                    f"triangles, which is {promised} bytes, and it has {size}"
+                    f"{path} is truncated or is not an STL file: its header promises {count} "
+                    f"triangles, which take {promised} bytes, but it has {size} bytes"
                 )
             check_count(path, count, MAXIMUM_FACES, "faces")
             file.seek(_STL_HEADER)
@@ -56,5 +56,5 @@ def _ascii_stl(path: Path) -> np.ndarray:
             elif keyword == "endsolid":
                 ended = True
     if not ended or len(coordinates) % 9:
-        raise InputError(f"{path} is truncated: it ends without endsolid after whole triangles")
+        raise InputError(f"{path} is truncated: it does not end in complete triangles and endsolid")
     return triples(coordinates)

@@ -10,28 +10,37 @@ import numpy as np
 from pcdiff.errors import InputError
 from pcdiff.geometry.geometry import Geometry
 from pcdiff.geometry.limits import MAXIMUM_POINTS, check_count, read_npy
-from pcdiff.geometry.text import lines_of
+from pcdiff.geometry.text import LineError, lines_of
 
 
 def read_xyz(path: Path) -> Geometry:
-    """A point a line: x y z, or x y z and a normal; # begins a comment."""
+    """Read a text file with one point per line; errors as for `read_geometry`.
+
+    The first three columns are x, y and z. In a file with six columns the others are a normal.
+    Other further columns are ignored. Spaces or commas separate the columns, and # starts a
+    comment.
+    """
     values, width = array("d"), 0
     with lines_of(path) as lines:
         for words in lines:
             row = " ".join(words).partition("#")[0].replace(",", " ").split()
-            if row:
-                width = width or len(row)
-                if len(row) != width or width not in (3, 6):
-                    raise ValueError("another number of columns")
-                values.extend(map(float, row))
-                check_count(path, len(values) // width, MAXIMUM_POINTS, "points")
+            if not row:
+                continue
+            if len(row) < 3:
+                raise LineError(f"expected at least 3 numbers, got {len(row)}")
+            width = width or len(row)
+            if len(row) != width:
+                raise LineError(f"expected {width} numbers as in the first row, got {len(row)}")
+            numbers = [float(word) for word in row]
+            values.extend(numbers if width == 6 else numbers[:3])
+            check_count(path, len(values) // (6 if width == 6 else 3), MAXIMUM_POINTS, "points")
     if not width:
         raise InputError(f"{path} has no points")
-    return _points_and_normals(np.array(values).reshape(-1, width))
+    return _points_and_normals(np.array(values).reshape(-1, 6 if width == 6 else 3))
 
 
 def read_npy_points(path: Path) -> Geometry:
-    """Read an npy file of points (n, 3), or (n, 6) with normals; errors as for `read_geometry`."""
+    """Read a .npy file of points (n, 3), or (n, 6) with normals; errors as for `read_geometry`."""
     table = read_npy(path)
     shape = table.shape
     if len(shape) != 2 or shape[1] not in (3, 6) or table.dtype.kind not in "fiu":

@@ -1,4 +1,4 @@
-"""Files of text, line by line, and the polygons in them."""
+"""Helpers for text formats: lines of words, fans of triangles, rows of three numbers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,18 @@ from pcdiff.errors import InputError
 from pcdiff.geometry.limits import MAXIMUM_FACES, check_count, file_errors
 
 
+class LineError(ValueError):
+    """A line breaks the rules of its format; the message says how, in words that end a sentence."""
+
+
 @contextlib.contextmanager
 def lines_of(path: Path) -> Iterator[Iterator[list[str]]]:
-    """The words of each line of a text; an error in the body names the line that it met."""
+    """Open a text file as an iterator over the words of each line.
+
+    Raises:
+        InputError: The file cannot be read, or the body raised `ValueError`, `IndexError` or
+            `OverflowError`; the message then names the current line.
+    """
     number, text = 0, ""
 
     def words(file: TextIO) -> Iterator[list[str]]:
@@ -34,18 +43,21 @@ def lines_of(path: Path) -> Iterator[Iterator[list[str]]]:
     except (ValueError, IndexError, OverflowError) as error:
         line = text.strip()
         shown = repr(line if len(line) <= 40 else line[:40] + "…")
-        raise InputError(f"{path} is damaged in line {number}, {shown}") from error
+        # Python's own words are about its functions, so only ours are shown.
+        reason = f": {error}" if isinstance(error, LineError) else ""
+        raise InputError(f"{path} is damaged in line {number}, {shown}{reason}") from error
 
 
 def add_polygon(corners: array[int], polygon: list[int], path: Path) -> None:
-    """Append a polygon as a fan of triangles."""
-    if len(polygon) < 3:
-        raise ValueError("a face needs three corners")
+    """Append a polygon to a flat list of corners, as a fan of triangles.
+
+    A polygon with fewer than 3 corners has no area and adds nothing.
+    """
     for second, third in pairwise(polygon[1:]):
         corners.extend((polygon[0], second, third))
     check_count(path, len(corners) // 3, MAXIMUM_FACES, "faces")
 
 
 def triples(numbers: array[float] | array[int]) -> np.ndarray:
-    """The numbers as rows of three."""
+    """The numbers as rows of three, float64 or int64."""
     return np.array(numbers, np.int64 if numbers.typecode == "q" else np.float64).reshape(-1, 3)

@@ -1,1 +1,1 @@
-"""The training loop of both heads, its checkpoints, and training by several processes."""
+"""Training for both heads: the loop, its state and checkpoints, and several processes."""

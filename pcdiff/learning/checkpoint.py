@@ -1,9 +1,9 @@
 """Weights and training states on disk: safetensors whose metadata is one JSON configuration.
 
 The metadata has the single key `configuration`: a JSON object with `format`, `version`, `kind` (the
-model class), and whatever the model needs to be built again. Compatibility rule: a reader accepts
-its own version and no other; a change that an old reader would misread gets a new number. Nothing
-is ever unpickled.
+class of the model), and everything needed to build the model again. Compatibility rule: a reader
+accepts only its own version; a change that an old reader would misread gets a new version number.
+Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ def save(
     """Write tensors and their configuration, completely or not at all.
 
     Args:
-        path: a `.safetensors` file; replaced if it exists.
-        kind: what the tensors belong to, e.g. "point-cloud-generator".
-        configuration: anything JSON can hold.
-        tensors: by name.
+        path: The `.safetensors` file to write; an existing file is replaced.
+        kind: What the tensors belong to, e.g. "point-cloud-generator".
+        configuration: The configuration, as JSON can hold it.
+        tensors: The tensors by name.
 
     Raises:
-        InputError: if the file cannot be written, e.g. on a full disk; an old file is then as it
-            was.
+        InputError: The file cannot be written, e.g. because the disk is full; an existing file is
+            then unchanged.
     """
     from safetensors.torch import save as to_bytes
 
@@ -57,19 +57,20 @@ def load(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[
     """Read what `save` wrote.
 
     Args:
-        path: a `.safetensors` file.
-        kind: what the caller can use.
+        path: The `.safetensors` file to read.
+        kind: The kind that the caller can use.
 
     Returns:
-        The configuration and the tensors.
+        The configuration, and the tensors by name.
 
     Raises:
-        InputError: if the file is missing, damaged, not ours, or of another version or kind.
+        InputError: The file is missing or damaged, has no configuration of our format, or has
+            another version or kind.
     """
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():
-        raise InputError(f"weights {path}: there is no such file")
+        raise InputError(f"weights {path}: the file does not exist")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -77,24 +78,28 @@ def load(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[
             return configuration, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise InputError(
-            f"weights {path}: expected a whole safetensors file, but {_one_line(error)}"
+            f"weights {path}: expected a complete safetensors file, but {_one_line(error)}"
         ) from error
 
 
 def names_in(shipped: Path) -> list[str]:
-    """The names of the weights in a folder of a package."""
+    """The names of the weights that a package carries.
+
+    Args:
+        shipped: Folder of the package that holds them.
+    """
     return sorted(path.stem for path in shipped.glob("*.safetensors"))
 
 
 def find(weights: str | os.PathLike[str], shipped: Path) -> Path:
-    """The file of weights.
+    """The file that holds some weights.
 
     Args:
-        weights: the name of weights in `shipped`, or a file.
-        shipped: the folder of the weights that a package carries.
+        weights: A name of weights in `shipped`, or the path of a file.
+        shipped: Folder of the weights that a package carries.
 
     Raises:
-        InputError: there are no such weights.
+        InputError: Neither such a file nor such a name exists.
     """
     path, names = Path(weights), names_in(shipped)
     if not path.exists() and str(weights) in names:
@@ -107,7 +112,7 @@ def find(weights: str | os.PathLike[str], shipped: Path) -> Path:
     return path
 
 
-@torch.inference_mode(False)  # weights that are read inside of it would allow no gradient later
+@torch.inference_mode(False)  # weights loaded in inference mode could never have gradients
 def load_model(
     weights: str | os.PathLike[str],
     kind: str,
@@ -115,17 +120,17 @@ def load_model(
     build: Callable[[dict[str, Any]], _Model],
     renamed: Callable[[str], str] = lambda name: name,
 ) -> _Model:
-    """A trained model, in evaluation mode and on the CPU.
+    """Load a trained model in evaluation mode on the CPU.
 
     Args:
-        weights: the name of weights in `shipped`, or a file.
-        kind: what the caller can use.
-        shipped: the folder of the weights that a package carries.
-        build: Makes the model from its configuration.
-        renamed: Gives the name of a tensor today, from its name in weights of an older version.
+        weights: A name of weights in `shipped`, or the path of a file.
+        kind: The kind that the caller can use.
+        shipped: Folder of the weights that a package carries.
+        build: Function that makes the model from its configuration.
+        renamed: Function from a tensor's name in weights of any version to its name today.
 
     Raises:
-        InputError: there are no such weights, or they are of something else.
+        InputError: The weights do not exist, are damaged, or belong to another kind of model.
     """
     path = find(weights, shipped)
     configuration, tensors = load(path, kind)
@@ -135,29 +140,28 @@ def load_model(
         raise InputError(f"weights {path}: {error}") from error
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(
-            f"weights {path}: no model can be built from their configuration ({error!r})"
+            f"weights {path}: their configuration does not describe a model ({error!r})"
         ) from error
     for name, tensor in tensors.items():
         if not tensor.is_floating_point() or not tensor.isfinite().all():
             raise InputError(
-                f"weights {path}: tensor {name!r} should hold finite floating-point numbers, got "
-                f"{tensor.dtype}"
-                + (" with some that are not finite" if tensor.is_floating_point() else "")
+                f"weights {path}: tensor {name!r} must hold finite floating-point numbers, got "
+                f"{tensor.dtype}" + (" with NaN or infinity" if tensor.is_floating_point() else "")
             )
     load_state(model, {renamed(name): each.float() for name, each in tensors.items()}, path)
     return model.eval().requires_grad_(False)
 
 
 def load_state(module: Any, tensors: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
-    """Copy tensors into a module that must have exactly these names and shapes.
+    """Copy tensors into a module, whose tensors must have exactly these names and shapes.
 
     Args:
-        module: the `torch.nn.Module` to fill.
-        tensors: by name.
-        path: where they came from, for the error.
+        module: The `torch.nn.Module` to fill.
+        tensors: The tensors by name.
+        path: File that they came from, for the error message.
 
     Raises:
-        InputError: if a tensor is missing, left over or of another shape.
+        InputError: A tensor is missing, unknown to the module, or of another shape.
     """
     expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
@@ -176,9 +180,9 @@ def _configuration(
     try:
         configuration = json.loads(metadata["configuration"])
         found = (configuration["format"], configuration["version"], configuration["kind"])
-    except (KeyError, TypeError, ValueError, RecursionError) as error:  # huge integers, deep lists
+    except (KeyError, TypeError, ValueError, RecursionError) as error:  # e.g. deeply nested lists
         raise InputError(
-            f"weights {path}: the file carries no configuration of format {FORMAT!r}"
+            f"weights {path}: the file has no configuration of format {FORMAT!r}"
         ) from error
     for what, expected, came in zip(
         ("format", "version", "kind"), (FORMAT, VERSION, kind), found, strict=True
@@ -189,7 +193,7 @@ def _configuration(
 
 
 def _shape(shape: tuple[int, ...] | None) -> str:
-    return "absent" if shape is None else str(list(shape))
+    return "absent" if shape is None else f"of shape {list(shape)}"
 
 
 def _one_line(error: Exception) -> str:

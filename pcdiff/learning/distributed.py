@@ -1,4 +1,4 @@
-"""Several processes on one batch, started by `torchrun`."""
+"""Training by several processes that `torchrun` starts."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from torch import cuda, distributed
 
 @contextlib.contextmanager
 def processes(device: str) -> Iterator[None]:
-    """Join the process group that `torchrun` describes in the environment, if it started us.
+    """Join the process group that `torchrun` describes in the environment.
+
+    Does nothing in a process that `torchrun` did not start.
 
     Args:
-        device: "cpu" talks through gloo, anything else through NCCL; with "cuda" each process gets
-            a GPU of its own.
+        device: Device to compute on. Processes on "cpu" communicate through gloo, others through
+            NCCL; with "cuda" each process uses a GPU of its own.
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         yield
@@ -25,7 +27,7 @@ def processes(device: str) -> Iterator[None]:
     distributed.init_process_group("gloo" if device == "cpu" else "nccl")
     try:
         yield
-        # A process that leaves while another still talks to it takes that one down.
+        # A process that leaves while another is still communicating with it makes that one fail.
         distributed.barrier()
     finally:
         distributed.destroy_process_group()
@@ -33,7 +35,7 @@ def processes(device: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def first_goes_first() -> Iterator[None]:
-    """Let the first process do something before the others do it, e.g. fill a folder."""
+    """Let the first process finish this block before the others enter it, e.g. to fill a folder."""
     if not is_first():
         distributed.barrier()
     yield
@@ -42,5 +44,5 @@ def first_goes_first() -> Iterator[None]:
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes."""
+    """True in the process that writes files and prints."""
     return not distributed.is_initialized() or distributed.get_rank() == 0

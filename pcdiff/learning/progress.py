@@ -1,82 +1,92 @@
-"""What the commands that train share: options, the loop with its progress bar, the record."""
+"""A training run with a progress bar, and what is left of it in the end."""
 
 from __future__ import annotations
 
+import csv
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Any
 
-import typer
+import torch
 
 from pcdiff import console
-from pcdiff.console import Session
+from pcdiff.drawing.curves import draw_curves
+from pcdiff.drawing.png import save_png
 from pcdiff.errors import InputError
-
-if TYPE_CHECKING:
-    from pcdiff.learning.trainer import Objective, TrainingConfig
-
-RunFolder = Annotated[Path, typer.Option(help="Folder of the run.")]
-OptimizerSteps = Annotated[int, typer.Option(min=1, help="Optimizer steps.")]
-LearningRate = Annotated[float, typer.Option(help="Adam's, at its height.")]
-EmaDecay = Annotated[float, typer.Option(min=0, max=1, help="Of the averaged weights.")]
-ValidateEvery = Annotated[int, typer.Option(min=1, help="Steps; also a checkpoint.")]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Continue the run in --output, if there is one.")
-]
-InitializeFrom = Annotated[
-    str | None, typer.Option(help="Begin from these weights: a name or a file.")
-]
+from pcdiff.learning import distributed
+from pcdiff.learning.configuration import TrainingConfig
+from pcdiff.learning.objective import Objective
+from pcdiff.learning.trainer import BEST, LOG, train
 
 
-def follow(
-    session: Session, objective: Objective, config: TrainingConfig, output: Path, resume: bool
-) -> None:
-    """Train to the end, and say where the weights are.
+@dataclass(frozen=True)
+class FinishedRun:
+    """The result of a training run.
 
-    Under `torchrun`, within `pcdiff.learning.distributed.processes`.
+    Attributes:
+        weights: File of the weights with the lowest validation loss.
+        last: Last row of the log that this call wrote, or None if there was no step left to do.
+        no_curves: Reason why the training curves were not drawn, or None if they were.
+    """
+
+    weights: Path
+    last: dict[str, float] | None
+    no_curves: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result as JSON can hold it."""
+        return {"weights": str(self.weights), "last": self.last}
+
+    def summary(self) -> str:
+        """The result in one line for a person."""
+        done = "there was no step left to do"
+        if self.last is not None:
+            done = "last " + ", ".join(f"{name} {value:.4g}" for name, value in self.last.items())
+        return f"{self.weights}: the weights with the lowest validation loss; {done}"
+
+
+def train_with_progress(
+    objective: Objective,
+    config: TrainingConfig,
+    output: Path,
+    device: torch.device | str = "cpu",
+    resume: bool = False,
+) -> FinishedRun:
+    """Train to the last step behind a progress bar, then draw the training curves.
+
+    Besides the files of `pcdiff.learning.trainer.train` it writes `curves.png`. Under `torchrun`,
+    call it within `pcdiff.learning.distributed.processes`; every process returns the result.
 
     Args:
-        session: of the command.
-        objective: what to train.
-        config: how.
-        output: folder of the run.
-        resume: whether to continue the run there.
+        objective: The model, the data and the loss.
+        config: The settings of the run.
+        output: Folder of the run; created if missing.
+        device: Device to train on.
+        resume: True to continue the run in `output`, or to begin if there is none yet.
 
     Raises:
-        InputError: as `pcdiff.learning.trainer.train`.
+        InputError: See `pcdiff.learning.trainer.train`.
     """
-    from pcdiff.learning import distributed
-    from pcdiff.learning.trainer import BEST, train
-
     row: dict[str, float] | None = None
     with console.progress("training", config.steps, distributed.is_first()) as advance:
         done = 0
-        for progress in train(objective, config, output, session.device, resume):
+        for progress in train(objective, config, output, device, resume):
             if progress.row is not None:
                 row = progress.row
             advance(progress.step - done, f"validation {row['validation_loss']:.4f}" if row else "")
             done = progress.step
-    if not distributed.is_first():
-        return
-    _draw_log(output)
-    summary = "there was no step left to do"
-    if row is not None:
-        summary = "last " + ", ".join(f"{name} {value:.4g}" for name, value in row.items())
-    session.finish(
-        {"weights": str(output / BEST), "last": row},
-        f"{output / BEST}: the weights with the lowest validation loss; {summary}",
-    )
+    no_curves = _draw_log(output) if distributed.is_first() else None
+    return FinishedRun(output / BEST, row, no_curves)
 
 
-def _draw_log(folder: Path) -> None:
-    """The curves, if matplotlib is installed: it is an extra, and a run is worth more than it."""
-    import csv
+def _draw_log(folder: Path) -> str | None:
+    """Draw the curves; on failure return the reason, because a finished run must not be lost.
 
-    from pcdiff.drawing.curves import draw_curves
-    from pcdiff.drawing.png import save_png
-    from pcdiff.learning.trainer import LOG
-
+    The usual reason is that matplotlib, an optional dependency, is not installed.
+    """
     try:
         with (folder / LOG).open(newline="") as file:
             save_png(folder / "curves.png", draw_curves(csv.DictReader(file)))
     except InputError as error:
-        typer.echo(f"no curves: {error}", err=True)
+        return str(error)
+    return None

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from pcdiff.errors import InputError
 from pcdiff.randomness import Generator
 
 
@@ -15,15 +16,36 @@ class Manifold(ABC):
 
     Points have shape `(batch…, *point)` and tangent vectors `(batch…, *tangent)`, where `point` and
     `tangent` are shapes with `point_ndim` and `tangent_ndim` axes. Tangent vectors at `x` carry the
-    units of the space (metres and radians on SE(3)); `to_unit` and `from_unit` apply the metric's
-    square root, S^{-1/2} and S^{1/2}, between them and dimensionless *unit* coordinates, in which
-    noise is isotropic with standard deviation `noise_level`.
+    units of the space (metres and radians on SE(3)). `to_unit` and `from_unit` apply S^{-1/2} and
+    S^{1/2}, the square roots of the metric, to convert between them and dimensionless *unit*
+    coordinates, in which noise is isotropic with standard deviation `noise_level`.
 
-    Every law that this class states is tested over all manifolds at once in `tests/laws`.
+    No operation reads a value back from a GPU, so none makes the host wait for the device.
+
+    `tests/laws` tests every law that this class states, over all manifolds at once.
+
+    Attributes:
+        point_ndim: Number of axes of one point.
+        tangent_ndim: Number of axes of one tangent vector.
+        is_flat: True if points can be added and scaled, so the signal coefficient α may differ from
+            1, and the posterior and the variational bound exist.
+        length: ℓ, the standard deviation that noise of level 1 gives a point along one axis, in
+            the space's unit of length. It is 1 where the metric is the identity.
     """
 
     point_ndim: int
     tangent_ndim: int
+    is_flat: bool
+    length: float = 1.0
+
+    @abstractmethod
+    def tangent_shape(self, point_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of a tangent vector at a point of shape `point_shape`."""
+
+    def zero_tangent(self, x: Tensor) -> Tensor:
+        """The zero tangent vector at each point of `x`, `(batch…, *tangent)`."""
+        axes = x.ndim - self.point_ndim
+        return x.new_zeros((*x.shape[:axes], *self.tangent_shape(tuple(x.shape[axes:]))))
 
     @abstractmethod
     def retract(self, x: Tensor, v: Tensor) -> Tensor:
@@ -46,14 +68,28 @@ class Manifold(ABC):
         centre: Tensor | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> Tensor:
-        """Points from the law that the forward process ends in.
+        """Draw points from the law in which the forward process ends.
+
+        Flat coordinates end in a normal law about `centre`, rotations in the uniform law, which has
+        no centre. So each space takes its own kind of centre:
+
+        - `Euclidean`: a point, or any tensor that broadcasts with `shape`; the origin if None.
+        - `SE3`: the translation `(…, 3)` of the centre in metres. It is required, because the
+          origin of a file's frame means nothing.
+        - `SO3`: None only.
+        - `Power`: whatever its factor takes, with one more axis for the copies.
+        - `Product`: a sequence with the centre of each factor; None stands for no centre at all.
 
         Args:
-            shape: the whole shape `(batch…, *point)`.
-            noise_level: the final σ.
-            generator: one generator, or one for each entry of the first axis.
-            centre: where the law is centred, for spaces that have a choice.
-            dtype: type of the result.
+            shape: Shape of the result, `(batch…, *point)`.
+            noise_level: The final σ.
+            generator: One generator, or one per entry of the first axis.
+            centre: Centre of the law in the units of the points, as listed above.
+            dtype: Data type of the result, which lies on the device of `centre`, or on the CPU if
+                there is no centre.
+
+        Raises:
+            InputError: If `centre` is not what the space takes.
         """
 
     @abstractmethod
@@ -61,24 +97,27 @@ class Manifold(ABC):
         """∇ₓ log p(x | mean, σ) of `x = retract(mean, σ · tangent_noise)`, as a tangent covector.
 
         Args:
-            mean: points, `(batch…, *point)`.
-            x: points, `(batch…, *point)`.
+            mean: Points, `(batch…, *point)`.
+            x: Points, `(batch…, *point)`.
             noise_level: σ, `(batch…)`.
         """
 
     @abstractmethod
     def log_kernel(self, mean: Tensor, x: Tensor, noise_level: Tensor) -> Tensor:
-        """log p(x | mean, σ), of which `kernel_score` is the gradient, up to a constant of σ.
+        """log p(x | mean, σ) up to a term that depends only on σ; its gradient is `kernel_score`.
 
-        Arguments as there.
+        Args:
+            mean: Points, `(batch…, *point)`.
+            x: Points, `(batch…, *point)`.
+            noise_level: σ, `(batch…)`.
         """
 
     def mixture_score(self, means: Tensor, x: Tensor, noise_level: Tensor) -> Tensor:
         """∇ₓ log Σᵢ p(x | meanᵢ, σ), as a tangent covector.
 
         Args:
-            means: points that weigh alike, `(batch…, means, *point)`.
-            x: points, `(batch…, *point)`.
+            means: Equally weighted means of the mixture, `(batch…, means, *point)`.
+            x: Points, `(batch…, *point)`.
             noise_level: σ, `(batch…)`.
         """
         axis = -1 - self.point_ndim
@@ -89,11 +128,33 @@ class Manifold(ABC):
 
     @abstractmethod
     def contract(self, alpha: Tensor, x: Tensor) -> Tensor:
-        """`x` scaled by the signal coefficient α, `(batch…)`.
+        """`x` multiplied by the signal coefficient α, `(batch…)`; a curved space allows only α = 1.
 
         Raises:
-            ValueError: on a space without a scaling, if any α differs from 1.
+            InputError: If the space is curved and an α on the CPU differs from 1.
         """
+
+    def check_signal(self, alpha: Tensor) -> None:
+        """Refuse signal coefficients that the space cannot apply.
+
+        Only values on the CPU are checked, because reading a value from a GPU makes the host wait
+        for it. Levels come from a schedule on the CPU, so `perturb` and the losses call this before
+        they move a level to the device of the points.
+
+        Args:
+            alpha: α, of any shape.
+
+        Raises:
+            InputError: If the space is curved and an α on the CPU differs from 1.
+        """
+        if self.is_flat or alpha.device.type != "cpu":
+            return
+        wrong = alpha[alpha != 1]
+        if len(wrong):
+            raise InputError(
+                f"{type(self).__name__} has no scaling, so the signal coefficient alpha must be 1, "
+                f"got {wrong[0].item():g}: use a variance-exploding schedule"
+            )
 
     def to_unit(self, v: Tensor) -> Tensor:
         """Tangent vectors in unit coordinates: S^{-1/2} v. The identity unless overridden."""
@@ -104,8 +165,8 @@ class Manifold(ABC):
         return u
 
     def over_tangent(self, scalar: Tensor) -> Tensor:
-        """A `(batch…)` scalar shaped to multiply tangent vectors `(batch…, *tangent)`.
+        """A scalar `(batch…)`, reshaped to multiply tangent vectors `(batch…, *tangent)`.
 
-        A scalar without axes stays so: then a float64 level does not promote float32 points.
+        A scalar without axes is left as it is, so a float64 level does not promote float32 points.
         """
         return scalar.reshape(scalar.shape + (1,) * self.tangent_ndim) if scalar.ndim else scalar

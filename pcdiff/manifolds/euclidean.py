@@ -16,15 +16,21 @@ class Euclidean(Manifold):
     """Flat space: `retract` adds, `local` subtracts, and the metric is the identity.
 
     Args:
-        point_ndim: number of axes of one point: 2 for clouds `(points, 3)`, 1 for vectors.
+        point_ndim: Number of axes of one point: 2 for clouds `(points, 3)`, 1 for vectors.
     """
 
     point_ndim: int = 2
 
+    is_flat = True
+
     @property
     def tangent_ndim(self) -> int:  # type: ignore[override]
-        """Tangent vectors have the axes of points."""
+        """Tangent vectors have as many axes as points."""
         return self.point_ndim
+
+    def tangent_shape(self, point_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Tangent vectors have the shape of points."""
+        return point_shape
 
     def retract(self, x: Tensor, v: Tensor) -> Tensor:
         """x + v."""
@@ -35,7 +41,7 @@ class Euclidean(Manifold):
         return y - x
 
     def tangent_noise(self, x: Tensor, generator: Generator | None) -> Tensor:
-        """Standard normal numbers of the shape of `x`."""
+        """Standard normal numbers with the shape of `x`."""
         return normal(x.shape, generator, x.dtype, x.device)
 
     def random(
@@ -46,9 +52,18 @@ class Euclidean(Manifold):
         centre: Tensor | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> Tensor:
-        """N(centre, σ² I), as `Manifold.random`."""
-        noise = noise_level * normal(shape, generator, dtype)
-        return noise if centre is None else centre + noise
+        """Draw from N(centre, σ² I); see `Manifold.random`.
+
+        Args:
+            shape: Shape of the result, `(batch…, *point)`.
+            noise_level: The final σ, in the units of the points.
+            generator: One generator, or one per entry of the first axis.
+            centre: Centre of the law; any shape that broadcasts with `shape`; the origin if None.
+            dtype: Data type of the result.
+        """
+        if centre is None:
+            return noise_level * normal(shape, generator, dtype)
+        return centre + noise_level * normal(shape, generator, dtype, centre.device)
 
     def kernel_score(self, mean: Tensor, x: Tensor, noise_level: Tensor) -> Tensor:
         """−(x − mean)/σ²."""

@@ -1,9 +1,9 @@
-"""Poses: SE(3) as a manifold for diffusion, and the few functions that users of poses need.
+"""Poses: SE(3) as a manifold for diffusion, and a few functions that users of poses need.
 
-A pose is a homogeneous matrix T, `(…, 4, 4)`, with a rotation R and a translation t in metres, and
-`T_a_b` maps points of frame b into frame a. Poses are composed and inverted by `T_a_b @ T_b_c` and
-`inverse(T_a_b)`. A tangent vector v = (ρ, ω), `(…, 6)`, in metres and radians, is in the body frame
-of the pose: the gripper's, if the pose is a grasp.
+A pose is a homogeneous matrix T, `(…, 4, 4)`, with a rotation R and a translation t in metres.
+`T_a_b` maps points from frame b to frame a, so `T_a_b @ T_b_c` composes poses and `inverse(T_a_b)`
+inverts one. A tangent vector v = (ρ, ω), `(…, 6)`, in metres and radians, is in the body frame of
+the pose: for a grasp, the gripper's frame.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def pose(
 
 
 def inverse(pose_a_b: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"]:
-    """The pose of a in b, (Rᵀ, −Rᵀt), from the pose of b in a."""
+    """The inverse pose (Rᵀ, −Rᵀt): the pose of a in b, given the pose of b in a."""
     rotation, translation = _parts(pose_a_b)
     return pose(rotation.mT, -_apply(rotation.mT, translation))
 
@@ -41,23 +41,23 @@ def inverse(pose_a_b: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"
 def transform(
     pose_a_b: Float[Tensor, "*#batch 4 4"], points_b: Float[Tensor, "*#batch points 3"]
 ) -> Float[Tensor, "... points 3"]:
-    """Points in frame b, in metres, seen in frame a: Rp + t.
+    """Points mapped from frame b to frame a: Rp + t.
 
     Args:
-        pose_a_b: one pose for each set of points; leading axes broadcast.
-        points_b: sets of points.
+        pose_a_b: One pose per set of points; leading axes broadcast.
+        points_b: Sets of points in frame b, in metres.
     """
     rotation, translation = _parts(pose_a_b)
     return points_b @ rotation.mT + translation[..., None, :]
 
 
 def adjoint(pose_a_b: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 6 6"]:
-    """Ad_T, which carries twists from frame b to frame a: T·Exp(ξ) = Exp(Ad_T ξ)·T.
+    """Ad_T, which maps twists from frame b to frame a: T·Exp(ξ) = Exp(Ad_T ξ)·T.
 
-    Here Exp is the exponential of the whole group, of the matrix [[ω̂, ρ], [0, 0]], which agrees
-    with `SE3.retract` to first order only. With twists in the order (ρ, ω),
-    Ad_T = [[R, t̂R], [0, R]] (Solà, Deray & Atchuthan 2018, "A micro Lie theory"). Vectors are
-    mapped by Ad_T, gradients by its inverse transpose.
+    Here Exp is the exponential of the whole group, that of the matrix [[ω̂, ρ], [0, 0]], which
+    agrees with `SE3.retract` to first order only. For twists in the order (ρ, ω),
+    Ad_T = [[R, t̂R], [0, R]] (Solà, Deray & Atchuthan 2018, "A micro Lie theory"). Ad_T maps
+    vectors; its inverse transpose maps gradients.
     """
     rotation, translation = _parts(pose_a_b)
     upper = torch.cat([rotation, so3.hat(translation) @ rotation], dim=-1)
@@ -69,26 +69,33 @@ def adjoint(pose_a_b: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 6 6"
 class SE3(Manifold):
     """Poses, moved by the product retraction (t + Rρ, R·Exp(ω)) in the body frame.
 
-    A retraction multiplies on the right, so nothing here depends on the frame that the poses are
-    given in. The metric S = diag(ℓ²I₃, I₃) has one constant: noise of level σ turns by σ radians
-    and moves by σℓ metres, each about any axis.
+    A retraction multiplies on the right, so nothing here depends on the frame in which the poses
+    are given. The metric S = diag(ℓ²I₃, I₃) has one constant: noise of level σ has a standard
+    deviation of σ radians about each axis and σℓ metres along each axis.
 
     Args:
         length: ℓ, in metres per radian.
 
     Raises:
-        InputError: if `length` is not positive.
+        InputError: If `length` is not positive.
     """
 
     length: float = 0.1
 
     point_ndim = 2
     tangent_ndim = 1
+    is_flat = False
 
     def __post_init__(self) -> None:
         """Check the length."""
         if not self.length > 0:
-            raise InputError(f"SE3's length must be positive metres per radian, got {self.length}")
+            raise InputError(
+                f"SE3's length must be positive, in metres per radian, got {self.length}"
+            )
+
+    def tangent_shape(self, point_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """(ρ, ω) in one axis."""
+        return (6,)
 
     def retract(
         self, x: Float[Tensor, "*#batch 4 4"], v: Float[Tensor, "*#batch 6"]
@@ -127,21 +134,21 @@ class SE3(Manifold):
         centre: Float[Tensor, "... 3"] | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> Float[Tensor, "... 4 4"]:
-        """Uniform rotations and translations from N(centre, (σℓ)² I), as `Manifold.random`.
+        """Draw uniform rotations and translations from N(centre, (σℓ)² I); see `Manifold.random`.
 
         Args:
-            shape: `(batch…, 4, 4)`.
-            noise_level: the final σ.
-            generator: one generator, or one for each entry of the first axis.
-            centre: the centre of the object's geometry in metres, `(3,)` or `(batch…, 3)`. Not
-                optional: the origin of the file that an object came in means nothing.
-            dtype: type of the result, which lies on the device of `centre`.
+            shape: Shape of the result, `(batch…, 4, 4)`.
+            noise_level: The final σ.
+            generator: One generator, or one per entry of the first axis.
+            centre: Centre of the object's geometry in metres, `(3,)` or `(batch…, 3)`. It is
+                required, because the origin of the object's file means nothing.
+            dtype: Data type of the result, which lies on the device of `centre`.
 
         Raises:
-            InputError: if no centre is given.
+            InputError: If no centre is given.
         """
         if centre is None:
-            raise InputError("random poses need a centre, that of the object, but none was given")
+            raise InputError("random poses need a centre, the object's in metres, got None")
         numbers = normal((*shape[:-2], 7), generator, dtype, centre.device)
         translation = centre.to(dtype) + noise_level * self.length * numbers[..., 4:]
         return pose(so3.from_quaternion(numbers[..., :4]), translation)
@@ -154,8 +161,13 @@ class SE3(Manifold):
     ) -> Float[Tensor, "... 6"]:
         """(−Rᵀ(t − t₀)/(σℓ)², the score of `SO3`), per metre and per radian in the body frame of x.
 
-        The translation t₀ + R₀ρ is normal and isotropic in any frame and independent of the
-        rotation, so the density is a product, and only R = R(x) carries its gradient to the body.
+        The translation t₀ + R₀ρ is normal, isotropic in any frame and independent of the rotation,
+        so the density is a product, and R = R(x) alone maps its gradient to the body frame.
+
+        Args:
+            mean: Poses, `(batch…, 4, 4)`.
+            x: Poses, `(batch…, 4, 4)`.
+            noise_level: σ > 0, `(batch…)`.
         """
         rotation, translation = _parts(x)
         mean_rotation, mean_translation = _parts(mean)
@@ -170,7 +182,7 @@ class SE3(Manifold):
         x: Float[Tensor, "*#batch 4 4"],
         noise_level: Float[Tensor, "*#batch"],
     ) -> Float[Tensor, "..."]:
-        """−‖t − t₀‖²/2(σℓ)² and what `SO3` says of the rotations."""
+        """−‖t − t₀‖²/2(σℓ)² plus the log kernel of the rotations on `SO3`."""
         rotation, translation = _parts(x)
         mean_rotation, mean_translation = _parts(mean)
         square = (translation - mean_translation).square().sum(-1)
@@ -178,12 +190,13 @@ class SE3(Manifold):
         return of_rotation - square / (2 * (noise_level.to(x) * self.length) ** 2)
 
     def contract(self, alpha: Tensor, x: Float[Tensor, "*#batch 4 4"]) -> Float[Tensor, "... 4 4"]:
-        """`x` itself; a pose has no multiples.
+        """`x` itself, because a pose cannot be scaled.
 
         Raises:
-            InputError: if any α differs from 1.
+            InputError: If an α on the CPU differs from 1.
         """
-        return so3.refuse_scaling("SE(3)", alpha, x)
+        self.check_signal(alpha)
+        return x
 
 
 def _parts(poses: Tensor) -> tuple[Tensor, Tensor]:

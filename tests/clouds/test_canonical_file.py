@@ -1,4 +1,4 @@
-"""The canonical HDF5 file: what is read is exactly what was written, and nothing else is taken."""
+"""The canonical HDF5 file: it returns exactly what was written, and damage is refused."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def hdf5(path, datasets):
 
 
 def refusal(call, *arguments) -> str:
-    """The one sentence with which a call refuses its arguments."""
+    """The one sentence of the `InputError` that a call raises."""
     with pytest.raises(InputError) as caught:
         call(*arguments)
     message = str(caught.value)
@@ -51,7 +51,7 @@ def test_what_is_written_is_read(tmp_path):
 
 
 def test_a_file_in_the_layout_of_shapenet_hdf5_is_read_as_it_is(tmp_path):
-    """Made with h5py alone; groups, datasets and attributes beside the clouds do no harm."""
+    """The file is made with h5py alone; other groups, datasets and attributes are ignored."""
     train, val = clouds(3, 6, seed=1), clouds(2, 6, seed=2)
     path = hdf5(
         tmp_path / "shapenet.hdf5",
@@ -81,7 +81,7 @@ def test_other_floating_point_types_become_float32(tmp_path, dtype):
 
 
 def test_only_the_split_asked_for_is_read(tmp_path):
-    """The other split cannot be read at all: its only chunk is broken."""
+    """The other split is unreadable, because its only chunk is damaged."""
     path = tmp_path / "a.hdf5"
     val = clouds(1)
     with h5py.File(path, "w") as file:
@@ -133,7 +133,7 @@ def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path):
 
 
 def test_damaged_bytes_give_clouds_or_one_sentence(tmp_path):
-    """Whatever HDF5 makes of damage, no other exception reaches the caller."""
+    """Whatever HDF5 does with damage, no other exception reaches the caller."""
     path = tmp_path / "a.hdf5"
     write_clouds(path, {"chair": {"train": clouds(), "val": clouds()}})
     content, rng = path.read_bytes(), np.random.default_rng(0)
@@ -162,9 +162,9 @@ def test_a_missing_category_or_split_is_told_what_is_there(tmp_path):
     path = tmp_path / "a.hdf5"
     write_clouds(path, {"chair": {"train": clouds(), "test": clouds()}, "mug": {"val": clouds()}})
     message = refusal(read_clouds, path, "sofa", "train")
-    assert message == f"{path} has no category 'sofa', it has {CHAIR} (chair), 03797390 (mug)"
+    assert message == f"{path} has no category 'sofa', only {CHAIR} (chair), 03797390 (mug)"
     message = refusal(read_clouds, path, "chair", "val")
-    assert message == f"{path} has no split 'val' of category {CHAIR} (chair), it has train, test"
+    assert message == f"{path} has no split 'val' of category {CHAIR} (chair), only train, test"
     assert "'valid'" in refusal(read_clouds, path, "chair", "valid")
 
 
@@ -178,8 +178,8 @@ BAD_ARRAYS = [
     (np.array(1.0), "has shape ()"),
     (clouds().astype(np.int64), "has type int64, expected floating point"),
     (clouds(0), "has no shapes"),
-    (clouds(2, 1), "has 1 points a shape, expected at least 2"),
-    (clouds(2, 0), "has 0 points a shape, expected at least 2"),
+    (clouds(2, 1), "has 1 points per shape, expected at least 2"),
+    (clouds(2, 0), "has 0 points per shape, expected at least 2"),
     (NAN, "has a coordinate that is not finite in shape 1"),
     (HUGE, "has a coordinate that is not finite in shape 0"),
 ]
@@ -228,7 +228,7 @@ def test_an_interrupted_writer_leaves_the_old_file(tmp_path):
 
 
 def test_a_full_disk_leaves_no_half_file(tmp_path):
-    """A limit on the size of files is a full disk that needs no disk; another process bears it."""
+    """A limit on the size of files acts like a full disk; it is set in another process."""
     pytest.importorskip("resource")
     program = """
 import resource, sys

@@ -1,14 +1,15 @@
-"""The evaluation end to end, on boxes small enough to repeat by hand."""
+"""The evaluation end to end, on boxes small enough to repeat it from its parts."""
 
 from __future__ import annotations
 
 import inspect
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
-from pcdiff.clouds.evaluation import evaluate
+from pcdiff.clouds.evaluation import EvaluationConfig, evaluate
 from pcdiff.clouds.metrics.generation import (
     floor,
     generation_metrics,
@@ -27,14 +28,16 @@ def boxes(count, seed, points=32):
     return torch.rand(count, points, 3, generator=generator) * sides
 
 
-OPTIONS = {"category": "box", "sets": 2, "points": 32, "distances": ("cd",), "floor_draws": 3}
+CONFIG = EvaluationConfig(sets=2, points=32, distances=("cd",), floor_draws=3)
 
 
 def test_evaluation_is_its_parts():
-    # With all points kept, subsampling only changes their order, which the Chamfer distance and the
-    # divergence do not see.
+    # If all points are kept, subsampling only changes their order, which affects neither the
+    # Chamfer distance nor the divergence.
     train, test = boxes(7, 1), boxes(4, 2)
-    report = evaluate(lambda seed: boxes(4, 100 + seed), train, test, seed=6, **OPTIONS)
+    report = evaluate(
+        lambda seed: boxes(4, 100 + seed), train, test, replace(CONFIG, seed=6), "box"
+    )
 
     train, test, *sets = (
         normalize_to_box(c)[0] for c in (train, test, boxes(4, 106), boxes(4, 107))
@@ -57,17 +60,17 @@ def test_evaluation_is_its_parts():
 
 def test_evaluation_does_not_depend_on_unit_and_origin():
     train, test = boxes(5, 1), boxes(3, 2)
-    plain = evaluate(lambda seed: boxes(3, seed), train, test, **OPTIONS)
-    moved = evaluate(lambda seed: boxes(3, seed) * 25 - 4, train * 1000, test + 3, **OPTIONS)
+    plain = evaluate(lambda seed: boxes(3, seed), train, test, CONFIG, "box")
+    moved = evaluate(lambda seed: boxes(3, seed) * 25 - 4, train * 1000, test + 3, CONFIG, "box")
     for key, summary in plain.generated.items():
         assert moved.generated[key].mean == pytest.approx(summary.mean, rel=1e-3, abs=1e-6)
 
 
 def test_evaluation_exposes_a_generator_that_copies():
     train, test = boxes(12, 1, points=200), boxes(6, 2, points=200)
-    options = OPTIONS | {"points": 200}
-    copied = evaluate(lambda seed: train[:6], train, test, **options).memorization
-    honest = evaluate(lambda seed: boxes(6, 3, points=200), train, test, **options).memorization
+    config = replace(CONFIG, points=200)
+    copied = evaluate(lambda seed: train[:6], train, test, config, "box").memorization
+    honest = evaluate(lambda seed: boxes(6, 3, 200), train, test, config, "box").memorization
     assert copied.generated_median < 1e-6
     assert copied.test_median == honest.test_median
     assert honest.generated_median > 0.3 * honest.test_median
@@ -75,15 +78,15 @@ def test_evaluation_exposes_a_generator_that_copies():
 
 def test_evaluation_repeats_itself_and_subsamples_by_its_seed():
     train, test = boxes(5, 1), boxes(3, 2)
-    options = OPTIONS | {"points": 16, "emd_points": 8, "distances": ("cd", "emd")}
+    config = replace(CONFIG, points=16, emd_points=8, distances=("cd", "emd"))
 
     def run(seed):
-        return evaluate(lambda set_seed: boxes(3, 9), train, test, seed=seed, **options)
+        return evaluate(lambda _: boxes(3, 9), train, test, replace(config, seed=seed), "box")
 
     first = run(0)
     assert first == run(0)
     assert first.generated != run(1).generated
-    assert first.generated["mmd-emd"].std > 0  # the same shapes, other points of them
+    assert first.generated["mmd-emd"].std > 0  # the same shapes with other points
 
 
 def test_evaluation_draws_from_streams_of_its_own(monkeypatch):
@@ -95,8 +98,9 @@ def test_evaluation_draws_from_streams_of_its_own(monkeypatch):
         return generator
 
     monkeypatch.setattr("pcdiff.clouds.evaluation.seeded", recorded)
-    evaluate(lambda seed: boxes(3, seed), boxes(5, 1), boxes(3, 2), seed=2, **OPTIONS)
-    # As `pcdiff evaluate` draws shape i of a set: from the stream of the set's seed and i.
+    config = replace(CONFIG, seed=2)
+    evaluate(lambda seed: boxes(3, seed), boxes(5, 1), boxes(3, 2), config, "box")
+    # `pcdiff evaluate` draws shape i of a set from the stream of the set's seed and i.
     shapes = {seeded(seed, i).initial_seed() for seed in (2, 3) for i in range(100)}
     assert len(used) == len(set(used)) == 5  # test, train, floor and two generated sets
     assert shapes.isdisjoint(used)
@@ -105,9 +109,14 @@ def test_evaluation_draws_from_streams_of_its_own(monkeypatch):
 def test_report_says_under_which_conditions_it_holds():
     fractions: list[float] = []
     report = evaluate(
-        lambda seed: boxes(3, seed), boxes(5, 1), boxes(3, 2), split="val", seed=4,
-        progress=fractions.append, **OPTIONS,
-    )  # fmt: skip
+        lambda seed: boxes(3, seed),
+        boxes(5, 1),
+        boxes(3, 2),
+        replace(CONFIG, seed=4),
+        "box",
+        "val",
+        fractions.append,
+    )
     stamp = json.loads(json.dumps(report.as_dict()))["stamp"]
     assert stamp.pop("normalization").startswith("each cloud centred on its box")
     assert stamp == {
@@ -120,7 +129,7 @@ def test_report_says_under_which_conditions_it_holds():
 
 
 def test_report_has_a_table():
-    report = evaluate(lambda seed: boxes(3, seed), boxes(5, 1), boxes(3, 2), **OPTIONS)
+    report = evaluate(lambda seed: boxes(3, seed), boxes(5, 1), boxes(3, 2), CONFIG, "box")
     lines = report.table().splitlines()
     mmd, real = report.generated["mmd-cd"], report.floor["mmd-cd"]
     assert [cell.strip() for cell in lines[4].split("|")[1:-1]] == [
@@ -134,8 +143,8 @@ def test_report_has_a_table():
 
 
 def test_report_without_floor_and_with_one_set():
-    options = OPTIONS | {"sets": 1, "floor_draws": 0}
-    report = evaluate(lambda seed: boxes(3, seed), boxes(2, 1), boxes(3, 2), **options)
+    config = replace(CONFIG, sets=1, floor_draws=0)
+    report = evaluate(lambda seed: boxes(3, seed), boxes(2, 1), boxes(3, 2), config, "box")
     assert report.floor == {}
     assert report.as_dict()["generated"]["jsd"]["std"] is None
     cells = report.table().splitlines()[2].split("|")
@@ -153,31 +162,45 @@ def test_report_without_floor_and_with_one_set():
 )
 def test_evaluation_refuses_generated_sets_that_do_not_fit(sample_set, words):
     with pytest.raises(InputError, match=words):
-        evaluate(sample_set, boxes(5, 1), boxes(3, 2), **OPTIONS)
+        evaluate(sample_set, boxes(5, 1), boxes(3, 2), CONFIG, "box")
 
 
 @pytest.mark.parametrize(
-    ("train", "test", "options", "words"),
+    ("train", "test", "seed", "words"),
     [
-        (boxes(5, 1), boxes(1, 2), {}, "at least 2 shapes"),
-        (boxes(5, 1)[:0], boxes(3, 2), {}, "training set must hold at least 1"),
-        (boxes(2, 1), boxes(3, 2), {}, "training as test shapes, 3, got 2: with 0 floor draws"),
-        (boxes(5, 1), boxes(3, 2, points=31), {}, "the test set must have .*, 32, got 31"),
-        (boxes(5, 1, points=31), boxes(3, 2), {}, "the training set must have .*, 32, got 31"),
-        (boxes(5, 1), boxes(3, 2), {"points": 0}, "2 sets, 0 points, 512 EMD points"),
-        (boxes(5, 1), boxes(3, 2), {"sets": 0}, "at least 1 set, .* got 0 sets"),
-        (boxes(5, 1), boxes(3, 2), {"workers": 0}, "got .* 0 workers"),
-        (boxes(5, 1), boxes(3, 2), {"seed": 2**32 - 1}, "expected 0 to 4294967295, got 4294967296"),
+        (boxes(5, 1), boxes(1, 2), 0, "at least 2 shapes"),
+        (boxes(5, 1)[:0], boxes(3, 2), 0, "training set must hold at least 1"),
+        (boxes(2, 1), boxes(3, 2), 0, "training shapes as test shapes, 3, got 2: set floor_draws"),
+        (boxes(5, 1), boxes(3, 2, points=31), 0, "compares 32 points .* the test set has 31"),
+        (boxes(5, 1, points=31), boxes(3, 2), 0, "compares 32 points .* the training set has 31"),
+        (boxes(5, 1), boxes(3, 2), 2**32 - 1, "expected 0 to 4294967295, got 4294967296"),
+    ],
+)
+def test_evaluation_refuses_what_does_not_fit_before_it_samples(train, test, seed, words):
+    asked: list[int] = []
+    with pytest.raises(InputError, match=words):
+        inspect.unwrap(evaluate)(asked.append, train, test, replace(CONFIG, seed=seed), "box")
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"points": 0}, "points must be at least 1, got 0"),
+        ({"sets": 0}, "sets must be at least 1, got 0"),
+        ({"emd_points": 0}, "emd_points must be at least 1, got 0"),
+        ({"workers": 0}, "workers must be at least 1, got 0"),
+        ({"floor_draws": -1}, "floor_draws must be at least 0, got -1"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
         (
-            boxes(5, 1, points=40),
-            boxes(3, 2, points=40),
             {"distances": ("emd",), "emd_points": 33},
-            r"cannot use 33 of the 32 points a shape: .*fewer EMD points.*\(--no-emd\)",
+            "emd_points must be at most the 32 points per cloud, got 33: use fewer, or leave out "
+            "the distance 'emd'",
         ),
     ],
 )
-def test_evaluation_refuses_what_does_not_fit_before_it_samples(train, test, options, words):
-    asked: list[int] = []
-    with pytest.raises(InputError, match=words):
-        inspect.unwrap(evaluate)(asked.append, train, test, **(OPTIONS | options))
-    assert asked == []
+def test_a_configuration_out_of_range_is_refused(change, words):
+    with pytest.raises(InputError) as caught:
+        replace(CONFIG, **change)
+    assert str(caught.value) == words
+    assert caught.value.parameter in change

@@ -28,7 +28,7 @@ from pcdiff.randomness import seeded
 
 
 def line_metrics(generated, reference):
-    """The three metrics of numbers on a line, whose distances anyone can check."""
+    """The three metrics of numbers on a line, whose distances are easy to check."""
     g, r = (torch.tensor(each, dtype=torch.float64)[:, None] for each in (generated, reference))
     across = torch.cdist(g, r)
     accuracy = one_nearest_neighbour_accuracy(torch.cdist(g, g), across, torch.cdist(r, r))
@@ -47,7 +47,7 @@ def boxes(count, points, generator):
 
 def test_metrics_by_hand():
     accuracy, covered, matching = line_metrics([0, 1, 10], [0.4, 20, 22])
-    # Nearest in the own set: 10→1, 20→22, 22→20. In the other set: 0→0.4, 1→0.4, 0.4→0.
+    # Nearest in the same set: 10→1, 20→22, 22→20. In the other set: 0→0.4, 1→0.4, 0.4→0.
     assert accuracy == pytest.approx(3 / 6)
     # 0, 1 and 10 all have 0.4 as their nearest reference.
     assert covered == pytest.approx(1 / 3)
@@ -63,13 +63,13 @@ def test_accuracy_counts_a_tie_as_one_half():
     # 0 lies midway between its own 2 and the other set's -2; so does -2; 2→0 and -9→-2 are own.
     assert line_metrics([0, 2], [-2, -9])[0] == pytest.approx((0.5 + 1 + 0 + 1) / 4)
     assert line_metrics([0, 2], [-2, -4])[0] == pytest.approx((0.5 + 1 + 0.5 + 1) / 4)
-    # Equal shapes everywhere: all neighbours tie.
+    # All shapes are equal, so all neighbours tie.
     assert line_metrics([3, 3], [3, 3])[0] == 0.5
 
 
 def test_a_collapsed_generator_covers_one_shape():
     accuracy, covered, matching = line_metrics([5, 5, 5, 5], [0, 4, 11, 12])
-    assert accuracy == pytest.approx((4 + 3) / 8)  # of the reference only 4 is nearer to 5
+    assert accuracy == pytest.approx((4 + 3) / 8)  # among the reference only 4 is closer to 5
     assert covered == 0.25
     assert matching == pytest.approx((5 + 1 + 6 + 7) / 4)
 
@@ -275,7 +275,7 @@ def test_floor_is_the_metrics_of_random_subsets(generator):
 
 def test_floor_refuses_too_few_training_shapes(generator):
     reference = prepare_reference(boxes(4, 20, generator), ["cd"])
-    with pytest.raises(InputError, match="at least as many training as reference shapes, 4, got 3"):
+    with pytest.raises(InputError, match="training shapes as reference shapes, 4, got 3"):
         floor(boxes(3, 20, generator), reference, 2, generator)
     with pytest.raises(InputError, match="draws must be at least 1"):
         floor(boxes(4, 20, generator), reference, 0, generator)
@@ -290,7 +290,7 @@ def test_summary_is_mean_and_sample_deviation():
 
 
 def test_floor_of_real_chairs(shared_data):
-    # Known from 400 draws: 53.1 ± 3.5 %, 54.0 ± 3.2 %, (23.2 ± 0.6)e-3.
+    # From 400 draws: 53.1 ± 3.5 %, 54.0 ± 3.2 %, (23.2 ± 0.6)e-3.
     path = shared_data / "modelnet10_chairs.hdf5"
     train, test = (
         normalize_to_box(subsample(read_clouds(path, "chair", split), 1024, seeded(0, word)))[0]

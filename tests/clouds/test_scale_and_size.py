@@ -73,7 +73,7 @@ def test_clouds_without_points_are_refused():
 
 
 def numbered(shapes: int, points: int) -> torch.Tensor:
-    """Clouds whose points are told apart by their numbers."""
+    """Clouds whose coordinates number their points, so that each can be recognised."""
     cloud = torch.arange(points, dtype=torch.float32)[:, None].expand(-1, 3)
     return cloud + 1000 * torch.arange(shapes)[:, None, None]
 

@@ -1,4 +1,4 @@
-"""One cloud a file: exact round trips, and what other programs write."""
+"""Files of one cloud: exact round trips, files of other programs, and files to refuse."""
 
 from __future__ import annotations
 
@@ -70,6 +70,16 @@ def test_xyz_with_comments_colours_and_blank_lines(tmp_path):
     assert load_cloud(path).tolist() == [[1, 2, 3], [4, 5, 6]]
 
 
+@pytest.mark.parametrize("columns", [4, 6, 7])
+def test_columns_after_the_third_are_ignored(tmp_path, columns):
+    table = np.arange(3.0 * columns).reshape(3, columns)
+    np.savetxt(tmp_path / "spaces.xyz", table)
+    np.savetxt(tmp_path / "commas.xyz", table, delimiter=",")
+    np.save(tmp_path / "a.npy", table[:, [0, 1, 2, 2, 1, 0]])
+    for name in ("spaces.xyz", "commas.xyz", "a.npy"):
+        assert load_cloud(tmp_path / name).tolist() == table[:, :3].tolist()
+
+
 @pytest.mark.parametrize(
     "array", [np.arange(12).reshape(4, 3), np.asfortranarray(np.arange(12.0).reshape(4, 3))]
 )
@@ -91,11 +101,14 @@ def test_a_mesh_is_refused_with_advice(tmp_path):
     [
         (np.ones((1, 3)), "has 1 points, expected at least 2"),
         (np.ones((0, 3)), "has 0 points, expected at least 2"),
-        (np.ones((4, 2)), "has shape (4, 2), expected (points, 3)"),
-        (np.ones((2, 4, 3)), "has shape (2, 4, 3), expected (points, 3)"),
+        (
+            np.ones((4, 2)),
+            "must hold numbers of shape (n, 3), or (n, 6) with normals",
+        ),
+        (np.ones((2, 4, 3)), "got float64 of shape (2, 4, 3)"),
         (np.array([[0, 0, 0], [1, np.nan, 0]]), "not finite in point 1"),
         (np.array([[0, 0, 1e300], [1, 1, 0]]), "not finite in point 0"),
-        (np.array([["a", "b", "c"]] * 2), "expected real numbers"),
+        (np.array([["a", "b", "c"]] * 2), "must hold numbers of shape (n, 3)"),
         (np.array([[{}, {}, {}]] * 2, dtype=object), "Python objects"),
     ],
 )
@@ -107,26 +120,30 @@ def test_bad_arrays(tmp_path, array, reason):
 
 
 @pytest.mark.parametrize(
-    ("name", "content"),
+    ("name", "content", "reason"),
     [
-        ("a.xyz", ""),
-        ("a.xyz", "1 2 3\n"),
-        ("a.xyz", "1 2\n3 4\n"),
-        ("a.xyz", "2\nwater\nO 0 0 0\nH 1 0 0\n"),
-        ("a.xyz", "1 2 3\n4 5 nan\n"),
-        ("a.xyz", "1 2 3\n4 5\n"),
-        ("a.npy", "hello"),
-        ("a.npy", ""),
-        ("a.ply", "hello"),
-        ("a.ply", ""),
-        ("a.pcd", "1 2 3\n4 5 6\n"),
-        ("cloud", "1 2 3\n4 5 6\n"),
+        ("a.xyz", "", "is empty"),
+        ("a.xyz", "# nothing\n", "has no points"),
+        ("a.xyz", "1 2 3\n", "has 1 points, expected at least 2"),
+        ("a.xyz", "1 2\n3 4\n", "in line 1, '1 2': expected at least 3 numbers, got 2"),
+        ("a.xyz", "2\nwater\nO 0 0 0\nH 1 0 0\n", "expected at least 3 numbers, got 1"),
+        ("a.xyz", "1 2 3\n4 5 nan\n", "not finite in point 1"),
+        ("a.xyz", "1 2 3\n4 5\n", "in line 2, '4 5': expected at least 3 numbers, got 2"),
+        ("a.xyz", "1 2 3\n4 5 6 7\n", "expected 3 numbers as in the first row, got 4"),
+        ("a.xyz", "1 2 3 red\n4 5 6 red\n", "damaged in line 1, '1 2 3 red'"),
+        ("a.npy", "hello", "is not a .npy file"),
+        ("a.npy", "", "is empty"),
+        ("a.ply", "hello", "is not a PLY file"),
+        ("a.ply", "", "is empty"),
+        ("a.pcd", "1 2 3\n4 5 6\n", "expected the extension .ply, .xyz or .npy"),
+        ("cloud", "1 2 3\n4 5 6\n", "expected the extension .ply, .xyz or .npy"),
     ],
 )
-def test_bad_files(tmp_path, name, content):
+def test_bad_files(tmp_path, name, content, reason):
     path = tmp_path / name
     path.write_text(content)
-    assert str(path) in refusal(load_cloud, path)
+    message = refusal(load_cloud, path)
+    assert str(path) in message and reason in message
 
 
 @pytest.mark.parametrize("suffix", [".ply", ".npy"])
@@ -140,11 +157,10 @@ def test_truncated_files(tmp_path, suffix):
 
 
 def test_missing_files_and_folders(tmp_path):
-    assert refusal(load_cloud, tmp_path / "a.ply") == (
-        f"{tmp_path / 'a.ply'} does not exist or is not a file"
-    )
-    (tmp_path / "b.npy").mkdir()
-    assert str(tmp_path / "b.npy") in refusal(load_cloud, tmp_path / "b.npy")
+    missing, folder = tmp_path / "a.ply", tmp_path / "b.npy"
+    folder.mkdir()
+    assert refusal(load_cloud, missing) == f"{missing} does not exist"
+    assert refusal(load_cloud, folder) == f"{folder} is not a file"
 
 
 @pytest.mark.parametrize(
@@ -169,7 +185,7 @@ def test_a_small_cloud_far_from_its_origin_is_not_rounded_silently(tmp_path, gen
     assert "subtract its centre first" in refusal(load_cloud, tmp_path / "far.npy")
 
 
-def test_a_ply_of_triangle_strips_is_a_mesh(tmp_path):
+def test_a_ply_of_triangle_strips_is_a_mesh_too(tmp_path):
     (tmp_path / "strips.ply").write_text(
         "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\n"
         "property float z\nelement tristrips 1\nproperty list int int vertex_indices\nend_header\n"

@@ -1,7 +1,8 @@
-"""Costs against closed forms, finite differences and the constraints that they stand for."""
+"""Costs against closed forms, finite differences and the constraints that they express."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -10,20 +11,22 @@ import torch
 from torch import Tensor
 
 from grasp.costs import ApproachCone, Constraint, InBox, NearPoint
+from grasp.grippers.gripper import load_gripper
 from pcdiff.errors import InputError
 from pcdiff.manifolds.se3 import SE3
 
 TCP = np.array([0.01, -0.02, 0.1034])
+HAND = dataclasses.replace(load_gripper("panda"), tool_center_point=TCP)
 POINT = np.array([1.0, 0.2, -0.3])
-BALL = NearPoint(POINT, 0.02, TCP, sigma=0.005)
-BOX = InBox(np.array([0.99, -np.inf, -0.32]), np.array([1.01, 0.21, np.inf]), TCP, sigma=0.005)
+BALL = NearPoint(POINT, 0.02, HAND, sigma=0.005)
+BOX = InBox(np.array([0.99, -np.inf, -0.32]), np.array([1.01, 0.21, np.inf]), HAND, sigma=0.005)
 CONE = ApproachCone(np.array([0.0, 3.0, 4.0]), math.radians(30), sigma=0.2)
 ALL = {"ball": BALL, "box": BOX, "cone": CONE}
 SPACE = SE3()
 
 
 def poses(count: int, generator: torch.Generator, spread: float = 0.3) -> Tensor:
-    """Poses whose tool centre points are about the point, in double precision."""
+    """Poses whose tool centre points scatter around POINT, in double precision."""
     turned = SPACE.random(
         (count, 4, 4), spread, generator, torch.zeros(3, dtype=torch.float64), torch.float64
     )
@@ -38,7 +41,7 @@ def with_tcp_at(point: np.ndarray) -> Tensor:
 
 
 def with_approach(angle: float) -> Tensor:
-    """A pose whose approach is at an angle to the cone's axis, and any roll."""
+    """A pose whose approach direction makes an angle with the cone's axis."""
     axis = torch.tensor([0.0, 0.6, 0.8], dtype=torch.float64)
     aside = torch.tensor([0.0, -0.8, 0.6], dtype=torch.float64)
     z = math.cos(angle) * axis + math.sin(angle) * aside
@@ -75,7 +78,7 @@ def test_ball(offset: list[float], cost: float) -> None:
 @pytest.mark.parametrize(
     ("at", "cost"),
     [
-        ([1.0, -50.0, 70.0], 0.0),  # where there is no bound
+        ([1.0, -50.0, 70.0], 0.0),  # far away, but along unbounded axes
         ([1.0, 0.215, 0.0], 0.5),
         ([0.98, 0.22, -0.325], 0.5 * (4 + 4 + 1)),
     ],
@@ -94,13 +97,13 @@ def test_cone(degrees: float) -> None:
     assert bool(CONE.holds(pose)) == (degrees <= 30)
 
 
-def test_a_cone_of_half_a_turn_lets_everything_pass(generator: torch.Generator) -> None:
+def test_a_cone_of_half_angle_pi_accepts_everything(generator: torch.Generator) -> None:
     everything = ApproachCone(np.array([0.0, 0.0, -1.0]), math.pi, sigma=0.1)
     assert everything.holds(poses(100, generator)).all()
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_any_batch_and_type(name: str, generator: torch.Generator) -> None:
+def test_any_batch_shape_and_dtype(name: str, generator: torch.Generator) -> None:
     cost, at = ALL[name], poses(24, generator)
     values, met = cost(at), cost.holds(at)
     assert cost(at.view(2, 3, 4, 4, 4)).equal(values.view(2, 3, 4))
@@ -111,11 +114,11 @@ def test_any_batch_and_type(name: str, generator: torch.Generator) -> None:
     torch.testing.assert_close(single.double(), values, rtol=1e-3, atol=1e-3)
 
 
-# --- Slopes ---------------------------------------------------------------------------------------
+# --- Gradients ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_slopes_are_those_of_finite_differences(name: str, generator: torch.Generator) -> None:
+def test_gradients_agree_with_finite_differences(name: str, generator: torch.Generator) -> None:
     cost, at = ALL[name], poses(4, generator)
     assert (cost(at) > 0).sum() > 1
     step = torch.zeros(len(at), 6, dtype=torch.float64, requires_grad=True)
@@ -125,7 +128,7 @@ def test_slopes_are_those_of_finite_differences(name: str, generator: torch.Gene
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_cost_slope_and_constraint_agree(name: str, generator: torch.Generator) -> None:
+def test_cost_gradient_and_constraint_agree(name: str, generator: torch.Generator) -> None:
     cost, at = ALL[name], poses(500, generator, spread=0.25)
     met, slope = cost.holds(at), gradient(cost, at)
     assert 0.02 < met.double().mean() < 0.98
@@ -134,10 +137,10 @@ def test_cost_slope_and_constraint_agree(name: str, generator: torch.Generator) 
     assert (slope[~met].norm(dim=1) > 0).all()
 
 
-def test_the_slope_begins_at_zero() -> None:
+def test_the_gradient_starts_at_zero() -> None:
     for beyond in (0.0, 1e-6, 1e-4):
         at = with_tcp_at(POINT + np.array([0.0, 0.0, 0.02 + beyond]))
-        # In the object's frame along z, which is the gripper's here: excess / σ².
+        # Along z of the object's frame, which is also the gripper's frame here: excess / σ².
         assert float(gradient(BALL, at)[2]) == pytest.approx(beyond / 0.005**2, abs=1e-6)
         angle = math.radians(30) + beyond
         slope = gradient(CONE, with_approach(angle))
@@ -145,7 +148,7 @@ def test_the_slope_begins_at_zero() -> None:
         assert float(slope.norm()) == pytest.approx(expected, abs=1e-9)
 
 
-def test_slopes_are_finite_where_norms_and_angles_have_none() -> None:
+def test_gradients_are_finite_where_norms_and_angles_have_none() -> None:
     opposite, along = with_approach(math.pi), with_approach(0.0)
     centre = with_tcp_at(POINT)
     for cost, at in ((CONE, opposite), (CONE, along), (BALL, centre), (BOX, centre)):
@@ -165,8 +168,9 @@ def test_slopes_are_finite_where_norms_and_angles_have_none() -> None:
 
 
 def test_blurred_is_the_cost_under_noise() -> None:
-    """−log E exp(−cost) of a normal excess, by quadrature, far outside, where no noise gets in."""
-    bound = InBox(np.zeros(3), np.full(3, np.inf), np.zeros(3), sigma=0.01)
+    """−log E exp(−cost) of a normal excess by quadrature, so far outside that no noise gets in."""
+    at_base = dataclasses.replace(HAND, tool_center_point=np.zeros(3))
+    bound = InBox(np.zeros(3), np.full(3, np.inf), at_base, sigma=0.01)
     level, length = 0.3, 0.1
     noise = np.linspace(-10, 10, 20_001)
     law = np.exp(-(noise**2) / 2)
@@ -185,7 +189,7 @@ def test_blurred_is_the_cost_under_noise() -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_blurring_knows_how_far_noise_moves_the_excess(
+def test_blurring_covers_how_far_noise_moves_the_excess(
     name: str, generator: torch.Generator
 ) -> None:
     cost, level = ALL[name], 0.02
@@ -202,7 +206,7 @@ def test_blurring_knows_how_far_noise_moves_the_excess(
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_step_of_a_sampler_does_not_overshoot(name: str, generator: torch.Generator) -> None:
-    """The step that takes all of a level's noise off moves by σ² S times the slope."""
+    """A step that removes all of a level's noise moves by σ² S times the gradient."""
     level, at = 1.2, poses(200, generator, spread=1.0)
     sharp, blurred = ALL[name], ALL[name].blurred(1.2, SPACE.length)
     metric = SPACE.from_unit(SPACE.from_unit(torch.ones(6, dtype=torch.float64)))
@@ -222,12 +226,12 @@ def test_a_step_of_a_sampler_does_not_overshoot(name: str, generator: torch.Gene
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: NearPoint(np.array([0.0, np.nan, 0.0]), 0.1, TCP, sigma=0.1), "three finite"),
-        (lambda: NearPoint(POINT, 0.0, TCP, sigma=0.1), "radius must be above 0"),
-        (lambda: NearPoint(POINT, 0.1, TCP, sigma=0.0), "sigma must be above 0"),
-        (lambda: InBox(POINT, POINT - 1, TCP, sigma=0.1), "begin before it ends"),
-        (lambda: InBox(np.full(3, np.nan), POINT, TCP, sigma=0.1), "begin before it ends"),
-        (lambda: ApproachCone(np.zeros(3), 0.3, sigma=0.1), "must have a length"),
+        (lambda: NearPoint(np.array([0.0, np.nan, 0.0]), 0.1, HAND, sigma=0.1), "three finite"),
+        (lambda: NearPoint(POINT, 0.0, HAND, sigma=0.1), "radius must be above 0"),
+        (lambda: NearPoint(POINT, 0.1, HAND, sigma=0.0), "sigma must be above 0"),
+        (lambda: InBox(POINT, POINT - 1, HAND, sigma=0.1), "must not be above its upper"),
+        (lambda: InBox(np.full(3, np.nan), POINT, HAND, sigma=0.1), "must not be above its upper"),
+        (lambda: ApproachCone(np.zeros(3), 0.3, sigma=0.1), "must not have length 0"),
         (lambda: ApproachCone(POINT, 4.0, sigma=0.1), "half-angle"),
         (lambda: BALL.blurred(-1.0, 0.1), "noise level"),
     ],

@@ -1,7 +1,7 @@
 """ModelNet as a canonical file, from small trees of known shapes.
 
-Each model is a box standing on the ground, z from 0 up to its own height, so every row of the file
-tells which model it is and which way is up.
+Each model is a box that stands on the ground, with z from 0 up to a height of its own. So each
+cloud in the file identifies its model and shows which axis points up.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ def program(*arguments) -> int:
 
 @pytest.fixture
 def folder(tmp_path):
-    """Ten train and two test shapes of two classes; heights are 10, 11, ... in order of the files.
+    """Ten train and two test shapes of two classes; heights are 10, 11, ... in file order.
 
-    Every other file has its counts on the first line without a space, as many of ModelNet's do.
+    Every other file has its counts on the first line without a space, like many of ModelNet's.
     """
     root = tmp_path / "ModelNet10"
     for name in ("chair", "night_stand"):
@@ -128,7 +128,8 @@ def test_json_and_skipped_shapes(folder, tmp_path, capsys):
     printed = capsys.readouterr()
     record = json.loads(printed.out)
     assert (record["command"], record["seed"]) == ("datasets.modelnet", 4)
-    reason = f"{broken} is truncated: it has fewer faces than its header says"
+    promise = "its header promises 8 vertices and 12 faces, but it has 8 and 11"
+    reason = f"{broken} is truncated: {promise}"
     assert record["results"] == {
         "points": 9,
         "up": "y",
@@ -179,7 +180,7 @@ def test_usage_errors_and_help(folder, tmp_path, capsys):
 
 
 def test_the_stream_of_random_numbers_is_pinned(folder):
-    """A new stream would silently make another file of the same data and seed."""
+    """A new stream would silently turn the same data and seed into a different file."""
     (shape,) = [s for s in modelnet.modelnet_shapes(folder) if s.name == "chair_0011"]
     points = modelnet.points_on_model(shape, points=2, seed=0, up=modelnet.Up.Z)
     np.testing.assert_allclose(

@@ -1,6 +1,6 @@
 """ShapeNet's two layouts as a canonical file, from small trees of known shapes.
 
-Each model is a cube of its own size, so every row of the file tells which model it is.
+Each model is a cube of a different size, so each cloud in the file identifies its model.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def write_table(path, rows):
 
 @pytest.fixture
 def meshes(tmp_path):
-    """A folder of meshes; the table drops a leading zero and names a category not downloaded."""
+    """A folder of meshes; its table drops a leading zero and lists a category without meshes."""
     folder = tmp_path / "ShapeNetCore.v2"
     for category, model, half_side, _ in MODELS:
         write_mesh(folder, category, model, half_side)
@@ -159,7 +159,7 @@ def test_unreadable_meshes_are_reported_and_skipped(meshes, tmp_path, capsys):
     printed = capsys.readouterr()
     assert printed.err.splitlines() == [
         f"skipped: {broken} is a mesh without area",
-        f"skipped: {missing} does not exist or is not a file",
+        f"skipped: {missing} does not exist",
         "skipped 2 shapes in all",
     ]
     assert len(json.loads(printed.out)["results"]["skipped"]) == 2
@@ -267,8 +267,11 @@ def test_a_category_that_is_not_there(meshes, pc15k, tmp_path, capsys):
         (None, "all.csv does not exist"),
         ("", "columns"),
         ("a,b\n1,2\n", "expected id, synsetId, subSynsetId, modelId and split"),
-        ("synsetId,modelId,split\n03001627,b1c,valid\n", "line 2 the split 'valid'"),
-        ("synsetId,modelId,split\n03001627\n", "line 2"),
+        (
+            "synsetId,modelId,split\n03001627,b1c,valid\n",
+            "the split 'valid' for model 'b1c' in line 2",
+        ),
+        ("synsetId,modelId,split\n03001627\n", "in line 2, expected train, val or test"),
         ("synsetId,modelId,split\n03001627,../b1c,train\n", "'../b1c'"),
         ("synsetId,modelId,split\n03001627,b,train\n03001627,b,test\n", "both train and test"),
         (b"synsetId,modelId,split\n\xff\xfe,b,train\n", "cannot be read as a table"),
@@ -294,7 +297,7 @@ def test_a_seed_beyond_what_the_file_can_hold(pc15k, tmp_path, capsys):
     assert contents(tmp_path / "a")[1]["seed"] == largest
 
 
-def test_a_table_for_clouds_that_are_split_already(pc15k, tmp_path, capsys):
+def test_a_table_for_clouds_that_are_already_split(pc15k, tmp_path, capsys):
     table = write_table(tmp_path / "all.csv", MODELS)
     assert "--splits" in refused(capsys, pc15k, "--output", tmp_path / "a", "--splits", table)
 

@@ -1,4 +1,4 @@
-"""Points on surfaces, against the surfaces; meshes from files, good and bad."""
+"""Points against the surfaces that they are drawn from, and meshes from good and bad files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_points_lie_on_the_faces_of_a_cube():
 
 
 def test_triangles_are_drawn_in_proportion_to_their_areas():
-    """Areas 1 and 3, so the count on the first is binomial with p = 1/4."""
+    """The areas are 1 and 3, so the count on the first is binomial with p = 1/4."""
     vertices = [[0, 0, 0], [2, 0, 0], [0, 1, 0], [0, 0, 5], [2, 0, 5], [0, 3, 5]]
     mesh = trimesh.Trimesh(vertices, [[0, 1, 2], [3, 4, 5]], process=False)
     points = sample_surface(mesh, 4000, rng())
@@ -77,19 +77,23 @@ def test_obj_with_groups_materials_and_quadrilaterals(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
-        ("a.off", "", "cannot be read"),
-        ("a.off", "hello", "cannot be read"),
-        ("a.off", "OFF\n4 1 0\n0 0 0\n1 0 0\n", "cannot be read"),
+        ("a.off", "", "is empty"),
+        ("a.off", "hello", "is not an OFF file"),
+        ("a.off", "OFF\n4 1 0\n0 0 0\n1 0 0\n", "truncated"),
         ("a.off", f"OFF\n4 2 0\n{SQUARE}3 0 1 2\n", "truncated"),
-        ("a.off", f"OFF\n4 1 0\n{SQUARE}", "without faces"),
-        ("a.off", f"OFF\n4 1 0\n{SQUARE}3 0 1 9\n", "a.off"),
-        ("a.obj", "", "without faces"),
+        ("a.off", f"OFF\n4 1 0\n{SQUARE}", "truncated"),
+        ("a.off", f"OFF\n4 0 0\n{SQUARE}", "without faces"),
+        ("a.off", f"OFF\n4 1 0\n{SQUARE}3 0 1 9\n", "a vertex that does not exist"),
+        ("a.obj", "", "is empty"),
+        ("a.obj", "# nothing\n", "without faces"),
         ("a.obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\n", "without faces"),
         ("a.obj", "v 0 0 0\nv 1 0 0\nv 2 0 0\nf 1 2 3\n", "without area"),
         ("a.obj", "v 0 0 nan\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "not finite"),
-        ("a.obj", "v 0 0 x\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "cannot be read"),
-        ("a.obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n", "a.obj"),
-        ("a.txt", "hello", "cannot be read"),
+        ("a.obj", "v 0 0 x\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "damaged in line 1, 'v 0 0 x'"),
+        ("a.obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n", "a vertex that does not exist"),
+        ("a.xyz", "0 0 0\n1 0 0\n", "is a point cloud, expected a mesh"),
+        ("a.txt", "hello", "cannot be read as a mesh"),
+        ("a.3mf", "hello", "cannot be read as a mesh"),
     ],
 )
 def test_a_bad_mesh_is_refused_by_name(tmp_path, name, text, reason):
@@ -105,3 +109,13 @@ def test_a_bad_mesh_is_refused_by_name(tmp_path, name, text, reason):
 def test_a_missing_mesh(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         read_mesh(tmp_path / "a.obj")
+
+
+def test_a_format_that_only_trimesh_reads(tmp_path):
+    path = tmp_path / "a.gltf"
+    content = trimesh.exchange.gltf.export_gltf(
+        trimesh.Scene(trimesh.creation.box([2, 2, 2])), merge_buffers=True
+    )
+    for name, data in content.items():
+        (tmp_path / name.replace("model", "a")).write_bytes(data)
+    assert read_mesh(path).area == pytest.approx(24)

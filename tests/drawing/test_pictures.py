@@ -1,4 +1,4 @@
-"""Pictures against the geometry of the pinhole camera and the closed forms of matt shading."""
+"""Pictures against the geometry of a pinhole camera and closed forms of matt shading."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ QUAD = np.array([[0, 1, 2], [0, 2, 3]])
 
 
 def linear(picture: np.ndarray) -> np.ndarray:
-    """The light of a picture (the sRGB curve of IEC 61966-2-1, undone)."""
+    """The linear light of a picture, by inverting the sRGB curve of IEC 61966-2-1."""
     value = picture / 255
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
 
 
 def covered(picture: np.ndarray) -> np.ndarray:
-    """The share of each pixel that black parts on white cover."""
+    """The share of each pixel that black parts cover on a white background."""
     return 1 - linear(picture)[:, :, 0]
 
 
 def camera_at(distance: float, field_of_view: float = 40.0) -> Camera:
-    """On the z axis, so that the camera's axes are x, y, z."""
+    """A camera on the z axis, whose axes are x, y, z."""
     return Camera((0.0, 0.0, distance), (0.0, 0.0, 0.0), field_of_view=field_of_view)
 
 
 def pixel_rays(width: int, height: int, field_of_view: float) -> np.ndarray:
-    """Directions through the middles of the pixels of `camera_at`, one a pixel, with z = -1."""
+    """Directions through the centres of the pixels of `camera_at`, with z = −1."""
     t = tan(radians(field_of_view / 2))
     x = (np.arange(width) + 0.5 - width / 2) / (height / 2) * t
     y = (height / 2 - np.arange(height) - 0.5) / (height / 2) * t
@@ -50,7 +50,7 @@ def pixel_rays(width: int, height: int, field_of_view: float) -> np.ndarray:
 
 
 def sphere_depths(rays: np.ndarray, origin: np.ndarray, centres: np.ndarray, radii: np.ndarray):
-    """The slow obvious reference: where each ray enters each sphere; infinity if it does not."""
+    """The slow, obvious reference: distance at which each ray enters each sphere, or infinity."""
     to_centre = centres - origin
     a = np.sum(rays**2, axis=-1)[..., None]
     b = rays @ to_centre.T
@@ -75,7 +75,7 @@ def test_a_sphere_covers_the_disc_of_the_perspective_formula(radius, tolerance):
         samples=16,
         ground=False,
     )
-    # The rays that touch the sphere make the angle asin(r / D) with the axis.
+    # The rays tangent to the sphere are at the angle asin(r / D) to the axis.
     focal = size / 2 / tan(radians(field_of_view / 2))
     disc = focal * radius / sqrt(distance**2 - radius**2)
     share = covered(picture)
@@ -106,7 +106,7 @@ def test_the_nearest_sphere_is_seen_at_every_pixel():
         depths = sphere_depths(rays, origin, centres, radii + margin)
         return np.where(np.isfinite(depths.min(-1)), channels[depths.argmin(-1)], 3)
 
-    # Pixels on an outline mix two colours: leave out those that thinner or fatter spheres change.
+    # Pixels on an outline mix two colours, so leave out those that change with the radii.
     sure = (kind(-0.03) == kind(0.0)) & (kind(0.03) == kind(0.0))
     # A red surface has no green and no blue; white has all three.
     seen = np.where(picture.min(axis=-1) > 0, 3, picture.argmax(axis=-1))
@@ -127,13 +127,13 @@ def test_a_quadrilateral_covers_its_projection():
         ground=False,
     )
     focal = size / 2 / tan(radians(field_of_view / 2))
-    # Not planar: the two triangles together still project to the quadrilateral of the corners.
+    # The corners are not in one plane, but the two triangles still project to a quadrilateral.
     x, y = (focal * corners[:, :2] / (distance - corners[:, 2:])).T
     area = 0.5 * np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)
     share = covered(picture)
     assert share.sum() == pytest.approx(area, rel=3e-3)
 
-    # The distance of each pixel's middle to the nearest edge, positive inside.
+    # The distance of each pixel's centre to the nearest edge, positive inside.
     column = np.arange(size) - (size - 1) / 2
     px, py = np.meshgrid(column, -column)
     ex, ey = np.roll(x, -1) - x, np.roll(y, -1) - y
@@ -156,7 +156,7 @@ def test_a_frame_just_holds_the_parts():
     free = (columns[0], width - 1 - columns[-1], rows[0], height - 1 - rows[-1])
     assert abs(free[0] - free[1]) <= 2
     assert abs(free[2] - free[3]) <= 2
-    # The tighter of the two directions leaves exactly the margin.
+    # In the tighter of the two directions exactly the margin stays free.
     tight = min((free[0] + free[1]) / 2 - margin * width, (free[2] + free[3]) / 2 - margin * height)
     assert abs(tight) <= 1.5
 
@@ -173,7 +173,7 @@ def test_a_picture_does_not_depend_on_the_unit_or_on_where_the_scene_is():
 
     here = picture(1.0, 0.0)
     for there in (picture(1e-4, 0.0), picture(1e3, 0.0), picture(1.0, 1000.0)):
-        # Rounding may move a ray from one side of an edge to the other, but rarely.
+        # In rare cases rounding moves a ray to the other side of an edge.
         assert np.mean(np.abs(here - there).max(axis=-1) > 2) < 0.005
 
 
@@ -194,7 +194,7 @@ def test_an_open_floor_receives_the_closed_form_of_lamp_and_sky():
         samples=16,
         light=light,
     )
-    # Matt surfaces weigh by the cosine c, with density 2c: the mean of c is 2/3.
+    # Matt surfaces weigh the sky with the density 2c of the cosine c, whose mean is 2/3.
     expected = 0.5 * sin(radians(50)) + 0.4 * (0.3 + 0.7 * (1 + 2 / 3) / 2)
     assert linear(picture).mean() == pytest.approx(albedo * expected, rel=0.01)
 
@@ -244,7 +244,7 @@ def test_faces_towards_the_lamp_are_brighter():
 
 
 def test_the_ground_shows_the_shadow_where_the_lamp_is_hidden():
-    # A lamp straight above, no sky: black below the square roof, white elsewhere.
+    # With a lamp straight above and no sky it is black below the square roof, white elsewhere.
     roof = Mesh(np.array([[-1.0, 1, -1], [-1, 1, 1], [1, 1, 1], [1, 1, -1]]), QUAD, BLACK)
     pebble = Spheres(np.array([[-1.9, 0.05, 0.0]]), 0.05, BLACK)  # so that the ground is at 0
     light = Light(elevation=90.0, spread=0.0, lamp=1.0, sky=0.0)
@@ -276,7 +276,7 @@ def test_the_ground_is_as_white_as_the_background_away_from_the_parts():
     picture = render([part], camera, width=100, height=100)
     grey = np.ptp(picture, axis=-1) == 0  # the sphere is blue
     assert picture[grey].min() < 200
-    # Not only at the picture's edge, where shadows fade, but well inside it.
+    # Check well inside the picture, not only at its edge, where shadows fade.
     for side in (picture[:24], picture[76:], picture[:, :24], picture[:, 76:]):
         assert np.all(side == 255)
 
@@ -287,7 +287,7 @@ def test_a_picture_is_a_function_of_its_arguments(monkeypatch):
     camera = frame(parts)
     first = render(parts, camera, width=50, height=40)
     assert render(parts, camera, width=50, height=40).tobytes() == first.tobytes()
-    monkeypatch.setattr(rendering, "_PIXELS_AT_ONCE", 170)
+    monkeypatch.setattr(rendering, "PIXELS_AT_ONCE", 170)
     assert render(parts, camera, width=50, height=40).tobytes() == first.tobytes()
 
 
@@ -314,7 +314,7 @@ def test_captions_stand_below_the_tiles():
     np.testing.assert_array_equal(sheet[:100], bare)
     assert np.all(sheet[100:, :100] == 255)
     assert sheet[100:, 100:].min() < 200
-    # However long, it stays inside its own tile.
+    # Even a long caption stays inside its own tile.
     assert np.all(sheet[100:, [100, 199]] == 255)
 
 
@@ -372,7 +372,7 @@ def test_a_saved_picture_comes_back(tmp_path):
 
 
 def middles(picture: np.ndarray, colour: str) -> tuple[np.ndarray, np.ndarray]:
-    """Columns where a colour is drawn, and the mean row of it in each."""
+    """The columns in which a colour appears, and its mean row in each of them."""
     wanted = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
     there = np.all(picture == wanted, axis=-1)
     columns = np.nonzero(there.any(axis=0))[0]
@@ -390,13 +390,13 @@ def test_curves_are_drawn_from_the_text_of_a_log(tmp_path):
         drawn = np.asarray(opened)
     assert drawn.shape == (400, 700, 3)
     train, val = CURVE_COLOURS[:2]
-    # All positive, so the axis is logarithmic, where an exponential is a straight line downwards.
+    # All numbers are positive, so the axis is logarithmic and the exponential a falling line.
     columns, rows = middles(drawn[60:], train)
     slope, start = np.polyfit(columns, rows, 1)
     assert len(columns) > 500  # one panel only: the learning rate has no numbers
     assert slope > 0
     assert np.abs(rows - slope * columns - start).max() < 2
-    # The empty cells do not break the constant: it is a level line from end to end.
+    # The empty cells do not interrupt the constant, which is a level line from end to end.
     columns, rows = middles(drawn[60:], val)
     assert len(columns) > 300
     assert np.ptp(rows) < 3
@@ -435,8 +435,8 @@ FRONT = camera_at(5.0)
         (lambda: draw_clouds([np.zeros((5, 2))]), r"cloud 0 .*\(5, 2\)"),
         (lambda: draw_clouds([np.full((5, 3), np.nan)]), "cloud 0 must be finite"),
         (lambda: draw_clouds([POINTS.astype(str)]), "cloud 0 must be numbers"),
-        (lambda: draw_clouds([POINTS], labels=["a", "b"]), "as many labels, got 2"),
-        (lambda: draw_clouds([POINTS], colours=[]), "as many colours, got 0"),
+        (lambda: draw_clouds([POINTS], labels=["a", "b"]), "as many labels as clouds, 1, got 2"),
+        (lambda: draw_clouds([POINTS], colours=[]), "as many colours as clouds, 1, got 0"),
         (lambda: draw_clouds([POINTS], columns=0), "one column"),
         (lambda: draw_clouds([POINTS], size=0), "at least 1"),
         (lambda: Spheres(POINTS, 0.0), "positive"),
@@ -459,7 +459,7 @@ FRONT = camera_at(5.0)
         (lambda: render([GOOD], FRONT, width=9, height=9, samples=0), "0 samples"),
         (lambda: draw_curves([]), "at least one of"),
         (lambda: draw_curves([{"step": 1, "train_loss": ""}]), "at least one of"),
-        (lambda: draw_curves([{"train_loss": 1}]), "row 1"),
+        (lambda: draw_curves([{"train_loss": 1}]), "row 1 has none"),
         (lambda: draw_curves([{"step": 1, "train_loss": "low"}]), "'low' in row 1"),
         (
             lambda: draw_curves([{"step": 1, "a": -2.0}], panels=[Panel(("a",), "log")]),

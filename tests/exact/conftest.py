@@ -1,4 +1,4 @@
-"""What the exact tests share: data whose diffusion is known in closed form."""
+"""Shared by the exact tests: data whose diffusion is known in closed form."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pcdiff.diffusion.schedules import Level
 
 @dataclass(frozen=True)
 class GaussianData:
-    """x₀ ~ N(mean, deviation² I), so that x_t ~ N(α·mean, α²·deviation² + σ²) exactly."""
+    """x₀ ~ N(mean, deviation² I), so x_t ~ N(α·mean, α²·deviation² + σ²) exactly."""
 
     mean: float = 0.7
     deviation: float = 0.5
@@ -29,7 +29,7 @@ class GaussianData:
         return slope.reshape(shape) * (x - level.alpha.reshape(shape) * self.mean)
 
     def flow(self, x: Tensor, level: Level, target: Level) -> Tensor:
-        """Where the probability-flow ODE takes `x`: it keeps (x − α·mean)/√variance."""
+        """The end of the probability-flow ODE from `x`: it keeps (x − α·mean)/√variance."""
         scale = (self.variance(target) / self.variance(level)).sqrt()
         return target.alpha * self.mean + scale * (x - level.alpha * self.mean)
 

@@ -30,8 +30,8 @@ def crude(x: Tensor, level: Level, condition: Any) -> Tensor:
 def even_levels(steps: int) -> Level:
     """Levels equally spaced in log(σ/α), then the clean one.
 
-    Levels equally spaced in time are not for this: their last steps double the signal-to-noise
-    ratio however many they are, which costs a fixed amount.
+    Levels equally spaced in time would not do: their last steps double the signal-to-noise ratio,
+    however many steps there are, which costs a fixed amount.
     """
     ratios = torch.logspace(2, -3, steps, dtype=torch.float64)
     return SCHEDULE.at_noise_to_signal(torch.cat([ratios, ratios.new_zeros(1)]))
@@ -43,10 +43,10 @@ def data(gaussian: Any, generator: torch.Generator, *shape: int) -> Tensor:
 
 
 def expected_terms(gaussian: Any, levels: Level) -> tuple[float, Tensor, float]:
-    """The mean of each term over the data, in nats a coordinate, with the exact denoiser.
+    """The mean of each term over the data, in nats per coordinate, with the exact denoiser.
 
     With V_t = Var(x₀ | x_t) = s²σ_t²/(α_t²s² + σ_t²), a matching term is ½(SNR_s − SNR_t) V_t
-    (Kingma et al. 2021, equation 13) and the decoder's is that of N(x̂₀, (σ₁/α₁)²).
+    (Kingma et al. 2021, equation 13). The decoder is N(x̂₀, (σ₁/α₁)²).
     """
     alpha, sigma = levels
     signal, spread = alpha[0] ** 2, sigma[0] ** 2
@@ -60,7 +60,7 @@ def expected_terms(gaussian: Any, levels: Level) -> tuple[float, Tensor, float]:
 
 
 class TestTerms:
-    def test_each_is_a_divergence_of_the_laws_it_names(self, generator: torch.Generator) -> None:
+    def test_each_term_is_its_divergence(self, generator: torch.Generator) -> None:
         """The same draws of x_t, with torch's own Gaussians in place of the closed forms."""
         x0 = torch.randn(4, 3, dtype=torch.float64, generator=generator)
         levels = uniform_levels(SCHEDULE, 6)
@@ -85,7 +85,7 @@ class TestTerms:
 
     @pytest.mark.parametrize("deviation", [0.5, 20.0])
     def test_prior_of_another_width(self, deviation: float, generator: torch.Generator) -> None:
-        """Of a variance-exploding chain p(x_T) is N(0, σ_max²)."""
+        """p(x_T) of a variance-exploding chain is N(0, σ_max²)."""
         x0 = torch.randn(4, 3, dtype=torch.float64, generator=generator)
         ratio = torch.tensor([20.0, 3.0, 0.1, 0.0], dtype=torch.float64)
         levels = GeometricVarianceExploding(0.01, 20.0).at_noise_to_signal(ratio)
@@ -125,10 +125,11 @@ class TestGaussianData:
             excess.append(prior + float(matching.sum()) + decoder - entropy)
         assert all(1.9 < coarse / fine < 2.1 for coarse, fine in pairwise(excess))
         assert all(each > 0 for each in excess)
-        assert 2 * excess[-1] - excess[-2] == pytest.approx(0, abs=0.002)  # at infinitely many
+        # Extrapolated to infinitely many steps.
+        assert 2 * excess[-1] - excess[-2] == pytest.approx(0, abs=0.002)
 
     @pytest.mark.parametrize(("steps", "count"), [(10, 4000), (300, 1000)])
-    def test_exceeds_the_negative_log_likelihood_by_what_theory_says(
+    def test_excess_over_the_negative_log_likelihood_is_the_predicted_one(
         self, steps: int, count: int, gaussian: Any, generator: torch.Generator
     ) -> None:
         size = 4
@@ -154,7 +155,7 @@ class TestGaussianData:
         assert best.mean() < worse.mean()
 
     def test_can_be_negative(self, generator: torch.Generator) -> None:
-        """It bounds a density: data a thousandth wide are likelier than one a unit."""
+        """It bounds a density, which exceeds 1 for data with a spread of a thousandth."""
 
         def exact(x: Tensor, level: Level, condition: Any) -> Tensor:
             alpha, sigma = (value[:, None] for value in level)
@@ -166,13 +167,13 @@ class TestGaussianData:
 
 class TestUnits:
     def test_total_and_bits(self) -> None:
-        """A bound of 6 log 2 nats on a sample of 3 coordinates is 2 bits a coordinate."""
+        """A bound of 6 log 2 nats on a sample of 3 coordinates is 2 bits per coordinate."""
         one = torch.full((2,), math.log(2), dtype=torch.float64)
         bound = Bound(3, one, torch.stack([one, one]), one, 2 * one)
         torch.testing.assert_close(bound.total, 6 * one)
         torch.testing.assert_close(bound.bits_per_dimension, 2 * torch.ones(2).double())
 
-    def test_the_latent_enters_as_it_is(self, gaussian: Any) -> None:
+    def test_the_latent_term_is_added_unchanged(self, gaussian: Any) -> None:
         x0, levels = torch.ones(2, 3), uniform_levels(SCHEDULE, 5)
         latent = torch.tensor([4.0, 0.5])
         without, with_latent = (
@@ -181,7 +182,7 @@ class TestUnits:
         )
         torch.testing.assert_close(with_latent.total - without.total, latent.double())
 
-    def test_of_a_cloud_is_that_of_its_coordinates(self, generator: torch.Generator) -> None:
+    def test_a_cloud_has_the_bound_of_its_coordinates(self, generator: torch.Generator) -> None:
         clouds, levels = torch.randn(4, 5, 3, generator=generator), uniform_levels(SCHEDULE, 5)
         whole, flat = (
             variational_bound(crude, space, x0, levels, torch.Generator())
@@ -215,5 +216,5 @@ def test_the_condition_reaches_the_model() -> None:
 
 def test_a_chain_must_end_clean(gaussian: Any) -> None:
     levels = uniform_levels(GeometricVarianceExploding(0.01, 5.0), 4)
-    with pytest.raises(ValueError, match=r"end clean, at sigma = 0, got 0\.01"):
+    with pytest.raises(ValueError, match=r"end at the clean level, sigma = 0, got sigma = 0\.01"):
         variational_bound(gaussian.noise, LINE, torch.ones(2, 3), levels, torch.Generator())

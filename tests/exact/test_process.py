@@ -23,7 +23,7 @@ def at(step: int) -> Level:
 
 
 def steps_of_the_chain(earlier: int, later: int) -> tuple[float, float]:
-    """α_{t|s} and σ²_{t|s}, one x_k = √(1−β_k) x_{k−1} + √β_k ε after another."""
+    """α_{t|s} and σ²_{t|s}, by repeating x_k = √(1−β_k) x_{k−1} + √β_k ε."""
     signal, variance = 1.0, 0.0
     for beta in np.linspace(5e-4, 0.1, STEPS)[earlier:later]:
         signal *= math.sqrt(1 - beta)
@@ -132,7 +132,7 @@ class TestPosterior:
             (1 - bar_before) / (1 - bar) * beta, rel=1e-10
         )
 
-    def test_of_the_clean_level_is_the_clean_point(self, generator: torch.Generator) -> None:
+    def test_at_the_clean_level_it_is_the_clean_point(self, generator: torch.Generator) -> None:
         x, x0 = torch.randn(2, 4, 5, 3, dtype=torch.float64, generator=generator)
         mean, deviation = posterior(Euclidean(), x, x0, at(120), at(0))
         torch.testing.assert_close(mean, x0, rtol=1e-13, atol=0)
@@ -142,5 +142,5 @@ class TestPosterior:
     def test_does_not_exist_on_a_curved_space(self, manifold: Manifold) -> None:
         point = torch.eye(3 if isinstance(manifold, SO3) else 4)[None]
         one = torch.tensor(1.0)
-        with pytest.raises(ValueError, match="flat space only"):
+        with pytest.raises(ValueError, match="only on flat space"):
             posterior(manifold, point, point, Level(one, 2 * one), Level(one, one))

@@ -1,4 +1,4 @@
-"""Draws depend on their generator and on nothing else, and have the law they name."""
+"""Draws depend only on their generator and follow the law in their name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy import stats
 from torch import Tensor
 
 from pcdiff.errors import InputError
-from pcdiff.randomness import normal, seeded, spawn, uniform
+from pcdiff.randomness import normal, repeat, seeded, spawn, uniform
 
 Draw = Callable[..., Tensor]
 over_draws = pytest.mark.parametrize("draw", [normal, uniform])
@@ -23,7 +23,7 @@ def fresh(seed: int = 1) -> torch.Generator:
 
 
 def correlations(streams: list[torch.Generator], count: int = 4000) -> list[float]:
-    """Of the draws of each pair of streams; of independent ones normal, with deviation 1/√count."""
+    """Correlations of each pair of streams; independent streams give a deviation of 1/√count."""
     draws = torch.stack([normal((count,), stream) for stream in streams])
     matrix = torch.corrcoef(draws)
     return [float(matrix[i, j]) for i, j in combinations(range(len(streams)), 2)]
@@ -38,7 +38,7 @@ class TestLaws:
         numbers = uniform((50, 200), generator, torch.float64)
         assert stats.kstest(numbers.flatten().numpy(), "uniform").pvalue > 1e-3
 
-    def test_normal_of_many_generators(self, generator: torch.Generator) -> None:
+    def test_normal_with_many_generators(self, generator: torch.Generator) -> None:
         numbers = normal((2000, 3), spawn(generator, 2000), torch.float64)
         assert stats.kstest(numbers.flatten().numpy(), "norm").pvalue > 1e-3
 
@@ -52,8 +52,8 @@ class TestGenerators:
         assert first.equal(draw([3, 2], fresh(), dtype))
         assert not first.equal(draw((3, 2), fresh(2), dtype))
 
-    def test_one_generator_goes_on(self, draw: Draw) -> None:
-        """Two draws are not one repeated."""
+    def test_one_generator_continues(self, draw: Draw) -> None:
+        """A second draw differs from the first."""
         generator = fresh()
         assert not draw((4,), generator).equal(draw((4,), generator))
 
@@ -67,12 +67,12 @@ class TestGenerators:
     def test_a_batch_without_further_axes(self, draw: Draw) -> None:
         assert draw((3,), [fresh(seed) for seed in range(3)]).shape == (3,)
 
-    def test_a_generator_a_sample(self, draw: Draw) -> None:
-        with pytest.raises(ValueError, match="expected 4 generators, one a sample, got 3"):
+    def test_needs_one_generator_per_sample(self, draw: Draw) -> None:
+        with pytest.raises(ValueError, match="expected 4 generators, one per sample, got 3"):
             draw((4, 2), [fresh(), fresh(), fresh()])
 
-    def test_no_generator(self, draw: Draw) -> None:
-        with pytest.raises(ValueError, match="expected generator=, got None"):
+    def test_needs_a_generator(self, draw: Draw) -> None:
+        with pytest.raises(ValueError, match="need a generator, got None"):
             draw((4, 2), None)
 
 
@@ -83,7 +83,7 @@ class TestSpawn:
             assert one.initial_seed() == other.initial_seed()
         assert len({stream.initial_seed() for stream in many}) == 8
 
-    def test_another_generation_is_another(self) -> None:
+    def test_a_second_spawn_gives_other_streams(self) -> None:
         generator = fresh()
         seeds = [stream.initial_seed() for _ in range(2) for stream in spawn(generator, 4)]
         assert len(set(seeds)) == 8
@@ -92,6 +92,19 @@ class TestSpawn:
         parent = fresh()
         found = correlations([parent, *spawn(parent, 6)])
         assert max(map(abs, found)) < 4.5 / math.sqrt(4000)
+
+
+class TestRepeat:
+    def test_each_generator_serves_all_copies_of_its_sample(self) -> None:
+        first, second = fresh(1), fresh(2)
+        assert repeat([first, second], 3) == [first, first, first, second, second, second]
+        drawn = normal((4, 2), repeat([fresh(1), fresh(2)], 2))
+        expected = [normal((2, 2), fresh(1)), normal((2, 2), fresh(2))]
+        assert drawn.equal(torch.cat(expected))
+
+    def test_one_generator_stays_one(self) -> None:
+        generator = fresh()
+        assert repeat(generator, 5) is generator
 
 
 class TestSeeded:
@@ -105,7 +118,7 @@ class TestSeeded:
 
     @pytest.mark.parametrize("word", [-1, 2**32])
     def test_a_word_that_would_be_read_as_another_is_refused(self, word: int) -> None:
-        with pytest.raises(InputError, match=f"expected 0 to 4294967295, got {word}"):
+        with pytest.raises(InputError, match=f"from 0 to 4294967295, got {word}"):
             seeded(1, word)
 
     def test_neighbouring_words_give_unrelated_streams(self) -> None:

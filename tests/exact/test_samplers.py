@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -25,50 +24,41 @@ from pcdiff.diffusion.samplers import (
     sample,
 )
 from pcdiff.diffusion.schedules import (
-    GeometricVarianceExploding,
     Level,
     Linear,
     Schedule,
     karras_levels,
     uniform_levels,
 )
-from pcdiff.manifolds import SE3, SO3, Euclidean, Manifold, se3, so3
-from pcdiff.randomness import normal, spawn
-
-PRESERVING, EXPLODING = Linear(200, 5e-4, 0.1), GeometricVarianceExploding(0.01, 50.0)
-LINE = Euclidean(1)
-STOCHASTIC = [
-    Ancestral("posterior"),
-    Ancestral("beta"),
-    DDIM(0.5),
-    DDIM(1.0),
-    AnnealedLangevin(6, 0.8),
-    AnnealedLangevin(2, 0.6, DDIM()),
-]
-DETERMINISTIC = [DDIM(), Multistep()]
+from pcdiff.manifolds import SE3, SO3, Euclidean, se3, so3
+from pcdiff.randomness import normal
+from tests.exact.problems import (
+    DETERMINISTIC,
+    EXPLODING,
+    LINE,
+    PRESERVING,
+    STOCHASTIC,
+    Mixture,
+    last_state,
+    line_mixture,
+    pose_mixture,
+    rotation_mixture,
+    seeded,
+)
 
 Move = tuple[float, float, float]
 """x ← a x + b + c ε, as (a, b, c)."""
-
-
-def seeded(seed: int = 5) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def at(*steps: int) -> Level:
     return PRESERVING(torch.tensor(steps, dtype=torch.float64) / PRESERVING.steps)
 
 
-def last_state(sampler: Sampler, model: Any, manifold: Manifold, *args: Any) -> State:
-    *_, state = sample(sampler, model, manifold, *args)
-    return state
-
-
 def moves_of(sampler: Sampler, data: Any, level: Level, target: Level) -> list[Move]:
-    """What a step does to Gaussian data, from the papers' formulas in ᾱ; noise only where c > 0."""
+    """The moves of one step on Gaussian data, by the papers' formulas; noise only if c > 0."""
     (alpha, sigma), (alpha_, sigma_) = (map(float, each) for each in (level, target))
     bar, bar_ = alpha**2, alpha_**2
-    beta = 1 - bar / bar_  # of the one step that stands for all steps between the two levels
+    beta = 1 - bar / bar_  # of one step that replaces all steps between the two levels
     slope = sigma / (bar * data.deviation**2 + 1 - bar)  # ε̂ = slope (x − α mean)
 
     def of_noise(along: float, noise: float, deviation: float) -> Move:
@@ -129,7 +119,7 @@ class TestGaussianData:
     def test_moments_follow_the_recursion(
         self, sampler: Sampler, gaussian: Any, generator: torch.Generator
     ) -> None:
-        """Few steps, so that each sampler has its own law, far from that of the data."""
+        """With few steps each sampler has its own law, far from that of the data."""
         count, levels = 20_000, at(200, 160, 130, 100, 60, 20, 0)
         *_, (_, mean, variance) = moments(sampler, gaussian, levels, 0.0, 1.0)
         start = LINE.random((count, 1), 1.0, generator, dtype=torch.float64)
@@ -147,7 +137,7 @@ class TestGaussianData:
 
     @pytest.mark.parametrize("steps", [(80, 79, 78, 77), (200, 120, 119, 30, 1, 0)], ids=str)
     def test_ddim_with_eta_one_is_ancestral(self, steps: tuple[int, ...]) -> None:
-        """For any model, the same noise gives the same path, with the posterior variance."""
+        """With the posterior variance, the same noise gives the same path for any model."""
 
         def model(x: Tensor, level: Level, condition: Any) -> Tensor:
             return torch.sin(3 * x) * level.alpha[:, None, None] + 0.3 * x.mean(1, keepdim=True)
@@ -162,30 +152,6 @@ class TestGaussianData:
         ]
         for ddim, ancestral in zip(*paths, strict=True):
             torch.testing.assert_close(ddim, ancestral, rtol=1e-12, atol=1e-12)
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """The density Σₖ wₖ exp(−|S^{-1/2} Log(α mₖ, x)|²/2v), v = α²·deviation² + σ², on any space.
-
-    On ℝⁿ it is the law of x_t for a mixture of Gaussians. On a curved space it is not that of any
-    data, but its score, which is exact because the gradient of half a squared distance is the
-    negative logarithm, defines an ODE without symmetries all the same.
-    """
-
-    manifold: Manifold
-    means: Tensor
-    weights: Tensor
-    deviation: float
-
-    def noise(self, x: Tensor, level: Level, condition: Any = None) -> Tensor:
-        variance = (level.alpha**2 * self.deviation**2 + level.sigma**2)[:, None]
-        means = self.manifold.contract(level.alpha[:, None], self.means[None])
-        x = x[:, None].expand(-1, len(self.weights), *x.shape[1:])
-        offset = -self.manifold.to_unit(self.manifold.local(x, means.expand(x.shape)))
-        logits = self.weights.log() - offset.square().sum(-1) / (2 * variance)
-        blend = torch.einsum("bk,bkd->bd", logits.softmax(-1), offset)
-        return level.sigma[:, None] * blend / variance
 
 
 def exact_flow(
@@ -223,34 +189,9 @@ def uniform_in_lambda(schedule: Schedule, steps: int, ends: tuple[float, float])
 
 
 def uniform_in_root(schedule: Schedule, steps: int, ends: tuple[float, float]) -> Level:
-    """Karras spacing without the clean level: steps in λ of all sizes."""
+    """Karras spacing without the clean level, which gives steps in λ of many sizes."""
     levels = karras_levels(schedule, steps + 1, *ends)
     return Level(*(value[:-1] for value in levels))
-
-
-def line_mixture() -> tuple[Mixture, Tensor]:
-    means = torch.tensor([[-1.0], [0.8]], dtype=torch.float64)
-    weights = torch.tensor([0.3, 0.7], dtype=torch.float64)
-    return Mixture(LINE, means, weights, 0.4), torch.linspace(-2, 2, 6, dtype=torch.float64)[
-        :, None
-    ]
-
-
-def rotation_mixture() -> tuple[Mixture, Tensor]:
-    vectors = [[0.3, -0.2, 0.5], [1.0, 0.4, -0.6]]
-    means = torch.from_numpy(Rotation.from_rotvec(vectors).as_matrix())
-    starts = [[0.9, 0.3, 0.4], [-0.5, 1.1, 0.2], [0.2, -0.9, -1.0]]
-    x = torch.from_numpy(Rotation.from_rotvec(starts).as_matrix())
-    return Mixture(SO3(), means, torch.tensor([0.6, 0.4], dtype=torch.float64), 0.4), x
-
-
-def pose_mixture() -> tuple[Mixture, Tensor]:
-    rotations, x = rotation_mixture()
-    translations = torch.tensor([[0.1, 0.0, 0.3], [-0.1, 0.2, 0.2]], dtype=torch.float64)
-    means = se3.pose(rotations.means, translations)
-    starts = torch.tensor([[0.4, 0.1, 0.0], [0.0, -0.1, 0.5], [-0.2, 0.3, 0.1]])
-    mixture = Mixture(SE3(0.25), means, rotations.weights, rotations.deviation)
-    return mixture, se3.pose(x, starts.double())
 
 
 @pytest.mark.parametrize("spacing", [uniform_in_lambda, uniform_in_root])
@@ -259,14 +200,14 @@ class TestOrder:
     """Twice the steps divide the error by 2^order.
 
     The levels end in noise, because a step to σ = 0 is infinitely long in λ. The first step of a
-    multistep method is of first order, but it is one, so its error is of second order.
+    multistep method is of first order, but a single such step has an error of second order.
     """
 
     def errors_fall(self, error: Callable[[int], Tensor], order: int) -> None:
         errors = [float(error(steps).abs().max()) for steps in (20, 40, 80)]
         for coarse, fine in pairwise(errors):
             assert math.log2(coarse / fine) == pytest.approx(order, abs=0.2)
-        assert errors[-1] < (0.03 if order == 1 else 1e-3)  # it is the solution that they approach
+        assert errors[-1] < (0.03 if order == 1 else 1e-3)  # they approach the solution
 
     @pytest.mark.parametrize("schedule", [PRESERVING, EXPLODING], ids=lambda s: s.name)
     def test_gaussian_data(
@@ -366,7 +307,7 @@ class TestPointMass:
             torch.testing.assert_close(state.x, expected, rtol=0, atol=1e-13)
 
     def test_on_rotations(self, sampler: Sampler) -> None:
-        """As far from its end as rotations can be, all but a little."""
+        """The start is almost half a turn from the end."""
         space, axis = SO3(), torch.tensor([[0.6, 0.0, -0.8]], dtype=torch.float64)
         point = rotation_mixture()[0].means[:1]
         x = point @ so3.exp(3.1 * axis)
@@ -382,11 +323,11 @@ class TestPointMass:
 
 
 class TestAnnealedLangevin:
-    def test_corrector_keeps_the_law_that_the_predictor_brings(self, gaussian: Any) -> None:
-        """On the exact marginal the recursion stays on it, up to the step's known inflation.
+    def test_corrector_keeps_the_law_of_its_predictor(self, gaussian: Any) -> None:
+        """A recursion that starts on the exact marginal stays on it, up to the known inflation.
 
-        Unadjusted Langevin of a Gaussian of variance v is stationary at v/(1 − η²/4v), so each
-        level's variance lies between the marginal's and that.
+        Unadjusted Langevin for a Gaussian of variance v is stationary at v/(1 − η²/4v), so the
+        variance at each level lies between v and that.
         """
         sampler = AnnealedLangevin(2, 0.3, DDIM())
         levels = uniform_levels(Linear(), 500)
@@ -396,18 +337,8 @@ class TestAnnealedLangevin:
             inflated = exact / (1 - step**2 / (4 * exact))
             assert 0.998 * exact < variance < 1.003 * inflated
 
-    @pytest.mark.parametrize("predictor", [DDIM(), Multistep()], ids=str)
-    def test_without_moves_it_is_its_predictor(self, predictor: Sampler) -> None:
-        """Whose memory of the last estimate it keeps."""
-        mixture, x, levels = problem(SO3())
-        alone, corrected = (
-            last_state(sampler, mixture.noise, mixture.manifold, x, levels).x
-            for sampler in (predictor, AnnealedLangevin(0, 0.3, predictor))
-        )
-        assert corrected.equal(alone)
-
     def test_stationary_law_on_poses(self, generator: torch.Generator) -> None:
-        """p ∝ exp(−(|t−t₀|²/ℓ² + θ²)/2v) at v = s² + σ², with t and θ taken from a mean pose ≠ I.
+        """p ∝ exp(−(|t−t₀|²/ℓ² + θ²)/2v) at v = s² + σ², with t and θ relative to a mean pose ≠ I.
 
         E[θ²] = ∫θ²w/∫w with w = e^{−θ²/2v}(1 − cos θ). Here it is 10 % below the 3v of flat space.
         """
@@ -430,103 +361,3 @@ class TestAnnealedLangevin:
         assert expected < 0.93 * 3 * inflated
         squared = SO3().local(mean[:3, :3], x[:, :3, :3]).square().sum(-1)
         assert (squared.mean() - expected).abs() < 4 * squared.std() / math.sqrt(chains)
-
-
-def problem(manifold: Manifold) -> tuple[Mixture, Tensor, Level]:
-    """A model, five points to start from, and levels down to the clean one, in float32."""
-    kinds: dict[type[Manifold], Any] = {Euclidean: line_mixture, SO3: rotation_mixture}
-    mixture, x = kinds.get(type(manifold), pose_mixture)()
-    ratios = torch.tensor([2.0, 1.0, 0.4, 0.1, 0.0], dtype=torch.float64)
-    schedule = PRESERVING if isinstance(manifold, Euclidean) else EXPLODING
-    model = Mixture(mixture.manifold, mixture.means.float(), mixture.weights.float(), 0.4)
-    return model, x[torch.tensor([0, 1, 2, 1, 0])].float(), schedule.at_noise_to_signal(ratios)
-
-
-@pytest.mark.parametrize(
-    ("manifold", "sampler"),
-    [
-        (manifold, sampler)
-        for manifold in (LINE, SO3(), SE3(0.25))
-        for sampler in STOCHASTIC + DETERMINISTIC
-        if manifold is LINE or not isinstance(sampler, Ancestral)
-    ],
-    ids=str,
-)
-class TestLoop:
-    def test_yields_a_state_a_level_with_the_estimate_that_led_there(
-        self, manifold: Manifold, sampler: Sampler
-    ) -> None:
-        mixture, x, levels = problem(manifold)
-        seen: list[tuple[Tensor, Level]] = []
-
-        def model(x: Tensor, level: Level, condition: Any) -> Tensor:
-            assert condition == "a mug"
-            assert level.alpha.shape == level.sigma.shape == (5,)
-            assert level.alpha.dtype == level.sigma.dtype == torch.float32
-            seen.append((x, level))
-            return mixture.noise(x, level)
-
-        states = list(sample(sampler, model, mixture.manifold, x, levels, "a mug", seeded()))
-        assert [tuple(state.level) for state in states] == [tuple(each) for each in levels.each()]
-        assert all(state.x.dtype == torch.float32 for state in states)
-        assert states[0].x is x
-        assert states[0].denoised is None
-        if isinstance(sampler, AnnealedLangevin):
-            return
-        assert len(seen) == len(states) - 1  # one evaluation a step
-        for before, state, (evaluated, _) in zip(states[:-1], states[1:], seen, strict=True):
-            assert evaluated is before.x
-            assert state.previous is before.level
-            noise = mixture.noise(before.x, before.level.over_batch(x, mixture.manifold.point_ndim))
-            step = -before.level.sigma.float() * mixture.manifold.from_unit(noise)
-            denoised = mixture.manifold.retract(before.x, step)
-            denoised = mixture.manifold.contract(1 / before.level.alpha, denoised)
-            assert state.denoised is not None
-            torch.testing.assert_close(state.denoised, denoised)
-        assert states[-1].denoised is not None
-        torch.testing.assert_close(
-            states[-1].x, states[-1].denoised
-        )  # the clean level keeps no noise
-
-    def test_a_sample_does_not_depend_on_its_batch(
-        self, manifold: Manifold, sampler: Sampler
-    ) -> None:
-        mixture, x, levels = problem(manifold)
-        common = mixture.noise, mixture.manifold
-        whole = last_state(sampler, *common, x, levels, None, spawn(seeded(), 5)).x
-        for i in (0, 3):
-            own = [spawn(seeded(), 5)[i]]
-            alone = last_state(sampler, *common, x[i : i + 1], levels, None, own).x
-            torch.testing.assert_close(alone[0], whole[i], rtol=1e-6, atol=1e-6)
-
-    def test_needs_a_generator_only_if_it_is_random(
-        self, manifold: Manifold, sampler: Sampler
-    ) -> None:
-        mixture, x, levels = problem(manifold)
-        run = sample(sampler, mixture.noise, mixture.manifold, x, levels)
-        if sampler in DETERMINISTIC:
-            assert len(list(run)) == 5
-        else:
-            with pytest.raises(ValueError, match="expected generator="):
-                list(run)
-
-
-class TestRefusals:
-    @pytest.mark.parametrize("manifold", [SO3(), SE3(0.25)], ids=str)
-    def test_ancestral_sampling_needs_flat_space(self, manifold: Manifold) -> None:
-        mixture, x, levels = problem(manifold)
-        with pytest.raises(ValueError, match="flat space only"):
-            list(sample(Ancestral(), mixture.noise, mixture.manifold, x, levels, None, seeded()))
-
-    @pytest.mark.parametrize("manifold", [SO3(), SE3(0.25)], ids=str)
-    def test_curved_spaces_need_a_variance_exploding_schedule(self, manifold: Manifold) -> None:
-        mixture, x, _ = problem(manifold)
-        with pytest.raises(ValueError, match="alpha must be 1"):
-            list(sample(DDIM(), mixture.noise, mixture.manifold, x, at(100, 0)))
-
-    def test_unknown_options(self) -> None:
-        with pytest.raises(ValueError, match="'posterior' or 'beta', got 'both'"):
-            Ancestral("both")
-        for eta in (-0.1, 1.1):
-            with pytest.raises(ValueError, match="between 0 and 1"):
-                DDIM(eta)

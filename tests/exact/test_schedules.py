@@ -31,7 +31,7 @@ def times(*values: float) -> Tensor:
 
 
 def products(betas: np.ndarray) -> list[float]:
-    """ᾱ₀ … ᾱ_T, one factor after another."""
+    """ᾱ₀ … ᾱ_T, multiplied factor by factor."""
     kept = [1.0]
     for beta in betas:
         kept.append(kept[-1] * (1 - beta))
@@ -58,14 +58,14 @@ class TestLinear:
         np.testing.assert_allclose(alpha_bar, products(np.linspace(3e-3, 0.5, 60)), rtol=1e-13)
 
     def test_small_noise_keeps_its_digits(self) -> None:
-        """1 − ᾱ₁ is β₁, which 1 − α² in floating point would know to five digits only."""
+        """1 − ᾱ₁ is β₁; computed as 1 − α² it would have only five correct digits."""
         schedule = Linear(1000, 1e-12, 0.03)
         assert float(schedule(times(1e-3)).sigma ** 2) == pytest.approx(1e-12, rel=1e-12)
 
     @pytest.mark.parametrize(
         "wrong", [{"steps": 0}, {"beta_first": 0.0}, {"beta_first": 0.03}, {"beta_last": 1.0}]
     )
-    def test_refuses_what_is_no_variance(self, wrong: dict[str, float]) -> None:
+    def test_refuses_betas_outside_their_range(self, wrong: dict[str, float]) -> None:
         with pytest.raises(ValueError, match=r"expected 0 <|at least 1"):
             Linear(**wrong)  # type: ignore[arg-type]
 
@@ -104,7 +104,7 @@ class TestDiscrete:
 
     @pytest.mark.parametrize("schedule", [Linear(), Cosine()], ids=lambda s: s.name)
     def test_beta_is_constant_between_knots(self, schedule: Schedule) -> None:
-        """At fraction f of a step ᾱ is ᾱ_k^{1−f} ᾱ_{k+1}^f; at f = 0 and 1 it is the knot's."""
+        """At fraction f of a step ᾱ is ᾱ_k^{1−f} ᾱ_{k+1}^f."""
         step = torch.arange(1000, dtype=torch.float64)
         before, after = schedule(step / 1000).alpha, schedule((step + 1) / 1000).alpha
         for fraction in (0.25, 0.5):
@@ -183,6 +183,12 @@ class TestLevels:
         assert over.alpha.dtype == torch.float32
         assert over.sigma.equal(level.sigma.float().expand(5, 2))
 
+    def test_a_level_takes_the_type_of_points(self) -> None:
+        level = Linear()(times(0.3, 0.5))
+        moved = level.to(torch.zeros(2, 3))
+        assert moved.alpha.equal(level.alpha.float())
+        assert moved.sigma.equal(level.sigma.float())
+
     def test_refuse_too_few_steps_and_empty_ranges(self) -> None:
         with pytest.raises(ValueError, match="at least 1 step, got 0"):
             uniform_levels(Linear(), 0)
@@ -210,5 +216,5 @@ class TestDescription:
             assert schedule_from_dict(released.as_dict()) == released
 
     def test_unknown_name(self) -> None:
-        with pytest.raises(ValueError, match="'quadratic' is not one of"):
+        with pytest.raises(ValueError, match=r"expected a schedule from .*, got 'quadratic'"):
             schedule_from_dict({"name": "quadratic"})

@@ -19,13 +19,13 @@ def random_poses(count: int, generator: torch.Generator) -> Tensor:
 
 
 def group_exponential(twist: Tensor) -> Tensor:
-    """The exponential of the whole group, of [[ω̂, ρ], [0, 0]]: a slow obvious reference."""
+    """The exponential of the whole group, that of [[ω̂, ρ], [0, 0]]: a slow, obvious reference."""
     upper = torch.cat([so3.hat(twist[..., 3:]), twist[..., :3, None]], dim=-1)
     return torch.linalg.matrix_exp(torch.nn.functional.pad(upper, (0, 0, 0, 1)))
 
 
 def body_score(target: Tensor, poses: Tensor, spread: float, precision: Tensor) -> Tensor:
-    """−∇E in the body frame, E = (t−t₀)ᵀ P (t−t₀)/2 + |Log(R₀ᵀR)|²/(2s²), P in the world frame."""
+    """−∇E in the body frame, E = (t−t₀)ᵀP(t−t₀)/2 + |Log(R₀ᵀR)|²/(2s²), P in the world frame."""
     offset = poses[..., :3, 3] - target[:3, 3]
     pull = -(poses[..., :3, :3].mT @ precision @ offset[..., None])[..., 0]
     omega = so3.log(target[:3, :3].mT @ poses[..., :3, :3])
@@ -46,7 +46,7 @@ class TestPoses:
         expected = torch.einsum("bij,bnj->bni", pose_b_c, homogeneous)[..., :3]
         torch.testing.assert_close(se3.transform(pose_b_c, points_c), expected)
 
-    def test_inverse_is_that_of_the_matrix(self, generator: torch.Generator) -> None:
+    def test_inverse_is_the_matrix_inverse(self, generator: torch.Generator) -> None:
         poses = random_poses(20, generator)
         torch.testing.assert_close(se3.inverse(poses), torch.linalg.inv(poses))
 
@@ -59,7 +59,7 @@ class TestPoses:
         assert turned.shape == (2, 3, 4, 4)
         assert turned[1, 2, :3, 3].equal(CENTRE)
 
-    def test_retract_is_the_product_one(self, generator: torch.Generator) -> None:
+    def test_retract_is_the_product_retraction(self, generator: torch.Generator) -> None:
         x = random_poses(20, generator)
         v = torch.randn(20, 6, dtype=torch.float64, generator=generator)
         moved = SE3().retract(x, v)
@@ -91,7 +91,7 @@ class TestAdjoint:
     def test_whole_step_on_the_left_equals_that_on_the_right(
         self, generator: torch.Generator
     ) -> None:
-        """Vectors by Ad, gradients by Ad^{−T}, hence the metric by Ad S Adᵀ."""
+        """Ad maps vectors and Ad^{−T} maps gradients, so the metric becomes Ad S Adᵀ."""
         poses = random_poses(20, generator)
         anchors = torch.randn(5, 3, dtype=torch.float64, generator=generator)
         metric = torch.diag(torch.tensor([0.01, 0.01, 0.01, 1, 1, 1], dtype=torch.float64))
@@ -122,7 +122,7 @@ class TestAdjoint:
     def test_isotropic_noise_on_the_left_depends_on_where_the_object_stands(
         self, generator: torch.Generator
     ) -> None:
-        """E|Δt|² is 3(ηℓ)² on the right wherever; on the left it is that plus 2η²|t|²."""
+        """E|Δt|² is 3(ηℓ)² everywhere on the right; on the left 2η²|t|² is added."""
         space, count, step = SE3(0.1), 20_000, 0.02
         for translation in (torch.zeros(3), torch.tensor([1.0, 2.0, 2.0])):
             poses = se3.pose(torch.eye(3), translation).double().expand(count, 4, 4)
@@ -139,7 +139,7 @@ class TestAdjoint:
             lever = 2 * step**2 * float(translation.square().sum())
             assert found["right"] == pytest.approx(own, rel=0.03)
             assert found["left"] == pytest.approx(own + lever, rel=0.03)
-        assert found["left"] > 500 * found["right"]  # at 3 m from the origin
+        assert found["left"] > 500 * found["right"]  # 3 m from the origin
 
 
 class TestLaws:
@@ -159,19 +159,19 @@ class TestLaws:
         expected = (angle - torch.sin(angle)) / math.pi
         assert (expected - torch.arange(1, count + 1) / count).abs().max() < 2 / math.sqrt(count)
 
-    def test_random_takes_a_centre_a_pose(self, generator: torch.Generator) -> None:
+    def test_random_takes_one_centre_per_pose(self, generator: torch.Generator) -> None:
         centres = torch.tensor([[0.0, 0, 0], [100, 0, 0]])
         poses = SE3(0.1).random((2, 4, 4), 1.0, generator, centres)
         assert poses.dtype == torch.float32
         assert (poses[:, :3, 3] - centres).abs().max() < 1
 
     def test_random_needs_a_centre(self, generator: torch.Generator) -> None:
-        with pytest.raises(ValueError, match="need a centre"):
+        with pytest.raises(ValueError, match="need a centre, the object's in metres, got None"):
             SE3().random((5, 4, 4), 1.0, generator)
 
     @pytest.mark.parametrize("length", [0.0, -0.1, math.nan])
     def test_length_is_positive(self, length: float) -> None:
-        with pytest.raises(ValueError, match="length must be positive"):
+        with pytest.raises(ValueError, match="length must be positive, in metres per radian"):
             SE3(length)
 
     def test_kernel_score_is_the_two_closed_forms(self, generator: torch.Generator) -> None:
@@ -188,6 +188,16 @@ class TestLaws:
         expected = torch.cat([pull, -omega / 0.25**2 - volume * omega / angle], dim=-1)
         torch.testing.assert_close(space.kernel_score(mean, x, sigma), expected)
 
+    def test_noise_is_turned_into_the_frame_that_it_leads_to(
+        self, generator: torch.Generator
+    ) -> None:
+        """local(x_t, x₀) of x_t = retract(x₀, v) is −v in the frame of x_t: (−Exp(−ω)ρ, −ω)."""
+        space, x0 = SE3(0.1), random_poses(20, generator)
+        v = 0.5 * space.tangent_noise(x0, generator)
+        back = space.local(space.retract(x0, v), x0)
+        turned = torch.einsum("bji,bj->bi", so3.exp(v[:, 3:]), v[:, :3])
+        torch.testing.assert_close(back, -torch.cat([turned, v[:, 3:]], dim=-1))
+
     def test_kernel_score_does_not_depend_on_the_world_frame(
         self, generator: torch.Generator
     ) -> None:
@@ -202,7 +212,7 @@ class TestLaws:
 
 class TestLangevin:
     def test_step_commutes_with_a_change_of_world_frame(self) -> None:
-        """step(G·H) = G·step(H), for a score given in the body frame and the same noise."""
+        """step(G·H) = G·step(H) for a score in the body frame and the same noise."""
         space = SE3(0.1)
         generator = torch.Generator().manual_seed(3)
         target, x, world = (random_poses(20, generator) for _ in range(3))
@@ -220,8 +230,8 @@ class TestLangevin:
     ) -> None:
         """A world-frame normal with unequal axes times exp(−θ²/2s²), with S = diag(ℓ²I, I).
 
-        A wrong power of ℓ changes the speed or the variance of the translation by ℓ^{±2}; a score
-        left in the world frame mixes its axes.
+        A wrong power of ℓ changes the speed or the variance of the translation by ℓ^{±2}. A score
+        that stays in the world frame mixes its axes.
         """
         space, chains, moves, step, spread = SE3(length), 4000, 250, 0.08, 0.3
         target = random_poses(1, generator)[0]
@@ -239,7 +249,7 @@ class TestLangevin:
                 offset = (x[:, :3, 3] - target[:3, 3]) @ turn / length
                 covariances.append(offset.T @ offset / chains)
                 seconds.append(SO3().local(target[:3, :3], x[:, :3, :3]).square().sum(-1).mean())
-        # Of a normal law the step inflates each variance by 1/(1 − η²/4s²).
+        # The step inflates each variance of a normal law by 1/(1 − η²/4s²).
         found = float(torch.stack(seconds).mean()) * (1 - step**2 / (4 * spread**2))
         assert found == pytest.approx(float(expected), rel=0.025)
         inflated = unit_variances / (1 - step**2 / (4 * unit_variances))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pcdiff.diffusion.samplers import langevin_step
 from pcdiff.manifolds import SO3, so3
+from tests.laws.cases import wrapped_normal
 
 SWEEP = [0.0, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, math.pi - 1e-3]
 IDENTITY = torch.eye(3, dtype=torch.float64)
@@ -25,13 +26,13 @@ def axes(count: int, generator: torch.Generator) -> Tensor:
 
 
 def tilted(angle: Tensor) -> Tensor:
-    """Rotations by `angle` about one axis that is not special."""
+    """Rotations by `angle` about an axis in general position."""
     axis = torch.tensor([0.48, -0.6, 0.64], dtype=torch.float64)
     return so3.exp(angle[..., None] * axis)
 
 
 def level(sigma: float) -> Tensor:
-    """A noise level in float64: a float32 one is off by enough to be seen here."""
+    """A noise level in float64, because rounding to float32 would show in these tests."""
     return torch.tensor(sigma, dtype=torch.float64)
 
 
@@ -62,7 +63,7 @@ class TestExponentialAndLogarithm:
         assert rotation.dtype == dtype
         assert (rotation - exact).abs().max() <= exp_error
         assert (so3.log(exact.to(dtype)) - omega).abs().max() <= log_error
-        # Beyond the absolute bound: no digit is lost near the identity.
+        # A relative bound as well: no digits are lost near the identity.
         relative = 10 * torch.finfo(dtype).eps * angle
         assert (so3.log(rotation) - omega).abs().max() <= relative
 
@@ -127,7 +128,7 @@ class TestDerivatives:
         assert torch.autograd.gradgradcheck(so3.log, rotation)
 
     def test_the_second_derivative_of_exp_at_zero_is_that_of_the_series(self) -> None:
-        """∂ᵢ∂ⱼ exp(ω̂) = (GᵢGⱼ + GⱼGᵢ)/2 at 0, G the generators."""
+        """∂ᵢ∂ⱼ exp(ω̂) = (GᵢGⱼ + GⱼGᵢ)/2 at 0, where the Gᵢ are the generators."""
         generators = so3.hat(IDENTITY)
         product = torch.einsum("iab,jbc->acij", generators, generators)
         zero = torch.zeros(3, dtype=torch.float64)
@@ -147,7 +148,7 @@ class TestDerivatives:
             lambda v: so3.log(so3.exp(omega) @ so3.exp(v)), torch.zeros(3, dtype=torch.float64)
         )
         turn = so3.hat(omega)
-        second = 1 / 12  # the limit, right to 1e-13 up to θ = 1e-3 because it multiplies θ²
+        second = 1 / 12  # the limit; its factor θ² makes it accurate to 1e-13 up to θ = 1e-3
         if angle > 1e-3:
             second = 1 / angle**2 - (1 + math.cos(angle)) / (2 * angle * math.sin(angle))
         expected = IDENTITY + turn / 2 + second * turn @ turn
@@ -192,7 +193,7 @@ class TestWrappedNormal:
 
     @pytest.mark.parametrize("sigma", [1e-3, 0.05, 0.3, 0.7, 1.0, 2.0, 10.0, 30.0])
     def test_the_density_integrates_to_one(self, sigma: float) -> None:
-        """By Gauss–Legendre quadrature over the angle, against Haar measure (1 − cos θ)/π dθ."""
+        """Gauss–Legendre quadrature over the angle, with Haar measure (1 − cos θ)/π dθ."""
         end = min(math.pi, 12 * sigma)
         nodes, weights = np.polynomial.legendre.leggauss(100)
         angle = torch.as_tensor((nodes + 1) * end / 2)
@@ -202,10 +203,8 @@ class TestWrappedNormal:
         assert float(total) == pytest.approx(1, abs=1e-9)
 
     @pytest.mark.parametrize("sigma", [0.4, 1.0, 2.0])
-    def test_the_density_is_that_of_the_draws(
-        self, sigma: float, generator: torch.Generator
-    ) -> None:
-        """The largest gap between the two distributions of the angle (Kolmogorov–Smirnov)."""
+    def test_draws_follow_the_density(self, sigma: float, generator: torch.Generator) -> None:
+        """The largest gap between the distribution functions of the angle (Kolmogorov–Smirnov)."""
         count = 50_000
         mean = so3.uniform((), generator, torch.float64)
         space = SO3()
@@ -219,21 +218,54 @@ class TestWrappedNormal:
         gap = np.abs(expected - np.arange(1, count + 1) / count).max()
         assert gap < 2 / math.sqrt(count)  # the 0.07 % point of Kolmogorov's distribution
 
-    def test_log_kernel_against_the_plain_sum(self) -> None:
-        angle = torch.tensor([0.2, 0.9, 1.7, 2.6, math.pi], dtype=torch.float64)
-        for sigma in (0.4, 1.0, 3.0, 9.0):
-            preimages = angle[:, None] + 2 * math.pi * torch.arange(-40.0, 41.0).double()
-            normal = torch.exp(-(preimages**2) / (2 * sigma**2)) / (2 * math.pi * sigma**2) ** 1.5
-            haar = (1 - torch.cos(angle)) / (4 * math.pi**2)
-            expected = ((normal * preimages**2).sum(-1) / haar).log()
-            found = SO3().log_kernel(IDENTITY, tilted(angle), level(sigma))
-            torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    @pytest.mark.parametrize("sigma", [0.4, 1.0, 3.0, 9.0])
+    def test_log_kernel_against_two_independent_series(self, sigma: float) -> None:
+        """The sum over turns, and its Fourier series by Poisson's formula, term by term.
+
+        p = Σₙ (1 − n²σ²) e^{−n²σ²/2} cos nθ / (1 − cos θ) over all integers n, because
+        x² e^{−x²/2σ²} has the Fourier transform √(2π) σ³ (1 − n²σ²) e^{−n²σ²/2}.
+        """
+        for angle in (0.2, 0.9, 1.7, 2.6, math.pi):
+            waves = 1.0
+            for n in range(1, 60):
+                decay = (1 - (n * sigma) ** 2) * math.exp(-((n * sigma) ** 2) / 2)
+                waves += 2 * decay * math.cos(n * angle)
+            x = tilted(torch.tensor(angle, dtype=torch.float64))
+            found = float(SO3().log_kernel(IDENTITY, x, level(sigma)))
+            assert found == pytest.approx(float(wrapped_normal(IDENTITY, x, sigma)), abs=1e-11)
+            expected = math.log(waves / (1 - math.cos(angle)))
+            # At small σ the waves cancel where p is small; their sum has an error of about 1e-15.
+            assert found == pytest.approx(expected, abs=1e-11 + 1e-13 / waves)
+
+    @pytest.mark.parametrize("sigma", [0.05, 0.4, 1.0, 3.0])
+    def test_the_reference_integrates_to_one(self, sigma: float) -> None:
+        """∫ p dHaar = 1 also for the reference, by quadrature over the angle."""
+        end = min(math.pi, 12 * sigma)
+        nodes, weights = np.polynomial.legendre.leggauss(60)
+        total = 0.0
+        for node, weight in zip(nodes, weights, strict=True):
+            angle = (node + 1) * end / 2
+            x = tilted(torch.tensor(angle, dtype=torch.float64))
+            density = math.exp(float(wrapped_normal(IDENTITY, x, sigma)))
+            total += weight * end / 2 * density * (1 - math.cos(angle)) / math.pi
+        assert total == pytest.approx(1, abs=1e-7)
+
+    def test_further_turns_change_nothing(self, generator: torch.Generator) -> None:
+        """Under vmap, where values cannot be read, more turns are summed than usual on the CPU."""
+        for dtype in (torch.float32, torch.float64):
+            mean, x = (so3.uniform((200,), generator, dtype) for _ in range(2))
+            for sigma in (0.01, 0.3, 1.2, 4.0):
+                each = torch.full((200,), sigma, dtype=dtype)
+                for function in (SO3().kernel_score, SO3().log_kernel):
+                    found, expected = torch.vmap(function)(mean, x, each), function(mean, x, each)
+                    tolerance = 4 * torch.finfo(dtype).eps
+                    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
 
     @pytest.mark.parametrize("sigma", [1e-3, 0.1, 0.5, 0.7, 1.0, 2.0, 5.0, 10.0, 20.0])
     def test_score_against_the_numerical_gradient(
         self, sigma: float, generator: torch.Generator
     ) -> None:
-        """Along three body axes, at rotations spread over the law and up to half a turn."""
+        """Differences along three body axes, at rotations up to half a turn from the mean."""
         space = SO3()
         angle = torch.cat([sigma * torch.tensor([0.3, 1.0, 3.0]), torch.tensor([0.05, 0.5, 2, 3])])
         angle = angle[angle < 3.1].double()
@@ -254,7 +286,7 @@ class TestWrappedNormal:
     def test_score_satisfies_steins_identity_on_draws(
         self, sigma: float, naive_error: float, generator: torch.Generator
     ) -> None:
-        """E[sᵢ f + ∂ᵢ f] = 0 for f = 1 and for all nine entries of R: independent of any density.
+        """E[sᵢ f + ∂ᵢ f] = 0 for f = 1 and all nine entries of R, without using the density.
 
         With the naive target −ω/σ² the largest mean is many standard errors away from 0.
         """
@@ -280,7 +312,7 @@ class TestWrappedNormal:
             found = SO3().kernel_score(IDENTITY, tilted(angle), level(sigma))
             omega = so3.log(tilted(angle))
             volume = torch.sin(angle) / (1 - torch.cos(angle)) - 2 / angle
-            volume[:2] = -angle[:2] / 6  # the limit: the closed form has no digits left there
+            volume[:2] = -angle[:2] / 6  # the limit, because the closed form loses all digits there
             expected = -omega / sigma**2 - (volume / angle)[:, None] * omega
             torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
 
@@ -290,7 +322,7 @@ class TestWrappedNormal:
         assert float(-omega[0] / score[0]) == pytest.approx(1.2, abs=1e-3)
 
     def test_wide_noise_tends_to_a_uniform_angle(self) -> None:
-        """Not to the uniform rotation: p → 1/(1 − cos θ), whose score is −cot(θ/2)."""
+        """p → 1/(1 − cos θ), whose score is −cot(θ/2), which is not the uniform rotation."""
         angle = torch.linspace(0.1, 3.1, 20, dtype=torch.float64)
         for sigma in (8.0, 10.0, 1000.0):
             density = SO3().log_kernel(IDENTITY, tilted(angle), level(sigma))
@@ -307,8 +339,8 @@ class TestWrappedNormal:
         sigma32 = torch.tensor(sigma)
         found = SO3().kernel_score(torch.eye(3), rotation, sigma32)
         exact = SO3().kernel_score(IDENTITY, rotation.double(), sigma32.double())
-        # Log is right to some 1e-7, which the slope of the score multiplies: that is 1/σ² + 2/θ²,
-        # and π²/σ⁴ where two turns change places within |π − θ| of order σ²/π.
+        # Log has an error of about 1e-7, which the slope of the score multiplies. The slope is
+        # 1/σ² + 2/θ², plus π²/σ⁴ where two turns swap, at |π − θ| of order σ²/π.
         swap = (math.pi / sigma**2) ** 2 * torch.exp(-2 * math.pi * (math.pi - angle) / sigma**2)
         slope = (1 / sigma**2 + 2 / angle**2 + swap)[:, None]
         assert ((found - exact) / slope).abs().max() < 2e-6
@@ -327,7 +359,7 @@ class TestWrappedNormal:
         assert SO3().log_kernel(mean, mean, sigma_).isfinite()
         half_turn = torch.diag(torch.tensor([-1.0, -1, 1], dtype=dtype))
         score = SO3().kernel_score(mean, half_turn, sigma_)
-        # As above: rounding π moves the score by up to π²/σ⁴ · ε, and by at most π/σ².
+        # As above, rounding π moves the score by up to π²/σ⁴ · ε, but by no more than π/σ².
         slope = min(1 + (math.pi / sigma**2) ** 2, math.pi / sigma**2 / torch.finfo(dtype).eps)
         assert score.abs().max() <= 2 * torch.finfo(dtype).eps * slope
 
@@ -335,7 +367,7 @@ class TestWrappedNormal:
         """For small σ, heat kernel / wrapped normal = e^{σ²/8} sin(θ/2)/(θ/2), exactly.
 
         The heat kernel Σ (2l+1) e^{−l(l+1)σ²/2} sin((l+½)θ)/sin(θ/2) is, by Poisson summation, a
-        sum over the same preimages; one of them matters here. So at θ of order σ the two laws
+        sum over the same preimages, only one of which matters here. So at θ of order σ the two laws
         differ by order σ².
         """
         for sigma in (0.1, 0.2, 0.3):
@@ -351,7 +383,7 @@ class TestWrappedNormal:
 
 
 class TestUniform:
-    def test_the_angle_has_the_law_of_haar_measure(self, generator: torch.Generator) -> None:
+    def test_the_angle_follows_haar_measure(self, generator: torch.Generator) -> None:
         """P(angle < θ) = (θ − sin θ)/π."""
         count = 50_000
         rotation = SO3().random((count, 3, 3), 0.3, generator, dtype=torch.float64)
@@ -369,7 +401,7 @@ class TestUniform:
         torch.testing.assert_close(second, expected, rtol=0, atol=5 / math.sqrt(5 * count))
 
     def test_has_no_centre(self, generator: torch.Generator) -> None:
-        with pytest.raises(ValueError, match="no centre"):
+        with pytest.raises(ValueError, match=r"no centre.*got a tensor of shape \(3, 3\)"):
             SO3().random((5, 3, 3), 1.0, generator, centre=torch.eye(3))
 
 
@@ -379,11 +411,11 @@ class TestUniform:
 def test_langevin_is_stationary_away_from_the_identity(
     spread: float, step: float, moves: int, known: float | None, generator: torch.Generator
 ) -> None:
-    """E[θ²] under p ∝ exp(−θ²/2s²) against Haar measure, θ the angle from a mean M ≠ I.
+    """E[θ²] under p ∝ exp(−θ²/2s²) with Haar measure, where θ is the angle from a mean M ≠ I.
 
     The gradient of θ²/2 in the body frame is Log(MᵀR). A drift in log coordinates, a step on the
-    wrong side or a factor of two in the noise are all off by far more than the tolerance. All
-    chains start at one rotation 0.5 rad from M, so the test sees convergence too.
+    wrong side or a factor of two in the noise misses by far more than the tolerance. All chains
+    start from one rotation 0.5 rad from M, so the test also sees whether they converge.
     """
     angle = torch.linspace(0, math.pi, 20_001, dtype=torch.float64)
     expected = haar_moment(torch.exp(-(angle**2) / (2 * spread**2)), angle, angle**2)
@@ -398,6 +430,6 @@ def test_langevin_is_stationary_away_from_the_identity(
         x = langevin_step(space, x, score, step, generator)
         if move >= moves // 2 and move % 25 == 0:
             moments.append(space.local(mean, x).square().sum(-1).mean())
-    # Of a normal law the step inflates the variance by 1/(1 − η²/4s²): by 1.8 % and 1.6 %.
+    # The step inflates the variance of a normal law by 1/(1 − η²/4s²), here 1.8 % and 1.6 %.
     corrected = float(torch.stack(moments).mean()) * (1 - step**2 / (4 * spread**2))
     assert corrected == pytest.approx(expected, rel=0.02)

@@ -1,4 +1,4 @@
-"""How the experiment on networks reads a ranking, by hand."""
+"""How the experiment on networks reads a ranking, compared with results worked out by hand."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CURVE = PrecisionCoverage(
 @pytest.mark.parametrize(
     ("coverage", "precision"), [(0.1, 1.0), (0.2, 2 / 3), (0.3, 2 / 3), (0.4, 0.75), (0.41, None)]
 )
-def test_precision_is_that_of_the_shortest_ranking_that_covers_so_much(coverage, precision):
+def test_precision_is_that_of_the_shortest_prefix_that_reaches_the_coverage(coverage, precision):
     assert field_networks.precision_at(CURVE, coverage) == precision
 
 
@@ -28,14 +28,14 @@ def test_an_empty_ranking_covers_nothing():
     assert field_networks.precision_at(None, 0.1) is None
 
 
-def test_budgets_that_differ_are_told():
+def test_differences_between_budgets_are_listed():
     ours = {"sha256": "a", "steps": 100, "seed": 0, "validation_loss": 1.0}
     theirs = {"sha256": "a", "steps": 10, "seed": 0, "validation_loss": 2.0}
-    assert field_networks.unlike(ours, theirs) == "steps 100 and 10"
-    assert not field_networks.unlike(ours, ours)
+    assert field_networks.budget_differences(ours, theirs) == "steps 100 and 10"
+    assert not field_networks.budget_differences(ours, ours)
 
 
-def test_seconds_are_told_of_an_energy_that_was_trained_in_one_go():
+def test_seconds_are_shown_for_an_energy_that_was_trained_in_a_single_run():
     training = {"networks": ["energy"], "initialized_from": None, "seconds": 12.3}
     assert field_networks.training_seconds(training) == "12"
     assert "card" in field_networks.training_seconds({**training, "initialized_from": "panda"})
@@ -43,7 +43,7 @@ def test_seconds_are_told_of_an_energy_that_was_trained_in_one_go():
     assert field_networks.training_seconds(None) == "–"
 
 
-def test_every_field_is_judged_by_the_same_network_of_success():
+def test_every_field_is_judged_by_the_same_success_network():
     config = FieldConfig(energy=NetworkConfig(8, 2, 4), success=NetworkConfig(8, 2, 4))
     judge, field = (GraspField.initialized(config, seed) for seed in (0, 1))
     energy = {name: each.clone() for name, each in field.energy.state_dict().items()}

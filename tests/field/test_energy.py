@@ -11,7 +11,6 @@ import torch
 from trimesh.creation import annulus, box, icosphere
 
 from grasp.field.configuration import FieldConfig
-from grasp.field.model import value_and_gradient
 from grasp.field.networks.energy import NetworkConfig, Summary, features
 from grasp.field.networks.kernel_sums import look
 from grasp.field.networks.probes import ALL, FINE, probes
@@ -22,6 +21,7 @@ from grasp.grippers.gripper import load_gripper
 from grasp.objects.object import Object
 from pcdiff.errors import InputError
 from pcdiff.manifolds import se3, so3
+from pcdiff.manifolds.gradients import value_and_gradient
 
 CONFIG = FieldConfig(energy=NetworkConfig(32, 2, 8), success=NetworkConfig(16, 2, 8))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -12,11 +13,10 @@ from trimesh.creation import box
 from grasp.costs import ApproachCone, NearPoint
 from grasp.field.configuration import FieldConfig
 from grasp.field.items import Tried, grippers_in, read_items, split
-from grasp.field.model import value_and_gradient
 from grasp.field.networks.energy import NetworkConfig, features
 from grasp.field.objective import OTHERS, FieldObjective, draw_held, draw_tried
 from grasp.field.prepared import Recipe
-from grasp.field.sampling import Sampling, guided
+from grasp.field.sampling import Sampling
 from grasp.field.selection import Selection
 from grasp.field.trained import GraspField
 from grasp.field.weight import Weight, squared_load
@@ -25,12 +25,14 @@ from grasp.grippers.gripper import load_gripper
 from grasp.objects.loading import load_object
 from grasp.objects.object import Object
 from grasp.scenes.collision import in_collision
+from pcdiff.diffusion.guidance import Guided, Tempered
 from pcdiff.diffusion.parametrization import noise_from_score
 from pcdiff.diffusion.process import perturb
 from pcdiff.diffusion.schedules import Level
 from pcdiff.errors import InputError
 from pcdiff.learning import checkpoint
 from pcdiff.learning.trainer import accumulate_gradient
+from pcdiff.manifolds.gradients import value_and_gradient
 from pcdiff.randomness import seeded
 
 CONFIG = FieldConfig(energy=NetworkConfig(32, 2, 8), success=NetworkConfig(16, 2, 8))
@@ -100,7 +102,7 @@ def test_weights_of_another_layout_or_gripper_are_refused(bar, tmp_path):
     panda = load_gripper("panda")
     model.config = dataclasses.replace(CONFIG, grippers={"panda": panda.sha256})
     model.condition(bar, panda)
-    with pytest.raises(InputError, match="another description of the gripper panda than this one"):
+    with pytest.raises(InputError, match="another description of the gripper panda: give yours"):
         model.condition(bar, dataclasses.replace(panda, stroke=0.09))
     model.condition(bar, dataclasses.replace(panda, stroke=0.09, name="wide"))
 
@@ -153,7 +155,9 @@ def test_no_poses_have_no_costs(of_bar):
 @pytest.mark.parametrize(
     "wrong", [torch.eye(4, dtype=torch.int64), torch.eye(3), torch.zeros(5, 4, 3)]
 )
-def test_tensors_that_are_not_poses_are_refused(of_bar, wrong):
+def test_tensors_that_are_not_poses_are_refused(of_bar, wrong, monkeypatch):
+    # Users run without the checks of annotated shapes, which would fail first here.
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(InputError, match=r"floating-point tensor of shape \(..., 4, 4\), got"):
         of_bar.cost(wrong)
 
@@ -262,7 +266,9 @@ def test_sampling_uses_the_energy_over_the_temperature_plus_the_cost(of_bar):
     _, of_spring = value_and_gradient(spring, space, about)
     expected = noise_from_score(space, -(of_energy / 0.5 + of_spring), level)
     about[:, :3, 3] -= of_bar.centre
-    found = guided(of_bar.model, 0.5, of_bar.guide(spring))(about, level, of_bar.condition)
+    guide, tempered = of_bar.guide(spring), Tempered(of_bar.model.predict_noise, 0.5)
+    guided = Guided(tempered, space, guide.costs, guide.to_file_frame)
+    found = guided(about, level, of_bar.condition)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -270,8 +276,8 @@ def test_sampling_uses_the_energy_over_the_temperature_plus_the_cost(of_bar):
 def test_guidance_that_is_not_a_cost_is_refused(of_bar, begin):
     how = Sampling(steps=2, begin=begin)
     for cost, sentence in (
-        (lambda at: at[..., 0, 3].sum(), "one number per pose, shape .* got shape"),
-        (lambda at: at[..., :1, 3], "one number per pose, shape .* got shape"),
+        (lambda at: at[..., 0, 3].sum(), "one number per point, shape .* got shape"),
+        (lambda at: at[..., :1, 3], "one number per point, shape .* got shape"),
         (lambda at: at[..., 0, 3] * torch.nan, "with NaN"),
         (lambda at: (0 * at[..., 0, 3]).sqrt(), "a non-finite gradient"),
     ):
@@ -290,8 +296,7 @@ def test_several_guidance_costs_are_summed(of_bar):
 
     several = of_bar.draw(10, seeded(0), how, [spring, spring])
     torch.testing.assert_close(several, of_bar.draw(10, seeded(0), how, twice))
-    hand = of_bar.gripper
-    region = NearPoint(np.array([1.0, 0.0, -0.4]), 0.05, hand.tool_center_point, sigma=0.01)
+    region = NearPoint(np.array([1.0, 0.0, -0.4]), 0.05, of_bar.gripper, sigma=0.01)
     both = of_bar.draw(10, seeded(0), how, [region, spring])
     one = of_bar.draw(10, seeded(0), how, region)
     assert (both - one).abs().max() > 1e-3
@@ -302,8 +307,7 @@ def test_several_guidance_costs_are_summed(of_bar):
 def test_grasps_meet_every_constraint_among_the_guidance(of_bar):
     free = of_bar.draw(200, seeded(0))
     centre = free[:, :3, 3].mean(0).double().numpy()
-    point = of_bar.gripper.tool_center_point
-    region = NearPoint(centre, 0.15, point, sigma=0.05)
+    region = NearPoint(centre, 0.15, of_bar.gripper, sigma=0.05)
     cone = ApproachCone(np.array([0.0, 0.0, -1.0]), 1.2, sigma=0.3)
     lenient, guidance = Selection(least_probability=0.0), [region, cone, lambda at: at[..., 0, 3]]
     found = of_bar.sample(20, seeded(0), None, lenient, guidance)

@@ -10,7 +10,6 @@ import torch
 import trimesh
 from trimesh.creation import annulus, box, icosphere
 
-from grasp.field.model import value_and_gradient
 from grasp.field.networks.paper import PaperConfig, PaperNetwork, distance_loss
 from grasp.field.networks.probes import Probes, probes
 from grasp.field.networks.surface import Surface
@@ -20,6 +19,7 @@ from grasp.objects.object import Object
 from grasp.objects.signed_distances import MARGIN, NEAR, signed_distance, signed_distances
 from pcdiff.errors import InputError
 from pcdiff.manifolds import so3
+from pcdiff.manifolds.gradients import value_and_gradient
 from pcdiff.manifolds.se3 import SE3
 from pcdiff.randomness import initial_weights
 

@@ -136,7 +136,7 @@ def test_samples_assessed_in_parts_equal_samples_assessed_together(bar):
     table = np.eye(4)
     table[2, 3] = 0.065
     poses = torch.cat([samples(0.02, 0.03, height=0.07), samples(0.0, 0.01)])
-    near = NearPoint(np.array([0.01, 0.0, 0.08]), 0.015, PANDA.tool_center_point, sigma=0.01)
+    near = NearPoint(np.array([0.01, 0.0, 0.08]), 0.015, PANDA, sigma=0.01)
     given = bar.assess(poses, [near], Scene(T_world_table=table))
     parts = [bar.assess(part, [near], Scene(T_world_table=table)) for part in poses.split([1, 3])]
     for whole, joined in zip(given, parts[0].joined(parts[1]), strict=True):
@@ -170,7 +170,7 @@ def test_nearness_is_measured_at_the_tool_centre_point(bar):
 
 
 def test_a_constraint_must_be_met(bar):
-    here = NearPoint(np.array([0.0, 0.0, 0.08]), 0.005, PANDA.tool_center_point, sigma=0.01)
+    here = NearPoint(np.array([0.0, 0.0, 0.08]), 0.005, PANDA, sigma=0.01)
     found = select(bar, samples(0.0, 0.02), 2, Selection(), [here])
     assert found.poses[:, 0, 3].tolist() == [0.0]
     found = select(bar, samples(0.02, 0.03), 2, Selection(), [here])

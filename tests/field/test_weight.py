@@ -25,7 +25,7 @@ from grasp.field.weight import (
 )
 from grasp.grippers.gripper import load_gripper
 from grasp.objects.object import Object
-from grasp.physics import PROTOCOL, simulate
+from grasp.physics import PROTOCOL, Conditions, simulate
 from pcdiff.errors import InputError
 
 PANDA = load_gripper("panda")
@@ -87,7 +87,7 @@ def test_physics_drops_an_object_whose_load_is_far_above_one():
             torch.from_numpy(across(0.18)), PANDA, Weight(mass, np.array([1.0, 2.0, 3.0]))
         )
         assert float(squared.sqrt()) == pytest.approx(load)
-        held += simulate(bar(), PANDA, across(0.18), mass=mass).success.tolist()
+        held += simulate(bar(), PANDA, across(0.18), Conditions(mass=mass)).success.tolist()
     assert held == [True, False]
 
 

@@ -1,4 +1,4 @@
-"""Grasps to write and read."""
+"""Grasps that the tests write and read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def rng():
 
 @pytest.fixture
 def grasps(rng):
-    """Seven grasps of which everything is known, best first."""
+    """Seven grasps with all fields known, best first."""
     return Grasps(
         poses=rigid(7, rng),
         gripper="panda",

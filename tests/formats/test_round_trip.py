@@ -1,4 +1,4 @@
-"""What is written is what is read, in every format."""
+"""Reading returns what was written, in every format."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pcdiff.errors import InputError
 
 EXTENSION = {"pcdiff": ".json", "acronym": ".h5", "graspgen": ".json", "isaac": ".yaml"}
 
-# Fields that have no place in a format.
+# Fields that a format does not support.
 LOST = {
     "pcdiff": set(),
     "acronym": set(),
@@ -50,7 +50,7 @@ def assert_same(read, expected, lost=()):
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_everything_a_format_has_a_place_for_comes_back(format, grasps, tmp_path):
+def test_all_fields_that_a_format_supports_come_back(format, grasps, tmp_path):
     path = tmp_path / f"g{EXTENSION[format]}"
     write_grasps(path, grasps, format=format)
     assert_same(read_grasps(path), grasps, LOST[format])
@@ -58,7 +58,7 @@ def test_everything_a_format_has_a_place_for_comes_back(format, grasps, tmp_path
 
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("known", [(), ("success",), ("energy",), ("success", "width")])
-def test_what_is_not_known_stays_unknown(format, known, grasps, tmp_path):
+def test_unknown_fields_stay_unknown(format, known, grasps, tmp_path):
     arrays = {name: getattr(grasps, name) if name in known else None for name in PER_GRASP}
     bare = Grasps(poses=grasps.poses, **arrays)
     path = tmp_path / f"g{EXTENSION[format]}"
@@ -74,7 +74,7 @@ def test_poses_come_back_to_the_last_bit(format, grasps, tmp_path):
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_no_grasps_with_a_reason_is_a_file(format, tmp_path):
+def test_no_grasps_with_a_reason_can_be_written(format, tmp_path):
     path = tmp_path / f"g{EXTENSION[format]}"
     reason = "the object is wider than the gripper everywhere"
     write_grasps(path, Grasps(poses=np.empty((0, 4, 4)), reason=reason), format=format)
@@ -83,7 +83,7 @@ def test_no_grasps_with_a_reason_is_a_file(format, tmp_path):
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_no_grasps_without_a_reason_is_not_written(format, tmp_path):
+def test_no_grasps_without_a_reason_are_refused(format, tmp_path):
     path = tmp_path / f"g{EXTENSION[format]}"
     with pytest.raises(InputError, match="no reason"):
         write_grasps(path, Grasps(poses=np.empty((0, 4, 4))), format=format)
@@ -91,13 +91,13 @@ def test_no_grasps_without_a_reason_is_not_written(format, tmp_path):
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_best_come_first(format, grasps, rng, tmp_path):
+def test_the_best_grasps_come_first(format, grasps, rng, tmp_path):
     path = tmp_path / f"g{EXTENSION[format]}"
     write_grasps(path, grasps.select(rng.permutation(7)), format=format)
     assert_same(read_grasps(path), grasps, LOST[format])
 
 
-def test_ranking_is_by_probability_then_energy_then_the_order_given_collisions_last(grasps):
+def test_ranking_uses_probability_or_energy_and_puts_collisions_last(grasps):
     order = np.array([3, 1, 6, 0, 2, 5, 4])
     shuffled = grasps.select(order)
     by_energy = dataclasses.replace(shuffled, success_probability=None)
@@ -115,7 +115,7 @@ def test_ranking_is_by_probability_then_energy_then_the_order_given_collisions_l
     np.testing.assert_array_equal(colliding.ranked().poses, np.roll(grasps.poses, -1, axis=0))
 
 
-def test_our_json_is_as_the_design_says(grasps, tmp_path):
+def test_our_json_has_the_documented_layout(grasps, tmp_path):
     path = tmp_path / "g.json"
     write_grasps(path, grasps)
     document = json.loads(path.read_text("utf-8"))
@@ -145,7 +145,7 @@ def test_our_json_is_as_the_design_says(grasps, tmp_path):
     assert [first[key] for key in keys] == [getattr(grasps, key)[0] for key in keys]
 
 
-def test_acronym_tools_find_what_they_look_for(grasps, tmp_path):
+def test_acronym_tools_find_their_datasets(grasps, tmp_path):
     path = tmp_path / "g.h5"
     write_grasps(path, grasps)
     with h5py.File(path) as file:
@@ -162,20 +162,20 @@ def test_acronym_tools_find_what_they_look_for(grasps, tmp_path):
         assert file["pcdiff_grasp"].attrs["protocol"].decode() == "1"
 
 
-def test_graspgen_finds_what_it_looks_for(grasps, tmp_path):
+def test_graspgen_finds_its_keys(grasps, tmp_path):
     path = tmp_path / "g.json"
     write_grasps(path, grasps, format="graspgen")
     document = json.loads(path.read_text("utf-8"))
     assert document["object"] == {"file": grasps.object_file, "scale": 0.0268}
     assert document["gripper"]["name"] == "franka_panda"
     mask = np.array(document["grasps"]["object_in_gripper"])
-    assert mask.dtype == bool  # GraspGen's recipe indexes with it and with its negation
+    assert mask.dtype == bool  # GraspGen's recipe uses it and its negation as masks
     positive = np.array(document["grasps"]["transforms"])[mask]
     np.testing.assert_array_equal(positive, grasps.poses[grasps.success])
 
 
 @pytest.mark.parametrize("frame", FRAMES)
-def test_isaac_tools_find_what_they_look_for_in_every_frame(frame, grasps, tmp_path):
+def test_isaac_tools_find_poses_of_every_frame(frame, grasps, tmp_path):
     path = tmp_path / "g.yml"
     write_grasps(path, grasps, frame=frame)
     document = yaml.safe_load(path.read_text("utf-8"))
@@ -192,11 +192,11 @@ def test_isaac_tools_find_what_they_look_for_in_every_frame(frame, grasps, tmp_p
 
 
 def test_only_yaml_is_written_in_another_frame(grasps, tmp_path):
-    with pytest.raises(InputError, match="pcdiff cannot state frame 'panda_hand'"):
+    with pytest.raises(InputError, match="poses of the frame 'gripper', got 'panda_hand'"):
         write_grasps(tmp_path / "g.json", grasps, frame="panda_hand")
 
 
-def test_labels_become_the_confidence_where_nothing_else_is_known(grasps, tmp_path):
+def test_labels_become_the_confidence_without_probabilities(grasps, tmp_path):
     path = tmp_path / "g.yaml"
     write_grasps(path, Grasps(poses=grasps.poses, success=grasps.success))
     document = yaml.safe_load(path.read_text("utf-8"))
@@ -204,12 +204,12 @@ def test_labels_become_the_confidence_where_nothing_else_is_known(grasps, tmp_pa
     assert confidences == grasps.success.astype(float).tolist()
 
 
-def test_a_failed_write_leaves_the_old_file(grasps, tmp_path):
+def test_a_failed_write_keeps_the_old_file(grasps, tmp_path):
     path = tmp_path / "g.json"
     path.write_text("old")
     unwritable = dataclasses.replace(grasps, sampler={"rng": np.random.default_rng(0)})
     for name in ("g.json", "g.h5"):
-        with pytest.raises(InputError, match="the sampler of the grasps must be what"):
+        with pytest.raises(InputError, match="JSON cannot represent the sampler of the grasps"):
             write_grasps(tmp_path / name, unwritable)
     assert path.read_text() == "old"
     assert [each.name for each in tmp_path.iterdir()] == ["g.json"]
@@ -220,17 +220,17 @@ def test_a_failed_write_leaves_the_old_file(grasps, tmp_path):
     [
         ("g.pkl", None, "expected the extension"),
         ("g", None, "expected the extension"),
-        ("g.json", "acronym", "the format acronym has the extension .h5 or .hdf5"),
+        ("g.json", "acronym", "the format acronym needs the extension .h5 or .hdf5"),
         ("g.json", "urdf", "the format must be one of"),
     ],
 )
-def test_names_and_formats_that_do_not_go_together(name, format, sentence, grasps, tmp_path):
+def test_mismatched_extensions_and_formats_are_refused(name, format, sentence, grasps, tmp_path):
     with pytest.raises(InputError, match=sentence):
         write_grasps(tmp_path / name, grasps, format=format)
 
 
 @pytest.mark.parametrize(("approach", "closing"), [("+z", "+y"), ("-x", "+z"), ("+y", "-x")])
-def test_another_frame_in_our_json_is_read_by_its_axes(approach, closing, grasps, tmp_path):
+def test_axes_in_our_json_define_the_frame(approach, closing, grasps, tmp_path):
     path = tmp_path / "g.json"
     grasps = dataclasses.replace(grasps, tool_center_point=np.array([0.01, 0.02, 0.1]))
     write_grasps(path, grasps)

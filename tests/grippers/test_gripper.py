@@ -1,4 +1,4 @@
-"""Gripper files: the shipped ones against hand-computed figures, broken ones against sentences."""
+"""Gripper files: shipped ones against hand-computed numbers, broken ones against their messages."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from scipy.spatial.transform import Rotation
 
-from grasp.grippers.gripper import SHIPPED, load_gripper
+from grasp import GraspField
+from grasp.grippers.gripper import SHIPPED, Gripper, load_gripper
+from grasp.objects.object import Object
 from pcdiff.errors import InputError
 
 SMALL = """\
@@ -16,7 +20,6 @@ stroke = 0.06
 max_force = 30.0
 mass = 0.4
 tool_center_point = [0.0, 0.0, 0.1]
-control_points = [[0.0, 0.0, 0.0], [0.03, 0.0, 0.11]]
 
 [[hand]]
 centre = [0.0, 0.0, 0.025]
@@ -30,7 +33,7 @@ half_extents = [0.005, 0.01, 0.03]
 """
 
 
-def _load(folder: Path, text: str) -> object:
+def _load(folder: Path, text: str) -> Gripper:
     path = folder / "g.toml"
     path.write_text(text)
     return load_gripper(path)
@@ -42,16 +45,47 @@ def test_shipped_grippers_have_pads_that_meet_at_the_tool_centre_point(name: str
     assert gripper.name == name
     begin, end = gripper.pad
     assert gripper.tool_center_point == pytest.approx([0, 0, (begin + end) / 2])
-    # The tip of the finger is the end of the pad, and nothing of the hand lies between the pads.
+    # The fingertip ends where the pad ends, and no box of the hand reaches between the pads.
     assert max(b.centre[2] + b.half_extents[2] for b in gripper.finger_boxes) == pytest.approx(end)
     assert all(b.centre[2] + b.half_extents[2] < begin for b in gripper.hand_boxes)
-    assert gripper.control_points[:, 0].max() == pytest.approx(gripper.stroke / 2)
-    assert gripper.control_points[:, 2].max() == pytest.approx(end)
 
 
 def test_all_shipped_files_are_tested() -> None:
     shipped = {path.stem for path in SHIPPED.glob("*.toml")}
     assert shipped == {"panda", "robotiq_2f_85", "robotiq_2f_140"}
+
+
+def test_shipped_weights_accept_the_shipped_grippers() -> None:
+    """Weights store the digest of every gripper that they were trained on."""
+    field = GraspField.from_pretrained("panda")
+    points = np.random.default_rng(0).normal(0, 0.03, (400, 3))
+    obj = Object.from_points(points, points / np.linalg.norm(points, axis=1, keepdims=True))
+    assert set(field.config.grippers) == {path.stem for path in SHIPPED.glob("*.toml")}
+    for name in field.config.grippers:
+        field.condition(obj, name)
+
+
+def test_control_points_of_older_files_are_ignored(tmp_path: Path) -> None:
+    entry = "control_points = [[0.0, 0.0, 0.0], [0.03, 0.0, 0.11]]\n\n[[hand]]"
+    older = _load(tmp_path, SMALL.replace("[[hand]]", entry))
+    assert older.sha256 == _load(tmp_path, SMALL).sha256
+
+
+def test_tool_points_and_poses(tmp_path: Path) -> None:
+    gripper = _load(tmp_path, SMALL)
+    poses = np.tile(np.eye(4), (2, 3, 1, 1))
+    poses[..., :3, :3] = Rotation.random(6, rng=0).as_matrix().reshape(2, 3, 3, 3)
+    poses[..., :3, 3] = np.random.default_rng(0).normal(size=(2, 3, 3))
+    homogeneous = poses @ np.array([*gripper.tool_center_point, 1.0])
+    points, moved = gripper.tool_points(poses), gripper.tool_poses(poses)
+    np.testing.assert_allclose(points, homogeneous[..., :3], atol=1e-15)
+    np.testing.assert_array_equal(moved[..., :3, 3], points)
+    np.testing.assert_array_equal(moved[..., :3, :3], poses[..., :3, :3])
+    tensors = torch.from_numpy(poses)
+    np.testing.assert_allclose(gripper.tool_points(tensors).numpy(), points, atol=1e-15)
+    np.testing.assert_allclose(gripper.tool_poses(tensors).numpy(), moved, atol=1e-15)
+    assert gripper.tool_points(tensors.float()).dtype == torch.float32
+    np.testing.assert_array_equal(tensors.numpy(), poses)
 
 
 def test_the_franka_hand() -> None:
@@ -79,7 +113,7 @@ def test_mesh_is_the_boxes(tmp_path: Path) -> None:
 
     vertices, faces = _load(tmp_path, SMALL).mesh(0.06)
     parts = trimesh.Trimesh(vertices, faces).split()
-    # Faces that look inward would make a volume negative.
+    # Inward-facing triangles would make a volume negative.
     volumes = [0.1 * 0.06 * 0.05, 0.01 * 0.02 * 0.06, 0.01 * 0.02 * 0.06]
     assert sorted(part.volume for part in parts) == pytest.approx(sorted(volumes))
     assert vertices.min(axis=0) == pytest.approx([-0.05, -0.03, 0.0])
@@ -101,8 +135,8 @@ def test_a_description_is_frozen(tmp_path: Path) -> None:
         ("stroke = 0.06", "stroke = 60", "stroke must be .* at most 2 metres, got 60"),
         ("stroke = 0.06", 'stroke = "wide"', "stroke must be above 0 .*, got 'wide'"),
         ("stroke = 0.06", "stroke = true", "stroke must be above 0 .*, got True"),
-        ("stroke", "color = 1\nstroke", "has the unknown color, expected control_points"),
-        ('name = "small"', "name = 3", "name must be a text .*, got 3"),
+        ("stroke", "color = 1\nstroke", "has the unknown entry color, expected finger, hand"),
+        ('name = "small"', "name = 3", "name must be text .*, got 3"),
         ("mass = 0.4", "mass = 0", "mass must be above 0"),
         (
             "point = [0.0, 0.0, 0.1]",
@@ -110,33 +144,38 @@ def test_a_description_is_frozen(tmp_path: Path) -> None:
             r"tool_center_point must be 3 .*, got \[0.0, 0.1\]",
         ),
         ("point = [0.0, 0.0, 0.1]", "point = [0, 0, inf]", "tool_center_point must be finite"),
-        ("[0.03, 0.0, 0.11]", "[0.03, 0.0]", "control_points must be n x 3 numbers"),
         ("centre = [0.0, 0.0, 0.025]\n", "", r"hand\[0\] lacks centre"),
         ("half_extents = [0.05,", "half_extents = [-0.05,", r"hand\[0\].half_extents must be ab"),
         ("half_extents = [0.05,", 'half_extents = ["a",', r"hand\[0\].half_extents must be 3 num"),
-        ("pad = [0.09, 0.11]", "pad = [0.11, 0.09]", "finger.pad must begin before it ends"),
-        ("[0.005, 0.001, 0.08]", "[0.006, 0.001, 0.08]", "must begin at x = 0, .* not at 0.001 m"),
+        ("pad = [0.09, 0.11]", "pad = [0.11, 0.09]", "finger.pad must start below its end"),
+        (
+            "[0.005, 0.001, 0.08]",
+            "[0.006, 0.001, 0.08]",
+            "must start at x = 0, .* at x = 0.001 m",
+        ),
         ("[[finger.boxes]]", "[finger.boxes]", "finger.boxes must be a list of boxes"),
         ("[[hand]]", "[hand]", "hand must be a list of boxes"),
-        ("stroke = 0.06", "stroke = = 1", "is not TOML"),
+        ("stroke = 0.06", "stroke = = 1", "is not valid TOML"),
         pytest.param("0.06", "1" + "0" * 400, "stroke must be .*, got 1000", id="huge"),
         pytest.param("0.06", "1" + "0" * 5000, "unreadable value", id="5000 digits"),
         pytest.param("0.06", "0x" + "f" * 5000, "got a number of thousands", id="hexadecimal"),
         pytest.param("0.1]", f"1{'0' * 400}]", "point must be finite", id="huge in a list"),
         pytest.param("0.1]", f"0x{'f' * 5000}]", "point must be finite", id="hexadecimal list"),
-        pytest.param("0.06", "[" * 5000 + "]" * 5000, "nested too deep", id="deep"),
+        pytest.param("0.06", "[" * 5000 + "]" * 5000, "nested too deeply", id="deep"),
         ("point = [0.0, 0.0, 0.1]", 'point = ["0", "0", "0.1"]', "must be 3 numbers, got .*'0.1'"),
         ("point = [0.0, 0.0, 0.1]", "point = [false, 0.0, 0.1]", "must be 3 numbers, got .False"),
         ("point = [0.0, 0.0, 0.1]", "point = 0.1", "must be 3 numbers, got 0.1"),
         ("pad = [0.09, 0.11]", "pad = [-1.0, -0.9]", "pad must lie on the boxes .* 0.05 to 0.11"),
         ("pad = [0.09, 0.11]", "pad = [0.09, 0.12]", "pad must lie on the boxes"),
-        ('"small"', '"../../x"', "name must be a text of at most 64 letters"),
-        ('"small"', '"a\\u0000b"', "name must be a text"),
-        ('"small"', '".."', "name must be a text"),
-        pytest.param('"small"', f'"{"a" * 65}"', "name must be a text", id="65 letters"),
+        ('"small"', '"../../x"', "name must be text of at most 64 letters"),
+        ('"small"', '"a\\u0000b"', "name must be text"),
+        ('"small"', '".."', "name must be text"),
+        pytest.param('"small"', f'"{"a" * 65}"', "name must be text", id="65 letters"),
     ],
 )
-def test_a_wrong_entry_is_one_sentence(tmp_path: Path, old: str, new: str, sentence: str) -> None:
+def test_a_wrong_entry_is_refused_in_one_sentence(
+    tmp_path: Path, old: str, new: str, sentence: str
+) -> None:
     assert SMALL.count(old) >= 1
     with pytest.raises(InputError, match=sentence) as caught:
         _load(tmp_path, SMALL.replace(old, new, 1))
@@ -144,8 +183,8 @@ def test_a_wrong_entry_is_one_sentence(tmp_path: Path, old: str, new: str, sente
     assert "\n" not in str(caught.value)
 
 
-def test_a_gripper_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no gripper 'hand': give one of panda, robotiq"):
+def test_a_missing_gripper(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no gripper 'hand': expected panda, robotiq"):
         load_gripper("hand")
     with pytest.raises(InputError, match="No such file"):
         load_gripper(tmp_path / "hand.toml")
@@ -153,7 +192,7 @@ def test_a_gripper_that_is_not_there(tmp_path: Path) -> None:
         load_gripper("x\0.toml")
 
 
-def test_text_that_is_not_text(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text(tmp_path: Path) -> None:
     (tmp_path / "g.toml").write_bytes(b"name = '\xff'")
     with pytest.raises(InputError, match="not UTF-8"):
         load_gripper(tmp_path / "g.toml")
@@ -161,19 +200,19 @@ def test_text_that_is_not_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("width", [-0.001, 0.0801, np.nan])
 def test_an_opening_beyond_the_stroke(width: float) -> None:
-    with pytest.raises(InputError, match=r"panda opens from 0 to 0.08 m, got an opening of"):
+    with pytest.raises(InputError, match=r"opening of panda must be between 0 and 0.08 m, got"):
         load_gripper("panda").boxes(width)
 
 
-def test_a_name_of_64_of_all_the_signs(tmp_path: Path) -> None:
+def test_a_name_of_64_characters_of_every_allowed_kind(tmp_path: Path) -> None:
     name = "Robot-2f_85.b" + "x" * 51
     assert _load(tmp_path, SMALL.replace("small", name)).name == name
 
 
-def test_a_pad_may_lie_on_several_boxes(tmp_path: Path) -> None:
+def test_a_pad_may_extend_over_several_boxes(tmp_path: Path) -> None:
     tip = "[[finger.boxes]]\ncentre = [0.004, 0, 0.12]\nhalf_extents = [0.004, 0.01, 0.01]\n"
     longer = SMALL.replace("pad = [0.09, 0.11]", "pad = [0.09, 0.13]")
     assert _load(tmp_path, longer + tip).pad == (0.09, 0.13)
-    # A box behind the plane of the pads carries none.
+    # A box behind the plane of the pads cannot carry one.
     with pytest.raises(InputError, match="pad must lie on the boxes"):
         _load(tmp_path, longer + tip.replace("[0.004, 0, 0.12]", "[0.006, 0, 0.12]"))

@@ -1,4 +1,4 @@
-"""The judge, on grasps whose outcomes and places are known, so that every figure is."""
+"""The judge on grasps with known outcomes and positions, so every figure is known exactly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trimesh.creation import box
 from grasp.formats import Grasps
 from grasp.grippers.gripper import load_gripper
 from grasp.judging.antipodal import sample_antipodal
-from grasp.judging.evaluation import evaluate
+from grasp.judging.evaluation import Budget, evaluate
 from grasp.judging.labels import label_candidates
 from grasp.judging.proportions import cluster_bootstrap, wilson_interval
 from grasp.judging.report import FIGURES
@@ -37,14 +37,14 @@ def panda():
 
 
 def at(places):
-    """Grasps that differ in their places alone."""
+    """Poses of grasps that differ in their positions only."""
     poses = np.tile(np.eye(4), (len(places), 1, 1))
     poses[:, :3, 3] = np.reshape(places, (-1, 3))
     return poses
 
 
 def row(count, y=0.0):
-    """Places 5 cm apart: none covers another."""
+    """Poses 5 cm apart, so that none covers another."""
     return at([(0.05 * index, y, 0.0) for index in range(count)])
 
 
@@ -55,7 +55,7 @@ def outcomes(success, failure, width):
 
 
 def physics(obj, gripper, poses):
-    """Holds where y is 0; what is at y < 0 is in collision."""
+    """A grasp holds at y = 0, is in collision at y < 0, and drops the object at y > 0."""
     y = poses[:, 1, 3]
     failure = np.where(y == 0, "", np.where(y < 0, "collision", "dropped"))
     return outcomes(y == 0, failure, 0.02 + 0 * y)
@@ -71,12 +71,12 @@ def gives(poses, **more):
 
 
 def judge(poses, gripper, positives=40, objects=(THIN,), **options):
-    options = {"name": "test", "labels": labelled(positives), "samples": 1000} | options
+    options = {"name": "test", "labels": labelled(positives)} | options
     return evaluate(gives(poses), objects, gripper, physics, **options)
 
 
-def test_a_turn_about_the_tool_centre_point_is_no_translation(panda):
-    """14° about it: the pads stay where they are, the base moves by 2.5 cm."""
+def test_a_turn_about_the_tool_centre_point_does_not_count_as_translation(panda):
+    """A turn by 14° about it leaves the pads in place but moves the base by 2.5 cm."""
     turn, tool = Rotation.from_euler("x", 14, degrees=True).as_matrix(), panda.tool_center_point
     turned = row(1)
     turned[:, :3, :3] = turn
@@ -87,8 +87,8 @@ def test_a_turn_about_the_tool_centre_point_is_no_translation(panda):
 
 
 def test_every_figure_of_one_object(panda):
-    # Ranked: 5 that hold and cover a positive each, 10 in collision, 5 that are dropped although
-    # they cover a positive each, 10 that hold far from all positives.
+    # The ranking: 5 grasps that hold and cover one positive each, 10 in collision, 5 that fail
+    # although they cover one positive each, and 10 that hold but are far from all positives.
     covering = row(40)
     near_but_dropped = covering[10:15].copy()
     near_but_dropped[:, 1, 3] = 0.009
@@ -115,7 +115,7 @@ def test_every_figure_of_one_object(panda):
     assert record["success_top20"] == pytest.approx(0.25)
     assert record["coverage"] == pytest.approx(0.25)
     assert record["coverage_base"] == pytest.approx(0.25)  # nothing is turned
-    assert record["success_all_interval"] is None  # there is one object alone
+    assert record["success_all_interval"] is None  # there is only one object
     assert record["by_object"][0]["success_all_interval"] == pytest.approx(wilson_interval(15, 30))
     assert [(p["grasps"], p["precision"]) for p in record["curve"]] == [
         (1, 1.0), (2, 1.0), (5, 1.0), (10, 0.5), (20, 0.25)
@@ -129,7 +129,7 @@ def test_the_same_geometry_twice_is_refused(panda):
         judge(row(3), panda, objects=(THIN, THICK, again))
 
 
-def test_earth_movers_distance_is_of_equally_many(panda):
+def test_earth_movers_distance_uses_equally_many_grasps_of_each_set(panda):
     exact = judge(row(40)[::-1], panda).judgements[0]
     assert (exact.pairs, tuple(exact.distance)) == (40, (0.0, 0.0, 0.0))
     moved = row(40)
@@ -145,7 +145,7 @@ def test_earth_movers_distance_is_of_equally_many(panda):
     assert judge(row(40), panda, positives=25).judgements[0].pairs == 25
 
 
-def test_an_object_fits_from_twenty_successes_on(panda):
+def test_an_object_fits_with_at_least_twenty_successes(panda):
     for positives, fits in ((0, False), (19, False), (20, True)):
         report = judge(row(10), panda, positives=positives)
         assert [each.fits for each in report.judgements] == [fits]
@@ -156,7 +156,7 @@ def test_an_object_fits_from_twenty_successes_on(panda):
     assert "| all that fit | 0 of 1 |" in table
 
 
-def test_a_source_without_grasps_is_worth_nothing(panda):
+def test_a_source_without_grasps_scores_zero(panda):
     report = evaluate(
         gives(np.empty((0, 4, 4)), reason="too wide"), [THIN], panda, physics,
         name="test", labels=labelled(30),
@@ -171,7 +171,7 @@ def test_a_source_without_grasps_is_worth_nothing(panda):
     report.table()
 
 
-def test_objects_weigh_alike_and_intervals_are_over_objects(panda):
+def test_objects_have_equal_weights_and_intervals_are_over_objects(panda):
     objects = [THIN, THICK, plate(0.01, "thinner"), plate(0.04, "unfit")]
     held = {"thin": 10, "thick": 4, "thinner": 1, "unfit": 10}
     grasps = {"thin": 10, "thick": 8, "thinner": 100, "unfit": 10}
@@ -183,7 +183,9 @@ def test_objects_weigh_alike_and_intervals_are_over_objects(panda):
     def labels(obj):
         return labelled(19 if obj.name == "unfit" else 40)(obj)
 
-    report = evaluate(source, objects, panda, physics, name="test", labels=labels, seed=3)
+    report = evaluate(
+        source, objects, panda, physics, name="test", labels=labels, budget=Budget(seed=3)
+    )
     assert [each.name for each in report.fitting] == ["thin", "thick", "thinner"]
     shares = [np.array([share]) for share in (1.0, 0.5, 0.01)]
     expected = cluster_bootstrap(shares, np.random.default_rng([3, 4]))
@@ -193,7 +195,7 @@ def test_objects_weigh_alike_and_intervals_are_over_objects(panda):
     assert (record["objects"], record["objects_that_fit"]) == (4, 3)
     assert record["coverage"] == pytest.approx((10 + 4 + 1) / 120)
     assert record["success_all_interval"] == [expected.low, expected.high]
-    # A ranking that ends early stays where it ended.
+    # A short ranking keeps its last value at larger cuts.
     at_10 = next(point for point in record["curve"] if point["grasps"] == 10)
     assert at_10["precision"] == pytest.approx((1.0 + 0.5 + 0.1) / 3)
     lines = report.table().splitlines()
@@ -213,12 +215,10 @@ def real(objects, gripper, seed=0):
         success = poses[:, 2, 2] < 0
         return outcomes(success, np.where(success, "", "dropped"), np.zeros(len(poses)))
 
-    return evaluate(
-        source, objects, gripper, upright, name="test", samples=50, candidates=100, seed=seed
-    )
+    return evaluate(source, objects, gripper, upright, name="test", budget=Budget(50, 100, seed))
 
 
-def test_an_object_is_judged_alike_alone_and_among_others(panda):
+def test_the_other_objects_do_not_change_a_judgement(panda):
     renamed = dataclasses.replace(THICK, name="another")
     together = real([THIN, THICK], panda).judgements[1]
     alone = real([renamed], panda).judgements[0]
@@ -228,13 +228,13 @@ def test_an_object_is_judged_alike_alone_and_among_others(panda):
     np.testing.assert_array_equal(alone.curve.coverage, together.curve.coverage)
 
 
-def test_an_evaluation_is_a_function_of_its_seed(panda):
+def test_the_seed_determines_the_evaluation(panda):
     first, again, other = (real([THIN, THICK], panda, seed).as_dict() for seed in (1, 1, 2))
     assert first == again
     assert first["emd_combined"] != other["emd_combined"]
 
 
-def test_labels_are_what_physics_says(panda):
+def test_labels_are_the_outcomes_in_physics(panda):
     def simulator(obj, gripper, poses):
         width = np.arange(len(poses)) / 1000
         success = np.arange(len(poses)) % 2 == 0
@@ -251,23 +251,29 @@ def test_labels_are_what_physics_says(panda):
     assert len(none) == 0 and none.success.shape == (0,) and none.reason
 
 
-def test_what_cannot_be_judged(panda):
-    with pytest.raises(InputError, match="1 object"):
+def test_invalid_objects_grasps_and_labels_are_refused(panda):
+    with pytest.raises(InputError, match="at least 1 object, got 0 objects"):
         judge(row(1), panda, objects=[])
-    with pytest.raises(InputError, match="0 samples"):
-        judge(row(1), panda, samples=0)
     with pytest.raises(InputError, match="gave 6 grasps of thin, expected at most 5"):
-        judge(row(6), panda, samples=5)
-    with pytest.raises(InputError, match="for the gripper robotiq_2f_85, not panda"):
+        judge(row(6), panda, budget=Budget(samples=5))
+    with pytest.raises(InputError, match="for the gripper panda, got grasps for robotiq_2f_85"):
         evaluate(
             gives(row(2), gripper="robotiq_2f_85"), [THIN], panda, physics,
             name="test", labels=labelled(30),
         )  # fmt: skip
-    with pytest.raises(InputError, match="have no success"):
+    with pytest.raises(InputError, match="candidates of thin must be labelled"):
         judge(row(2), panda, labels=lambda obj: Grasps(row(30)))
 
 
-def test_the_source_draws_by_the_seed_and_the_object(panda):
+@pytest.mark.parametrize("budget", [{"samples": 0}, {"candidates": 0}, {"seed": -1}])
+def test_a_budget_out_of_range_is_refused(budget):
+    ((name, value),) = budget.items()
+    shown = f"seed {value}" if name == "seed" else f"{value} {name}"
+    with pytest.raises(InputError, match=f"got .*{shown}"):
+        Budget(**budget)
+
+
+def test_the_generator_of_the_source_depends_on_seed_and_object(panda):
     seen = {}
 
     def source(obj, count, rng):
@@ -275,7 +281,10 @@ def test_the_source_draws_by_the_seed_and_the_object(panda):
         return Grasps(row(1))
 
     for seed in (0, 5):
-        evaluate(source, [THIN, THICK], panda, physics, name="test", seed=seed, labels=labelled(30))
+        evaluate(
+            source, [THIN, THICK], panda, physics,
+            name="test", budget=Budget(seed=seed), labels=labelled(30),
+        )  # fmt: skip
     assert seen == {
         (seed, obj.name): np.random.default_rng([seed, 2, int(obj.sha256, 16)]).random()
         for seed in (0, 5)
@@ -284,7 +293,7 @@ def test_the_source_draws_by_the_seed_and_the_object(panda):
     assert len(set(seen.values())) == 4
 
 
-def test_the_report_has_the_physics_of_the_trials(panda):
+def test_the_report_states_the_physics_of_the_trials(panda):
     def says(**more):
         report = evaluate(
             gives(row(3)), [THIN, THICK], panda, more.pop("simulator", physics),
@@ -295,7 +304,7 @@ def test_the_report_has_the_physics_of_the_trials(panda):
     assert says(density=3.0) == {"protocol": "7", "friction": 0.75, "density": 3.0}
     assert list(says(density=3.0)) == ["protocol", "friction", "density"]
     for name in ("protocol", "friction"):
-        with pytest.raises(InputError, match=f"the trials say what {name} they have"):
+        with pytest.raises(InputError, match=f"physics must not state {name}, because"):
             says(**{name: "1"})
 
     def by_object(obj, gripper, poses):
@@ -305,7 +314,7 @@ def test_the_report_has_the_physics_of_the_trials(panda):
 
     assert says(simulator=by_object) == {"protocol": "7", "friction": [0.25, 0.75]}
 
-    # Without grasps, the labels tell; without either, nothing is known.
+    # Without grasps the labels state the physics; without both it is unknown.
     def none(**known):
         report = evaluate(
             gives(row(0), reason="none"), [THIN], panda, physics, name="test",
@@ -318,7 +327,7 @@ def test_the_report_has_the_physics_of_the_trials(panda):
 
 
 @pytest.mark.parametrize(("quantity", "value"), [("protocol", "6"), ("friction", 0.5)])
-def test_labels_of_other_physics_are_refused(panda, quantity, value):
+def test_labels_from_other_physics_are_refused(panda, quantity, value):
     def labels(obj):
         return dataclasses.replace(labelled(30)(obj), **{quantity: value})
 
@@ -326,21 +335,23 @@ def test_labels_of_other_physics_are_refused(panda, quantity, value):
         judge(row(2), panda, labels=labels)
 
 
-def test_the_table_says_what_its_figures_are_of(panda):
-    """Of which candidates an object fits, and over how many objects a distance is."""
+def test_the_notes_state_how_the_figures_were_computed(panda):
+    """They state the number of candidates and the number of objects behind each figure."""
 
     def source(obj, count, rng):
         return Grasps(row(0), reason="none") if obj is THICK else Grasps(row(3))
 
     report = evaluate(
         source, [THIN, THICK, plate(0.04, "unfit")], panda, physics, name="test",
-        labels=lambda obj: labelled(19 if obj.name == "unfit" else 40)(obj), candidates=3000,
+        labels=lambda obj: labelled(19 if obj.name == "unfit" else 40)(obj),
+        budget=Budget(candidates=3000),
     )  # fmt: skip
     assert report.overall["emd_combined"] == report.judgements[0].distance.combined
     assert report.as_dict()["objects_with_emd"] == report.matched == 1
     table = report.table()
     assert "at least 20 of its first 2000 antipodal candidates hold" in table
-    assert "all that hold of 3000" in table
+    assert "all that hold among 3000 candidates" in table
     assert "over the 1 objects that fit and got grasps" in table
+    assert "no grasp for 1 of the 2 objects that fit and for 0 of the 1 objects that do" in table
     few = dataclasses.replace(report, stamp=dataclasses.replace(report.stamp, candidates=50))
     assert "at least 20 of its first 50 antipodal" in few.table()

@@ -1,4 +1,4 @@
-"""Where an evaluation gets grasps and labels: which files it takes, and which it refuses."""
+"""Which grasp files and labels an evaluation accepts and which it refuses."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def asked(path, obj, count=10, **options):
 # --- Sources --------------------------------------------------------------------------------------
 
 
-def test_the_first_grasps_of_a_file_count(tmp_path):
+def test_the_first_grasps_of_a_file_are_used(tmp_path):
     path = tmp_path / "grasps.json"
     write_grasps(path, Grasps(row(5), energy=np.arange(5.0)))
     found = asked(path, bar(), 3)
@@ -57,42 +57,42 @@ def test_grasps_of_another_geometry_are_refused(tmp_path):
     write_grasps(path, Grasps(row(2), object_sha256=bar().sha256))
     assert len(asked(path, bar())) == 2
     write_grasps(path, Grasps(row(2), object_sha256="0" * 64))
-    with pytest.raises(InputError, match=r"grasps.json is of another geometry than bar.obj"):
+    with pytest.raises(InputError, match=r"grasps.json belong to another geometry than bar.obj"):
         asked(path, bar())
 
 
 def test_grasps_at_another_scale_are_refused(tmp_path):
-    """Where no digest tells, the stated scale does; but 1 may be that of no statement."""
+    """Without a digest the stated scale decides, but a scale of 1 may mean that none is stated."""
     path = tmp_path / "grasps.json"
     write_grasps(path, Grasps(row(2), object_scale=0.001))
     assert len(asked(path, bar(scale=0.001))) == 2
     for scale in (1.0, 0.01):
-        with pytest.raises(InputError, match=r"at scale 0.001, but bar.obj .* --scale 0.001"):
+        with pytest.raises(InputError, match=f"at scale 0.001, but bar.obj is at scale {scale:g}"):
             asked(path, bar(scale=scale))
     write_grasps(path, Grasps(row(2)))
     assert len(asked(path, bar(scale=0.001))) == 2
     write_grasps(path, Grasps(row(2), object_scale=0.001, object_sha256=bar().sha256))
-    assert len(asked(path, bar())) == 2  # the digest is of the geometry after scaling
+    assert len(asked(path, bar())) == 2  # the digest describes the scaled geometry
 
 
-def test_frame_and_unit_are_those_of_files(panda):
+def test_frame_and_unit_are_refused_without_a_file(panda):
     for option in ({"frame": "panda_hand"}, {"unit": "m"}):
-        with pytest.raises(InputError, match="leave --frame and --grasp-unit out"):
+        with pytest.raises(InputError, match="to grasp files only, but the source is antipodal"):
             named_source("antipodal", [bar()], panda, **option)
 
 
-def test_a_name_that_no_grasps_can_be_written_to(tmp_path):
+def test_extensions_of_grasp_files_are_checked(tmp_path):
     for ending in (".json", ".h5", ".hdf5", ".yaml", ".yml", ".JSON"):
         check_grasp_file(tmp_path / f"grasps{ending}")
-    with pytest.raises(InputError, match=r"cannot write .*grasps.csv: expected the extension"):
+    with pytest.raises(InputError, match=r"cannot write .*grasps.csv: expected one of"):
         check_grasp_file(tmp_path / "grasps.csv")
 
 
-# --- Kept labels ----------------------------------------------------------------------------------
+# --- Labels ---------------------------------------------------------------------------------------
 
 
 class Physics:
-    """Every other grasp holds; counts what it is asked."""
+    """Physics in which every other grasp holds; it counts its calls."""
 
     def __init__(self):
         self.asked = 0
@@ -105,7 +105,7 @@ class Physics:
         return SimpleNamespace(success=success, failure=failure, width=width, mass=0.1, **PHYSICS)
 
 
-def test_labels_are_made_once(tmp_path, panda):
+def test_labels_are_created_once_and_reused(tmp_path, panda):
     physics = Physics()
     labels = kept_labels(tmp_path, panda, physics, count=20, seed=3, physics=PHYSICS)
     made, again = labels(bar()), labels(bar())
@@ -129,8 +129,8 @@ OWN = ((bar().vertices, bar().faces),)
         ({"parts": OWN}, "its parts is {'coacd'"),
     ],
 )
-def test_labels_of_other_conditions_are_refused(tmp_path, panda, change, sentence):
-    """A gripper of the same name and an object of the same surface included."""
+def test_labels_made_under_different_conditions_are_refused(tmp_path, panda, change, sentence):
+    """This includes another gripper with the same name and an object with the same surface."""
     given = {"count": 20, "seed": 3, "physics": PHYSICS}
     kept_labels(tmp_path, panda, Physics(), **given)(bar())
     (path,) = tmp_path.iterdir()
@@ -138,12 +138,12 @@ def test_labels_of_other_conditions_are_refused(tmp_path, panda, change, sentenc
     obj = bar(parts=change.get("parts"))
     given |= {name: value for name, value in change.items() if name in given}
     physics = Physics()
-    with pytest.raises(InputError, match=f"{path.name} is of other conditions: {sentence}"):
+    with pytest.raises(InputError, match=f"{path.name} was made under .* conditions: {sentence}"):
         kept_labels(tmp_path, hand, physics, **given)(obj)
     assert physics.asked == 0
 
 
-def test_labels_that_do_not_say_their_conditions_are_refused(tmp_path, panda):
+def test_labels_without_stated_conditions_are_refused(tmp_path, panda):
     given = {"count": 20, "seed": 3, "physics": PHYSICS}
     labels = kept_labels(tmp_path, panda, Physics(), **given)
     labels(bar())
@@ -153,5 +153,5 @@ def test_labels_that_do_not_say_their_conditions_are_refused(tmp_path, panda):
     with pytest.raises(InputError, match="its name is None, expected antipodal candidates"):
         labels(bar())
     write_grasps(path, dataclasses.replace(kept, success=None, failure=None))
-    with pytest.raises(InputError, match="has no labels; give another folder"):
+    with pytest.raises(InputError, match="has no labels; use another folder"):
         labels(bar())

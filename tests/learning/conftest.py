@@ -1,4 +1,4 @@
-"""Processes that can be killed, limited or joined without harm to the tests' own process."""
+"""Processes that can be killed, limited or joined without harm to the test process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def fork_server() -> Any:
-    """Starts processes in milliseconds: forks of one that has imported torch and never used it."""
+    """Starts processes in milliseconds, as forks of one that has imported torch but not used it."""
     if not hasattr(os, "fork"):
         pytest.skip("needs a system that forks")
     context = multiprocessing.get_context("forkserver")

@@ -1,4 +1,4 @@
-"""Checkpoints: exact, whole or not at all, and refused in one sentence when they are not ours."""
+"""Checkpoints: exact, complete or absent, and refused in one sentence if they are not ours."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def save(path: Path, kind: str = "toy") -> bytes:
 
 
 def foreign(path: Path, metadata: dict[str, str] | None) -> Path:
-    """A file of somebody else who uses safetensors too."""
+    """A safetensors file of another project."""
     path.write_bytes(safetensors.torch.save({"w": torch.ones(2)}, metadata))
     return path
 
@@ -94,7 +94,7 @@ def test_a_state_is_copied_into_a_module(tmp_path):
 
 def test_absent_weights(tmp_path):
     path = tmp_path / "w.safetensors"
-    assert refusal(checkpoint.load, path, "toy") == f"weights {path}: there is no such file"
+    assert refusal(checkpoint.load, path, "toy") == f"weights {path}: the file does not exist"
     assert str(tmp_path) in refusal(checkpoint.load, tmp_path, "toy")
 
 
@@ -104,9 +104,9 @@ def test_truncated_weights_wherever_they_end(tmp_path):
     for length in (*range(0, len(content), 13), len(content) - 1):
         path.write_bytes(content[:length])
         message = refusal(checkpoint.load, path, "toy")
-        assert message.startswith(f"weights {path}: expected a whole safetensors file, but ")
+        assert message.startswith(f"weights {path}: expected a complete safetensors file, but ")
     path.write_bytes(content + b"\0")
-    assert "whole safetensors file" in refusal(checkpoint.load, path, "toy")
+    assert "complete safetensors file" in refusal(checkpoint.load, path, "toy")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_truncated_weights_wherever_they_end(tmp_path):
 def test_text_pickles_and_archives_are_not_weights(tmp_path, content):
     path = tmp_path / "w.safetensors"
     path.write_bytes(content)
-    assert "whole safetensors file" in refusal(checkpoint.load, path, "toy")
+    assert "complete safetensors file" in refusal(checkpoint.load, path, "toy")
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_safetensors_of_others_are_not_ours(tmp_path, metadata):
     path = foreign(tmp_path / "w.safetensors", metadata)
     message = refusal(checkpoint.load, path, "toy")
     assert message == (
-        f"weights {path}: the file carries no configuration of format 'pcdiff-grasp/weights'"
+        f"weights {path}: the file has no configuration of format 'pcdiff-grasp/weights'"
     )
 
 
@@ -152,7 +152,7 @@ def test_another_format_version_or_kind_is_named(tmp_path, key, value, words):
 
 
 def test_damaged_bytes_give_tensors_or_one_sentence(tmp_path):
-    """Whatever safetensors makes of damage, no other exception reaches the caller."""
+    """However safetensors reacts to the damage, no other exception reaches the caller."""
     path = tmp_path / "w.safetensors"
     content, rng = save(path), np.random.default_rng(0)
     refused = 0
@@ -172,9 +172,12 @@ def test_damaged_bytes_give_tensors_or_one_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"bias": None}, "tensor 'bias' should be [2] but is absent"),
-        ({"scale": torch.ones(1)}, "tensor 'scale' should be absent but is [1]"),
-        ({"weight": torch.ones(3, 2)}, "tensor 'weight' should be [2, 3] but is [3, 2]"),
+        ({"bias": None}, "tensor 'bias' should be of shape [2] but is absent"),
+        ({"scale": torch.ones(1)}, "tensor 'scale' should be absent but is of shape [1]"),
+        (
+            {"weight": torch.ones(3, 2)},
+            "tensor 'weight' should be of shape [2, 3] but is of shape [3, 2]",
+        ),
     ],
 )
 def test_a_state_of_another_module_changes_nothing(tmp_path, change, words):
@@ -191,7 +194,7 @@ def test_a_state_of_another_module_changes_nothing(tmp_path, change, words):
 
 
 def test_a_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
-    """The disk takes half of the file and then says what a full disk says."""
+    """The disk accepts half of the file and then reports that it is full."""
     path = tmp_path / "w.safetensors"
     before = save(path)
 

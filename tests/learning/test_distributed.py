@@ -1,4 +1,4 @@
-"""Several processes train the model that one process trains."""
+"""Several processes train the same model as one process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import torch
 from pcdiff import cli, console
 from pcdiff.clouds.canonical import write_clouds
 from pcdiff.learning import checkpoint, distributed
-from pcdiff.learning.trainer import BEST, LAST, LOG, TrainingConfig, train
+from pcdiff.learning.configuration import TrainingConfig
+from pcdiff.learning.trainer import BEST, LAST, LOG, train
 from tests import tiny
 from tests.learning import workers
 
@@ -42,9 +43,9 @@ def together(start, kind, config, tmp_path):
     ("kind", "tolerance"), [("regression", 1e-12), ("flow", 1e-5), ("none", 1e-5)]
 )
 def test_two_processes_share_a_batch(start, tmp_path, kind, tolerance):
-    """Up to rounding: weights, averages, moments and the log.
+    """Weights, averages, moments and the log agree up to rounding.
 
-    Without a prior ("none") a head of the encoder gets no gradient: nobody may wait for it.
+    Without a prior ("none") a head of the encoder has no gradient, and no process may wait for it.
     """
     task = tiny.Regression() if kind == "regression" else tiny.cloud_objective(kind)
     tiny.run(train(task, CONFIG, tmp_path / "one"))
@@ -69,12 +70,12 @@ def test_a_batch_that_cannot_be_shared_is_refused(start, tmp_path):
     assert together(start, "regression", replace(CONFIG, batch_size=3), tmp_path) == [0, 0]
     for rank in range(2):
         sentence = (tmp_path / f"refusal-{rank}").read_text()
-        assert sentence == "batch size 3 does not divide over 2 processes"
+        assert sentence == "batch_size must be a multiple of the number of processes, 2, got 3"
     assert not (tmp_path / "two").exists()
 
 
 def test_torchrun_starts_the_command(tmp_path):
-    """The command of the help text against the same command in one process."""
+    """The command in the help text gives the same result as the command in one process."""
     tiny.generator().save(tmp_path / "weights.safetensors")
     splits = {"train": tiny.clouds(6), "val": tiny.clouds(3, seed=1)}
     write_clouds(tmp_path / "clouds.hdf5", {"chair": splits})
@@ -102,7 +103,7 @@ def test_torchrun_starts_the_command(tmp_path):
 
 
 def test_each_process_gets_a_gpu_of_its_own(monkeypatch):
-    """Needs no GPU: what torch is asked for is seen by stand-ins."""
+    """Stand-ins record the calls of torch, so no GPU is needed."""
     asked = []
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "0")
     monkeypatch.setenv("LOCAL_RANK", "3")

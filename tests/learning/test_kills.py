@@ -1,4 +1,4 @@
-"""A run that is killed, or that meets a full disk, loses at most the work since its checkpoint."""
+"""A run that is killed or finds the disk full loses at most the work since its checkpoint."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from torch import Tensor
 from pcdiff.clouds.canonical import write_clouds
 from pcdiff.clouds.generator import PointCloudGenerator
 from pcdiff.learning import checkpoint
-from pcdiff.learning.trainer import BEST, LAST, LOG, TrainingConfig, train
+from pcdiff.learning.configuration import TrainingConfig
+from pcdiff.learning.trainer import BEST, LAST, LOG, train
 from tests import tiny
 from tests.learning import workers
 
@@ -25,7 +26,7 @@ CONFIG = TrainingConfig(
 
 
 def received(report) -> list[int]:
-    """Everything that a process which is gone has reported."""
+    """Everything that a finished process has reported."""
     steps = []
     try:
         while report.poll():
@@ -50,12 +51,13 @@ def uninterrupted(fork_server, tmp_path_factory) -> tuple[dict[str, Tensor], lis
     return tiny.state(folder)[1], tiny.log(folder)
 
 
+@pytest.mark.extras
 def test_twenty_kills_at_random_moments(fork_server, start, tmp_path, uninterrupted):
-    """Each reported checkpoint survives, every file is whole, and the result is the same bits.
+    """Each reported checkpoint survives, every file is complete, and the result is bit-identical.
 
-    A process is killed a random while after it has reported a random number of checkpoints, so
-    while it starts, reads, trains, validates or writes. A run that ends before its kill begins anew
-    in another folder.
+    A process is killed at a random time after it has reported a random number of checkpoints, so
+    it may be starting, reading, training, validating or writing. If a run ends before it is killed,
+    a new one begins in another folder.
     """
     rng = np.random.default_rng(0)
     kills, runs, reached = 0, 0, 0
@@ -104,10 +106,11 @@ def test_twenty_kills_at_random_moments(fork_server, start, tmp_path, uninterrup
         assert tiny.log(run) == uninterrupted[1]
 
 
+@pytest.mark.extras
 def test_a_kill_before_every_operation_on_a_file(start, tmp_path):
-    """One checkpoint's operations on files, each in turn the last that was not done.
+    """A run is killed before each of the file operations of one checkpoint in turn.
 
-    The files are those before or after this checkpoint, and a resumption ends in the same bits.
+    The files are those from before or after this checkpoint, and the resumed run is bit-identical.
     """
     begun, straight = tmp_path / "begun", tmp_path / "straight"
     tiny.run(train(tiny.Regression(), CONFIG, begun), until=1)
@@ -133,8 +136,9 @@ def test_a_kill_before_every_operation_on_a_file(start, tmp_path):
     assert len(exit_codes) > 15 and steps_of_best == {2, 3}
 
 
+@pytest.mark.extras
 def test_a_disk_that_fills_up_costs_no_checkpoint(start, tmp_path):
-    """Exit code 2, one sentence, the checkpoint from before; with room again, the same bits."""
+    """The earlier checkpoint survives, and with free space again the result is bit-identical."""
     tiny.generator().save(tmp_path / "weights.safetensors")
     splits = {"train": tiny.clouds(6), "val": tiny.clouds(3, seed=1)}
     write_clouds(tmp_path / "clouds.hdf5", {"chair": splits})

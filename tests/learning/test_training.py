@@ -1,4 +1,4 @@
-"""The training loop against a slow obvious one, and what it promises about runs on disk."""
+"""The training loop against a slow, obvious one, and its promises about runs on disk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from torch import nn
 from pcdiff.clouds.generator import PointCloudGenerator
 from pcdiff.errors import InputError
 from pcdiff.learning import checkpoint
-from pcdiff.learning.trainer import BEST, LAST, LOG, TrainingConfig, train
+from pcdiff.learning.configuration import TrainingConfig
+from pcdiff.learning.trainer import BEST, LAST, LOG, train
 from pcdiff.randomness import normal, seeded
 from tests import tiny
 
@@ -34,7 +35,7 @@ CONFIG = TrainingConfig(
 
 
 class Scripted(tiny.Regression):
-    """Validation losses from a list."""
+    """An objective with prescribed validation losses."""
 
     def __init__(self, losses):
         super().__init__()
@@ -45,7 +46,7 @@ class Scripted(tiny.Regression):
 
 
 class Diverging(tiny.Regression):
-    """A loss that is NaN from its third call on."""
+    """An objective whose loss is NaN from the third call on."""
 
     def loss(self, model, items, generators):
         parts = super().loss(model, items, generators)
@@ -56,7 +57,7 @@ class Diverging(tiny.Regression):
 
 
 def reference(config, size=7):
-    """The loop written out: weights, averages, logged losses and gradient norms of every step."""
+    """The loop written out: weights and averages at the end, losses and norms of every step."""
     task = tiny.Regression(size)
     weights = [p.detach().clone() for p in task.model.parameters()]
     first, second = ([torch.zeros_like(w) for w in weights] for _ in range(2))
@@ -105,7 +106,7 @@ def reference(config, size=7):
         {"gradient_clip": 1e-3},
         {"ema_decay": 0.3},
         {"warmup_steps": 0},
-        {"batch_size": 9},  # more than an epoch a step
+        {"batch_size": 9},  # more than one epoch per step
         {"seed": 4},
     ],
     ids=str,
@@ -197,7 +198,7 @@ def test_buffers_of_the_average_follow_the_model(tmp_path):
 
 
 def test_validation_repeats_itself(tmp_path):
-    """With weights that do not move, every validation of clouds has one and the same loss."""
+    """If the weights do not change, all validations of clouds give the same loss."""
     config = replace(CONFIG, learning_rate=1e-30, validate_every=3)
     tiny.run(train(tiny.cloud_objective(), config, tmp_path))
     rows = tiny.log(tmp_path)
@@ -247,7 +248,7 @@ def test_a_run_whose_state_was_deleted_is_not_overwritten(tmp_path, left):
 
 def test_a_state_without_its_description_is_refused(tmp_path):
     checkpoint.save(tmp_path / "last.safetensors", "training-state", {}, {})
-    with pytest.raises(InputError, match="is not a whole training state"):
+    with pytest.raises(InputError, match="is not a complete training state"):
         next(train(tiny.Regression(), CONFIG, tmp_path, resume=True))
 
 
@@ -255,7 +256,7 @@ def test_a_state_without_its_description_is_refused(tmp_path):
 def test_a_damaged_log_is_named(tmp_path, content):
     tiny.run(train(tiny.Regression(), CONFIG, tmp_path))
     (tmp_path / "metrics.csv").write_text(content)
-    with pytest.raises(InputError, match=r"metrics\.csv is not the log of a run"):
+    with pytest.raises(InputError, match=r"metrics\.csv is not the log of a training run"):
         next(train(tiny.Regression(), CONFIG, tmp_path, resume=True))
 
 
@@ -273,9 +274,9 @@ def test_the_best_weights_are_ready_for_use_and_say_how_they_were_made(tmp_path)
 
 
 @pytest.mark.parametrize("bfloat16", [False, True])
-@pytest.mark.parametrize("prior", ["flow", "none"])  # without a prior, one head gets no gradient
+@pytest.mark.parametrize("prior", ["flow", "none"])  # without a prior one head has no gradient
 def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit(tmp_path, prior, bfloat16):
-    """Stopped after step 7, so that the work since the checkpoint of step 5 is done again."""
+    """The run stops after step 7, so the steps since the checkpoint at step 5 are repeated."""
     config = replace(CONFIG, bfloat16=bfloat16)
     straight, resumed = tmp_path / "straight", tmp_path / "resumed"
     tiny.run(train(tiny.cloud_objective(prior), config, straight))
@@ -313,7 +314,7 @@ def test_a_finished_run_resumes_into_nothing(tmp_path):
 def test_a_row_logged_by_a_killed_run_after_its_last_checkpoint_is_dropped(tmp_path):
     tiny.run(train(tiny.Regression(), CONFIG, tmp_path / "straight"))
     tiny.run(train(tiny.Regression(), CONFIG, tmp_path / "killed"), until=5)
-    # The log is written before the state: a kill between the two leaves this pair.
+    # The log is written before the state, so a kill between the two leaves this pair.
     tiny.run(train(tiny.Regression(), CONFIG, tmp_path / "later"), until=10)
     shutil.copy(tmp_path / "later" / LOG, tmp_path / "killed" / LOG)
     tiny.run(train(tiny.Regression(), CONFIG, tmp_path / "killed", resume=True))
@@ -321,7 +322,7 @@ def test_a_row_logged_by_a_killed_run_after_its_last_checkpoint_is_dropped(tmp_p
 
 
 def test_another_machine_may_round_the_data_s_statistics_differently(tmp_path):
-    """Sums depend on the thread count in the last bit; that is no other model."""
+    """Sums depend on the thread count in the last bit, which does not make another model."""
     task = tiny.Regression()
     task.description["model"]["standardization"] = {"mean": [0.25, 0.0], "deviation": 0.5775012970}
     tiny.run(train(task, CONFIG, tmp_path), until=5)
@@ -354,7 +355,7 @@ def test_the_first_difference_to_a_run_is_named(tmp_path):
     changed = replace(CONFIG, steps=20, batch_size=4)
     last = tmp_path / LAST
     assert refusal(tiny.Regression(), changed, tmp_path, resume=True) == (
-        f"{last} cannot be resumed: its training.batch_size is 3, this run's is 4"
+        f"{last} cannot be resumed: its training.batch_size is 3, but this run's is 4"
     )
     almost = replace(CONFIG, learning_rate=0.0201)
     assert "training.learning_rate is 0.02," in refusal(
@@ -370,7 +371,7 @@ def test_the_first_difference_to_a_run_is_named(tmp_path):
 def test_another_generator_and_other_clouds_are_named(tmp_path):
     tiny.run(train(tiny.cloud_objective(), CONFIG, tmp_path))
     message = refusal(tiny.cloud_objective("gaussian"), CONFIG, tmp_path, resume=True)
-    assert "its model.prior is 'flow', this run's is 'gaussian'" in message
+    assert "its model.prior is 'flow', but this run's is 'gaussian'" in message
     other = tiny.cloud_objective()
     moved = type(other)(other.model, other.train + 0.01, other.validation, 16, 2)
     assert "its data.sha256 is" in refusal(moved, CONFIG, tmp_path, resume=True)
@@ -381,7 +382,7 @@ def test_a_damaged_checkpoint_is_not_resumed_and_not_overwritten(tmp_path):
     content = (tmp_path / LAST).read_bytes()
     (tmp_path / LAST).write_bytes(content[:-8])
     message = refusal(tiny.Regression(), CONFIG, tmp_path, resume=True)
-    assert str(tmp_path / LAST) in message and "whole safetensors file" in message
+    assert str(tmp_path / LAST) in message and "complete safetensors file" in message
     assert (tmp_path / LAST).read_bytes() == content[:-8]
 
 
@@ -404,19 +405,26 @@ def test_a_diverged_run_keeps_its_last_checkpoint(tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"steps": 0}, "steps: expected at least 1, got 0"),
-        ({"batch_size": 0}, "batch_size: expected at least 1, got 0"),
-        ({"validate_every": -1}, "validate_every: expected at least 1, got -1"),
-        ({"learning_rate": 0.0}, "learning_rate: expected above 0, got 0.0"),
-        ({"learning_rate": math.nan}, "learning_rate: expected above 0, got nan"),
-        ({"gradient_clip": -1.0}, "gradient_clip: expected above 0, got -1.0"),
-        ({"ema_decay": 1.5}, "ema_decay: expected 0 to 1, got 1.5"),
-        ({"ema_decay": math.nan}, "ema_decay: expected 0 to 1, got nan"),
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"validate_every": -1}, "validate_every must be at least 1, got -1"),
+        ({"learning_rate": 0.0}, "learning_rate must be a finite number greater than 0, got 0.0"),
+        (
+            {"learning_rate": math.nan},
+            "learning_rate must be a finite number greater than 0, got nan",
+        ),
+        ({"gradient_clip": -1.0}, "gradient_clip must be a finite number greater than 0, got -1.0"),
+        ({"ema_decay": 1.5}, "ema_decay must be a number from 0 to 1, got 1.5"),
+        ({"micro_batch": -1}, "micro_batch must be at least 0, got -1"),
+        ({"batch_size": 2**20 + 1}, "batch_size must be at most 1048576 items, got 1048577"),
+        ({"ema_decay": math.nan}, "ema_decay must be a number from 0 to 1, got nan"),
     ],
 )
-def test_a_configuration_without_sense_is_refused(tmp_path, change, words):
-    assert refusal(tiny.Regression(), replace(CONFIG, **change), tmp_path) == words
-    assert list(tmp_path.iterdir()) == []
+def test_a_configuration_out_of_range_is_refused(change, words):
+    with pytest.raises(InputError) as caught:
+        replace(CONFIG, **change)
+    assert str(caught.value) == words
+    assert [caught.value.parameter] == list(change)
 
 
 def test_an_empty_training_set_is_refused(tmp_path):
@@ -449,7 +457,7 @@ def test_validation_clouds_with_too_few_points_are_refused_before_training():
 
 
 def test_the_loss_of_clouds_is_the_generator_s_on_a_subset_of_points():
-    """Each item's numbers come from its own generator: a batch is the mean of its items."""
+    """Each item has its own random generator, so the loss of a batch is the mean over its items."""
     task = tiny.cloud_objective()
     each = [task.loss(task.model, [i], [seeded(9, i)])["loss"] for i in (4, 1, 5)]
     batch = task.loss(task.model, [4, 1, 5], [seeded(9, i) for i in (4, 1, 5)])["loss"]
@@ -532,7 +540,7 @@ def test_bfloat16_keeps_float32_weights_and_nearly_the_loss(tmp_path):
 
 
 def test_compilation_keeps_the_names_of_the_weights(tmp_path, monkeypatch):
-    """What is compiled is seen by a stand-in for the compiler, which takes too long for a test."""
+    """A stand-in records what is compiled, because the compiler takes too long for a test."""
     compiled = []
 
     def stand_in(function, **_):

@@ -1,4 +1,4 @@
-"""What the processes of these tests do; each begins as a fork without threads and with one task."""
+"""Functions that the processes of these tests run; each starts as a fork without threads."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from torch import distributed, nn
 from pcdiff import console
 from pcdiff.cli import app
 from pcdiff.errors import InputError
-from pcdiff.learning.trainer import LAST, Objective, TrainingConfig, train
+from pcdiff.learning.configuration import TrainingConfig
+from pcdiff.learning.objective import Objective
+from pcdiff.learning.trainer import LAST, train
 from tests import tiny
 
-# The first optimizer of a process imports half of torch. Done here it is done once, not per fork.
+# The first optimizer of a process imports half of torch; here this happens once, not per fork.
 torch.optim.Adam(nn.Linear(1, 1).parameters())
 
 
@@ -31,7 +33,7 @@ def clouds_config(steps: int) -> TrainingConfig:
 
 
 def train_clouds(folder: Path, steps: int, report: Connection) -> None:
-    """Begin or resume, and report every checkpoint once it is written."""
+    """Start or resume a run, and report every checkpoint after it is written."""
     torch.set_num_threads(1)
     report.send(0)
     for progress in train(tiny.cloud_objective(), clouds_config(steps), folder, resume=True):
@@ -39,13 +41,13 @@ def train_clouds(folder: Path, steps: int, report: Connection) -> None:
 
 
 def train_until_file_event(folder: Path, config: TrainingConfig, event: int) -> None:
-    """Resume, and be killed just before the given operation on a file in the folder.
+    """Resume a run, and die just before the given operation on a file in the folder.
 
-    Operations are what the interpreter's audit events tell: open, rename, remove, make a folder.
+    The interpreter's audit events report the operations: open, rename, remove, create a folder.
     """
     torch.set_num_threads(1)
     steps = train(tiny.Regression(), config, folder, resume=True)
-    next(steps)  # has read the checkpoint; the next step writes one
+    next(steps)  # the checkpoint has been read; the next step writes one
     seen = 0
 
     def count(name: str, arguments: tuple[Any, ...]) -> None:
@@ -61,9 +63,9 @@ def train_until_file_event(folder: Path, config: TrainingConfig, event: int) -> 
 
 
 def command(arguments: list[str], errors: Path, fills_up: bool) -> None:
-    """A command of `pcdiff`, if asked for on a disk that is full after the first checkpoint.
+    """Run a command of `pcdiff`, optionally on a disk that is full after the first checkpoint.
 
-    From then on no file can grow beyond 1000 bytes, which the error message needs.
+    From then on no file can grow beyond 1000 bytes, which are enough for the error message.
     """
     torch.set_num_threads(1)
     with errors.open("wb") as file:
@@ -81,7 +83,7 @@ def command(arguments: list[str], errors: Path, fills_up: bool) -> None:
 def train_together(
     rank: int, world: int, store: Path, kind: str, config: TrainingConfig, folder: Path
 ) -> None:
-    """One of several processes that train one model; "regression-until-4" walks away then."""
+    """Be one of the processes that train one model; "regression-until-4" stops after 4 steps."""
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", f"file://{store}", rank=rank, world_size=world)
     name, _, until = kind.partition("-until-")
@@ -90,4 +92,6 @@ def train_together(
         tiny.run(train(task, config, folder), int(until) if until else None)
     except InputError as error:
         (store.parent / f"refusal-{rank}").write_text(str(error))
+    # A process that leaves while another is still connecting makes that one fail.
+    distributed.barrier()
     distributed.destroy_process_group()

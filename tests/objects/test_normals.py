@@ -1,11 +1,12 @@
-"""Normals of clouds against those of the surfaces that the points lie on."""
+"""Normals of clouds, against the normals of the surfaces that the points are on."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
-from grasp.objects.normals import _nearest, estimate_normals, orient_outward, propagate_signs
+from grasp.objects.normals import estimate_normals, orient_outward, propagate_signs
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_cube_is_outward_on_all_sides(rng):
 
 
 def test_both_walls_of_a_bowl_are_outward(rng):
-    # A half shell; its walls are 0.1 apart and its points about 0.05.
+    # Half a shell: its walls are 0.1 apart, and its points about 0.05.
     points = on_sphere(12_000, rng)
     points = points[points[:, 2] < 0]
     inner = np.arange(len(points)) % 2 == 1
@@ -81,14 +82,14 @@ def test_sheet_agrees_with_itself(rng):
 
 @pytest.mark.parametrize("axis", range(3))
 def test_flat_sheet_may_lie_in_any_plane_of_the_axes(axis, rng):
-    # From some directions it is seen edge-on, exactly.
+    # Some of the views see it exactly edge-on.
     flat = np.insert(rng.uniform(-1, 1, (400, 2)), axis, 0.25, axis=1)
     normals = estimate_normals(flat)
     assert np.allclose(np.abs(normals), np.eye(3)[axis], atol=1e-9)
     assert np.allclose(normals, normals[0], atol=1e-9)
 
 
-def test_many_points_are_looked_at_thinned(rng):
+def test_many_points_are_thinned_before_they_are_viewed(rng):
     points = on_sphere(45_000, rng)
     assert cosines(estimate_normals(points), points).min() > 0.9
 
@@ -99,7 +100,7 @@ def test_two_bodies_are_each_outward(rng):
     assert cosines(estimate_normals(points), np.concatenate([ball, ball])).min() > 0.9
 
 
-def test_camera_tells_the_outside(rng):
+def test_normals_face_the_camera(rng):
     points = on_sphere(3000, rng)
     seen = points[points[:, 2] > 0.4]
     inside, outside = np.zeros(3), np.array([0.0, 0.0, 9.0])
@@ -109,7 +110,7 @@ def test_camera_tells_the_outside(rng):
 
 def test_signs_before_turning_do_not_matter(rng):
     points, expected = on_torus(2000, rng)
-    nearest = _nearest(points, 12)
+    nearest = cKDTree(points).query(points, 12)[1]
     flips = rng.choice([-1.0, 1.0], (len(points), 1))
     assert np.array_equal(orient_outward(points, expected * flips, nearest), expected)
 
@@ -118,7 +119,7 @@ def test_signs_are_propagated_over_every_edge_of_a_consistent_graph(rng):
     count = 300
     truth = rng.choice([-1, 1], count)
     piece = np.arange(count) % 3
-    # Each piece is a path through its nodes in random order, and some edges more.
+    # Each piece is a path through its nodes in random order, plus some more edges.
     heads, tails = [], []
     for number in range(3):
         nodes = rng.permutation(np.flatnonzero(piece == number))
@@ -135,7 +136,7 @@ def test_signs_are_propagated_over_every_edge_of_a_consistent_graph(rng):
 
 def test_signs_follow_the_cheapest_tree():
     heads, tails = np.array([0, 1, 2]), np.array([1, 2, 0])
-    # A triangle that contradicts itself: its dearest edge gives way.
+    # The edges of the triangle contradict one another, so the most expensive one gives way.
     signs, _ = propagate_signs(3, heads, tails, np.array([1, 1, -1]), np.array([0.0, 0.5, 0.9]))
     assert abs(signs.sum()) == 3
     signs, _ = propagate_signs(3, heads, tails, np.array([1, 1, -1]), np.array([0.9, 0.5, 0.0]))

@@ -1,4 +1,4 @@
-"""Single views against closed forms and against a slow intersection of every ray and triangle."""
+"""Single views, against closed forms and a slow intersection of every ray and triangle."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import trimesh
 
+from grasp.objects.depth import back_project
 from grasp.objects.loading import load_object
 from grasp.objects.object import Object
 from grasp.objects.views import (
@@ -16,10 +17,8 @@ from grasp.objects.views import (
     KINECT_INTRINSICS,
     DepthNoise,
     View,
-    back_project,
     look_at,
     poses_on_sphere,
-    project,
     read_view,
     render_view,
     write_view,
@@ -35,7 +34,7 @@ SMALL = {
 QUIET = DepthNoise(
     lateral=0.0, lateral_slope=0.0, axial=0.0, axial_growth=0.0, axial_slope=0.0, disparity_step=0.0
 )
-"""A camera that measures exactly where it measures at all."""
+"""A camera whose measurements are exact, though it may miss some pixels."""
 
 
 @pytest.fixture
@@ -90,15 +89,17 @@ def slow_depth(obj: Object, pose: np.ndarray, intrinsics: np.ndarray, height: in
 
 def test_projection_undoes_back_projection(rng):
     depth = rng.uniform(0.3, 3, (20, 30))
-    pixels, depths = project(back_project(depth, SKEWED), SKEWED)
+    points = back_project(depth, SKEWED)
+    assert np.array_equal(points[..., 2], depth)
+    # The projection is (u, v, 1) = K p / z.
+    pixels = (points / depth[..., None]) @ SKEWED.T
     column, row = np.meshgrid(np.arange(30), np.arange(20))
-    assert np.allclose(pixels, np.stack([column, row], axis=-1), atol=1e-12)
-    assert np.array_equal(depths, depth)
+    assert np.allclose(pixels[..., :2], np.stack([column, row], axis=-1), atol=1e-12)
 
 
-def test_pixel_of_a_point_by_hand():
-    pixel, depth = project(np.array([0.1, -0.2, 0.5]), KINECT_INTRINSICS)
-    assert np.allclose(pixel, [319.5 + 585 * 0.2, 239.5 - 585 * 0.4]) and depth == 0.5
+def test_point_of_a_pixel_by_hand():
+    points = back_project(np.full((480, 640), 0.5), KINECT_INTRINSICS)
+    assert np.allclose(points[479, 0], [-319.5 / 585 * 0.5, 239.5 / 585 * 0.5, 0.5])
 
 
 def test_camera_looks_at_its_target_and_stands_upright(rng):
@@ -110,11 +111,11 @@ def test_camera_looks_at_its_target_and_stands_upright(rng):
         assert np.allclose(rotation @ position + pose[:3, 3], 0, atol=1e-12)
         distance = np.linalg.norm(target - position)
         assert np.allclose(rotation @ target + pose[:3, 3], [0, 0, distance], atol=1e-12)
-        # What is higher is seen higher: y is down.
+        # Higher points appear higher in the picture, where y is down.
         assert rotation[1, 2] < 0 and abs(rotation[0, 2]) < 1e-12
     above = look_at(np.array([0.0, 0.0, 2.0]), np.zeros(3))
     assert np.allclose(above[:3, :3] @ [1, 0, 0], [0, -1, 0])
-    with pytest.raises(InputError, match="another point than its own"):
+    with pytest.raises(InputError, match="must not look at its own position"):
         look_at(np.ones(3), np.ones(3))
 
 
@@ -149,11 +150,11 @@ def test_depth_of_a_sphere():
     view = render_view(ball(), pose, **SMALL)
     rays = back_project(np.ones((48, 64)), view.intrinsics)
     centre = pose[:3, 3]
-    # |z r − c| = R, the nearer of both.
+    # The nearer solution of |z r − c| = R.
     rr, rc = (rays**2).sum(axis=-1), rays @ centre
     root = rc**2 - rr * (centre @ centre - 0.1**2)
     expected = np.where(root > 0, (rc - np.sqrt(np.maximum(root, 0))) / rr, 0)
-    # The mesh lies inside the sphere, by at most the sagitta of its edges.
+    # The mesh is inside the sphere, by at most the sagitta of its edges.
     edge = 0.1 * 1.2 / 2**5
     sagitta = edge**2 / (2 * 0.1)
     sure = root > 2 * rr * 0.1 * sagitta * 4
@@ -176,7 +177,7 @@ def test_depth_equals_that_of_the_slow_intersection(shape, rng):
 
 
 def test_ray_through_an_edge_meets_the_front():
-    # Seen from straight ahead, the middle column and row run along the diagonals' edges.
+    # Seen from straight ahead, the middle column and row meet the edges of the diagonals.
     view = render_view(
         cube(),
         look_at(np.array([0.0, 0.0, 1.0]), np.zeros(3)),
@@ -188,7 +189,7 @@ def test_ray_through_an_edge_meets_the_front():
     assert np.allclose(view.depth[view.mask], 0.9, atol=1e-12)
 
 
-# ---------------------------------------------------------------------------------- what is seen
+# ----------------------------------------------------------------------------------- visible side
 
 
 def test_only_the_front_of_a_ball_is_seen(rng):
@@ -243,7 +244,7 @@ def test_view_comes_back_from_its_file(rng, tmp_path):
     assert loaded.sha256 == cloud.sha256
 
 
-def test_files_that_are_no_view(tmp_path):
+def test_files_that_are_not_a_view(tmp_path):
     path = tmp_path / "a.npz"
     view = View(np.ones((2, 2)), np.ones((2, 2), bool), SKEWED, np.eye(4))
     with pytest.raises(InputError, match=r"ends in \.npz"):
@@ -289,10 +290,10 @@ def test_depth_is_quantised_in_disparity():
     depth = np.unique(wall(1.5, axial=0.05, disparity_step=0.125))
     steps = KINECT.focal_baseline / depth / 0.125
     assert np.allclose(steps, np.round(steps), atol=1e-9)
-    # Near the true depth each step occurs.
+    # Near the true depth every step occurs.
     usual = np.round(steps[np.abs(depth - 1.5) < 0.1])
     assert len(usual) > 20 and (np.diff(usual) == -1).all()
-    # About z² δ/(f b): at 1.5 m some 6 mm.
+    # The spacing is about z² δ/(f b), 6 mm at 1.5 m.
     spacing = np.median(np.diff(depth))
     assert spacing == pytest.approx(1.5**2 * 0.125 / KINECT.focal_baseline, rel=0.1)
 
@@ -329,7 +330,7 @@ def test_lateral_noise_moves_edges_alone(rng):
     pose = look_at(np.array([0.0, 0.0, 1.0]), np.zeros(3))
     exact = render_view(cube(), pose)
     noisy = render_view(cube(), pose, noise=replace(QUIET, lateral=0.8), rng=rng)
-    # The front of the cube has one depth, so only what comes from beside it is missing.
+    # The front of the cube has one depth, so only pixels that show a point beside it are missing.
     measured = noisy.depth > 0
     assert np.allclose(noisy.depth[measured], 0.9)
     lost = exact.mask & ~measured
@@ -339,9 +340,9 @@ def test_lateral_noise_moves_edges_alone(rng):
     assert lost.any() and not lost[inner].any()
 
 
-def test_what_a_pixel_shows_has_the_angle_of_where_that_is(rng):
-    # Beside a plate that faces the camera, one that it grazes and so does not measure: whatever is
-    # measured, also in the pixels of the other plate, is at the depth of the first.
+def test_lateral_noise_moves_the_angle_too(rng):
+    # One plate faces the camera. The plate beside it is seen at a grazing angle and not measured,
+    # so every measured depth is that of the first plate, also in pixels of the second.
     rows = [(-0.05, 0.5), (0.025, 0.5), (0.015, 0.3), (0.067, 1.0)]
     vertices = np.array([[x, y, z] for x, z in rows for y in (-0.5, 0.5)])
     faces = np.array([[0, 1, 2], [2, 1, 3], [4, 5, 6], [6, 5, 7]])
@@ -384,10 +385,10 @@ def test_a_pose_that_no_camera_has(pose, words):
 @pytest.mark.parametrize(
     ("position", "up", "words"),
     [
-        ([0.0, 0, 1], (0.0, 0.0, 0.0), "other than 0"),
-        ([0.0, 0, 1], (0.0, np.nan, 1.0), "finite direction"),
-        ([np.nan, 0, 1], (0.0, 0.0, 1.0), "at finite places"),
-        ([np.inf, 0, 1], (0.0, 0.0, 1.0), "at finite places"),
+        ([0.0, 0, 1], (0.0, 0.0, 0.0), "finite and not zero"),
+        ([0.0, 0, 1], (0.0, np.nan, 1.0), "finite and not zero"),
+        ([np.nan, 0, 1], (0.0, 0.0, 1.0), "at finite positions"),
+        ([np.inf, 0, 1], (0.0, 0.0, 1.0), "at finite positions"),
     ],
 )
 def test_a_camera_that_stands_nowhere(position, up, words):

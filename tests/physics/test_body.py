@@ -33,7 +33,7 @@ def _object(mesh: trimesh.Trimesh, **options: object) -> Object:
     return Object.from_mesh(np.array(mesh.vertices), np.array(mesh.faces), **options)
 
 
-def test_parts_of_coacd_cover_the_object_and_no_more(tmp_path: Path) -> None:
+def test_convex_parts_of_coacd_cover_the_object_and_no_more(tmp_path: Path) -> None:
     angle = _angle()
     assert angle.is_watertight
     parts = convex_parts(_object(angle), tmp_path)
@@ -41,7 +41,7 @@ def test_parts_of_coacd_cover_the_object_and_no_more(tmp_path: Path) -> None:
     assert len(solids) == 2
     assert sum(solid.volume for solid in solids) == pytest.approx(angle.volume, rel=0.05)
     points, _ = trimesh.sample.sample_surface(angle, 200, seed=0)
-    # Beyond the planes of a convex solid's faces: how far a point is outside of it, at least.
+    # A point's largest height above the face planes is at most its distance from the solid.
     outside = [
         np.einsum("pfi,fi->pf", points[:, None] - solid.triangles_center, solid.face_normals).max(1)
         for solid in solids
@@ -49,65 +49,67 @@ def test_parts_of_coacd_cover_the_object_and_no_more(tmp_path: Path) -> None:
     assert np.min(outside, axis=0).max() < 1e-3
 
 
-def test_parts_are_read_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_convex_parts_are_read_from_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     obj = _object(_angle())
     first = convex_parts(obj, tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
-    monkeypatch.setattr(decomposition, "_decompose", None)  # calling it now would fail
+    monkeypatch.setattr(decomposition, "decompose", None)  # calling it now would fail
     again = convex_parts(obj, tmp_path)
     assert len(again) == len(first)
     for (vertices, faces), (same_vertices, same_faces) in zip(first, again, strict=True):
         assert (vertices == same_vertices).all()
         assert (faces == same_faces).all()
-    # Another size is another object.
+    # An object of another size is another object.
     with pytest.raises(TypeError):
         convex_parts(_object(_angle(), scale=2.0), tmp_path)
 
 
 @pytest.mark.parametrize("mode", ["auto", "on"])
-def test_coacd_may_end_its_process(
+def test_coacd_may_abort_its_process(
     mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As it does by a failed assertion on some sound meshes, unless it makes them anew."""
+    """A failed assertion aborts it on some sound meshes, unless it remeshes them."""
     program = tmp_path / "fails.py"
     program.write_text(
         "import os, runpy, sys\n"
         f"os.abort() if sys.argv[3] in {['auto', mode]} else runpy.run_path("
-        f"{str(decomposition._PROGRAM)!r}, run_name='__main__')\n"
+        f"{str(decomposition.PROGRAM)!r}, run_name='__main__')\n"
     )
-    monkeypatch.setattr(decomposition, "_PROGRAM", program)
+    monkeypatch.setattr(decomposition, "PROGRAM", program)
     obj = _object(_angle())
     if mode == "auto":
         parts = convex_parts(obj, tmp_path / "parts")
         volume = sum(trimesh.Trimesh(*part).convex_hull.volume for part in parts)
         assert volume == pytest.approx(obj.mesh().volume, rel=0.1)
     else:
-        with pytest.raises(InputError, match="coacd finds no convex parts in"):
+        with pytest.raises(InputError, match="coacd found no convex parts in"):
             convex_parts(obj, tmp_path / "parts")
 
 
-def test_a_killed_coacd_says_nothing_of_the_mesh(
+def test_a_killed_coacd_says_nothing_about_the_mesh(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = tmp_path / "killed.py"
     program.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
-    monkeypatch.setattr(decomposition, "_PROGRAM", program)
-    with pytest.raises(InputError, match=r"coacd was ended .* signal 9, perhaps for"):
+    monkeypatch.setattr(decomposition, "PROGRAM", program)
+    with pytest.raises(InputError, match="coacd was killed while decomposing object: signal 9"):
         convex_parts(_object(_angle()), tmp_path / "parts")
     assert not (tmp_path / "parts").exists()
 
 
-def test_a_tangled_mesh_has_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_coacd_has_a_time_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "waits.py"
     program.write_text("import threading\nthreading.Event().wait()\n")
-    monkeypatch.setattr(decomposition, "_PROGRAM", program)
-    monkeypatch.setattr(decomposition, "_TIMEOUT", 1)
-    with pytest.raises(InputError, match="within 1 s: simplify the mesh"):
+    monkeypatch.setattr(decomposition, "PROGRAM", program)
+    monkeypatch.setattr(decomposition, "TIMEOUT", 1)
+    with pytest.raises(InputError, match="did not decompose object within 1 s: simplify the mesh"):
         convex_parts(_object(_angle()), tmp_path / "parts")
 
 
 @pytest.mark.parametrize("content", ["not finite", "one array"])
-def test_a_cache_of_something_else_is_one_sentence(tmp_path: Path, content: str) -> None:
+def test_a_cache_file_with_wrong_content_is_refused(tmp_path: Path, content: str) -> None:
     obj = _object(_angle())
     convex_parts(obj, tmp_path)
     (path,) = tmp_path.iterdir()
@@ -118,20 +120,20 @@ def test_a_cache_of_something_else_is_one_sentence(tmp_path: Path, content: str)
             np.savez(handle, **{**arrays, "vertices": np.full_like(arrays["vertices"], np.nan)})
         else:
             np.save(handle, arrays["vertices"])
-    with pytest.raises(InputError, match=r"cached parts in .*npz are damaged: remove that file"):
+    with pytest.raises(InputError, match=r"convex parts in .*npz are damaged: remove that file"):
         convex_parts(obj, tmp_path)
 
 
-def test_a_damaged_cache_is_one_sentence(tmp_path: Path) -> None:
+def test_a_damaged_cache_file_is_refused(tmp_path: Path) -> None:
     obj = _object(_angle())
     convex_parts(obj, tmp_path)
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(InputError, match=r"cached parts in .*npz are damaged: remove that file"):
+    with pytest.raises(InputError, match=r"convex parts in .*npz are damaged: remove that file"):
         convex_parts(obj, tmp_path)
 
 
-def test_the_cache_is_where_users_keep_caches(
+def test_the_cache_is_in_the_users_cache_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -139,7 +141,7 @@ def test_the_cache_is_where_users_keep_caches(
     assert [path.suffix for path in (tmp_path / "pcdiff-grasp" / "parts").iterdir()] == [".npz"]
 
 
-def test_exact_parts_are_used_as_they_are() -> None:
+def test_exact_convex_parts_are_used_unchanged() -> None:
     obj = box(0.1, 0.1, 0.1)
     assert obj.parts is not None
     assert convex_parts(obj, "/nowhere") == list(obj.parts)
@@ -173,7 +175,7 @@ def test_moments_of_a_turned_box_far_away() -> None:
     assert inertia == pytest.approx(expected, rel=1e-8, abs=1e-8 * mass)
 
 
-def test_an_open_mesh_has_the_mass_of_its_parts() -> None:
+def test_an_open_mesh_has_the_mass_of_its_convex_parts() -> None:
     closed = _angle()
     opened = trimesh.Trimesh(closed.vertices, closed.faces[1:])
     parts = [
@@ -189,7 +191,7 @@ def test_an_open_mesh_has_the_mass_of_its_parts() -> None:
     assert from_parts.inertia == pytest.approx(whole.inertia, abs=1e-12)
 
 
-def test_a_closed_mesh_has_its_own_mass_though_its_parts_overlap() -> None:
+def test_a_closed_mesh_has_its_own_mass_even_if_its_convex_parts_overlap() -> None:
     solid = _object(trimesh.creation.box(bounds=[[0, 0, 0], [0.06, 0.02, 0.02]]))
     parts = [trimesh.creation.box(bounds=[[x, 0, 0], [x + 0.04, 0.02, 0.02]]) for x in (0.0, 0.02)]
     pairs = [(np.array(part.vertices), np.array(part.faces)) for part in parts]

@@ -1,4 +1,4 @@
-"""Grasps in physics against mechanics on paper, and against the symmetries of a trial."""
+"""Trials of grasps against hand-computed mechanics and against the symmetries of a trial."""
 
 from __future__ import annotations
 
@@ -18,8 +18,17 @@ from scipy.spatial.transform import Rotation
 
 from grasp.grippers.gripper import Gripper
 from grasp.objects.object import Object
-from grasp.physics import PROTOCOL, Motion, cores, in_collision, processes, simulate, simulator
-from grasp.physics.trial import Outcome
+from grasp.physics import (
+    PROTOCOL,
+    Conditions,
+    Motion,
+    cores,
+    in_collision,
+    processes,
+    simulate,
+    workers,
+)  # fmt: skip
+from grasp.physics.trial import Outcome, World
 from pcdiff.errors import InputError
 from tests.physics.conftest import box, convex, hold
 
@@ -32,7 +41,7 @@ HANG = dataclasses.replace(PROTOCOL, motions=(Motion("along", "closing", 0.0, 1.
 
 
 def _turned(rotation: Rotation, point: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> np.ndarray:
-    """T_object_grasp of a panda that is turned about a point between its pads."""
+    """T_object_grasp of a panda rotated about a point between its pads."""
     pose = np.eye(4)
     pose[:3, :3] = rotation.as_matrix()
     pose[:3, 3] = np.array(point) - 0.1034 * pose[:3, 2]
@@ -40,19 +49,19 @@ def _turned(rotation: Rotation, point: tuple[float, float, float] = (0.0, 0.0, 0
 
 
 @pytest.mark.parametrize("friction", [0.3, 1.0])
-def test_a_box_slips_if_it_is_heavier_than_friction_holds(panda: Gripper, friction: float) -> None:
+def test_a_box_slips_if_it_is_too_heavy_for_friction(panda: Gripper, friction: float) -> None:
     # Coulomb: two pads hold at most 2·μ·F against the weight m·g.
     limit = 2 * friction * PROTOCOL.force / G
     for share, failure in ((0.9, ""), (1.1, "dropped")):
         trials = simulate(
             box(0.03, 0.03, 0.03), panda, hold()[None],
-            mass=share * limit, friction=friction, protocol=HANG,
+            Conditions(mass=share * limit, friction=friction), protocol=HANG,
         )  # fmt: skip
         assert trials.failure.tolist() == [failure], share
 
 
 def test_shaking_adds_to_the_weight(panda: Gripper) -> None:
-    # Down the approach the hand's own acceleration adds to gravity: m·(g + a) against 2·μ·F.
+    # Along the approach, the hand's own acceleration adds to gravity: m·(g + a) against 2·μ·F.
     acceleration, friction = 15.0, 0.5
     limit = 2 * friction * PROTOCOL.force / (G + acceleration)
     away = dataclasses.replace(
@@ -69,28 +78,30 @@ def test_shaking_adds_to_the_weight(panda: Gripper) -> None:
     ):
         trials = simulate(
             box(0.03, 0.03, 0.03), panda, hold()[None],
-            mass=mass, friction=friction, protocol=protocol,
+            Conditions(mass=mass, friction=friction), protocol=protocol,
         )  # fmt: skip
         assert trials.success.tolist() == [held], mass
 
 
-def test_a_beam_is_flung_out_of_a_hand_that_turns_too_fast(panda: Gripper) -> None:
-    # The pads take a torque of about 2·μ·F·(1 to 2 cm), 1 N·m; the beam needs m·l²/12·α.
+def test_a_hand_that_turns_too_fast_loses_a_beam(panda: Gripper) -> None:
+    # The pads can apply a torque of about 2·μ·F·(1 to 2 cm), 1 N·m; the beam needs m·l²/12·α.
     beam = box(0.02, 0.4, 0.02)
     for acceleration, held in ((30.0, True), (3000.0, False)):
         spin = Motion("around", "closing", acceleration, 0.2, (0.0, 0.0, 0.0))
         trials = simulate(
-            beam, panda, hold()[None], mass=0.5,
+            beam, panda, hold()[None], Conditions(mass=0.5),
             protocol=dataclasses.replace(PROTOCOL, motions=(spin,)),
         )  # fmt: skip
         assert trials.success.tolist() == [held]
 
 
-def test_the_force_is_at_most_the_grippers(panda: Gripper) -> None:
+def test_the_force_is_limited_by_the_gripper(panda: Gripper) -> None:
     weak = dataclasses.replace(panda, max_force=PROTOCOL.force / 4)
-    mass = PROTOCOL.force / G  # half of what the full force holds at friction 1
+    mass = PROTOCOL.force / G  # half of the mass that the full force holds at friction 1
     for gripper, held in ((panda, True), (weak, False)):
-        trials = simulate(box(0.03, 0.03, 0.03), gripper, hold()[None], mass=mass, protocol=HANG)
+        trials = simulate(
+            box(0.03, 0.03, 0.03), gripper, hold()[None], Conditions(mass=mass), protocol=HANG
+        )
         assert trials.success.tolist() == [held]
 
 
@@ -99,12 +110,12 @@ def test_failures_have_names(panda: Gripper) -> None:
     poses = np.stack(
         [
             hold(),
-            hold((0.0, 0.0, 0.5)),  # nothing is there
-            hold((0.04, 0.0, 0.0)),  # a finger is inside
-            hold((0.0, 0.0, 0.05)),  # the palm is inside
+            hold((0.0, 0.0, 0.5)),  # far from the object
+            hold((0.04, 0.0, 0.0)),  # a finger is inside the cube
+            hold((0.0, 0.0, 0.05)),  # the palm is inside the cube
         ]
     )
-    trials = simulate(cube, panda, poses, density=10 * PROTOCOL.density)
+    trials = simulate(cube, panda, poses, Conditions(density=10 * PROTOCOL.density))
     assert trials.failure.tolist() == ["", "missed", "collision", "collision"]
     assert trials.success.tolist() == [True, False, False, False]
     assert trials.width[0] == pytest.approx(0.03, abs=5e-4)
@@ -120,20 +131,20 @@ def test_an_object_wider_than_the_stroke_is_in_collision(panda: Gripper) -> None
         assert simulate(box(width, 0.04, 0.04), panda, hold()[None]).failure.tolist() == [failure]
 
 
-def test_collisions_are_of_the_boxes_at_an_opening(panda: Gripper) -> None:
+def test_collisions_depend_on_the_opening(panda: Gripper) -> None:
     cube = box(0.02, 0.02, 0.02)
     touched = PROTOCOL.collision_tolerance
     poses = np.stack([hold((x, 0.0, 0.0)) for x in (0.0, 0.029, 0.03 + 2 * touched)])
-    assert in_collision(cube, panda, poses).tolist() == [False, False, True]
-    # With the opening of the cube itself, the pads touch it; a millimetre less is tolerated.
+    assert in_collision(poses, panda, cube).tolist() == [False, False, True]
+    # At an opening of the cube's width the pads touch it; an overlap of a millimetre is tolerated.
     for width, collides in ((0.021, False), (0.02 - 1.8 * touched, False), (0.016, True)):
-        assert in_collision(cube, panda, poses[:1], width).tolist() == [collides], width
-    with pytest.raises(InputError, match=r"opens from 0 to 0\.08 m"):
-        in_collision(cube, panda, poses, 0.09)
+        assert in_collision(poses[:1], panda, cube, width).tolist() == [collides], width
+    with pytest.raises(InputError, match=r"must be between 0 and 0\.08 m"):
+        in_collision(poses, panda, cube, 0.09)
 
 
-def test_a_hollow_object_is_open_to_a_finger(panda: Gripper) -> None:
-    # A square tube of four walls: one finger fits inside, though it is inside of the hull.
+def test_a_finger_fits_into_a_hollow_object(panda: Gripper) -> None:
+    # A square tube with four walls: one finger fits inside, although that is inside the hull.
     walls = [
         trimesh.creation.box((0.004, 0.1, 0.1), trimesh.transformations.translation_matrix(at))
         for at in ([0.048, 0, 0], [-0.048, 0, 0])
@@ -145,15 +156,17 @@ def test_a_hollow_object_is_open_to_a_finger(panda: Gripper) -> None:
     parts = tuple((np.array(w.vertices), np.array(w.faces, dtype=np.int64)) for w in walls)
     obj = Object.from_mesh(np.array(whole.vertices), np.array(whole.faces), parts=parts)
     pose = _turned(Rotation.from_euler("x", 180, degrees=True), (0.048, 0.0, 0.042))
-    trials = simulate(obj, panda, pose[None], mass=0.1)
+    trials = simulate(obj, panda, pose[None], Conditions(mass=0.1))
     assert trials.failure.tolist() == [""]
     assert trials.width[0] == pytest.approx(0.004, abs=5e-4)
     solid = convex(trimesh.convex.convex_hull(whole))
-    assert simulate(solid, panda, pose[None], mass=0.1).failure.tolist() == ["collision"]
+    assert simulate(solid, panda, pose[None], Conditions(mass=0.1)).failure.tolist() == [
+        "collision"
+    ]
 
 
 def _candidates(count: int) -> np.ndarray:
-    """Poses all over a box of 3 x 5 x 7 cm, good and bad."""
+    """Poses around a box of 3 x 5 x 7 cm, good and bad."""
     rng = np.random.default_rng(5)
     points = rng.uniform(-1, 1, (count, 3)) * [0.012, 0.022, 0.032]
     return np.stack(
@@ -178,7 +191,8 @@ def test_moving_object_and_grasps_together_changes_nothing(panda: Gripper) -> No
 
 
 def test_a_half_turn_of_the_gripper_changes_nothing(panda: Gripper) -> None:
-    # Gravity and shaking along and around z and x alone: the hand turned about z sees its mirror.
+    # With gravity and shaking only along and around z and x, a hand turned about z sees the mirror
+    # image.
     motions = (
         Motion("along", "closing", 10.0, 0.2, (0.0, 0.0, 1.0)),
         Motion("around", "approach", 20.0, 0.2, (0.0, 0.0, -1.0)),
@@ -192,7 +206,7 @@ def test_a_half_turn_of_the_gripper_changes_nothing(panda: Gripper) -> None:
     assert one.success.tolist() == other.success.tolist()
 
 
-def test_the_outcome_is_the_same_in_any_order_and_number_of_processes(panda: Gripper) -> None:
+def test_the_outcome_depends_on_neither_order_nor_number_of_processes(panda: Gripper) -> None:
     poses = _candidates(110)
     obj = box(0.03, 0.05, 0.07)
     done: list[int] = []
@@ -205,18 +219,16 @@ def test_the_outcome_is_the_same_in_any_order_and_number_of_processes(panda: Gri
     assert apart.width[order].tolist() == alone.width.tolist()  # to the last bit
 
 
-def test_calls_share_the_processes_of_a_pool(
-    panda: Gripper, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As does one that fails, which leaves the pool to the others."""
+def test_several_calls_share_one_pool(panda: Gripper, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that fails shares the pool, too, and leaves it usable for the others."""
     made: list[int] = []
 
-    class Counted(simulator.ProcessPoolExecutor):
-        def __init__(self, workers: int, **options: object) -> None:
-            made.append(workers)
-            super().__init__(workers, **options)  # type: ignore[arg-type]
+    class Counted(workers.ProcessPoolExecutor):
+        def __init__(self, count: int, **options: object) -> None:
+            made.append(count)
+            super().__init__(count, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(simulator, "ProcessPoolExecutor", Counted)
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", Counted)
     poses, obj = _candidates(60), box(0.03, 0.05, 0.07)
 
     def stop(done: int) -> None:
@@ -236,7 +248,7 @@ def test_calls_share_the_processes_of_a_pool(
         pass
 
 
-def test_cores_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cores_counts_the_cores_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5, 7}, raising=False)
     assert cores() == 3
@@ -244,18 +256,18 @@ def test_cores_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPat
     assert cores() == 64
 
 
-def test_a_failure_of_any_length_has_its_name(
+def test_a_long_name_of_a_failure_is_not_cut(
     panda: Gripper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = "a name of more than nine letters"
-    monkeypatch.setattr(simulator.World, "trial", lambda self, pose: Outcome(name, 0.0))  # type: ignore[arg-type]
+    monkeypatch.setattr(World, "trial", lambda self, pose: Outcome(name, 0.0))  # type: ignore[arg-type]
     assert simulate(box(0.03, 0.03, 0.03), panda, hold()[None]).failure.tolist() == [name]
 
 
 def test_no_grasps(panda: Gripper) -> None:
     trials = simulate(box(0.03, 0.03, 0.03), panda, np.zeros((0, 4, 4)))
     assert len(trials.success) == len(trials.failure) == len(trials.width) == 0
-    assert in_collision(box(0.03, 0.03, 0.03), panda, np.zeros((0, 4, 4))).shape == (0,)
+    assert in_collision(np.zeros((0, 4, 4)), panda, box(0.03, 0.03, 0.03)).shape == (0,)
 
 
 @pytest.mark.parametrize(
@@ -268,13 +280,23 @@ def test_no_grasps(panda: Gripper) -> None:
         ({"mass": 1e300}, r"the mass must be at most 10000 kg, got 1e\+300"),
         ({"density": 1e6}, r"the density must be at most 100000 kg/m³, got 1e\+06"),
         ({"friction": 101.0}, "the friction must be at most 100, got 101"),
-        ({"workers": 0}, "physics needs at least 1 worker, got 0"),
-        ({"workers": 4 * cores() + 1}, "expected at most .* workers, 4 for each CPU core, got"),
     ],
 )
-def test_wrong_numbers(panda: Gripper, options: dict[str, float], sentence: str) -> None:
+def test_conditions_out_of_range(options: dict[str, float], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
-        simulate(box(0.03, 0.03, 0.03), panda, hold()[None], **options)
+        Conditions(**options)
+
+
+@pytest.mark.parametrize(
+    ("count", "sentence"),
+    [
+        (0, "physics needs at least 1 worker, got 0"),
+        (4 * cores() + 1, "expected at most .* workers, 4 for each CPU core, got"),
+    ],
+)
+def test_wrong_numbers_of_workers(panda: Gripper, count: int, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        simulate(box(0.03, 0.03, 0.03), panda, hold()[None], workers=count)
 
 
 @pytest.mark.parametrize(
@@ -289,31 +311,35 @@ def test_wrong_numbers(panda: Gripper, options: dict[str, float], sentence: str)
 def test_poses_that_are_not_rigid(
     panda: Gripper, entry: tuple[int, int, float], sentence: str
 ) -> None:
-    """What grasp files refuse, physics refuses too."""
+    """Physics refuses the same poses as grasp files do."""
     poses = np.stack([hold(), hold()])
     row, column, value = entry
     poses[1, row, column] = value
-    for physics in (simulate, in_collision):
-        with pytest.raises(InputError, match=sentence):
-            physics(box(0.03, 0.03, 0.03), panda, poses)
+    cube = box(0.03, 0.03, 0.03)
+    with pytest.raises(InputError, match=sentence):
+        simulate(cube, panda, poses)
+    with pytest.raises(InputError, match=sentence):
+        in_collision(poses, panda, cube)
 
 
 @pytest.mark.parametrize("distance", [101.0, 1e300])
-def test_poses_that_are_nowhere_near_the_object(panda: Gripper, distance: float) -> None:
-    """MuJoCo would tell of them on standard error and in a file of the current folder."""
+def test_poses_far_from_the_object(panda: Gripper, distance: float) -> None:
+    """MuJoCo would report them on standard error and in a file in the current folder."""
     poses = np.stack([hold(), hold((0.0, distance, 0.0))])
-    for physics in (simulate, in_collision):
-        with pytest.raises(InputError, match=r"grasp 1 is 1.* m from the object, expected at most"):
-            physics(box(0.03, 0.03, 0.03), panda, poses)
+    cube, sentence = box(0.03, 0.03, 0.03), r"grasp 1 is 1.* m from the object, expected at most"
+    with pytest.raises(InputError, match=sentence):
+        simulate(cube, panda, poses)
+    with pytest.raises(InputError, match=sentence):
+        in_collision(poses, panda, cube)
     far = np.array([0.0, 0.0, distance])
     poses = np.stack([hold((0.0, 0.0, 99.0))])
     assert simulate(box(0.03, 0.03, 0.03), panda, poses).failure.tolist() == ["missed"]
-    if distance < 1e3:  # near the object, wherever the origin of its file is
+    if distance < 1e3:  # near the object, but far from the origin
         moved = trimesh.creation.box((0.03, 0.03, 0.03)).apply_translation(far)
         assert simulate(convex(moved), panda, hold((0.0, 0.0, distance))[None]).success.all()
 
 
-def test_an_object_too_large_to_compute(panda: Gripper) -> None:
+def test_an_object_too_large_to_simulate(panda: Gripper) -> None:
     with pytest.raises(InputError, match="the mass must be at most 10000 kg, got 150000"):
         simulate(box(10.0, 10.0, 10.0), panda, hold()[None])
 
@@ -323,7 +349,7 @@ import os, pathlib, signal, sys
 import numpy as np
 import trimesh
 
-if __name__ == "__mp_main__":  # A worker that starts. As a terminal does: all processes, once.
+if __name__ == "__mp_main__":  # In a new worker: interrupt all processes, once.
     try:
         pathlib.Path(sys.argv[1]).touch(exist_ok=False)
         os.killpg(0, signal.SIGINT)
@@ -350,8 +376,9 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.extras
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs groups of processes")
-def test_an_interrupted_worker_says_nothing(tmp_path: Path) -> None:
+def test_an_interrupted_worker_prints_nothing(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(INTERRUPTED)
     done = subprocess.run(
@@ -368,7 +395,7 @@ def test_an_interrupted_worker_says_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="needs masks of signals")
 def test_an_interrupt_waits_until_a_process_has_started() -> None:
-    """Also where another thread, which may take the signal, is deaf to nothing."""
+    """Even if another thread, which does not block the signal, receives it."""
     reached, over = [], threading.Event()
     thread = threading.Thread(target=over.wait)
     thread.start()
@@ -376,9 +403,9 @@ def test_an_interrupt_waits_until_a_process_has_started() -> None:
     telling.setblocking(False)
     before = signal.set_wakeup_fd(telling.fileno())
     try:
-        with pytest.raises(KeyboardInterrupt), simulator.no_interrupt():
+        with pytest.raises(KeyboardInterrupt), workers.no_interrupt():
             os.kill(os.getpid(), signal.SIGINT)
-            told.recv(1)  # it has come
+            told.recv(1)  # the signal has arrived
             reached.append(True)
     finally:
         signal.set_wakeup_fd(before)
@@ -389,15 +416,15 @@ def test_an_interrupt_waits_until_a_process_has_started() -> None:
     assert reached
 
 
-def test_a_cloud_has_no_physics(panda: Gripper) -> None:
+def test_a_point_cloud_is_refused(panda: Gripper) -> None:
     points = np.random.default_rng(0).normal(0, 0.03, (200, 3))
-    with pytest.raises(InputError, match="is a point cloud: physics needs a mesh"):
+    with pytest.raises(InputError, match="is a point cloud, but physics needs a mesh"):
         simulate(Object.from_points(points), panda, hold()[None])
 
 
-def test_a_flat_object_has_no_volume(panda: Gripper) -> None:
+def test_a_flat_object_is_refused(panda: Gripper) -> None:
     square = np.array([[0, 0, 0], [0.05, 0, 0], [0.05, 0.05, 0], [0, 0.05, 0.0]])
     faces = np.array([[0, 1, 2], [0, 2, 3]])
     obj = Object.from_mesh(square, faces, name="leaf", parts=((square, faces),))
-    with pytest.raises(InputError, match="leaf has no volume: physics needs a solid object"):
+    with pytest.raises(InputError, match="leaf has no volume, but physics needs a solid object"):
         simulate(obj, panda, hold()[None])

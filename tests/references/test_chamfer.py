@@ -137,7 +137,7 @@ def test_chamfer_reductions(generator):
 def test_chamfer_counts_only_points_within_the_lengths(generator):
     x, y = torch.randn(2, 3, 20, 3, generator=generator)
     x_lengths, y_lengths = torch.tensor([20, 1, 7]), torch.tensor([5, 20, 1])
-    x[1, 1:], y[0, 5:] = 1e6, -1e6  # padding that would be noticed
+    x[1, 1:], y[0, 5:] = 1e6, -1e6  # padding that would change the result
     apart, _ = chamfer_distance(x, y, x_lengths, y_lengths, batch_reduction=None)
     each = [reference_chamfer(x[n, : x_lengths[n]], y[n, : y_lengths[n]]) for n in range(len(x))]
     assert np.allclose(apart, each, rtol=1e-6)

@@ -31,7 +31,7 @@ def reference_distance(a, b):
 
 
 def chairs(count, points, generator):
-    """Seat, back and four legs of random sizes: many nearly equal costs, as real clouds have."""
+    """Seat, back and four legs of random sizes, with many nearly equal costs like real clouds."""
     sizes = 0.5 + torch.rand(count, 1, 3, generator=generator)
     seat, back, legs = torch.rand(3, count, points, 3, generator=generator)
     seat = seat * torch.tensor([1, 0.05, 1])
@@ -136,7 +136,7 @@ def test_exact_distance_refuses_what_does_not_fit():
     a = torch.zeros(1, 4, 3)
     pairwise = inspect.unwrap(pairwise_earth_mover)
     for bad, words in (
-        (torch.zeros(1, 5, 3), "equal size, got 4 and 5"),
+        (torch.zeros(1, 5, 3), "same number of points, got 4 and 5"),
         (torch.zeros(0, 4, 3), "at least 1 shapes"),
         (torch.zeros(1, 4, 2), "(shapes, points, 3)"),
         (torch.full((1, 4, 3), torch.inf), "finite"),
@@ -146,7 +146,7 @@ def test_exact_distance_refuses_what_does_not_fit():
         assert words in str(error.value)
     with pytest.raises(InputError, match="shape"):
         inspect.unwrap(earth_mover_distance)(a, a)
-    with pytest.raises(InputError, match="equal size"):
+    with pytest.raises(InputError, match="same number of points"):
         inspect.unwrap(earth_mover_distance)(a[0], a[0, :2])
     with pytest.raises(InputError, match="workers must be at least 1, got 0"):
         earth_mover_workers(0).__enter__()
@@ -176,7 +176,7 @@ def test_approximation_stays_a_bound_at_every_scale(generator, offset):
 
 def test_approximation_of_equal_clouds_is_zero(generator):
     a = torch.randn(2, 30, 3, generator=generator)
-    a[1] = 1  # all points equal: no cost at all
+    a[1] = 1  # all points are equal, so all costs are 0
     assert approximate_earth_mover_distance(a, a.flip(1)).abs().max() < 1e-6
 
 

@@ -1,4 +1,4 @@
-"""Collisions of the open hand against closed forms, slow references and the physics."""
+"""Collisions of the open gripper against closed forms, slow references and the physics."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 import trimesh
 from scipy.spatial import ConvexHull
 from scipy.spatial.transform import Rotation
@@ -46,7 +47,7 @@ def random_poses(count: int, spread: float, rng: np.random.Generator) -> np.ndar
 
 
 def around(panda: Gripper, *turns: tuple[str, float], shift: float = 0.0) -> np.ndarray:
-    """A pose with the pads at the object's origin, turned about it, the hand moved along its x."""
+    """A pose with the pads at the origin, rotated about it and then shifted along the hand's x."""
     pose = np.eye(4)
     for axes, angle in turns:
         pose[:3, :3] = pose[:3, :3] @ Rotation.from_euler(axes, angle).as_matrix()
@@ -62,7 +63,7 @@ def moved(poses: np.ndarray, points: np.ndarray, by: np.ndarray) -> tuple[np.nda
 
 
 def depth_of_points(poses: np.ndarray, gripper: Gripper, points: np.ndarray, width: float):
-    """How far the deepest point is inside one of the hand's boxes; one of each at a time."""
+    """Depth of the deepest point inside one of the hand's boxes, computed one pair at a time."""
     depths = []
     for pose in poses:
         local = [np.linalg.inv(pose) @ [*point, 1] for point in points]
@@ -78,7 +79,7 @@ def depth_of_points(poses: np.ndarray, gripper: Gripper, points: np.ndarray, wid
 
 @pytest.mark.parametrize("name", GRIPPERS)
 @pytest.mark.parametrize("share", [1.0, 0.4])
-def test_points_as_a_slow_loop_has_it(name: str, share: float, rng: np.random.Generator) -> None:
+def test_points_agree_with_a_slow_loop(name: str, share: float, rng: np.random.Generator) -> None:
     gripper = load_gripper(name)
     width = share * gripper.stroke
     poses, points = random_poses(60, 0.08, rng), rng.normal(0, 0.05, (25, 3))
@@ -89,8 +90,8 @@ def test_points_as_a_slow_loop_has_it(name: str, share: float, rng: np.random.Ge
         assert (found == (depth > tolerance)).all()
 
 
-def test_a_point_counts_from_the_tolerance_on(panda: Gripper) -> None:
-    # The pad of the open finger is the plane x = 0.04, and is met in the middle of the fingertip.
+def test_a_point_counts_once_it_is_as_deep_as_the_tolerance(panda: Gripper) -> None:
+    # The pad of the open finger is the plane x = 0.04; the point is at the middle of the fingertip.
     at_pad = np.array([0.04, 0.0, 0.1034])
     for inside, hit in ((-0.002, False), (0.0004, False), (0.0006, True), (0.0143 - 0.0004, False)):
         point = at_pad + np.array([inside, 0, 0])
@@ -102,7 +103,7 @@ def test_a_point_counts_from_the_tolerance_on(panda: Gripper) -> None:
 
 
 def test_chunks_and_culling_lose_nothing(panda: Gripper, rng: np.random.Generator) -> None:
-    # More pairs than are looked at together; most points are far from all hands.
+    # More pairs than are processed at once; most points are far from all hands.
     poses = random_poses(40, 0.05, rng)
     points = np.concatenate([rng.normal(0, 0.08, (3000, 3)), rng.normal(0, 3.0, (5000, 3))])
     points[:, 2] += 0.3
@@ -115,21 +116,24 @@ def test_chunks_and_culling_lose_nothing(panda: Gripper, rng: np.random.Generato
     assert (found == (halves[0] | halves[1])).all()
 
 
-def test_it_does_not_matter_where_all_is(panda: Gripper, rng: np.random.Generator) -> None:
+def test_collisions_are_invariant_to_a_common_motion(
+    panda: Gripper, rng: np.random.Generator
+) -> None:
     poses, points = random_poses(300, 0.08, rng), rng.normal(0, 0.05, (60, 3))
     found, width = in_collision(poses, panda, points), closing_width(poses, panda, points)
-    by = random_poses(1, 1000.0, rng)[0]  # kilometres off, where float32 would be 0.1 mm coarse
+    # Kilometres away, where float32 has a resolution of 0.1 mm.
+    by = random_poses(1, 1000.0, rng)[0]
     far = moved(poses, points, by)
     assert (in_collision(far[0], panda, far[1]) == found).all()
     np.testing.assert_allclose(closing_width(far[0], panda, far[1]), width, atol=1e-9)
-    turn = np.diag([-1.0, -1.0, 1.0, 1.0])  # the same jaw
+    turn = np.diag([-1.0, -1.0, 1.0, 1.0])  # the same grasp of a parallel jaw
     assert (in_collision(poses @ turn, panda, points) == found).all()
     np.testing.assert_allclose(closing_width(poses @ turn, panda, points), width, atol=1e-12)
     single = in_collision(poses.astype(np.float32), panda, points.astype(np.float32))
     assert (single != found).mean() < 0.01
 
 
-def test_nothing_is_hit_by_nothing(panda: Gripper) -> None:
+def test_no_points_and_no_poses(panda: Gripper) -> None:
     none, some = np.empty((0, 3)), np.zeros((3, 3))
     assert in_collision(np.eye(4)[None], panda, none).tolist() == [False]
     assert closing_width(np.eye(4)[None], panda, none).tolist() == [0.0]
@@ -141,7 +145,7 @@ def test_nothing_is_hit_by_nothing(panda: Gripper) -> None:
 
 
 @pytest.mark.parametrize("name", GRIPPERS)
-def test_half_space_by_the_lowest_corner(name: str, rng: np.random.Generator) -> None:
+def test_half_space_agrees_with_the_lowest_corner(name: str, rng: np.random.Generator) -> None:
     gripper = load_gripper(name)
     poses = random_poses(300, 0.1, rng)
     surface = random_poses(1, 0.03, rng)[0]
@@ -161,12 +165,12 @@ def test_a_hand_from_above_may_touch_the_table(panda: Gripper) -> None:
     for clear, hit in ((0.001, False), (-0.0009, False), (-0.0011, True)):
         down[2, 3] = 0.4 + 0.1122 + clear
         table = np.eye(4)
-        table[:3, 3] = [5.0, 7.0, 0.4]  # where on the plane its origin is does not matter
+        table[:3, 3] = [5.0, 7.0, 0.4]  # any origin in the plane is the same
         assert meets_half_space(down[None], panda, table).tolist() == [hit], clear
 
 
 def penetration(pose: np.ndarray, gripper: Gripper, T_box: np.ndarray, size: np.ndarray) -> float:
-    """By the convex hull of all differences of corners (the Minkowski difference)."""
+    """Depth from the Minkowski difference, which is the convex hull of differences of corners."""
     solid = (CORNERS * size / 2) @ T_box[:3, :3].T + T_box[:3, 3]
     depths = []
     for box in gripper.boxes(gripper.stroke):
@@ -176,10 +180,10 @@ def penetration(pose: np.ndarray, gripper: Gripper, T_box: np.ndarray, size: np.
     return max(depths)
 
 
-def test_box_by_the_minkowski_difference(panda: Gripper, rng: np.random.Generator) -> None:
+def test_box_agrees_with_the_minkowski_difference(panda: Gripper, rng: np.random.Generator) -> None:
     T_box, size = random_poses(1, 0.05, rng)[0], np.array([0.03, 0.12, 0.004])
     poses = random_poses(120, 0.1, rng)
-    poses[:20, :3, :3] = T_box[:3, :3]  # edges that are parallel
+    poses[:20, :3, :3] = T_box[:3, :3]  # parallel edges
     poses[20:40, :3, :3] = T_box[:3, :3] @ Rotation.from_euler("x", 1e-7).as_matrix()
     depth = np.array([penetration(pose, panda, T_box, size) for pose in poses])
     for tolerance in (0.0, TOLERANCE, 0.01):
@@ -190,7 +194,7 @@ def test_box_by_the_minkowski_difference(panda: Gripper, rng: np.random.Generato
     assert 0.1 < (depth > 0).mean() < 0.9
 
 
-def test_box_as_the_physics_has_it(panda: Gripper, rng: np.random.Generator) -> None:
+def test_box_agrees_with_the_physics(panda: Gripper, rng: np.random.Generator) -> None:
     sides = (0.05, 0.06, 0.1)
     mesh = trimesh.creation.box(sides)
     vertices, faces = np.array(mesh.vertices), np.array(mesh.faces, dtype=np.int64)
@@ -200,11 +204,11 @@ def test_box_as_the_physics_has_it(panda: Gripper, rng: np.random.Generator) -> 
         meets_box(poses, panda, np.eye(4), np.array(sides), tolerance=tolerance)
         for tolerance in (PROTOCOL.collision_tolerance * share for share in (0.99, 1.01))
     ]
-    theirs = in_collision_in_physics(obj, panda, poses)
+    theirs = in_collision_in_physics(poses, panda, obj)
     assert 0.2 < theirs.mean() < 0.9
     assert (ours[1] <= theirs).all()
     assert (theirs <= ours[0]).all()
-    # A point is nowhere deeper than the whole.
+    # No point is deeper than the whole overlap.
     points = obj.surface(20_000, rng)[0]
     by_points = in_collision(poses, panda, points)
     deeper = meets_box(poses, panda, np.eye(4), np.array(sides), tolerance=0.99 * POINT_TOLERANCE)
@@ -220,7 +224,7 @@ def solid(mesh: trimesh.Trimesh) -> Object:
     return Object.from_mesh(vertices, faces, parts=((vertices, faces),))
 
 
-def test_width_of_a_box_is_its_side_wherever_it_is_between_the_pads(
+def test_width_of_a_box_is_its_side_anywhere_between_the_pads(
     panda: Gripper, rng: np.random.Generator
 ) -> None:
     points = solid(trimesh.creation.box((0.03, 0.05, 0.06))).surface(4096, rng)[0]
@@ -242,7 +246,7 @@ def test_width_of_balls_and_rods(panda: Gripper, rng: np.random.Generator) -> No
     points = solid(rod).surface(40_000, rng)[0]
     across = around(panda, ("y", math.pi / 2), ("z", math.pi / 2))  # y along the rod
     np.testing.assert_allclose(closing_width(across[None], panda, points), 0.04, atol=1e-4)
-    # 6 mm too high for the pads to reach the middle: the chord at the end of the pads.
+    # The pads end 6 mm before the middle, so they touch the chord there.
     high = across.copy()
     high[:3, 3] -= high[:3, 2] * (0.0088 + 0.006)
     chord = 2 * math.sqrt(0.02**2 - 0.006**2)
@@ -250,7 +254,7 @@ def test_width_of_balls_and_rods(panda: Gripper, rng: np.random.Generator) -> No
 
 
 def test_the_shaft_of_a_finger_may_touch_first(panda: Gripper) -> None:
-    # The shafts begin 1.2 mm behind the pads.
+    # The shafts are 1.2 mm behind the pads.
     at_shaft = np.array([[0.02, 0.0, 0.08], [-0.01, 0.0, 0.08]])
     at_pad = np.array([[0.001, 0.0, 0.1034], [-0.001, 0.0, 0.1034]])
     widths = [
@@ -260,16 +264,16 @@ def test_the_shaft_of_a_finger_may_touch_first(panda: Gripper) -> None:
     np.testing.assert_allclose(widths, [0.03 - 2 * 0.0012, 0.002, 0.0276, 0.0], atol=1e-12)
 
 
-def test_what_is_not_between_the_fingers_is_not_held(panda: Gripper) -> None:
+def test_points_outside_the_fingers_do_not_count(panda: Gripper) -> None:
     beside = [[0, 0.0088, 0.1034], [0, 0, 0.1123], [0, 0, 0.058], [0.041, 0, 0.1034]]
     points = np.array([[0.01, 0, 0.1034], *beside])
     for which in ([1], [2], [3], [4], [1, 2, 3, 4]):
         assert closing_width(np.eye(4)[None], panda, points[which])[0] == 0, which
-        # A single point has no extent, and what is beside adds none.
+        # A single point has no extent, and points beside the fingers add none.
         assert closing_width(np.eye(4)[None], panda, points[[0, *which]])[0] == 0, which
 
 
-def test_widths_as_the_physics_ends_with(panda: Gripper, rng: np.random.Generator) -> None:
+def test_widths_agree_with_the_physics(panda: Gripper, rng: np.random.Generator) -> None:
     box = solid(trimesh.creation.box((0.03, 0.05, 0.06)))
     rod = solid(trimesh.creation.cylinder(0.025, 0.1, sections=64))
     ball = solid(trimesh.creation.icosphere(4, 0.03))
@@ -286,6 +290,42 @@ def test_widths_as_the_physics_ends_with(panda: Gripper, rng: np.random.Generato
         np.testing.assert_allclose(ours, trials.width, atol=1.2e-3)
 
 
+# --- Tensors --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_tensors_give_the_results_of_arrays(
+    dtype: torch.dtype, panda: Gripper, rng: np.random.Generator
+) -> None:
+    poses = torch.from_numpy(random_poses(300, 0.08, rng)).to(dtype)
+    points = torch.from_numpy(rng.normal(0, 0.05, (1000, 3))).to(dtype)
+    surface = torch.from_numpy(random_poses(1, 0.03, rng)[0]).to(dtype)
+    size = torch.tensor([0.03, 0.12, 0.004], dtype=dtype)
+    for test, others in (
+        (in_collision, (points[:40],)),
+        (closing_width, (points,)),
+        (meets_half_space, (surface,)),
+        (meets_box, (surface, size)),
+    ):
+        expected = test(poses.numpy(), panda, *(other.numpy() for other in others))
+        assert 0.05 < (expected > 0).mean() < 0.95, test.__name__
+        for given in (others, [other.numpy() for other in others]):
+            found = test(poses, panda, *given)
+            assert isinstance(found, torch.Tensor)
+            if found.dtype == torch.bool:
+                assert found.tolist() == expected.tolist(), test.__name__
+            else:
+                np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=1e-15)
+
+
+def test_tensors_of_no_points_and_no_poses(panda: Gripper) -> None:
+    some, none = torch.eye(4).expand(1, 4, 4), torch.empty(0, 4, 4)
+    assert in_collision(some, panda, torch.empty(0, 3)).tolist() == [False]
+    assert closing_width(some, panda, torch.empty(0, 3)).tolist() == [0.0]
+    assert in_collision(none, panda, torch.zeros(3, 3)).shape == (0,)
+    assert closing_width(none, panda, torch.zeros(3, 3)).shape == (0,)
+
+
 # --- Bad input ------------------------------------------------------------------------------------
 
 
@@ -295,7 +335,7 @@ def test_widths_as_the_physics_ends_with(panda: Gripper, rng: np.random.Generato
         ({"poses": 2 * np.eye(4)[None]}, "last row"),
         ({"poses": np.diag([2.0, 1, 1, 1])[None]}, "orthonormal"),
         ({"points": np.array([[0.0, np.nan, 0.0]])}, "finite"),
-        ({"width": 0.2}, "opens from 0 to 0.08"),
+        ({"width": 0.2}, "must be between 0 and 0.08"),
         ({"tolerance": -0.001}, "tolerance"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Scenes: read from YAML, refused with a sentence, and held against the hand."""
+"""Scenes: reading YAML files, error messages, and collisions with a gripper."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import trimesh
 import yaml
 from scipy.spatial.transform import Rotation
@@ -16,7 +17,8 @@ from grasp.grippers.gripper import Gripper, load_gripper
 from grasp.objects.depth import intrinsics_matrix
 from grasp.objects.object import Object
 from grasp.scenes.collision import POINT_TOLERANCE, in_collision, meets_box, meets_half_space
-from grasp.scenes.scene import PlacedBox, PlacedCloud, PlacedMesh, Scene, load_scene
+from grasp.scenes.loading import load_scene
+from grasp.scenes.scene import PlacedBox, PlacedCloud, PlacedMesh, Scene
 from pcdiff.errors import InputError
 
 TURN = Rotation.from_euler("xyz", [0.3, -0.2, 0.5])
@@ -102,12 +104,12 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     np.testing.assert_allclose(scene.T_world_object, np.diag([-1.0, -1.0, 1.0, 1.0]), atol=1e-15)
 
 
-def test_what_is_left_out_is_not_there(tmp_path: Path) -> None:
+def test_every_key_is_optional(tmp_path: Path) -> None:
     scene = load_scene(write(tmp_path, "{}"))
     assert scene.T_world_table is None
     assert (scene.boxes, scene.meshes, scene.clouds) == ((), (), ())
     np.testing.assert_array_equal(scene.T_world_object, np.eye(4))
-    # A table with nothing said of it is one at z = 0.
+    # A table without a pose is at z = 0.
     np.testing.assert_array_equal(load_scene(write(tmp_path, "table: {}")).T_world_table, np.eye(4))
 
 
@@ -131,13 +133,13 @@ def test_rounded_rotations_become_rotations(tmp_path: Path) -> None:
     np.testing.assert_allclose(read, at(1, 2, 3, turn=TURN), atol=1e-3)
 
 
-def test_a_depth_image_is_a_cloud_of_all_that_was_seen(tmp_path: Path) -> None:
+def test_a_depth_image_is_a_cloud_of_all_its_pixels(tmp_path: Path) -> None:
     depth = np.array([[0.5, 0.0], [0.25, 1.0]])
     np.savez(
         tmp_path / "view.npz",
         depth=depth,
         intrinsics=intrinsics_matrix(2.0, 2.0, 0.0, 0.0),
-        mask=np.array([[True, False], [False, False]]),  # what is to be grasped
+        mask=np.array([[True, False], [False, False]]),  # the object to grasp
     )
     scene = load_scene(write(tmp_path, {"clouds": [{"file": "view.npz"}]}))
     np.testing.assert_allclose(
@@ -153,20 +155,20 @@ REFLECTION = np.diag([1.0, 1.0, -1.0, 1.0]).tolist()
 @pytest.mark.parametrize(
     ("document", "sentence"),
     [
-        ("", "it must hold a mapping at its top, got nothing"),
-        ("- 1", "it must hold a mapping at its top, got a list of 1"),
-        ("table: {positon: [0, 0, 0]}", "table: there is the unknown key 'positon'"),
-        ("tables: {}", "there is the unknown key 'tables', expected some of boxes, clouds, mesh"),
+        ("", "its top level must be a mapping, got nothing"),
+        ("- 1", "its top level must be a mapping, got a list of length 1"),
+        ("table: {positon: [0, 0, 0]}", "table: it has the unknown key 'positon'"),
+        ("tables: {}", "it has the unknown key 'tables', expected only boxes, clouds, mesh"),
         ("table:", "table must be a mapping, got nothing"),
         ("table: 0.4", "table must be a mapping, got 0.4"),
         ("boxes: {size: [1, 1, 1]}", "boxes must be a list, got a mapping"),
-        ("boxes: [{size: [1, 1, 1]}, {}]", r"boxes\[1\]: there is no size"),
+        ("boxes: [{size: [1, 1, 1]}, {}]", r"boxes\[1\]: it lacks size"),
         ("boxes: [{size: [1, 1]}]", r"boxes\[0\]: size must be a list of 3 numbers"),
         ("boxes: [{size: [1, 1, 0]}]", r"boxes\[0\]: size must be above 0"),
         ("boxes: [{size: [1, 1, .nan]}]", r"boxes\[0\]: number 2 of size must be finite"),
         ("boxes: [{size: [1, 1, 1e30]}]", r"boxes\[0\]: size must be above 0 and at most"),
         ("object: {position: [0, 0]}", "object: position must be a list of 3 numbers"),
-        ("object: {position: [0, 0, 1e30]}", "object: it must be within 1e.09 m"),
+        ("object: {position: [0, 0, 1e30]}", "object: its position must be within 1e.09 m"),
         ("object: {quaternion_xyzw: [0, 0, 0, 2]}", "object: quaternion_xyzw must have norm 1"),
         ("object: {pose: [1, 0, 0, 0]}", "object: row 0 of pose must be a list of 4 numbers"),
         ({"object": {"pose": np.eye(3).tolist()}}, "object: pose must be a list of 4 rows"),
@@ -174,21 +176,27 @@ REFLECTION = np.diag([1.0, 1.0, -1.0, 1.0]).tolist()
         ({"object": {"pose": (2 * np.eye(4)).tolist()}}, "object: pose must be a rigid"),
         ({"object": {"pose": (1e300 * np.eye(4)).tolist()}}, "object: pose must be a rigid"),
         ({"object": {"pose": np.full((4, 4), 1.7e308).tolist()}}, "object: pose must be a rigid"),
-        ({"table": {"pose": np.eye(4).tolist(), "position": [0, 0, 0]}}, "table: there is a pose"),
-        ("meshes: [{unit: cm}]", r"meshes\[0\]: there is no file"),
+        (
+            {"table": {"pose": np.eye(4).tolist(), "position": [0, 0, 0]}},
+            "table: it has a pose and also",
+        ),
+        ("meshes: [{unit: cm}]", r"meshes\[0\]: it lacks file"),
         ("meshes: [{file: lost.obj}]", r"meshes\[0\]: .*lost.obj does not exist"),
-        ("meshes: [{file: cloud.npy}]", r"meshes\[0\]: .*cloud.npy is a cloud, expected a mesh"),
+        (
+            "meshes: [{file: cloud.npy}]",
+            r"meshes\[0\]: .*cloud.npy is a point cloud, expected a mesh",
+        ),
         ("meshes: [{file: cube.stl, unit: ft}]", r"meshes\[0\]: unit must be one of m, cm, mm"),
         ("meshes: [{file: cube.stl, scale: -1}]", r"meshes\[0\]: scale must be above 0"),
         ("meshes: [{file: cube.stl, scale: big}]", r"meshes\[0\]: scale must be a number"),
         ("meshes: [{file: cube.stl, unit: m}]", r"meshes\[0\]: .*cube.stl would be 10 m long"),
         ("meshes: [{file: 7}]", r"meshes\[0\]: file must be text"),
         ("clouds: [{file: lost.ply}]", r"clouds\[0\]: .*lost.ply does not exist"),
-        ("clouds: [{file: cube.stl}]", r"clouds\[0\]: .*is a mesh, expected a cloud"),
+        ("clouds: [{file: cube.stl}]", r"clouds\[0\]: .*is a mesh, expected a point cloud"),
         ("clouds: [{file: cloud.npy, scale: 1000}]", r"clouds\[0\]: .*would be 173 m long"),
         ("clouds: [{file: cloud.npy, scale: 1e308, unit: m}]", r"clouds\[0\]: .*would be"),
         ("clouds: [{file: cloud.npy, scale: 1e308, unit: inch}]", r"clouds\[0\]: .*would be"),
-        ("clouds: [{file: nan.npy}]", r"clouds\[0\]: .*not finite"),
+        ("clouds: [{file: nan.npy}]", r"clouds\[0\]: .*must be finite"),
         ("clouds: [{file: cloud.xml}]", r"clouds\[0\]: .*must end in"),
         ("table: {}\ntable: {}", "the key 'table' more than once"),
         ("table: {position: [0, 0", "it is not YAML"),
@@ -205,11 +213,11 @@ def test_refusals(document: object, sentence: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=sentence) as refused:
         load_scene(path)
     message = str(refused.value)
-    assert message.startswith(f"the scene {path} cannot be read: ")
+    assert message.startswith(f"cannot read the scene {path}: ")
     assert "\n" not in message
 
 
-def test_files_that_are_no_scenes(tmp_path: Path) -> None:
+def test_files_that_are_not_scenes(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="must end in"):
         load_scene(tmp_path / "scene.json")
     with pytest.raises(InputError, match="does not exist"):
@@ -225,8 +233,11 @@ def test_a_scene_made_in_python_is_checked() -> None:
         (lambda: Scene(T_world_table=np.diag([2.0, 1, 1, 1])), "table 0 is not orthonormal"),
         (lambda: Scene(T_world_object=np.zeros((4, 4))), "last row of the pose of object"),
         (lambda: PlacedBox(np.array([1.0, -1.0, 1.0]), np.eye(4)), "size of a box"),
-        (lambda: PlacedMesh(cloud, np.eye(4)), "is a cloud, expected a mesh"),
-        (lambda: PlacedCloud(np.full((2, 3), np.inf), np.eye(4)), "finite points"),
+        (lambda: PlacedMesh(cloud, np.eye(4)), "is a point cloud, expected a mesh"),
+        (
+            lambda: PlacedCloud(np.full((2, 3), np.inf), np.eye(4)),
+            "points of a cloud must be finite",
+        ),
     ):
         with pytest.raises(InputError, match=sentence):
             make()
@@ -235,8 +246,8 @@ def test_a_scene_made_in_python_is_checked() -> None:
 # --- Collision ------------------------------------------------------------------------------------
 
 
-def test_a_hand_from_above_meets_the_table_where_it_is(panda: Gripper, tmp_path: Path) -> None:
-    """The object stands turned in the world, and poses are in its frame."""
+def test_a_hand_from_above_hits_the_table_at_its_height(panda: Gripper, tmp_path: Path) -> None:
+    """The object is rotated in the world, and poses are in its frame."""
     scene = load_scene(
         write(
             tmp_path,
@@ -253,7 +264,9 @@ def test_a_hand_from_above_meets_the_table_where_it_is(panda: Gripper, tmp_path:
         assert scene.in_collision(pose[None], panda).tolist() == [hit], clear
 
 
-def test_the_scene_is_all_of_its_things(panda: Gripper, rng: np.random.Generator) -> None:
+def test_a_scene_collides_wherever_one_of_its_things_does(
+    panda: Gripper, rng: np.random.Generator
+) -> None:
     cube = trimesh.creation.box((0.06, 0.06, 0.06))
     mesh = Object.from_mesh(np.array(cube.vertices), np.array(cube.faces, dtype=np.int64))
     table, box_at, mesh_at, cloud_at, object_at = (random_poses(1, 0.1, rng)[0] for _ in range(5))
@@ -267,7 +280,7 @@ def test_the_scene_is_all_of_its_things(panda: Gripper, rng: np.random.Generator
         object_at,
     )
     poses = random_poses(300, 0.15, rng)
-    # Each thing in its own frame, where the hand is at T_thing_world · T_world_object · pose.
+    # Each thing in its own frame, in which the hand is at T_thing_world · T_world_object · pose.
     one_by_one = [
         meets_half_space(np.linalg.inv(table) @ object_at @ poses, panda, np.eye(4), 0.05),
         meets_box(np.linalg.inv(box_at) @ object_at @ poses, panda, np.eye(4), size, 0.05),
@@ -283,20 +296,22 @@ def test_the_scene_is_all_of_its_things(panda: Gripper, rng: np.random.Generator
     ]
     assert all(0.02 < each.mean() < 0.9 for each in one_by_one)
     found = scene.in_collision(poses, panda, 0.05)
-    # The mesh is known by points, which miss a corner that is hardly touched.
+    # Points represent the mesh, so a corner that is barely touched can be missed.
     assert (found <= np.any(one_by_one, axis=0)).all()
     assert (found == np.any(one_by_one, axis=0)).mean() > 0.98
     without = dataclasses.replace(scene, meshes=())
     expected = np.any([one_by_one[0], one_by_one[1], one_by_one[3]], axis=0)
     assert (without.in_collision(poses, panda, 0.05) == expected).all()
+    of_tensors = scene.in_collision(torch.from_numpy(poses), panda, 0.05)
+    assert of_tensors.tolist() == found.tolist()
 
 
-def test_an_empty_scene_is_in_nobodys_way(panda: Gripper, rng: np.random.Generator) -> None:
+def test_an_empty_scene_has_no_collisions(panda: Gripper, rng: np.random.Generator) -> None:
     assert not Scene().in_collision(random_poses(20, 0.1, rng), panda).any()
     assert Scene().in_collision(np.empty((0, 4, 4)), panda).shape == (0,)
 
 
-def test_points_on_meshes_are_as_dense_as_asked_and_repeatable(rng: np.random.Generator) -> None:
+def test_points_on_meshes_have_the_density_and_are_repeatable(rng: np.random.Generator) -> None:
     cube = trimesh.creation.box((0.1, 0.1, 0.1))
     mesh = Object.from_mesh(np.array(cube.vertices), np.array(cube.faces, dtype=np.int64))
     here, there = np.eye(4), random_poses(1, 0.5, rng)[0]

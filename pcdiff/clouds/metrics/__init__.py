@@ -1,1 +1,1 @@
-"""Distances between point clouds, and between sets of them."""
+"""Distances between two point clouds and between two sets of point clouds."""

@@ -1,6 +1,6 @@
-"""The Chamfer distance, with PyTorch3D's name and semantics.
+"""The Chamfer distance, with the name and semantics of PyTorch3D.
 
-Distances are squared throughout, in the square of the clouds' unit.
+All distances are squared, in the square of the clouds' unit.
 """
 
 from __future__ import annotations
@@ -36,29 +36,30 @@ def chamfer_distance(
 ) -> tuple[Float[Tensor, ""] | Float[Tensor, " batch"], None]:
     """The Chamfer distance of each pair of clouds `x[n]`, `y[n]`.
 
-    With the defaults, mean over x of min over y of |x − y|², plus mean over y of min over x. A
-    subset of `pytorch3d.loss.chamfer_distance`: norm 2, no normals, no weights, both directions.
+    With the defaults it is the mean over x of min over y of |x − y|², plus the mean over y of min
+    over x. This is a subset of `pytorch3d.loss.chamfer_distance`: norm 2, no normals, no weights,
+    both directions.
 
     Args:
-        x: the first clouds.
-        y: the second clouds.
-        x_lengths: how many points of each cloud of `x` count; None for all.
-        y_lengths: the same for `y`.
-        batch_reduction: how the pairs' distances become one number; None leaves them apart.
-        point_reduction: how the points' distances become one number.
+        x: The first clouds.
+        y: The second clouds.
+        x_lengths: Number of valid points at the start of each cloud of `x`; None for all points.
+        y_lengths: Number of valid points at the start of each cloud of `y`; None for all points.
+        batch_reduction: How to reduce the distances of the pairs; None keeps one per pair.
+        point_reduction: How to reduce the distances of the points.
 
     Returns:
-        The loss, differentiable, and None where PyTorch3D puts the loss of the normals.
+        The differentiable loss, and None in the place of PyTorch3D's loss of the normals.
 
     Raises:
-        InputError: the clouds do not fit together, hold no point or a NaN, a length is out of
+        InputError: The clouds do not fit together, are empty or contain a NaN, a length is out of
             range, or a reduction has another name.
     """
     if batch_reduction not in ("mean", "sum", None):
         raise InputError(f"batch_reduction must be 'mean', 'sum' or None, got {batch_reduction!r}")
     if point_reduction not in ("mean", "sum"):
         raise InputError(f"point_reduction must be 'mean' or 'sum', got {point_reduction!r}")
-    # Points beyond a cloud's length have distance 0, so the sums need no mask.
+    # Points beyond the valid length have distance 0, so the sums need no mask.
     from_x = knn_points(x, y, x_lengths, y_lengths).dists.sum(dim=(1, 2))
     from_y = knn_points(y, x, y_lengths, x_lengths).dists.sum(dim=(1, 2))
     if point_reduction == "mean":
@@ -78,21 +79,23 @@ def pairwise_chamfer(
 ) -> Float[Tensor, "shapes1 columns"]:
     """The Chamfer distance between every cloud of one set and every cloud of another.
 
-    Squared distances, mean of one direction plus mean of the other, by brute force; not
-    differentiable. In float32 the error is about 2e-8 r², r being the sets' radius around their
-    common mean: 4e-7 of the distance of two different chairs, so two equal clouds come out near
-    1e-8 and not exactly 0. On an accelerator, leave TF32 products off: they are too coarse.
+    It is computed by brute force from squared distances, as the mean of one direction plus the mean
+    of the other, and is not differentiable. In float32 the error is about 2e-8 r², where r is the
+    radius of the sets around their common mean. This is 4e-7 of the distance between two different
+    chairs, so two equal clouds give about 1e-8 and not exactly 0. On an accelerator keep TF32
+    products disabled, because they are too coarse.
 
     Args:
-        a: the first set.
-        b: the second set; None for the first again, of which only half is then computed.
-        progress: called now and then with the fraction that is done.
+        a: The first set.
+        b: The second set; None compares the first set with itself at half the cost.
+        progress: Function called now and then with the fraction done.
 
     Returns:
-        The distances, (shapes of a, shapes of b); for one set symmetric with a diagonal of 0.
+        The distances, (shapes of a, shapes of b). Within one set the matrix is symmetric and its
+        diagonal is 0.
 
     Raises:
-        InputError: a set is empty, of another shape, or not finite.
+        InputError: A set is empty, has another shape, or is not finite.
     """
     check_clouds("the first set", a)
     others = a if b is None else b
@@ -119,7 +122,7 @@ def pairwise_chamfer(
 
 
 def _chamfer_to_each(cloud: Tensor, others: Tensor, rows: int) -> Tensor:
-    """Chamfer distances between a left factor (points, 5) and right factors (5, shapes, points)."""
+    """Chamfer distances of a left factor (points, 5) to right factors (5, shapes, points)."""
     _, shapes, points = others.shape
     flat = others.reshape(5, shapes * points)
     from_cloud, to_cloud = [], flat.new_full((shapes * points,), torch.inf)

@@ -1,8 +1,8 @@
-"""The earth mover's distance between point clouds: exact, and as a lower bound that is cheap.
+"""The earth mover's distance between point clouds: the exact value, and a cheap lower bound.
 
-EMD(a, b) = min over one-to-one matchings φ of mean_i |a_i − b_φ(i)|, the mean unsquared Euclidean
-distance, as in PointFlow (Yang et al., ICCV 2019). Its dual is the maximum of mean(f) + mean(g)
-over potentials with f_i + g_j ≤ |a_i − b_j|.
+EMD(a, b) = min over one-to-one matchings φ of mean_i |a_i − b_φ(i)|, the mean Euclidean distance
+(not squared), as in PointFlow (Yang et al., ICCV 2019). Its dual is the maximum of mean(f) +
+mean(g) over potentials with f_i + g_j ≤ |a_i − b_j|.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from torch import Tensor
 from pcdiff.errors import InputError
 from pcdiff.geometry.checks import check_clouds
 
-# Entropic temperatures, as parts of the largest cost, and Sinkhorn iterations at each. Those of the
-# exact distance minimise its total time and cannot change its value.
+# Entropic temperatures as fractions of the largest cost, and the number of Sinkhorn iterations at
+# each temperature. For the exact distance they affect only its speed and were chosen for it.
 _EXACT_TEMPERATURES, _EXACT_ITERATIONS = (1 / 25, 1 / 100, 1 / 400), 20
 _APPROXIMATE_TEMPERATURES, _APPROXIMATE_ITERATIONS = (1 / 25, 1 / 100, 1 / 400, 1 / 1600), 40
 
@@ -32,16 +32,17 @@ _APPROXIMATE_TEMPERATURES, _APPROXIMATE_ITERATIONS = (1 / 25, 1 / 100, 1 / 400, 
 def earth_mover_distance(a: Float[Tensor, "points 3"], b: Float[Tensor, "points 3"]) -> float:
     """The exact earth mover's distance between two clouds, in their unit.
 
-    SciPy's `linear_sum_assignment` (shortest augmenting paths, Crouse 2016) in float64, on costs
-    from which approximate dual potentials were subtracted: that changes every matching's total by
-    the same number, hence not the best matching, and makes the whole about twice as fast.
+    SciPy's `linear_sum_assignment` (shortest augmenting paths, Crouse 2016) solves the matching in
+    float64. Approximate dual potentials are first subtracted from the costs, which makes it about
+    twice as fast: this changes the total of every matching by the same number, so the best matching
+    stays the same.
 
     Args:
-        a: the first cloud.
-        b: the second cloud, with as many points.
+        a: The first cloud.
+        b: The second cloud, with as many points as the first.
 
     Raises:
-        InputError: the clouds have unequal sizes, no points, another shape, or a NaN.
+        InputError: The clouds have different sizes, no points, another shape, or a NaN.
     """
     if a.ndim != 2 or b.ndim != 2:
         raise InputError(
@@ -57,22 +58,23 @@ def pairwise_earth_mover(
     executor: Executor | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Float[Tensor, "shapes1 columns"]:
-    """The exact earth mover's distance between every cloud of one set and every one of another.
+    """The exact earth mover's distance between every cloud of two sets.
 
     Args:
-        a: the first set.
-        b: the second set; None for the first again, of which only half is then computed.
-        executor: computes rows in parallel, as that of `earth_mover_workers` does; None for this
-            process alone. Threads would not help: SciPy's solver holds the interpreter's lock.
-        progress: called now and then with the fraction that is done.
+        a: The first set.
+        b: The second set; None compares the first set with itself at half the cost.
+        executor: Processes that compute rows in parallel, from `earth_mover_workers`; None uses
+            only this process. Threads would not help, because SciPy's solver holds the
+            interpreter's lock.
+        progress: Function called now and then with the fraction done.
 
     Returns:
-        The distances in the clouds' unit, float64 on the CPU; for one set symmetric with a diagonal
-        of 0.
+        The distances in the clouds' unit, float64 on the CPU. Within one set the matrix is
+        symmetric and its diagonal is 0.
 
     Raises:
-        InputError: a set is empty, of another shape or not finite, or the sets' clouds have unequal
-            sizes.
+        InputError: A set is empty, has another shape or is not finite, or the clouds of the two
+            sets have different sizes.
     """
     others = a if b is None else b
     _check_pair(a, others)
@@ -95,18 +97,19 @@ def pairwise_earth_mover(
 
 @contextlib.contextmanager
 def earth_mover_workers(count: int) -> Iterator[Executor | None]:
-    """Processes for several calls of `pairwise_earth_mover`, started once and ended on leaving.
+    """Start processes for several calls of `pairwise_earth_mover`, and end them on leaving.
 
-    They are spawned, because forking a process whose libraries run threads can deadlock; a script
-    that opens them therefore needs the usual `if __name__ == "__main__":`.
-
-    Yields the executor that those calls take; for one worker None, since this process is one.
+    The processes are spawned, because forking a process whose libraries run threads can deadlock. A
+    script that starts them therefore needs the usual `if __name__ == "__main__":`.
 
     Args:
-        count: the number of processes, at least 1.
+        count: Number of processes, at least 1.
+
+    Yields:
+        The executor to pass to those calls, or None for a count of 1, which needs no other process.
 
     Raises:
-        InputError: the number is less than 1.
+        InputError: The count is less than 1.
     """
     if count < 1:
         raise InputError(f"the number of workers must be at least 1, got {count}")
@@ -124,22 +127,22 @@ def approximate_earth_mover_distance(
 ) -> Float[Tensor, "*batch"]:
     """A lower bound on the earth mover's distance of each pair of clouds, in their unit.
 
-    Annealed Sinkhorn iterations (Cuturi 2013; Schmitzer 2019) in float32 give dual potentials,
-    which are made feasible, so up to rounding the bound never exceeds the exact value. It is meant
-    for many pairs at once on an accelerator, or for clouds too large to match exactly; on a CPU at
-    512 points the exact distance costs no more.
+    Annealed Sinkhorn iterations (Cuturi 2013; Schmitzer 2019) in float32 give dual potentials that
+    are then made feasible, so the bound never exceeds the exact value except by rounding. Use it
+    for many pairs at once on an accelerator, or for clouds too large to match exactly; on a CPU
+    with 512 points the exact distance costs no more.
 
-    Measured over 50 pairs of 512 points, relative to the exact distance and always below it: mean
-    0.20 % and at most 0.96 % between box-normalised real chairs (ModelNet10, test split); mean
-    0.12 % and at most 0.35 % between standard normal clouds; mean 0.23 % and at most 0.57 %
-    between clouds uniform in a cube.
+    Measured over 50 pairs of 512 points, the bound is below the exact distance by 0.20 % on average
+    and at most 0.96 % for box-normalised real chairs (ModelNet10, test split), by 0.12 % and at
+    most 0.35 % for standard normal clouds, and by 0.23 % and at most 0.57 % for clouds uniform in a
+    cube.
 
     Args:
-        a: the first clouds.
-        b: the second clouds, with as many points.
+        a: The first clouds.
+        b: The second clouds, with as many points as the first.
 
     Raises:
-        InputError: the clouds have unequal sizes, no points, another shape, or a NaN.
+        InputError: The clouds have different sizes, no points, another shape, or a NaN.
     """
     if a.shape != b.shape or a.ndim < 2:
         raise InputError(
@@ -156,12 +159,13 @@ def approximate_earth_mover_distance(
 def _dual_potentials(
     cost: Float[Tensor, "*batch rows columns"], temperatures: tuple[float, ...], iterations: int
 ) -> tuple[Float[Tensor, "*batch rows 1"], Float[Tensor, "*batch 1 columns"]]:
-    """Potentials with f_i + g_j ≤ cost_ij whose sum is nearly the greatest.
+    """Potentials with f_i + g_j ≤ cost_ij whose sum is nearly maximal.
 
-    At each temperature the cost is first reduced by the potentials found so far, until every row
-    and column has a least entry of 0; then Sinkhorn scales K = exp(−reduced / temperature), and the
-    potentials move by temperature · log(scaling). Exponents end at 60, which keeps each scaling
-    within float32 and, being a truncation of costs that are not used, costs no accuracy.
+    At each temperature the potentials found so far are first subtracted from the cost, so that the
+    smallest entry of every row and column is 0. Sinkhorn iterations then scale
+    K = exp(−reduced / temperature), and the potentials move by temperature · log(scaling).
+    Exponents are cut off at −60, which keeps the scaling within float32; the affected costs are so
+    high that the best matching does not use them, so this costs no accuracy.
     """
     largest = cost.amax(dim=(-2, -1), keepdim=True).clamp_min(torch.finfo(cost.dtype).tiny)
     g = torch.zeros_like(cost[..., :1, :])
@@ -198,7 +202,7 @@ def _solve(task: tuple[NDArray[np.float64], list[NDArray[np.float64]]]) -> NDArr
 
 
 def _costs(a: Tensor, b: Tensor) -> Tensor:
-    # Never through a matrix product: its rounding, under the square root, is 1e-3 in float32.
+    # Not by a matrix product: under the square root its rounding error is 1e-3 in float32.
     return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
 
 
@@ -211,6 +215,6 @@ def _check_pair(a: Tensor, b: Tensor) -> None:
     check_clouds("the second set", b)
     if a.shape[1] != b.shape[1]:
         raise InputError(
-            "the earth mover's distance needs clouds of equal size, got "
+            "the earth mover's distance needs clouds with the same number of points, got "
             f"{a.shape[1]} and {b.shape[1]} points"
         )

@@ -1,9 +1,8 @@
 """How well a generated set of clouds resembles a reference set.
 
-Definitions of PointFlow (Yang et al., ICCV 2019, section 5.1) and, for the Jensen-Shannon
-divergence, of Achlioptas et al. (ICML 2018). All clouds given here are already normalised and
-subsampled; `pcdiff.clouds.evaluation` does both. Accuracies and coverages are fractions, not
-percentages.
+The definitions follow PointFlow (Yang et al., ICCV 2019, section 5.1) and, for the Jensen-Shannon
+divergence, Achlioptas et al. (ICML 2018). All clouds must already be normalised and subsampled, as
+`pcdiff.clouds.evaluation` does. Accuracies and coverages are fractions, not percentages.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ class Summary:
     """A metric over several sets.
 
     Attributes:
-        mean: the mean.
-        std: the sample standard deviation (divisor n − 1), None for one set.
+        mean: Mean over the sets.
+        std: Sample standard deviation (divisor n − 1), or None for a single set.
     """
 
     mean: float
@@ -42,7 +41,7 @@ class Summary:
 
 
 def summarize(results: Sequence[Mapping[str, float]]) -> dict[str, Summary]:
-    """Mean and standard deviation of each key over several results that have the same keys."""
+    """Mean and standard deviation of each metric over results that all have the same metrics."""
     columns = {key: [result[key] for result in results] for key in results[0]}
     return {
         key: Summary(
@@ -60,20 +59,21 @@ def one_nearest_neighbour_accuracy(
     generated_reference: Float[Tensor, "shapes shapes"],
     reference_reference: Float[Tensor, "shapes shapes"],
 ) -> float:
-    """The share of all shapes whose nearest neighbour, leaving itself out, is of its own set.
+    """The share of all shapes whose nearest other shape belongs to the same set.
 
-    Near 1/2 the sets cannot be told apart; 1 means that they do not mix; below 1/2 the generated
-    shapes are nearer to the reference shapes than these are to each other, as copies are. A shape
-    that is equally near to both sets counts one half, the expectation of a fair coin, so the
-    accuracy does not depend on the shapes' order.
+    At about 1/2 the two sets cannot be told apart; at 1 they do not mix at all; below 1/2 the
+    generated shapes are closer to the reference shapes than these are to each other, as copies
+    would be. A shape equally close to both sets counts as one half, the expectation of a fair coin,
+    so the accuracy does not depend on the order of the shapes.
 
     Args:
-        generated_generated: distances within the generated set.
-        generated_reference: distances from each generated shape (row) to each reference shape.
-        reference_reference: distances within the reference set.
+        generated_generated: Distances within the generated set.
+        generated_reference: Distances from each generated shape (row) to each reference shape.
+        reference_reference: Distances within the reference set.
 
     Raises:
-        InputError: the sets have unequal sizes or fewer than 2 shapes, or a distance is not finite.
+        InputError: The sets have different sizes or fewer than 2 shapes, or a distance is not
+            finite.
     """
     matrices = {
         "the generated-generated distances": generated_generated,
@@ -94,7 +94,7 @@ def one_nearest_neighbour_accuracy(
 
 
 def _score_own(within: Tensor, across: Tensor) -> float:
-    """How many rows have their nearest neighbour within; a tie is one half."""
+    """The number of rows whose nearest neighbour is in the same set; a tie counts one half."""
     itself = torch.eye(len(within), dtype=torch.bool, device=within.device)
     own = within.masked_fill(itself, torch.inf).amin(dim=1)
     other = across.amin(dim=1)
@@ -102,15 +102,15 @@ def _score_own(within: Tensor, across: Tensor) -> float:
 
 
 def coverage(generated_reference: Float[Tensor, "generated reference"]) -> float:
-    """The share of reference shapes that are the nearest of at least one generated shape.
+    """The share of reference shapes that are the nearest one to at least one generated shape.
 
-    Of several reference shapes equally near to a generated one, the first is covered.
+    If several reference shapes are equally close to a generated shape, only the first is covered.
 
     Args:
-        generated_reference: distances from each generated shape (row) to each reference shape.
+        generated_reference: Distances from each generated shape (row) to each reference shape.
 
     Raises:
-        InputError: a set is empty, or a distance is not finite.
+        InputError: A set is empty, or a distance is not finite.
     """
     check_distances("the generated-reference distances", generated_reference)
     covered = generated_reference.argmin(dim=1).unique()
@@ -118,13 +118,13 @@ def coverage(generated_reference: Float[Tensor, "generated reference"]) -> float
 
 
 def minimum_matching_distance(generated_reference: Float[Tensor, "generated reference"]) -> float:
-    """The mean, over reference shapes, of the distance to the nearest generated shape.
+    """The mean over the reference shapes of the distance to the nearest generated shape.
 
     Args:
-        generated_reference: distances from each generated shape (row) to each reference shape.
+        generated_reference: Distances from each generated shape (row) to each reference shape.
 
     Raises:
-        InputError: a set is empty, or a distance is not finite.
+        InputError: A set is empty, or a distance is not finite.
     """
     check_distances("the generated-reference distances", generated_reference)
     return float(generated_reference.amin(dim=0).double().mean())
@@ -140,19 +140,19 @@ def jensen_shannon_divergence(
 ) -> float:
     """The Jensen-Shannon divergence between the sets' distributions over voxels, in bits.
 
-    Each set's points, of all its clouds together, are counted in `resolution`³ equal voxels of the
-    cube [−1, 1]³, which box-normalised clouds fill; with P and Q the shares of each voxel and M
-    their mean, it is ½KL(P‖M) + ½KL(Q‖M) with logarithms of base 2: 0 for equal, 1 for disjoint
-    distributions. Achlioptas et al. keep only the voxels inside the cube's ball; box-normalised
-    clouds have points in the corners, so here all voxels count.
+    The cube [−1, 1]³, which box-normalised clouds fill, is divided into `resolution`³ equal voxels.
+    P and Q are the shares of each set's points in each voxel, over all clouds of the set, and M is
+    their mean. The divergence is ½KL(P‖M) + ½KL(Q‖M) with logarithms of base 2: 0 for equal and 1
+    for disjoint distributions. Achlioptas et al. keep only the voxels inside the ball in the cube;
+    box-normalised clouds have points in the corners, so here all voxels count.
 
     Args:
-        a: the first set, inside the cube.
-        b: the second set, inside the cube.
-        resolution: voxels along an edge.
+        a: The first set, inside the cube.
+        b: The second set, inside the cube.
+        resolution: Number of voxels along an edge of the cube.
 
     Raises:
-        InputError: a set is empty, not finite, or leaves the cube by more than rounding; the
+        InputError: A set is empty, not finite, or exceeds the cube by more than rounding, or the
             resolution is less than 1.
     """
     if resolution < 1:
@@ -185,16 +185,16 @@ def nearest_training_distance(
 ) -> Float[Tensor, " shapes"]:
     """The Chamfer distance from each cloud to the nearest training shape.
 
-    The check for memorisation: a generator that copies has a median far below that of the test
-    shapes.
+    It reveals memorisation: the median of a generator that copies training shapes is far below that
+    of the test shapes.
 
     Args:
-        clouds: generated or held-out shapes.
-        train: the training shapes.
-        progress: called now and then with the fraction that is done.
+        clouds: Generated or held-out shapes.
+        train: The training shapes.
+        progress: Function called now and then with the fraction done.
 
     Raises:
-        InputError: a set is empty, of another shape, or not finite.
+        InputError: A set is empty, has another shape, or is not finite.
     """
     return pairwise_chamfer(clouds, train, progress).amin(dim=1)
 
@@ -204,12 +204,13 @@ def nearest_training_distance(
 
 @dataclass(frozen=True)
 class Reference:
-    """A reference set with what is computed of it once, for any number of generated sets.
+    """A reference set and the distances within it, computed once for any number of generated sets.
 
     Attributes:
-        clouds: the shapes, normalised: (shapes, points, 3).
-        within: the distances within the set, by name of the distance: (shapes, shapes) each.
-        emd_points: the earth mover's distance uses this many points, the first ones of each cloud.
+        clouds: Normalised shapes, (shapes, points, 3).
+        within: Distances within the set, (shapes, shapes), by the name of the distance.
+        emd_points: Number of points that the earth mover's distance uses, the first ones of each
+            cloud.
     """
 
     clouds: Float[Tensor, "shapes points 3"]
@@ -224,18 +225,19 @@ def prepare_reference(
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Reference:
-    """Compute what `generation_metrics` needs of the reference set alone.
+    """Compute the distances within a reference set for `generation_metrics`.
 
     Args:
-        clouds: the reference shapes in [−1, 1]³, each one's points in random order.
-        distances: which distances to compare by: "cd" (squared Chamfer), "emd" (earth mover's).
-        emd_points: how many points of each cloud, the first ones, the earth mover's distance uses.
-        executor: as in `pairwise_earth_mover`.
-        progress: called now and then with the fraction that is done.
+        clouds: The reference shapes in [−1, 1]³, each with its points in random order.
+        distances: Distances to compare by: "cd" (squared Chamfer), "emd" (earth mover's).
+        emd_points: Number of points that the earth mover's distance uses, the first ones of each
+            cloud.
+        executor: See `pairwise_earth_mover`.
+        progress: Function called now and then with the fraction done.
 
     Raises:
-        InputError: there are fewer than 2 shapes, they are not clouds or not finite, a distance has
-            another name, or the clouds have fewer than `emd_points` points.
+        InputError: There are fewer than 2 shapes, they have another shape or are not finite, a
+            distance has another name, or the clouds have fewer than `emd_points` points.
     """
     check_clouds("the reference set", clouds, least=2)
     for name in distances:
@@ -243,8 +245,8 @@ def prepare_reference(
             raise InputError(f"a distance must be 'cd' or 'emd', got {name!r}")
     if not 1 <= emd_points <= clouds.shape[1] and "emd" in distances:
         raise InputError(
-            f"the earth mover's distance cannot use {emd_points} points of clouds that have "
-            f"{clouds.shape[1]}"
+            f"the earth mover's distance cannot use {emd_points} points of clouds with only "
+            f"{clouds.shape[1]} points"
         )
     within = {
         name: _pairwise(name, clouds, None, emd_points, executor, part(progress, i, len(distances)))
@@ -262,18 +264,18 @@ def generation_metrics(
     """Compare one generated set with a reference set.
 
     Args:
-        generated: as many shapes with as many points as the reference has, in [−1, 1]³, each one's
-            points in random order.
-        reference: from `prepare_reference`, which also says by which distances to compare.
-        executor: as in `pairwise_earth_mover`.
-        progress: called now and then with the fraction that is done.
+        generated: The generated shapes in [−1, 1]³, as many and with as many points as the
+            reference shapes, each with its points in random order.
+        reference: The result of `prepare_reference`, which also decides on the distances.
+        executor: See `pairwise_earth_mover`.
+        progress: Function called now and then with the fraction done.
 
     Returns:
-        "1-nna-cd", "cov-cd", "mmd-cd" and "1-nna-emd", "cov-emd", "mmd-emd" for the reference's
-        distances, and "jsd" in bits.
+        "1-nna-cd", "cov-cd", "mmd-cd" and "1-nna-emd", "cov-emd", "mmd-emd", as far as the
+        reference has the distances, and "jsd" in bits.
 
     Raises:
-        InputError: the set is not a set of clouds in the cube, not finite, or of another size.
+        InputError: The set has another shape than the reference, leaves the cube, or is not finite.
     """
     check_clouds("the generated set", generated, least=2)
     if generated.shape != reference.clouds.shape:
@@ -307,25 +309,25 @@ def floor(
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Summary]:
-    """The metrics of real shapes: what a perfect generator would score, and how much that varies.
+    """The metrics of real shapes: the score of a perfect generator, and how much it varies.
 
-    Each draw takes as many training shapes as the reference has, without replacement, in place of
-    a generated set.
+    Each draw takes as many training shapes as there are reference shapes, without replacement, in
+    place of a generated set.
 
     Args:
-        train: the training shapes, normalised and subsampled as the reference.
-        reference: the reference set.
-        draws: how many random subsets, at least 1.
-        generator: draws the subsets.
-        executor: as in `pairwise_earth_mover`.
-        progress: called now and then with the fraction that is done.
+        train: The training shapes, normalised and subsampled like the reference.
+        reference: The reference set.
+        draws: Number of random subsets, at least 1.
+        generator: Random generator that draws the subsets.
+        executor: See `pairwise_earth_mover`.
+        progress: Function called now and then with the fraction done.
 
     Returns:
-        The keys of `generation_metrics`, over the draws.
+        The metrics of `generation_metrics`, each summarised over the draws.
 
     Raises:
-        InputError: there are fewer training than reference shapes, or the number of draws is less
-            than 1; and what `generation_metrics` raises.
+        InputError: There are fewer training than reference shapes, the number of draws is less than
+            1, or see `generation_metrics`.
     """
     check_clouds("the training set", train)
     if draws < 1:
@@ -333,7 +335,7 @@ def floor(
     count = len(reference.clouds)
     if len(train) < count:
         raise InputError(
-            f"the floor needs at least as many training as reference shapes, {count}, "
+            f"the floor needs at least as many training shapes as reference shapes, {count}, "
             f"got {len(train)}"
         )
     results = []
@@ -345,7 +347,17 @@ def floor(
 
 
 def part(progress: Progress | None, start: int, steps: int, span: int = 1) -> Progress | None:
-    """The progress of `span` of `steps` equal steps, from `start`, as progress of the whole."""
+    """Report the progress of one part of a task as progress of the whole task.
+
+    Args:
+        progress: Function that takes the fraction of the whole that is done.
+        start: Number of steps done before this part.
+        steps: Total number of equal steps.
+        span: Number of steps in this part.
+
+    Returns:
+        A function that takes the fraction of the part that is done, or None if `progress` is None.
+    """
     if progress is None:
         return None
     return lambda fraction: progress((start + span * fraction) / steps)

@@ -1,4 +1,4 @@
-"""A program's exit code and streams, and small files to give it."""
+"""Runs the program and keeps its exit code and output; small files to run it on."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from pcdiff import cli, console
+from pcdiff.clouds import sampling
 from pcdiff.clouds.canonical import write_clouds
 from pcdiff.clouds.files import save_cloud
-from pcdiff.drawing import sheets
 from tests import tiny
 
 
@@ -42,15 +42,15 @@ def pcdiff(
 
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A grey pixel in place of each sheet: drawing takes a second, and has its own tests."""
+    """A grey pixel in place of each sheet, because drawing takes a second and has its own tests."""
     monkeypatch.setattr(
-        sheets, "draw_clouds", lambda clouds, labels=None: np.full((1, 1, 3), 128, np.uint8)
+        sampling, "draw_clouds", lambda clouds, labels=None: np.full((1, 1, 3), 128, np.uint8)
     )
 
 
 @pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Sound files: clouds of a category, weights, two single clouds."""
+    """Valid files: clouds of a category, weights, two single clouds."""
     folder = tmp_path_factory.mktemp("files")
     paths = {
         "clouds": folder / "clouds.hdf5",

@@ -1,4 +1,4 @@
-"""What the commands of `pcdiff` write and print when all is well."""
+"""What the commands of `pcdiff` write and print on success."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_json_is_one_object_with_the_contract_s_keys(pcdiff, files, tmp_path):
 
 @pytest.mark.usefixtures("no_pictures")
 def test_a_terminal_sees_a_progress_bar_beside_clean_json(pcdiff, files, tmp_path, monkeypatch):
-    monkeypatch.setenv("FORCE_COLOR", "1")  # how a stream that is no terminal poses as one
+    monkeypatch.setenv("FORCE_COLOR", "1")  # makes a stream pose as a terminal
     arguments = ("--weights", files["weights"], "--count", 2, *SAMPLE, "--output", tmp_path)
     code, out, err = pcdiff("sample", *arguments, "--json")
     assert code == 0 and json.loads(out)["command"] == "pcdiff sample"
@@ -116,7 +116,7 @@ def test_a_terminal_sees_a_progress_bar_beside_clean_json(pcdiff, files, tmp_pat
 
 
 def test_sample_writes_a_file_a_cloud_and_a_sheet(pcdiff, files, tmp_path):
-    """The clouds are those that the same seeds give in Python, box-normalised."""
+    """The clouds equal those that the same seeds give in Python."""
     out = tmp_path / "new" / "out"
     arguments = ("--weights", files["weights"], "--count", 3, "--seed", 5, *SAMPLE)
     code, text, err = pcdiff("sample", *arguments, "--output", out)
@@ -179,7 +179,7 @@ def test_options_of_the_sampler_are_not_ignored(pcdiff, files, tmp_path):
 
 @pytest.mark.usefixtures("no_pictures")
 def test_reconstruct_answers_in_the_input_s_frame_and_unit(pcdiff, files, tmp_path):
-    """Moved and scaled by numbers that float32 holds exactly, the same numbers come back."""
+    """Moving and scaling the input by exact float32 numbers moves and scales the output."""
     grid = torch.randint(-63, 64, (30, 3), generator=seeded(0)) / 64
     grid[0], grid[1] = torch.full((3,), -1.0), torch.full((3,), 1.0)  # its box is [-1, 1]³
     move = torch.tensor([3.0, -5.0, 0.5])
@@ -270,7 +270,7 @@ def test_train_leaves_weights_a_log_and_curves(pcdiff, files, tmp_path):
 
 
 def test_train_starts_from_given_weights(pcdiff, files, tmp_path):
-    """With a learning rate that moves nothing, what comes out is what went in."""
+    """With a learning rate too small to change anything, the result equals the initial weights."""
     arguments = (files["clouds"], *TRAIN, "--steps", 2, "--learning-rate", 1e-60)
     arguments += ("--initialize-from", files["weights"], "--output", tmp_path)
     assert pcdiff("train", *arguments).code == 0
@@ -291,7 +291,7 @@ def test_train_resumes(pcdiff, files, tmp_path):
 
 
 def test_options_of_training_are_not_ignored(pcdiff, files, tmp_path):
-    """Each is in the record that travels with the weights."""
+    """Each option appears in the record that is saved with the weights."""
     options = {
         "steps": 3, "batch_size": 2, "learning_rate": 0.002, "ema_decay": 0.9,
         "validate_every": 2, "seed": 9, "points": 20, "levels_per_cloud": 5, "mirror": "x",

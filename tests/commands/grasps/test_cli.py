@@ -19,10 +19,10 @@ from grasp.formats import Grasps, read_grasps, write_grasps
 from grasp.grippers.gripper import load_gripper
 from grasp.judging import sources
 from grasp.judging.antipodal import sample_antipodal
-from grasp.judging.evaluation import evaluate
+from grasp.judging.evaluation import Budget, evaluate
 from grasp.judging.proportions import wilson_interval
 from grasp.objects.loading import load_object
-from grasp.physics import PROTOCOL, cores, simulate
+from grasp.physics import PROTOCOL, Conditions, cores, simulate
 
 
 @pytest.fixture
@@ -117,7 +117,8 @@ def spied(monkeypatch):
 
     def spy(obj, gripper, poses, **options):
         calls.append({**options, "gripper": gripper.name, "extent": obj.extent})
-        return simulate(obj, gripper, poses, mass=0.1, friction=options["friction"])
+        conditions = dataclasses.replace(options["conditions"], mass=0.1)
+        return simulate(obj, gripper, poses, conditions)
 
     monkeypatch.setattr("grasp.physics.processes", processes)
     monkeypatch.setattr("grasp.physics.simulate", spy)
@@ -129,7 +130,7 @@ def test_options_reach_the_physics(run, bar, three, spied):
         "--gripper", "robotiq_2f_85", "--unit", "mm")  # fmt: skip
     workers, seen = spied
     assert workers == 3
-    assert (seen["mass"], seen["friction"], seen["density"]) == (0.2, 0.5, None)
+    assert seen["conditions"] == Conditions(mass=0.2, friction=0.5)
     assert seen["gripper"] == "robotiq_2f_85"
     np.testing.assert_allclose(seen["extent"], [0.03, 0.03, 0.12])
 
@@ -144,7 +145,7 @@ def test_options_reach_the_physics_of_an_evaluation(run, bar, spied):
     assert workers == cores()
     assert len(calls) == 2
     for seen in calls:
-        assert (seen["mass"], seen["friction"], seen["density"]) == (None, 0.5, 321.0)
+        assert seen["conditions"] == Conditions(friction=0.5, density=321.0)
 
 
 def test_the_gripper_is_the_files_or_must_be_given(run, bar, three, tmp_path):
@@ -226,7 +227,7 @@ def test_evaluate_is_the_evaluation(run, bar):
     obj, panda = load_object(bar, unit="mm"), load_gripper("panda")
     expected = evaluate(
         lambda obj, count, rng: sample_antipodal(obj, panda, count, rng),
-        [obj], panda, simulate, name="antipodal", samples=8, candidates=60, seed=2,
+        [obj], panda, simulate, name="antipodal", budget=Budget(8, 60, 2),
     ).as_dict()  # fmt: skip
     conditions, table = results.pop("conditions"), results.pop("table")
     assert table.startswith("| object ")
@@ -257,7 +258,9 @@ def test_labels_are_kept_and_used_again(run, bar, tmp_path, monkeypatch):
     assert results_of(run(*arguments, "--json"), "grasp evaluate") == first
     other = run(*arguments, "--friction", "0.3")
     assert other.code == 2
-    assert other.err.startswith(f"error: {kept} is of other conditions: its physics is ")
+    assert other.err.startswith(
+        f"error: {kept} was made under different conditions: its physics is "
+    )
 
 
 def test_evaluate_takes_grasps_from_files(run, bar, three, tmp_path):
@@ -275,7 +278,7 @@ def test_evaluate_takes_grasps_from_files(run, bar, three, tmp_path):
     bare = tmp_path / "bare.json"
     bare.write_text(json.dumps(document))
     arguments = ("evaluate", bar, *SMALL, "--source", bare)
-    assert "give --grasp-unit (m, cm, mm, inch) and --frame" in run(*arguments).err
+    assert "supply the unit (m, cm, mm, inch) and the frame (gripper" in run(*arguments).err
     done = run(*arguments, "--grasp-unit", "m", "--frame", "gripper", "--json")
     assert results_of(done, "grasp evaluate")["by_object"] == [found]
     (folder / "bar.h5").rename(folder / "rod.h5")
@@ -323,11 +326,11 @@ def test_evaluate_takes_grasps_from_files(run, bar, three, tmp_path):
         (("evaluate", "{bar}", "--seed", "-1"), "--seed"),
         (
             ("evaluate", "{bar}", "--unit", "mm", "--frame", "panda_hand"),
-            "the source is antipodal: leave --frame and --grasp-unit out",
+            "applies to grasp files only, but the source is antipodal",
         ),
         (
             ("evaluate", "{bar}", "--unit", "mm", "--grasp-unit", "m"),
-            "the source is antipodal: leave --frame and --grasp-unit out",
+            "applies to grasp files only, but the source is antipodal",
         ),
         (("evaluate", "{cloud}"), "is a point cloud, but physics needs a mesh"),
         (("grip",), "No such command"),

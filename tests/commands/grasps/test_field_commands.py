@@ -203,6 +203,7 @@ def test_training_resumes_and_begins_from_weights(run, folder, tmp_path):
         assert same or name.startswith("success"), name
 
 
+@pytest.mark.extras
 def test_two_processes_train_as_one(run, folder, tmp_path):
     arguments = [
         "train", folder, "--batch-size", 2, "--grasps", 2, "--validate-one-in", 2,

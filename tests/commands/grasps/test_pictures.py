@@ -8,7 +8,7 @@ from trimesh.creation import box
 
 from grasp.grippers.gripper import load_gripper
 from grasp.objects.object import Object
-from grasp.pictures import draw_grasps, fork_mesh, outcome_colours
+from grasp.pictures import PictureSettings, draw_grasps, fork_mesh, outcome_colours
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_success_is_green_and_failure_red_where_they_are(panda, style):
     picture = draw_grasps(
         cube(), panda, np.stack([beside(-0.25), beside(0.25)]),
         colours=outcome_colours(np.array([True, False])), style=style,
-        direction=(0.0, -1.0, 0.1), width=120, height=40, samples=1,
+        settings=PictureSettings(direction=(0.0, -1.0, 0.1), width=120, height=40, samples=1),
     ).astype(int)  # fmt: skip
     red, green = picture[..., 0], picture[..., 1]
     is_green = np.argwhere(green > red + 60)[:, 1]
@@ -64,7 +64,8 @@ def test_success_is_green_and_failure_red_where_they_are(panda, style):
 def test_a_cloud_is_drawn_too(panda):
     points, normals = cube().surface(200, np.random.default_rng(0))
     cloud = Object.from_points(points, normals)
-    picture = draw_grasps(cloud, panda, np.empty((0, 4, 4)), width=30, height=30, samples=1)
+    settings = PictureSettings(width=30, height=30, samples=1)
+    picture = draw_grasps(cloud, panda, np.empty((0, 4, 4)), settings=settings)
     drawn = picture.min(axis=2) < 235
     assert drawn[8:22, 8:22].mean() > 0.5
     assert drawn[[0, -1]].sum() == 0

@@ -1,4 +1,4 @@
-"""Slow and obvious geometry in double precision, to hold the makers against."""
+"""Slow and obvious geometry in double precision, as a reference for the makers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def hits(vertices, faces, origin, direction):
-    """Sorted distances, in lengths of `direction`, at which a ray meets triangles."""
+    """The sorted distances, in multiples of `direction`, at which a ray meets triangles."""
     a, b, c = (vertices[faces[:, k]] for k in range(3))
     across = np.cross(direction, c - a)
     determinant = np.sum((b - a) * across, axis=1)
@@ -20,7 +20,7 @@ def hits(vertices, faces, origin, direction):
 
 
 def winding(vertices, faces, points):
-    """How often a surface goes around points: the sum of its solid angles over 4π.
+    """The winding numbers of a surface around points: the sum of its solid angles over 4π.
 
     Van Oosterom & Strackee, "The solid angle of a plane triangle", 1983, equation 8.
     """
@@ -37,7 +37,7 @@ def winding(vertices, faces, points):
 
 
 def planes(piece):
-    """Unit outward normals of a polyhedron's triangles, and their distances from the origin."""
+    """The outward unit normals of a polyhedron's triangles, and their distances from the origin."""
     a, b, c = (piece.vertices[piece.faces[:, k]] for k in range(3))
     normals = np.cross(b - a, c - a)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
@@ -45,7 +45,7 @@ def planes(piece):
 
 
 def inside_any(parts, points):
-    """Whether points are in one of some convex polyhedra."""
+    """Whether each point is in at least one of some convex polyhedra."""
     inside = np.zeros(len(points), dtype=bool)
     for part in parts:
         normals, distances = planes(part)
@@ -54,14 +54,14 @@ def inside_any(parts, points):
 
 
 def is_closed(faces):
-    """Whether each edge has one face on each side, which run along it in opposite directions."""
+    """Whether each edge belongs to two faces that run along it in opposite directions."""
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     forward = {(int(a), int(b)) for a, b in edges}
     return len(forward) == len(edges) and all((b, a) in forward for a, b in forward)
 
 
 def bodies(vertices, faces):
-    """How many connected surfaces there are, equal vertices being one."""
+    """The number of connected surfaces, with equal vertices counted as one."""
     _, same = np.unique(vertices, axis=0, return_inverse=True)
     parent = list(range(int(same.max()) + 1))
 

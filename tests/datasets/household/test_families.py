@@ -1,4 +1,4 @@
-"""Every family, for some indices: closed, convex, exact; and what is particular to a few."""
+"""Every family, for some indices: closed, convex and exact; and special tests for a few."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.datasets.household.geometry import bodies, hits, inside_any, is_close
 
 INDICES = (0, 1, 2)
 
-# Pieces of these meet and do not overlap, so the volume is the sum of theirs.
+# The pieces of these families meet but do not overlap, so their volumes add up.
 WITHOUT_OVERLAP = {
     "banana", "bottle", "bowl", "box", "can", "crate", "dumbbell", "glass", "jar", "knob",
     "l_shape", "lightbulb", "plate", "ring", "rounded_block", "t_shape", "wineglass",
@@ -27,7 +27,7 @@ def made(family, index, seed=0):
 
 
 def first(family, seed=0, **wanted):
-    """The first object of a family that drew what is wanted."""
+    """The first object of a family that drew the wanted values."""
     for index in range(100):
         thing = made(family, index, seed)
         if all(thing.parameters[name] == value for name, value in wanted.items()):
@@ -36,15 +36,15 @@ def first(family, seed=0, **wanted):
 
 
 def upright(thing):
-    """The surface with its yaw and offset undone, so that it stands as its family made it."""
+    """The surface with its yaw and offset undone, as the family made it."""
     parameters = thing.parameters
     surface = thing.vertices - [parameters["offset_x"], parameters["offset_y"], 0]
     cosine, sine = np.cos(parameters["yaw"]), np.sin(parameters["yaw"])
     return surface @ np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
 
 
-def of_axis(thing):
-    """As `upright`, but with the axis of revolution of a vessel with a handle along +x at 0."""
+def centred_on_axis(thing):
+    """Like `upright`, with the axis of revolution at 0, for a vessel with a handle along +x."""
     vertices = upright(thing)
     radius = np.abs(vertices[:, 1]).max()
     return vertices - np.array([vertices[:, 0].min() + radius, 0, 0])
@@ -64,7 +64,7 @@ def test_surface_is_one_closed_body(family, index):
     thing = made(family, index)
     assert is_closed(thing.faces)
     assert bodies(thing.vertices, thing.faces) == 1
-    # No two vertices are at one place: whoever merges equal vertices keeps a closed surface.
+    # No two vertices are equal, so a program that merges equal vertices keeps a closed surface.
     assert len(np.unique(thing.vertices, axis=0)) == len(thing.vertices)
     assert thing.mass > 0
 
@@ -81,7 +81,7 @@ def test_parts_are_convex(family, index):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_surface_encloses_exactly_the_parts(family):
-    """Beside the surface, a fifth of a millimetre in and out, where thin walls are decided."""
+    """Points 0.2 mm inside and outside the surface, which is fine enough for thin walls."""
     thing = made(family, 1)
     rng = np.random.default_rng(0)
     a, b, c = (thing.vertices[thing.faces[:, k]] for k in range(3))
@@ -122,7 +122,7 @@ def test_size_mass_and_place_are_sensible(family):
         assert 0.001 < thing.mass < 2
         assert 0.3 <= thing.friction <= 1.0
         assert low[2] == pytest.approx(0, abs=1e-12)
-        # The middle of the box, before the turn, is where the offset says.
+        # The middle of the bounding box, before the turn, is at the offset.
         middle = [thing.parameters["offset_x"], thing.parameters["offset_y"]]
         assert np.abs(middle).max() <= 0.05
         turned = upright(thing)
@@ -201,12 +201,12 @@ def test_closed_forms_of_volumes(index):
 @pytest.mark.parametrize("index", INDICES)
 def test_mug_is_open_and_its_walls_are_as_thick_as_drawn(index):
     thing = first("mug", seed=index, style="straight")
-    p, vertices = thing.parameters, of_axis(thing)
+    p, vertices = thing.parameters, centred_on_axis(thing)
     scale = 0.5 if p["material"] == "steel" else 1.0
     wall, floor = scale * p["wall"], scale * p["floor"]
     down = hits(vertices, thing.faces, np.array([1e-4, 2e-4, 1.0]), (0, 0, -1))
     assert 1 - down[[0, -1]] == pytest.approx([floor, 0], abs=1e-9)
-    # From the axis outwards at all heights, also where the handle is: its ends stay in the wall.
+    # Rays go outwards from the axis, also at the height of the handle, whose ends stay in the wall.
     for height in np.linspace(0.05, 0.95, 10) * p["height"]:
         if height <= floor:
             continue
@@ -223,12 +223,12 @@ def test_mug_is_open_and_its_walls_are_as_thick_as_drawn(index):
 @pytest.mark.parametrize("index", INDICES)
 def test_a_finger_fits_through_the_handle_of_a_mug(index):
     thing = first("mug", seed=index, style="straight")
-    p, vertices = thing.parameters, of_axis(thing)
+    p, vertices = thing.parameters, centred_on_axis(thing)
     middle = (p["handle_low"] + p["handle_high"]) / 2 * p["height"]
     through = p["radius"] + (p["handle_reach"] - p["handle_thickness"] / 2) / 2
     origin = np.array([through, -0.2, middle])
     assert hits(vertices, thing.faces, origin, (0, 1, 0)).size == 0
-    # Further out there is the bar of the handle, as wide as drawn.
+    # Further out the ray meets the bar of the handle, which is as wide as drawn.
     origin[0] = p["radius"] + p["handle_reach"]
     entry, leaving = hits(vertices, thing.faces, origin, (0, 1, 0))
     assert leaving - entry == pytest.approx(p["handle_width"], abs=1e-9)

@@ -44,10 +44,10 @@ def write_obj(path, pieces):
 
 @pytest.fixture
 def pybullet_data(tmp_path, monkeypatch):
-    """A package of that name that must not be imported, with meshes of two boxes and worse."""
+    """A package of that name that must not be imported, with good and bad meshes."""
     folder = tmp_path / "site" / "pybullet_data"
     meshes = folder / "random_urdfs"
-    # Two boxes 5 µm apart, as they are in the real files, in the real files' unit.
+    # Two boxes are 5 µm apart, in the unit of the real files, which have such gaps too.
     gap = 5e-6 / PYBULLET_SCALE
     write_obj(meshes / "000/000.obj", [box((0, 0, 0), (2, 2, 1)), box((0, 0, 1 + gap), (2, 2, 3))])
     write_obj(meshes / "001/001.obj", [box((0, 0, 0), (2, 2, 1)), box((0, 0, 2), (2, 2, 3))])
@@ -91,7 +91,7 @@ def test_program_makes_a_set_that_a_larger_count_extends(tmp_path, capsys):
     assert before[1].parameters == make("box", 5, 1).parameters
     with Image.open(record["results"]["sheet"]) as sheet:
         tiles = np.asarray(sheet)
-    # Two tiles side by side: each shows something in its middle, in colours of its own.
+    # There are two tiles side by side; each shows something in its middle, in its own colour.
     height, width = tiles.shape[0], tiles.shape[1] // 2
     middles = [tiles[height // 2, side * width + width // 2].astype(int) for side in (0, 1)]
     assert all(middle.min() < 220 for middle in middles)
@@ -106,7 +106,7 @@ def test_program_makes_a_set_that_a_larger_count_extends(tmp_path, capsys):
     [
         (["--families", "mug,sofa"], "there is no family 'sofa'"),
         (["--families", "mug", "--pybullet"], "at most one of"),
-        (["--scale", "-1", "--pybullet"], "above 0"),
+        (["--scale", "-1", "--pybullet"], "the scale of objects must be above 0 and finite, got"),
         (["--licence", "CC0-1.0"], "--licence is for --meshes"),
         (["--licence", "CC0-1.0", "--pybullet"], "--licence is for --meshes"),
         (["--meshes", "nowhere"], "nowhere does not exist"),
@@ -115,7 +115,7 @@ def test_program_makes_a_set_that_a_larger_count_extends(tmp_path, capsys):
         (["--labels", "100000000000"], "--labels"),
         (["--count", "1", "--density", "0"], "the density of objects must be above 0"),
         (["--count", "1", "--friction", "nan"], "the friction of objects must be above 0"),
-        (["--count", "1", "--roughness", "1"], "the roughness must be 0 to 0.001 m, got 1"),
+        (["--count", "1", "--roughness", "1"], "the roughness must be between 0 and 0.001 m, got"),
     ],
 )
 def test_bad_options_are_one_sentence(tmp_path, capsys, arguments, words):
@@ -202,7 +202,7 @@ def test_damaged_catalogue_is_an_input_error(tmp_path, content):
         ("seed", [-1, 1.5, True], "the seed of"),
         ("index", ["0"], "the index of"),
         ("parameters", [None, []], "the parameters of"),
-        ("colour", ["red"], "other fields than"),
+        ("colour", ["red"], "unexpected or missing fields"),
     ],
 )
 def test_a_field_of_the_catalogue_that_cannot_be(tmp_path, field, values, words):
@@ -266,12 +266,12 @@ def test_folder_of_meshes_in_millimetres(tmp_path, capsys):
     assert (entry.licence, entry.parts, entry.family) == ("CC0-1.0", None, "mesh")
     parts = load_object(output / entries["two_obj"].file).parts
     assert sum(volume(Polyhedron(*part)) for part in parts) == pytest.approx(0.02 * 0.02 * 0.04)
-    # In metres they would be monsters.
+    # If the files were in metres, the objects would be far too large.
     assert program("--meshes", folder, "--output", tmp_path / "other") == 2
     assert "no objects" in capsys.readouterr().err
 
 
-def test_two_files_for_one_name_are_not_mixed_up(tmp_path, capsys):
+def test_two_files_with_the_same_name_are_not_mixed_up(tmp_path, capsys):
     folder, output = tmp_path / "meshes", tmp_path / "set"
     for number, name in enumerate(["a b/x.stl", "a_b/x.stl", "A_B_x.stl", "a_b/x.ply"], 1):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -290,7 +290,7 @@ def test_two_files_for_one_name_are_not_mixed_up(tmp_path, capsys):
     ("meshes", "output"),
     [("raw", "raw"), ("raw", "raw/deep/set"), ("raw/meshes", "raw"), ("raw", "link")],
 )
-def test_a_set_does_not_feed_on_itself(tmp_path, capsys, meshes, output):
+def test_a_set_is_not_written_among_its_sources(tmp_path, capsys, meshes, output):
     raw = tmp_path / "raw"
     (raw / "meshes").mkdir(parents=True)
     (tmp_path / "link").symlink_to(raw)
@@ -340,7 +340,7 @@ def test_pybullet_data_is_found_and_not_imported(tmp_path, pybullet_data, capsys
     assert program("--pybullet", "--output", tmp_path / "set", "--no-sheet") == 0
     error = capsys.readouterr().err
     assert "001.obj is in 2 pieces" in error
-    assert "002.obj is a crumb" in error
+    assert "002.obj is too small" in error
     assert "168.obj" in error
     assert "pybullet_data" not in sys.modules
     joined, single = read_catalogue(tmp_path / "set")

@@ -1,4 +1,4 @@
-"""Uneven parts against the even ones that they are made of."""
+"""Uneven parts, compared with the even parts that they are made from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_without_roughness_parts_enclose_the_same(family):
     thing = make(family, 3, 1)
     same = roughened(thing, 0.0)
     for part, other in zip(thing.parts, same.parts, strict=True):
-        # A support function tells a convex body from every other.
+        # A convex body is determined by its support function.
         directions = np.random.default_rng(0).normal(size=(200, 3))
         support, found = ((each.vertices @ directions.T).max(axis=0) for each in (part, other))
         assert found == pytest.approx(support, abs=1e-12)
@@ -28,7 +28,7 @@ def test_without_roughness_parts_enclose_the_same(family):
 
 
 def test_parts_are_moved_by_what_was_drawn():
-    """Beside a face of a box, its part's surface is as high as normal waves of that deviation."""
+    """The surface rises above the faces of a box by normal waves of the drawn deviation."""
     heights, deviations = [], []
     for index in range(40):
         thing = make("box", 5, index)
@@ -38,11 +38,11 @@ def test_parts_are_moved_by_what_was_drawn():
         (part,), (other,) = thing.parts, rough.parts
         normals, distances = planes(part)
         outside = (other.vertices @ normals.T - distances).max(axis=1)
-        # Inside by little, too: of a convex hull only peaks are left.
+        # The surface is only a little inside too, because a convex hull keeps only the peaks.
         assert np.abs(outside).max() <= np.sqrt(2 * 32) * deviation * np.sqrt(3)
         heights.append((other.vertices @ normals.T - distances).max() / deviation)
         deviations.append(deviation)
-    # The highest of some hundred places that depend on each other.
+    # This is the highest of some hundred correlated places.
     assert 1.5 < np.mean(heights) < 4
     assert np.mean(deviations) == pytest.approx(ROUGH / 2, abs=4 * ROUGH / np.sqrt(12 * 40))
 
@@ -62,6 +62,6 @@ def test_parts_stay_convex_and_closed_and_all_else_as_it_was():
 
 
 @pytest.mark.parametrize("roughness", [-1e-4, 0.01, float("nan")])
-def test_a_roughness_that_is_none(roughness):
-    with pytest.raises(InputError, match="the roughness must be 0 to 0"):
+def test_a_roughness_out_of_range_is_refused(roughness):
+    with pytest.raises(InputError, match=r"must be between 0 and 0\.001 m, got"):
         roughened(make("box"), roughness)

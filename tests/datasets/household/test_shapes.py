@@ -1,4 +1,4 @@
-"""Pieces and solids against closed forms: volumes, thicknesses, distances."""
+"""Pieces and solids, compared with closed forms: volumes, thicknesses and distances."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ PROFILE = [(0.0, 0.0), (0.03, 0.0), (0.04, 0.03), (0.043, 0.06), (0.036, 0.1)]
 
 
 def pappus(sides):
-    """What 2π is for a polygon around its inscribed circle."""
+    """The counterpart of 2π for a polygon around its inscribed circle."""
     return 2 * sides * np.tan(np.pi / sides)
 
 
 def frusta(profile, sides):
-    """The volume of the solid of revolution of a profile, frustum by frustum."""
+    """The volume of a profile's solid of revolution, frustum by frustum."""
     (r0, z0), (r1, z1) = np.transpose(profile)[:, :-1], np.transpose(profile)[:, 1:]
     return pappus(sides) / 2 * np.sum((z1 - z0) * (r0**2 + r0 * r1 + r1**2)) / 3
 
@@ -105,7 +105,7 @@ def test_lathe_cuts_any_profile_into_convex_pieces_of_the_right_volume(seed):
     radii = rng.uniform(0.01, 0.05, 9)
     heights = np.cumsum(rng.uniform(0.001, 0.02, 9))
     heights[3] = heights[4]  # a step
-    heights[6] = heights[7] + 1e-18  # and one that rounding left
+    heights[6] = heights[7] + 1e-18  # a step that rounding made
     profile = list(zip(radii, heights, strict=True))
     pieces = lathe(profile, 12)
     for piece in pieces:
@@ -138,10 +138,10 @@ def test_shell_has_exactly_its_thickness_and_is_open_at_the_top():
     whole = union(pieces)
     assert is_closed(whole.faces)
     assert volume(whole) == pytest.approx(sum(map(volume, pieces)), rel=1e-12)
-    # Down the axis: nothing but the floor.
+    # Down the axis there is only the floor.
     down = hits(*whole, np.array([1e-4, 2e-4, 1.0]), (0, 0, -1))
     assert np.unique(down.round(12)) == pytest.approx([1 - 0.006, 1.0], abs=1e-12)
-    # Through the wall at right angles, in the middle of the facets at azimuth 0 and 90 degrees.
+    # Rays cross the wall at right angles, in the middle of the facets at azimuths 0 and 90 degrees.
     outer = np.array(PROFILE)
     for i in (1, 2, 3):
         middle, along = (outer[i] + outer[i + 1]) / 2, outer[i + 1] - outer[i]

@@ -1,4 +1,4 @@
-"""Small sets of objects with exact parts, and one that is labelled."""
+"""A small set of objects with exact parts, without and with labels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from datasets.household import make_set, write_set
-from datasets.labels import Labelled, Settings, label_folder
+from datasets.labels import LabellingResult, Settings, label_folder
 from grasp.grippers.gripper import load_gripper
 
 FAMILIES = ["box", "bowl", "knob"]
@@ -22,15 +22,15 @@ def settings() -> Settings:
 
 @pytest.fixture(scope="session")
 def a_set(tmp_path_factory) -> Path:
-    """Four objects of three families; not to be written to."""
+    """Four objects of three families; read-only."""
     folder = tmp_path_factory.mktemp("sets") / "set"
     write_set(folder, make_set(4, 0, FAMILIES), {"maker": "tests"}, "MIT")
     return folder
 
 
 @pytest.fixture(scope="session")
-def labelled(a_set, settings) -> tuple[Path, Labelled]:
-    """The same set with labels; not to be written to."""
+def labelled(a_set, settings) -> tuple[Path, LabellingResult]:
+    """The same set with labels; read-only."""
     folder = a_set.with_name("labelled")
     shutil.copytree(a_set, folder)
     return folder, label_folder(folder, settings, workers=2)

@@ -1,4 +1,4 @@
-"""Programs that end in time, and with them all that they have started."""
+"""Run programs with a time limit, and end everything that they have started."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _MARK = "LABELS_TEST_RUN"
 
 
 def run(command: Sequence[str | os.PathLike[str]], folder: Path, log: Path, seconds: float) -> None:
-    """Run a program; the test fails if it does, or if it is not done in time.
+    """Run a program; fail the test if the program fails or takes too long.
 
-    Whatever it has started ends too, also what left its group and session as Ray's servers do: it
-    is known by a variable of the environment. Linux alone tells of that.
+    All processes that the program started end too, even those that left its group and session, as
+    Ray's servers do. They are recognised by an environment variable, which only Linux shows.
 
     Args:
-        command: the program and its arguments.
-        folder: to run it in.
-        log: a file for what it prints. A pipe would stay open as long as anything that it started.
-        seconds: that it has.
+        command: Program and its arguments.
+        folder: Working folder of the program.
+        log: File for the output. A pipe would stay open as long as any process that it started.
+        seconds: Time limit in seconds.
     """
     mark = uuid.uuid4().hex
     with log.open("w") as output:
@@ -44,12 +44,12 @@ def run(command: Sequence[str | os.PathLike[str]], folder: Path, log: Path, seco
     finally:
         process.kill()
         process.wait()
-        _end_all(mark)
+        end_all(mark)
     assert code == 0, log.read_text()
 
 
-def _end_all(mark: str) -> None:
-    """Kill the processes with the mark; again, until none is left that one of them had begun."""
+def end_all(mark: str) -> None:
+    """Kill the processes with the mark, and repeat, because they may have started others."""
     while pids := _marked(mark):
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
@@ -59,8 +59,8 @@ def _end_all(mark: str) -> None:
 def _marked(mark: str) -> list[int]:
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):
-        # Gone, or of another user. That of a process that has ended and waits for its parent is
-        # empty.
+        # Reading fails if the process is gone or belongs to another user. The environment of a
+        # process that has ended and waits for its parent is empty.
         with contextlib.suppress(OSError):
             if f"{_MARK}={mark}".encode() in path.read_bytes():
                 found.append(int(path.parent.name))

@@ -1,7 +1,7 @@
-"""A program: labels a folder of two objects on a Ray cluster of two nodes with a core each.
+"""A program that labels a folder of two objects on a Ray cluster of two nodes with one core each.
 
-`python -m tests.datasets.labels.ray_cluster FOLDER MEETING`; see `work.meet_and_label` for MEETING.
-It is a program of its own because Ray leaves threads, handlers and warnings behind.
+`python -m tests.datasets.labels.ray_cluster FOLDER MEETING`; `work.meet_and_label` explains
+MEETING. It runs in a process of its own because Ray leaves threads, handlers and warnings behind.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def main() -> None:
     os.environ |= {
         work.MEETING: sys.argv[2],
         "RAY_USAGE_STATS_ENABLED": "0",
-        # Ray's workers are nice to others by default; on a busy machine this would take minutes.
+        # Ray's workers have a low priority by default, which would take minutes on a busy machine.
         "RAY_worker_niceness": "0",
     }
     from ray.cluster_utils import Cluster

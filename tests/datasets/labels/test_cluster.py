@@ -1,4 +1,4 @@
-"""Labels from several machines, here two nodes of a Ray cluster on one."""
+"""Labels from several machines, here two nodes of a Ray cluster on one machine."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tests.datasets.labels import limited
 ROOT = Path(__file__).resolve().parents[3]
 OUTPUT = Path("grasps") / "panda"
 SECONDS = 55
-"""That two nodes have to start, to meet and to label; they take 15 on an idle machine."""
+"""Time limit for two nodes to start, meet and label; they take 15 s on an idle machine."""
 
-# Starts a process in a session of its own, which holds its output and tells its number; then waits.
+# Starts a process in its own session, which holds this program's output; writes its id, then waits.
 HANGS = """
 import pathlib, signal, subprocess, sys
 wait = "import signal; signal.pause()"
@@ -32,8 +32,9 @@ if sys.argv[2] == "hang":
 """
 
 
+@pytest.mark.extras
 def test_two_machines_make_the_labels_of_one(labelled, a_set, tmp_path):
-    """The same files to the last bit, from two nodes at once."""
+    """Two nodes that work at the same time write the same files to the last bit."""
     pytest.importorskip("ray", reason="needs Ray, the extra `ray`")
     folder = shutil.copytree(a_set, tmp_path / "set")
     catalogue = json.loads((folder / "catalogue.json").read_text())
@@ -51,23 +52,24 @@ def test_two_machines_make_the_labels_of_one(labelled, a_set, tmp_path):
     assert made.items() <= whole.items()
 
 
+@pytest.mark.extras
 @pytest.mark.skipif(
     not Path("/proc/self/environ").exists() or not hasattr(os, "pidfd_open"),
-    reason="needs Linux, which tells of a process's environment",
+    reason="needs Linux, which shows the environment of a process",
 )
 @pytest.mark.parametrize("what", ["hang", "leave"])
 def test_nothing_that_a_program_starts_outlives_its_time(tmp_path, monkeypatch, what):
-    """What the test above relies on: servers end, whether their program is done or hangs."""
+    """The test above relies on this: servers end, whether their program finishes or hangs."""
     pid = tmp_path / "pid"
     command = [sys.executable, "-c", HANGS, pid, what]
     handles = []
-    end_all = limited._end_all
+    end_all = limited.end_all
 
     def watched(mark):
-        handles.append(os.pidfd_open(int(pid.read_text())))  # while it is surely alive
+        handles.append(os.pidfd_open(int(pid.read_text())))  # it is certainly still alive here
         end_all(mark)
 
-    monkeypatch.setattr(limited, "_end_all", watched)
+    monkeypatch.setattr(limited, "end_all", watched)
     if what == "hang":
         with pytest.raises(pytest.fail.Exception, match="not done in 3 s: it waits"):
             limited.run(command, tmp_path, tmp_path / "log", 3)

@@ -1,4 +1,4 @@
-"""Labels of a folder: what they are, what they depend on, what the card says of them."""
+"""Labels of a folder: what they are, what they depend on, and what the data card states."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from grasp.grippers.gripper import load_gripper
 from grasp.judging.candidates import KINDS, candidates
 from grasp.judging.proportions import cluster_bootstrap, wilson_interval
 from grasp.objects.loading import load_object
-from grasp.physics import PROTOCOL, simulate
+from grasp.physics import PROTOCOL, Conditions, simulate
 from pcdiff.errors import InputError
 
 OUTPUT = Path("grasps") / "panda"
@@ -41,8 +41,8 @@ def program(*arguments, of=main):
 # --- What the labels are --------------------------------------------------------------------------
 
 
-def test_labels_are_what_physics_says_of_the_candidates(labelled, settings):
-    """Candidates from their seed, mass and friction from the catalogue, outcomes from physics."""
+def test_labels_are_the_simulated_outcomes_of_the_candidates(labelled, settings):
+    """Candidates depend on the seed; mass and friction come from the catalogue."""
     folder, _ = labelled
     gripper = load_gripper("panda")
     for entry in read_catalogue(folder):
@@ -50,7 +50,8 @@ def test_labels_are_what_physics_says_of_the_candidates(labelled, settings):
         obj = load_object(folder / entry.file)
         rng = np.random.default_rng([7, 101, int(obj.sha256, 16)])
         drawn = candidates(obj, gripper, len(found), rng, near_misses=0.25)
-        trials = simulate(obj, gripper, drawn.poses, mass=entry.mass, friction=entry.friction)
+        conditions = Conditions(mass=entry.mass, friction=entry.friction)
+        trials = simulate(obj, gripper, drawn.poses, conditions)
         np.testing.assert_array_equal(found.poses, drawn.poses)
         np.testing.assert_array_equal(found.success, trials.success)
         np.testing.assert_array_equal(found.failure, trials.failure)
@@ -71,7 +72,7 @@ def test_both_outcomes_and_all_kinds_are_kept(labelled):
 
 
 def test_the_files_have_the_schema_of_acronym(labelled):
-    """As acronym_tools reads it: the mesh relative to a root, labels as integers."""
+    """The schema that acronym_tools reads: the mesh relative to a root, labels as integers."""
     folder, _ = labelled
     entry = read_catalogue(folder)[0]
     with h5py.File(folder / OUTPUT / f"{entry.name}.h5") as file:
@@ -83,7 +84,7 @@ def test_the_files_have_the_schema_of_acronym(labelled):
 
 
 def test_a_folder_can_be_moved(copy, settings):
-    """Files name their meshes relative to the folder, and labels there go on to count as theirs."""
+    """Files name their meshes relative to the folder, so their labels stay valid."""
     moved = copy.rename(copy.with_name("moved"))
     for path in (moved / OUTPUT).glob("*.h5"):
         found = read_grasps(path)
@@ -93,7 +94,7 @@ def test_a_folder_can_be_moved(copy, settings):
 
 
 def test_workers_and_other_objects_change_no_bit(a_set, labelled, tmp_path):
-    """The card's command, one process, the last two objects alone; against two and all four."""
+    """The card's command in one process on two objects equals two processes on all four."""
     folder = shutil.copytree(a_set, tmp_path / "part")
     catalogue = json.loads((folder / "catalogue.json").read_text())
     catalogue["objects"] = catalogue["objects"][:1:-1]
@@ -107,7 +108,7 @@ def test_workers_and_other_objects_change_no_bit(a_set, labelled, tmp_path):
 
 
 def test_household_labels_what_it_has_made(tmp_path, capsys):
-    """`--labels` gives what `datasets.labels` gives for the same seed, which has nothing to add."""
+    """`--labels` makes the labels that `datasets.labels` would make for the same seed."""
     arguments = ["--families", "box", "--count", 1, "--seed", 3, "--no-sheet", "--output", tmp_path]
     assert program(*arguments, "--labels", 8, "--gripper", "panda", "--json", of=household) == 0
     results = json.loads(capsys.readouterr().out)["results"]
@@ -120,7 +121,7 @@ def test_household_labels_what_it_has_made(tmp_path, capsys):
     assert capsys.readouterr().err == "error: --gripper is for --labels\n"
 
 
-# --- Going on -------------------------------------------------------------------------------------
+# --- Continuing a run -----------------------------------------------------------------------------
 
 
 def test_what_is_there_is_kept_and_what_is_missing_made(copy, labelled, settings):
@@ -150,7 +151,7 @@ def test_what_is_there_is_kept_and_what_is_missing_made(copy, labelled, settings
 )
 def test_labels_of_other_settings_are_refused(copy, settings, change, difference):
     whole = files(copy)
-    with pytest.raises(InputError, match=f"of other conditions: {difference}"):
+    with pytest.raises(InputError, match=f"made under different conditions: {difference}"):
         label_folder(copy, replace(settings, **change))
     assert files(copy) == whole
 
@@ -161,19 +162,19 @@ def test_labels_of_another_object_are_refused(copy, settings, quantity):
     catalogue = json.loads(path.read_text())
     catalogue["objects"][2][quantity] *= 2
     path.write_text(json.dumps(catalogue))
-    with pytest.raises(InputError, match=f"of other conditions: its {quantity} is"):
+    with pytest.raises(InputError, match=f"made under different conditions: its {quantity} is"):
         label_folder(copy, settings)
 
 
 def test_a_set_that_was_changed_is_refused(copy, settings):
-    """A mesh that is not the catalogue's, and other parts of the same mesh."""
+    """A mesh that is not the one in the catalogue, and changed parts of the same mesh."""
     entry = read_catalogue(copy)[0]
     parts = copy / entry.parts
     text = parts.read_text()
     *rest, last = text.splitlines()
     _, a, b, c = last.split()
     parts.write_text("\n".join([*rest, f"f {b} {c} {a}"]) + "\n")
-    with pytest.raises(InputError, match="of other conditions: its parts is"):
+    with pytest.raises(InputError, match="made under different conditions: its parts is"):
         label_folder(copy, settings)
     parts.write_text(text)
     mesh = copy / entry.file
@@ -186,7 +187,7 @@ def test_a_set_that_was_changed_is_refused(copy, settings):
 
 
 def test_a_folder_of_meshes_good_and_bad(tmp_path, monkeypatch, capsys):
-    """What cannot be labelled is skipped with a sentence, here and in the card."""
+    """Objects that cannot be labelled are skipped with a reason, in the output and in the card."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = tmp_path / "meshes"
     (folder / "more").mkdir(parents=True)
@@ -219,7 +220,7 @@ def test_a_folder_of_meshes_good_and_bad(tmp_path, monkeypatch, capsys):
     assert "its friction is 0.5, expected 0.6" in capsys.readouterr().err
 
 
-def test_bad_arguments_are_told_in_one_sentence(a_set, settings, tmp_path, capsys):
+def test_each_bad_argument_gives_a_one_line_error(a_set, settings, tmp_path, capsys):
     solids = tmp_path / "solids"
     solids.mkdir()
     trimesh.creation.box((0.05, 0.04, 0.03)).export(solids / "box.stl")
@@ -229,7 +230,7 @@ def test_bad_arguments_are_told_in_one_sentence(a_set, settings, tmp_path, capsy
         ([tmp_path / "none"], "does not exist or is not a folder"),
         ([empty], "has no mesh"),
         ([a_set, "--gripper", "hook"], "there is no gripper 'hook'"),
-        ([a_set, "--friction", 0.5], "has a catalogue, which says scale, mass and friction"),
+        ([a_set, "--friction", 0.5], "has a catalogue, which states scale, mass and friction"),
         ([a_set, "--near-misses", 2], "--near-misses"),
         ([a_set, "--count", 10**11], "--count"),
         ([a_set, "--workers", 9999], "workers, 4 for each CPU core, got 9999"),
@@ -246,11 +247,11 @@ def test_bad_arguments_are_told_in_one_sentence(a_set, settings, tmp_path, capsy
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("error: ") and expected in line
     assert list(solids.iterdir()) == [solids / "box.stl"]
-    with pytest.raises(InputError, match="at least 1 candidate"):
+    with pytest.raises(InputError, match="at least 1 candidate per object"):
         replace(settings, count=0)
     for name in ("a b", "a_b"):
         trimesh.creation.box((0.05, 0.04, 0.03)).export(empty / f"{name}.stl")
-    with pytest.raises(InputError, match=r"a b.stl and a_b.stl, .* a_b_stl.h5: rename one"):
+    with pytest.raises(InputError, match=r"a b.stl and a_b.stl, .* a_b_stl.h5: rename one of"):
         label_folder(empty, settings)
 
 
@@ -267,7 +268,7 @@ def test_a_set_without_one_object_to_label_is_bad_input(tmp_path, capsys):
 
 
 def test_the_card_counts_what_is_in_the_files(labelled):
-    """Every figure against a count by h5py alone, intervals against their definitions."""
+    """Every figure equals a count by h5py alone, and every interval equals its definition."""
     folder, done = labelled
     card = json.loads((folder / OUTPUT / "card.json").read_text())
     assert card == done.card
@@ -326,11 +327,11 @@ def test_the_readme_says_what_the_card_says(labelled):
 
 
 def test_every_array_survives_the_file(labelled):
-    """Nothing that physics says of a grasp is left out."""
+    """The file keeps everything that the simulation reports about a grasp."""
     path = next((labelled[0] / OUTPUT).glob("*.h5"))
     assert set(read_grasps(path).arrays()) == {"success", "width", "failure"} <= set(PER_GRASP)
 
 
 def test_settings_are_checked():
-    with pytest.raises(InputError, match=r"near misses must be 0 to 1, got 1\.5"):
+    with pytest.raises(InputError, match=r"near misses must be between 0 and 1, got 1\.5"):
         Settings(load_gripper("panda"), near_misses=1.5)

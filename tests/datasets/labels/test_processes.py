@@ -32,7 +32,7 @@ def jobs(settings) -> list[Job]:
 
 
 def test_there_are_as_many_processes_as_cores_to_use(jobs, monkeypatch):
-    """Not as many as the machine has."""
+    """The number of processes is the number of usable cores, not of all cores of the machine."""
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0}, raising=False)
     answers = [result for _, result in on_cores(work.answer, jobs)]
@@ -52,13 +52,13 @@ def begin(folder, count) -> subprocess.Popen:
 
 
 def pids(process) -> list[int]:
-    """Of the processes that a process has started."""
+    """The ids of the processes that a process has started."""
     tasks = Path(f"/proc/{process.pid}/task").glob("*/children")
     return [int(pid) for task in tasks for pid in task.read_text().split()]
 
 
 def children(process) -> list[int]:
-    """Handles of the processes that a process has started and that are not gone."""
+    """Handles of the processes that a process has started and that still exist."""
     handles = []
     for pid in pids(process):
         with contextlib.suppress(ProcessLookupError):
@@ -67,7 +67,7 @@ def children(process) -> list[int]:
 
 
 def ended(handles) -> bool:
-    """Whether all of them end within 20 seconds."""
+    """Whether all processes end within 20 seconds."""
     done = [bool(select.select([handle], [], [], 20)[0]) for handle in handles]
     for handle in handles:
         os.close(handle)
@@ -75,26 +75,27 @@ def ended(handles) -> bool:
 
 
 def until(process, condition: Callable[[], bool]) -> None:
-    """Wait for it, or for the process's end."""
+    """Wait until the condition holds or the process ends."""
     while process.poll() is None and not condition():
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=0.02)
 
 
 def h5_files(folder) -> list[Path]:
-    """The complete ones."""
+    """The complete files of labels."""
     return list((folder / OUTPUT).glob("[!.]*.h5"))
 
 
 needs_linux = pytest.mark.skipif(
     not Path("/proc/self/task").exists() or not hasattr(os, "pidfd_open"),
-    reason="needs Linux, which tells of a process's children",
+    reason="needs Linux, which lists the children of a process",
 )
 
 
+@pytest.mark.extras
 @needs_linux
 def test_kills_at_random_moments(labelled, a_set, tmp_path):
-    """What was complete stays, nothing is half or twice, workers go too, the result is the same."""
+    """Complete files stay, no file is partial or doubled, workers end, the result is the same."""
     rng = np.random.default_rng(0)
     whole = {path.name: path.read_bytes() for path in h5_files(labelled[0])}
     folder = shutil.copytree(a_set, tmp_path / "set")
@@ -102,7 +103,7 @@ def test_kills_at_random_moments(labelled, a_set, tmp_path):
     kills = runs = 0
     while kills < KILLS:
         process = begin(folder, 12)
-        # From before the imports to after the last object.
+        # The kill happens at any time from before the imports until after the last object.
         enough = min(len(complete) + rng.integers(3), 4)
         until(process, lambda: len(h5_files(folder)) >= enough)  # noqa: B023
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -132,14 +133,15 @@ def test_kills_at_random_moments(labelled, a_set, tmp_path):
     assert {**card, "date": ""} == {**labelled[1].card, "date": ""}
 
 
+@pytest.mark.extras
 @needs_linux
 @pytest.mark.parametrize("moment", ["start", "work"])
 def test_control_c_ends_all_processes_without_a_word(a_set, tmp_path, moment):
-    """Exit code 130; the interrupt reaches the whole group, as it does in a terminal."""
+    """The exit code is 130; the interrupt reaches the whole group, as it does in a terminal."""
     folder = shutil.copytree(a_set, tmp_path / "set")
     process = begin(folder, 100)
     if moment == "start":
-        until(process, lambda: len(pids(process)) >= 3)  # one is Python's own
+        until(process, lambda: len(pids(process)) >= 3)  # one belongs to Python itself
     else:
         until(process, lambda: len(h5_files(folder)) > 0)
     workers = children(process)
@@ -151,8 +153,8 @@ def test_control_c_ends_all_processes_without_a_word(a_set, tmp_path, moment):
 
 
 @needs_linux
-def test_a_worker_ends_with_its_parent_whatever_it_is_at():
-    """A worker that would wait for ever, and a parent that is killed."""
+def test_a_worker_ends_with_its_parent_whatever_it_is_doing():
+    """The worker would wait for ever, and the parent is killed."""
     command = "from tests.datasets.labels import work; work.wait_in_a_worker()"
     parent = subprocess.Popen(
         [sys.executable, "-c", command], cwd=ROOT, stdout=subprocess.PIPE, text=True
@@ -163,10 +165,10 @@ def test_a_worker_ends_with_its_parent_whatever_it_is_at():
     parent.communicate()
 
 
-def test_a_worker_that_dies_is_told_with_its_object(jobs):
+def test_the_error_about_a_dead_worker_names_its_object(jobs):
     with pytest.raises(InputError, match="that labelled b was killed, probably because memory"):
         list(on_cores(work.die_of_b, jobs, 1))
-    with pytest.raises(InputError, match="that labelled b ended with exit code 3; a new run goes"):
+    with pytest.raises(InputError, match="b ended with exit code 3; a new run labels the missing"):
         list(on_cores(work.leave_at_b, jobs, 1))
 
 
@@ -184,8 +186,8 @@ def test_each_process_computes_with_one_thread(jobs, monkeypatch):
 
 
 @needs_linux
-def test_a_worker_takes_along_what_it_has_started(jobs):
-    """As coacd, which runs in a process of its own."""
+def test_processes_that_a_worker_started_end_with_it(jobs):
+    """coacd, for example, runs in a process of its own."""
     results = on_cores(work.start_child, jobs, 1)
     _, pid = next(results)
     handle = os.pidfd_open(int(pid))

@@ -1,4 +1,4 @@
-"""Labels of a field's samples: of the whole object, and of one view of it."""
+"""Labels of a grasp field's samples, drawn from the whole object or from one view of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 import trimesh
 
 from datasets.household.shapes import box
-from datasets.labels import Job, Labelled, Settings, label, label_folder
+from datasets.labels import Job, LabellingResult, Settings, label, label_folder
 from datasets.labels.__main__ import main
 from datasets.labels.folder import difference
 from grasp import physics as simulation
@@ -40,7 +40,7 @@ COUNT, SEED = 6, 5
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
-    """As in the processes that label, so that sums have the same last digit."""
+    """One thread, as in the labelling processes, so that sums agree to the last digit."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -49,7 +49,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory) -> Path:
-    """Of an untrained field."""
+    """The weights of an untrained field."""
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     model = GraspField.initialized(TINY, 0)
     checkpoint.save(path, KIND, {"model": TINY.as_dict()}, model.state_dict())
@@ -72,8 +72,8 @@ def of_view(of_whole) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def labelled(tmp_path_factory, of_view) -> tuple[Path, Labelled]:
-    """A bar, and a needle that hardly a pixel sees, from one view; not to be written to."""
+def labelled(tmp_path_factory, of_view) -> tuple[Path, LabellingResult]:
+    """A bar and a needle, which hardly a pixel sees, labelled from one view; read-only."""
     folder = tmp_path_factory.mktemp("meshes")
     trimesh.creation.box((0.03, 0.04, 0.12)).export(folder / "bar.stl")
     trimesh.creation.box((1e-4, 1e-4, 0.006)).export(folder / "needle.stl")
@@ -83,14 +83,14 @@ def labelled(tmp_path_factory, of_view) -> tuple[Path, Labelled]:
 
 
 def job_of(settings: Settings) -> Job:
-    """An object whose convex part is known."""
+    """A job for an object whose convex part is known."""
     vertices, faces = box((0, 0, 0), (0.03, 0.04, 0.12))
     obj = Object.from_mesh(vertices, faces, name="bar", parts=((vertices, faces),), file="bar.obj")
     return Job("bar", obj, 0.1, None, 0.8, settings)
 
 
 def drawn_by_hand(obj: Object, seen: Object, weights: Path, seed: int) -> np.ndarray:
-    """Samples of the field, by a seed of the whole object's."""
+    """Samples of the field, with a seed that belongs to the whole object."""
     field = GraspField.from_pretrained(weights).condition(seen, load_gripper("panda"), seed)
     return field.draw(COUNT, seeded(seed, 101, int(obj.sha256[:8], 16))).double().numpy()
 
@@ -109,9 +109,8 @@ def test_samples_of_a_view_have_the_physics_of_the_whole_object(of_view, weights
     found = label(job)
     seen = view_by_hand(job.obj, seed)
     np.testing.assert_array_equal(found.poses, drawn_by_hand(job.obj, seen, weights, seed))
-    trials = simulation.simulate(
-        job.obj, load_gripper("panda"), found.poses, mass=0.1, friction=0.8
-    )
+    conditions = simulation.Conditions(mass=0.1, friction=0.8)
+    trials = simulation.simulate(job.obj, load_gripper("panda"), found.poses, conditions)
     np.testing.assert_array_equal(found.success, trials.success)
     np.testing.assert_array_equal(found.failure, trials.failure)
     np.testing.assert_array_equal(found.width, trials.width)
@@ -127,7 +126,7 @@ def test_samples_of_the_whole_object_are_as_they_were(of_whole, of_view, weights
 
 
 def test_the_view_depends_on_seed_and_geometry_alone(of_view):
-    """Not on names, files, mass or friction; and the seed does count."""
+    """Names, files, mass and friction do not change the view; the seed does."""
     job = job_of(of_view)
     other = replace(
         job, name="other", mass=None, density=300.0, friction=0.4,
@@ -139,7 +138,7 @@ def test_the_view_depends_on_seed_and_geometry_alone(of_view):
 
 
 def test_another_process_gives_the_same(labelled, of_view):
-    """The file of a folder's run, and the same object labelled here."""
+    """The file that a folder's run wrote equals the same object labelled in this process."""
     folder, done = labelled
     found = read_grasps(done.output / "bar_stl.h5")
     obj = replace(load_object(folder / "bar.stl"), file="bar.stl", parts=None)
@@ -152,18 +151,18 @@ def test_another_process_gives_the_same(labelled, of_view):
         np.testing.assert_array_equal(getattr(again, name), getattr(found, name))
 
 
-# --- How they are told from others ----------------------------------------------------------------
+# --- How they are distinguished from others -------------------------------------------------------
 
 
 def test_conditions_say_view_only_where_there_is_one(of_whole, of_view, digest):
-    """To the byte; files hold them, so that others would no longer count."""
+    """Pinned to the byte: files store the conditions, and a change would invalidate old labels."""
     job = job_of(of_whole)
     rest = {
         "count": COUNT,
         "near_misses": 0.0,
         "seed": SEED,
         "stream": 101,
-        **simulation.conditions(job.obj, of_whole.gripper),
+        **simulation.label_digests(job.obj, of_whole.gripper),
         "mass": 0.1,
         "density": None,
         "friction": 0.8,
@@ -204,7 +203,7 @@ def test_samples_of_views_have_a_folder_and_a_card_of_their_own(labelled, weight
     assert (done.card["view"], done.card["weights"]) == (True, digest)
     assert f"--weights {weights} --view --seed {SEED}" in done.card["command"]
     text = (done.output / "README.md").read_text()
-    assert f"{digest}, which saw one side of the object" in text
+    assert f"{digest}; the field saw one side of the object" in text
 
 
 def test_an_object_that_is_not_in_view_is_skipped_with_a_reason(labelled):
@@ -235,7 +234,7 @@ def program(*arguments):
 
 
 def test_the_command_of_a_card_asks_for_the_same(labelled, capsys, tmp_path):
-    """It finds the labels that are there to be those that it would make."""
+    """The command accepts the existing labels as the ones that it would make."""
     folder = shutil.copytree(labelled[0], tmp_path / "copy")
     (folder / "needle.stl").unlink()
     words = labelled[1].card["command"].split()
@@ -250,8 +249,8 @@ def test_a_view_without_a_field_is_bad_input(tmp_path, capsys):
     trimesh.creation.box((0.03, 0.04, 0.05)).export(tmp_path / "box.stl")
     assert program(tmp_path, "--view") == 2
     assert capsys.readouterr().err == (
-        "error: a view is what a field sees, so --view needs --weights\n"
+        "error: --view needs --weights, because a view is what a grasp field sees\n"
     )
     assert list(tmp_path.iterdir()) == [tmp_path / "box.stl"]
-    with pytest.raises(InputError, match="needs --weights"):
+    with pytest.raises(InputError, match="need the weights of a grasp field, got none"):
         Settings(load_gripper("panda"), view=True)

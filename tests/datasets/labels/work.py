@@ -1,4 +1,4 @@
-"""What the processes of these tests do with an object."""
+"""Substitutes for `datasets.labels.labelling.attempt` in the processes of these tests."""
 
 from __future__ import annotations
 
@@ -42,9 +42,10 @@ def leave_at_b(job: Job) -> str:
 
 
 def meet_and_label(job: Job) -> Grasps | str:
-    """Label, once the other of two objects is at this point too, and tell on which node that was.
+    """Label an object once the other of two objects has also reached this point.
 
-    The place is a folder with a pipe, whose two ends wait for each other; nodes are empty files.
+    The meeting place is a folder with a named pipe, whose two ends wait for each other. An empty
+    file there records the node that this process runs on.
     """
     import ray
 
@@ -55,7 +56,7 @@ def meet_and_label(job: Job) -> Grasps | str:
 
 
 def start_child(job: Job) -> str:
-    """Start a process that waits for ever, and tell its number."""
+    """Start a process that waits for ever, and return its id."""
     wait = "import signal; signal.pause()"
     return str(subprocess.Popen([sys.executable, "-c", wait]).pid)
 

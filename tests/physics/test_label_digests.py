@@ -1,4 +1,4 @@
-"""Digests by which labels are told apart: they must outlive the code that made them."""
+"""Digests that are stored with labels must not change when the code changes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from grasp.digest import digest
 from grasp.grippers.gripper import load_gripper
 from grasp.objects.object import Object
-from grasp.physics import conditions
+from grasp.physics import label_digests
 from grasp.physics.decomposition import SETTINGS
 from tests.physics.conftest import box
 
@@ -25,12 +25,12 @@ from tests.physics.conftest import box
 )
 def test_a_gripper_has_the_digest_that_label_files_hold(name: str, known: str) -> None:
     gripper = load_gripper(name)
-    assert conditions(box(0.03, 0.03, 0.03), gripper)["gripper_sha256"] == known
+    assert label_digests(box(0.03, 0.03, 0.03), gripper)["gripper_sha256"] == known
     other = dataclasses.replace(gripper, max_force=1.0)
-    assert conditions(box(0.03, 0.03, 0.03), other)["gripper_sha256"] != known
+    assert label_digests(box(0.03, 0.03, 0.03), other)["gripper_sha256"] != known
 
 
-def test_parts_have_the_digest_that_label_files_hold() -> None:
+def test_convex_parts_have_the_digest_that_label_files_hold() -> None:
     vertices = np.array([[0.0, 0.0, 0.0], [0.03, 0.0, 0.0], [0.0, 0.04, 0.0], [0.0, 0.0, 0.05]])
     faces = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
     known = "2db3d9115bb23c907d28ddbf495cbde7e0fcbf83001d6f82021d4277a7550376"
@@ -38,5 +38,5 @@ def test_parts_have_the_digest_that_label_files_hold() -> None:
     panda = load_gripper("panda")
     whole = Object.from_mesh(vertices, faces)
     exact = Object.from_mesh(vertices, faces, parts=((vertices, faces),))
-    assert conditions(exact, panda)["parts"] == {"sha256": known}
-    assert conditions(whole, panda)["parts"] == {"coacd": SETTINGS}
+    assert label_digests(exact, panda)["parts"] == {"sha256": known}
+    assert label_digests(whole, panda)["parts"] == {"coacd": SETTINGS}

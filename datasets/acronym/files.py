@@ -1,0 +1,94 @@
+"""Find ACRONYM's files of grasps and the ShapeNetSem meshes that they name."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pcdiff.errors import InputError
+
+LAYOUTS = ("{category}", "meshes/{category}", "", "models", "models-OBJ/models")
+"""Subfolders of the mesh folder that are searched for HASH.obj or HASH.stl, in this order."""
+
+_NAME = re.compile(r"(?P<category>.+)_[^_]+_(?P<scale>[^_]+)")
+
+
+@dataclass(frozen=True)
+class FileName:
+    """What the name of one of ACRONYM's files says, `Category_hash_scale.h5`.
+
+    Attributes:
+        category: Category of the object, such as `Mug`.
+        scale: Scale as the name spells it.
+    """
+
+    category: str
+    scale: str
+
+    @property
+    def factor(self) -> float:
+        """Metres per unit of the mesh; NaN if the scale is not a number."""
+        try:
+            return float(self.scale)
+        except ValueError:
+            return math.nan
+
+
+def parse_name(path: Path) -> FileName | None:
+    """The parts of a file name, or None if the name is not of the form `Category_hash_scale`.
+
+    Args:
+        path: File with the name to parse.
+    """
+    match = _NAME.fullmatch(path.stem)
+    return None if match is None else FileName(match["category"], match["scale"])
+
+
+def grasp_files(folder: Path, categories: Collection[str] | None = None) -> list[Path]:
+    """ACRONYM's files in a folder or in its subfolder `grasps`, sorted.
+
+    Args:
+        folder: Folder with the files `Category_hash_scale.h5`.
+        categories: Names of the categories to return; None returns every .h5 file, whatever its
+            name.
+
+    Raises:
+        InputError: The folder does not exist, has no .h5 file, or has no file of a category.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} does not exist or is not a folder")
+    files = sorted(folder.glob("*.h5")) or sorted((folder / "grasps").glob("*.h5"))
+    if not files:
+        raise InputError(f"{folder} has no grasps: expected files that end in .h5")
+    if categories is None:
+        return files
+    category_of = {path: name.category for path in files if (name := parse_name(path))}
+    for category in categories:
+        if category not in category_of.values():
+            there = ", ".join(sorted(set(category_of.values())))
+            raise InputError(f"{folder} has no category {category!r}, it has {there or 'none'}")
+    return [path for path, category in category_of.items() if category in categories]
+
+
+def mesh_file(folder: Path, object_file: str) -> Path:
+    """The mesh that one of ACRONYM's files names.
+
+    Args:
+        folder: Folder of the meshes, in one of `LAYOUTS`.
+        object_file: Name of the mesh as ACRONYM's file states it: `meshes/Mug/HASH.obj`.
+
+    Raises:
+        InputError: The mesh is missing, or its name does not have that form.
+    """
+    named = PurePosixPath(object_file)
+    if len(named.parts) < 2 or ".." in named.parts:
+        raise InputError(f"it names the mesh {object_file!r}, expected meshes/Category/HASH.obj")
+    for ending in (".obj", ".stl"):
+        for layout in LAYOUTS:
+            place = folder / layout.format(category=named.parent.name)
+            if (path := place / f"{named.stem}{ending}").is_file():
+                return path
+    raise InputError(f"its mesh {named.stem}.obj or {named.stem}.stl is not in {folder}")

@@ -1,0 +1,164 @@
+"""Read one of ACRONYM's objects and check that its grasps belong to its mesh."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from datasets.acronym.files import mesh_file, parse_name
+from grasp.formats import Grasps, acronym, read_grasps
+from grasp.grippers.gripper import load_gripper
+from grasp.objects.loading import load_object
+from grasp.objects.object import Object
+from pcdiff.errors import InputError
+
+GRIPPER = "panda"
+"""Name of the hand that all of ACRONYM's grasps are for."""
+
+PROTOCOL = "ACRONYM, FleX"
+"""Origin of the labels; labels from our own physics state the version of its protocol instead."""
+
+KEPT = (
+    "object/volume",
+    "object/density",
+    "object/inertia",
+    "gripper/configuration",
+    "grasps/qualities/flex/object_motion_during_closing_linear",
+    "grasps/qualities/flex/object_motion_during_closing_angular",
+    "grasps/qualities/flex/object_motion_during_shaking_linear",
+    "grasps/qualities/flex/object_motion_during_shaking_angular",
+)
+"""Datasets of ACRONYM that have no field in `Grasps` and are copied unchanged."""
+
+AT_THE_MESH = 0.9
+"""Share of an object's grasps that must reach its mesh; in ACRONYM's own examples all do."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledObject:
+    """One of ACRONYM's objects with its labelled grasps, ready to be written.
+
+    Attributes:
+        name: Name of the object and of its files.
+        obj: Mesh in metres.
+        grasps: ACRONYM's grasps, in the frame of the mesh. They name the mesh file of the set.
+        kept: Arrays of those datasets in `KEPT` that ACRONYM's file has, by name.
+    """
+
+    name: str
+    obj: Object
+    grasps: Grasps
+    kept: dict[str, np.ndarray]
+
+
+def read_labelled(path: Path, meshes: Path) -> LabelledObject:
+    """Read one of ACRONYM's files and its mesh, and check that they belong together.
+
+    Args:
+        path: File `Category_hash_scale.h5`.
+        meshes: Folder of the meshes, in one of `datasets.acronym.files.LAYOUTS`.
+
+    Raises:
+        InputError: A file is missing, damaged or incomplete, or the two do not belong together.
+            The message names one of the two files.
+    """
+    found = read_grasps(path)
+    try:
+        _check(path, found)
+        mesh = mesh_file(meshes, found.object_file or "")
+    except InputError as error:
+        raise InputError(f"{path} cannot be used: {error}") from error
+    obj = load_object(mesh, found.object_scale)
+    assert obj.faces is not None  # .obj and .stl files never load as point clouds
+    _check_place(path, found, obj)
+    grasps = replace(
+        found,
+        gripper=GRIPPER,
+        object_file=f"meshes/{path.stem}.obj",
+        object_scale=1.0,
+        object_sha256=obj.sha256,
+        sampler={
+            "name": "ACRONYM",
+            "file": path.name,
+            "mesh": mesh.relative_to(meshes).as_posix(),
+            "scale": found.object_scale,
+        },
+        protocol=PROTOCOL,
+        tool_center_point=load_gripper(GRIPPER).tool_center_point,
+    )
+    return LabelledObject(path.stem, obj, grasps, _kept(path, len(found)))
+
+
+def _check(path: Path, grasps: Grasps) -> None:
+    """Raise if the file lacks something that every file of ACRONYM has."""
+    name = parse_name(path)
+    if name is None:
+        raise InputError("its name is not of ACRONYM's form Category_hash_scale.h5")
+    needed = {
+        "object/file": grasps.object_file,
+        "object/mass": grasps.mass,
+        "object/friction": grasps.friction,
+        acronym.OBJECT_IN_GRIPPER: grasps.success,
+    }
+    for dataset, value in needed.items():
+        if value is None:
+            raise InputError(f"it has no {dataset}")
+    if grasps.gripper not in (None, GRIPPER):
+        raise InputError(f"its grasps are for the gripper {grasps.gripper!r}, expected {GRIPPER!r}")
+    # The file rounds its scale to ten decimals. A missing scale reads as 1.
+    if not math.isclose(name.factor, grasps.object_scale, rel_tol=1e-3):
+        raise InputError(
+            f"its object/scale is {grasps.object_scale:g}, but its name says {name.scale}"
+        )
+
+
+def _check_place(path: Path, grasps: Grasps, obj: Object) -> None:
+    """Raise if the mesh's surface is not where the grasps are.
+
+    ACRONYM's grasps are antipodal, whether they succeed or fail. So there is surface between the
+    fingers of each, and the tool centre point is within half the stroke of it. A mesh in another
+    unit, with other axes or moved to the origin fails this test.
+    """
+    from scipy.spatial import cKDTree
+
+    gripper = load_gripper(GRIPPER)
+    points, _ = obj.surface(5000, np.random.default_rng(0))
+    tips = grasps.poses[:, :3, :3] @ gripper.tool_center_point + grasps.poses[:, :3, 3]
+    share = float((cKDTree(points).query(tips)[0] <= gripper.stroke / 2).mean())
+    if share < AT_THE_MESH:
+        raise InputError(
+            f"{obj.file} is not the mesh that {path.name} was made for: only {100 * share:.0f} % "
+            f"of the grasps are at its surface, expected at least {100 * AT_THE_MESH:.0f} %"
+        )
+
+
+def _kept(path: Path, grasps: int) -> dict[str, np.ndarray]:
+    """The datasets of `KEPT` in a file that holds `grasps` grasps."""
+    import h5py
+
+    kept = {}
+    try:
+        with h5py.File(path, "r") as file:
+            for name in KEPT:
+                dataset = file.get(name)
+                if dataset is None:
+                    continue
+                if (
+                    not isinstance(dataset, h5py.Dataset)
+                    or dataset.dtype.kind not in "fiu"
+                    or dataset.shape not in ((), (1,), (3, 3), (grasps,))
+                ):
+                    raise InputError(
+                        f"{path} has a dataset {name} that is not numeric or has the wrong shape"
+                    )
+                kept[name] = dataset[()]
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{path} cannot be read as HDF5: one of its datasets is damaged"
+        ) from error
+    return kept

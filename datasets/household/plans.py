@@ -1,0 +1,209 @@
+"""Plan a set of objects: where they come from, and what is changed about each of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from datasets.household.catalogue import MESHES, Entry, write_set
+from datasets.household.meshes import (
+    PYBULLET_LICENCE,
+    PYBULLET_SCALE,
+    mesh_files,
+    objects_in,
+    pybullet_meshes,
+    pybullet_objects,
+)
+from datasets.household.objects import (
+    FAMILIES,
+    HouseholdObject,
+    check_family,
+    make_set,
+    scaled,
+    with_material,
+)
+from datasets.household.roughness import roughened
+from pcdiff.errors import InputError
+
+LICENCE = "MIT"
+"""Licence of the meshes that this program makes: the program's own licence."""
+
+UNKNOWN_LICENCE = "unknown"
+"""Licence of a mesh whose licence nobody stated."""
+
+
+@dataclass(frozen=True)
+class SetOptions:
+    """The options that apply to a set of objects from any source.
+
+    Attributes:
+        seed: Seed of all random choices, at least 0.
+        count: Largest number of objects; None uses the default of the source.
+        scale: Metres per unit of the mesh files. For generated objects, the factor by which they
+            are enlarged. None uses the default of the source.
+        density: Density of every object in kg/m³; the density of its material if None.
+        friction: Coefficient of friction of every object; that of its material if None.
+        roughness: Largest root mean square of the unevenness of the parts in metres; None leaves
+            the parts as they are.
+
+    Raises:
+        InputError: The scale is not positive and finite.
+    """
+
+    seed: int = 0
+    count: int | None = None
+    scale: float | None = None
+    density: float | None = None
+    friction: float | None = None
+    roughness: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.scale is not None and not 0 < self.scale < math.inf:
+            raise InputError(f"the scale of objects must be above 0 and finite, got {self.scale}")
+
+
+@dataclass(frozen=True, eq=False)
+class SetPlan:
+    """A set of objects that is ready to be written.
+
+    Attributes:
+        objects: The objects; each is made or read when it is requested.
+        total: Largest number of objects that the set can have.
+        source: What the set is made from and how, for its catalogue: JSON.
+        licence: Licence of the meshes.
+        skipped: One sentence for each file that cannot be used; it grows while `objects` is read.
+    """
+
+    objects: Iterator[HouseholdObject]
+    total: int
+    source: dict[str, Any]
+    licence: str
+    skipped: list[str]
+
+    def write(self, folder: Path, advance: Callable[[], None] = lambda: None) -> list[Entry]:
+        """Write the set as a folder.
+
+        Args:
+            folder: Folder to write; it is created if it is missing.
+            advance: Function that is called after each object.
+
+        Returns:
+            The entries of the catalogue.
+
+        Raises:
+            InputError: As in `datasets.household.catalogue.write_set`, or a physical quantity is
+                out of its range.
+        """
+        return write_set(folder, self.objects, self.source, self.licence, advance)
+
+
+def plan_families(options: SetOptions, families: Sequence[str] | None = None) -> SetPlan:
+    """Plan a set of generated objects.
+
+    Args:
+        options: Options of the set; its default count is 60.
+        families: Keys of `FAMILIES`; None uses all families.
+
+    Raises:
+        InputError: A family does not exist.
+    """
+    chosen = list(FAMILIES if families is None else families)
+    for name in chosen:
+        check_family(name)
+    total = 60 if options.count is None else options.count
+    source: dict[str, Any] = {
+        "maker": "datasets.household",
+        "families": chosen,
+        "seed": options.seed,
+    }
+    objects = make_set(total, options.seed, chosen)
+    if (scale := options.scale) is not None:
+        source["scale"] = scale
+        objects = (scaled(each, scale) for each in objects)
+    return _plan(options, objects, total, source, LICENCE, [])
+
+
+def plan_folder(options: SetOptions, meshes: Path, licence: str = UNKNOWN_LICENCE) -> SetPlan:
+    """Plan a set of the meshes in a folder.
+
+    Args:
+        options: Options of the set; its default scale is 1 and its default count is all meshes.
+        meshes: Folder of mesh files, which may be in subfolders.
+        licence: Licence of the meshes.
+
+    Raises:
+        InputError: The folder does not exist or has no mesh.
+    """
+    scale = 1.0 if options.scale is None else options.scale
+    source = {
+        "maker": "folder",
+        "name": meshes.resolve().name,
+        "scale": scale,
+        "seed": options.seed,
+    }
+    skipped: list[str] = []
+    total = len(mesh_files(meshes))
+    objects = objects_in(meshes, scale, options.seed, skipped.append)
+    return _plan(options, objects, total, source, licence, skipped)
+
+
+def plan_pybullet(options: SetOptions) -> SetPlan:
+    """Plan a set of the usable meshes in `pybullet_data`.
+
+    Args:
+        options: Options of the set; its default scale is `PYBULLET_SCALE` and its default count is
+            all meshes.
+
+    Raises:
+        InputError: `pybullet_data` is not installed or lacks its meshes.
+    """
+    scale = PYBULLET_SCALE if options.scale is None else options.scale
+    source = {"maker": "pybullet_data", "scale": scale, "seed": options.seed}
+    skipped: list[str] = []
+    total = len(pybullet_meshes())
+    objects = pybullet_objects(scale, options.seed, skipped.append)
+    return _plan(options, objects, total, source, PYBULLET_LICENCE, skipped)
+
+
+def check_apart(meshes: Path, output: Path) -> None:
+    """Raise if a set would be written among the meshes that it is read from, or the reverse.
+
+    Args:
+        meshes: Folder of meshes to read.
+        output: Folder of the set to write.
+
+    Raises:
+        InputError: One folder contains the other.
+    """
+    read, written = meshes.resolve(), (output / MESHES).resolve()
+    if written.is_relative_to(read) or read.is_relative_to(written):
+        raise InputError(
+            f"the meshes of {output} would be written among those of {meshes}, expected another "
+            "output folder"
+        )
+
+
+def _plan(
+    options: SetOptions,
+    objects: Iterator[HouseholdObject],
+    total: int,
+    source: dict[str, Any],
+    licence: str,
+    skipped: list[str],
+) -> SetPlan:
+    """Apply the options that all sources share."""
+    physics = {
+        "density": options.density,
+        "friction": options.friction,
+        "roughness": options.roughness,
+    }
+    source = source | {name: value for name, value in physics.items() if value is not None}
+    objects = (with_material(each, options.density, options.friction) for each in objects)
+    if (roughness := options.roughness) is not None:
+        objects = (roughened(each, roughness) for each in objects)
+    total = total if options.count is None else min(options.count, total)
+    return SetPlan(islice(objects, options.count), total, source, licence, skipped)

@@ -1,0 +1,111 @@
+"""A request for an evaluation, from names to the report: what `grasp evaluate` does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from grasp.grippers.gripper import load_gripper
+from grasp.judging.evaluation import Budget, evaluate
+from grasp.judging.labels import Simulator
+from grasp.judging.report import Report
+from grasp.judging.sources import ANTIPODAL, field_source, kept_labels, named_source
+from grasp.judging.trials import check_mesh
+from grasp.objects.object import Object
+from grasp.physics import PROTOCOL
+from pcdiff.errors import InputError
+
+
+@dataclass(frozen=True)
+class EvaluationRequest:
+    """Which grasps are judged, and how.
+
+    Attributes:
+        gripper: Name of a shipped gripper, or a .toml file.
+        source: Name of the source; see `grasp.judging.sources.named_source`. The baseline if
+            neither this nor `weights` is given.
+        weights: Weights of a field that is judged, a name or a file.
+        view: Whether the field sees one side of each object, with a depth camera's noise.
+        budget: Size and seed of the evaluation.
+        density: Density of the objects in kg/m³; that of the protocol if None.
+        friction: Coefficient of friction between object and pads; that of the protocol if None.
+        labels: Folder of labelled candidates, which are reused if present and created otherwise.
+        frame: Frame of the poses in files that do not state it.
+        unit: Unit of the poses in files that do not state it.
+
+    Raises:
+        InputError: If there are two sources, or a view without a field.
+    """
+
+    gripper: str = "panda"
+    source: str | None = None
+    weights: str | None = None
+    view: bool = False
+    budget: Budget = Budget()  # noqa: RUF009 - frozen
+    density: float | None = None
+    friction: float | None = None
+    labels: Path | None = None
+    frame: str | None = None
+    unit: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.view and self.weights is None:
+            raise InputError("a view is what a field sees, so it needs the weights of a field")
+        if self.source is not None and self.weights is not None:
+            raise InputError("a named source and weights are two sources: give one of them")
+
+    @property
+    def physics(self) -> dict[str, float]:
+        """Density and friction for the simulator."""
+        return {
+            "density": PROTOCOL.density if self.density is None else self.density,
+            "friction": PROTOCOL.friction if self.friction is None else self.friction,
+        }
+
+
+def run_evaluation(
+    objects: Sequence[Object], request: EvaluationRequest, simulator: Simulator
+) -> Report:
+    """Judge a source of grasps on objects.
+
+    Args:
+        objects: Meshes.
+        request: What is judged.
+        simulator: Physics with the density and the friction of the request.
+
+    Raises:
+        InputError: If an object is a point cloud, or as for `grasp.judging.evaluation.evaluate`.
+    """
+    for obj in objects:
+        check_mesh(obj)
+    hand = load_gripper(request.gripper)
+    if request.weights is None:
+        name = request.source or ANTIPODAL
+        source = named_source(name, objects, hand, frame=request.frame, unit=request.unit)
+    else:
+        from grasp.field.trained import GraspField
+
+        name = f"field {request.weights}" + (" from one view" if request.view else "")
+        field = GraspField.from_pretrained(request.weights)
+        source = field_source(field, hand, view=request.view)
+    labels = None
+    if request.labels is not None:
+        labels = kept_labels(
+            request.labels,
+            hand,
+            simulator,
+            count=request.budget.candidates,
+            seed=request.budget.seed,
+            physics={"protocol": PROTOCOL.version, **request.physics},
+        )
+    return evaluate(
+        source,
+        objects,
+        hand,
+        simulator,
+        name=name,
+        budget=request.budget,
+        physics={"density": request.physics["density"]},
+        labels=labels,
+    )

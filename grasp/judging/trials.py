@@ -1,0 +1,114 @@
+"""Grasps from a file put through physics: what `grasp simulate` does.
+
+plan = plan_trials("mug.obj", "grasps.json", TrialOptions(friction=0.8))
+outcomes = plan.run(simulate)
+write_grasps("labelled.json", plan.labelled(outcomes))
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass
+
+from grasp.formats import Grasps, read_grasps
+from grasp.grippers.gripper import Gripper, load_gripper
+from grasp.judging.labels import Outcomes, Simulator, with_outcomes
+from grasp.objects.loading import load_object
+from grasp.objects.object import Object
+from pcdiff.errors import InputError
+
+
+@dataclass(frozen=True)
+class TrialOptions:
+    """What a user may say about a mesh and a file of grasps.
+
+    Attributes:
+        gripper: Name of a gripper or a .toml file; the gripper that the grasp file names if None.
+        scale: Factor for the mesh file's numbers; that of the grasp file if neither this nor `unit`
+            is given.
+        unit: Unit of the mesh file's numbers.
+        frame: Frame of the poses, if their file does not state it.
+        grasp_unit: Unit of the poses, likewise.
+    """
+
+    gripper: str | None = None
+    scale: float | None = None
+    unit: str | None = None
+    frame: str | None = None
+    grasp_unit: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TrialPlan:
+    """Grasps that are going to be tried.
+
+    Attributes:
+        obj: The object, a mesh.
+        gripper: The gripper.
+        grasps: The grasps as the file holds them.
+    """
+
+    obj: Object
+    gripper: Gripper
+    grasps: Grasps
+
+    @property
+    def other_geometry(self) -> bool:
+        """Whether the file says that its grasps are of another geometry than the object's."""
+        return self.grasps.object_sha256 not in (None, self.obj.sha256)
+
+    def run(self, simulator: Simulator) -> Outcomes:
+        """What physics says of each grasp."""
+        return simulator(self.obj, self.gripper, self.grasps.poses)
+
+    def labelled(self, outcomes: Outcomes) -> Grasps:
+        """The grasps with what physics says of each."""
+        return dataclasses.replace(
+            with_outcomes(self.grasps, outcomes),
+            gripper=self.gripper.name,
+            object_file=self.obj.file,
+            object_scale=self.obj.scale,
+            object_sha256=self.obj.sha256,
+            tool_center_point=self.gripper.tool_center_point,
+        )
+
+
+def plan_trials(
+    mesh: str | os.PathLike[str], file: str | os.PathLike[str], options: TrialOptions | None = None
+) -> TrialPlan:
+    """Read a mesh and the grasps that are going to be tried on it.
+
+    Args:
+        mesh: File of the mesh that the grasps refer to.
+        file: File of grasps.
+        options: What the files do not state.
+
+    Raises:
+        InputError: If a file cannot be read, the object is a point cloud, there are no grasps, or
+            the gripper is not known.
+    """
+    options = options or TrialOptions()
+    grasps = read_grasps(file, frame=options.frame, unit=options.grasp_unit)
+    if not len(grasps):
+        raise InputError(f"{file} holds no grasps: {grasps.reason}")
+    named = grasps.gripper if options.gripper is None else options.gripper
+    if named is None:
+        raise InputError(f"{file} does not name its gripper: say which it is")
+    hand = load_gripper(named)
+    scale, unit = options.scale, options.unit
+    if scale is None and unit is None and grasps.object_scale != 1:
+        scale, unit = grasps.object_scale, "m"
+    obj = load_object(mesh, 1.0 if scale is None else scale, unit)
+    check_mesh(obj)
+    return TrialPlan(obj, hand, grasps)
+
+
+def check_mesh(obj: Object) -> None:
+    """Refuse an object that physics cannot have.
+
+    Raises:
+        InputError: If it is a point cloud.
+    """
+    if not obj.is_mesh:
+        raise InputError(f"{obj.file} is a point cloud, but physics needs a mesh")

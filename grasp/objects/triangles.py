@@ -1,0 +1,74 @@
+"""Measures of triangles and of the surfaces that they form."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, Int
+
+
+def area_vectors(triangles: Float[np.ndarray, "faces 3 3"]) -> Float[np.ndarray, "faces 3"]:
+    """The normal of each triangle times its area.
+
+    Normals point to the side from which the corners run counter-clockwise.
+    """
+    a, b, c = triangles.swapaxes(0, 1)
+    return np.cross(b - a, c - a) / 2
+
+
+def is_closed(faces: Int[np.ndarray, "faces 3"]) -> bool:
+    """Whether a surface is watertight and consistently wound.
+
+    In such a surface, each edge is traversed exactly once in each direction.
+    """
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    size = faces.max() + 1
+    forth, back = edges @ [size, 1], edges @ [1, size]
+    forth.sort()
+    back.sort()
+    return bool(np.array_equal(forth, back) and (forth[1:] != forth[:-1]).all())
+
+
+def surface_centre(
+    vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
+) -> Float[np.ndarray, "3"]:
+    """The centre of mass of a watertight mesh of uniform density.
+
+    For any other mesh, it is the area-weighted mean of the triangles.
+    """
+    low, high = vertices.min(axis=0), vertices.max(axis=0)
+    # Coordinates are relative to the centre of the box, so that a far origin costs no precision.
+    origin = np.stack([low, high]).mean(axis=0)
+    triangles = vertices[faces] - origin
+    sums = triangles.sum(axis=1)
+    if is_closed(faces):
+        volumes = np.linalg.det(triangles)
+        if volumes.sum() > 1e-9 * np.prod(high - low):
+            centre: np.ndarray = origin + volumes @ sums / (4 * volumes.sum())
+            # The centre of mass of a surface that crosses itself can be anywhere.
+            if np.all((centre >= low) & (centre <= high)):
+                return centre
+    areas = np.linalg.norm(area_vectors(triangles), axis=1)
+    mean: np.ndarray = origin + areas @ sums / (3 * areas.sum())
+    return mean
+
+
+def faces_at(
+    cumulative: Float[np.ndarray, " faces"], areas: Float[np.ndarray, " count"]
+) -> Int[np.ndarray, " count"]:
+    """The faces in which a cumulative sum of areas passes the given areas."""
+    face = np.searchsorted(cumulative, areas, side="right")
+    return np.minimum(face, len(cumulative) - 1)
+
+
+def on_triangles(
+    triangles: Float[np.ndarray, "count 3 3"],
+    root: Float[np.ndarray, " count"],
+    share: Float[np.ndarray, " count"],
+) -> Float[np.ndarray, "count 3"]:
+    """One point on each triangle.
+
+    The points are uniform on the triangles if the square of `root`, and `share`, are uniform in
+    [0, 1].
+    """
+    weights = np.stack([1 - root, root * (1 - share), root * share], axis=1)
+    return np.einsum("nk,nki->ni", weights, triangles)

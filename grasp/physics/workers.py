@@ -1,0 +1,105 @@
+"""Worker processes for trials, and interrupts (Ctrl-C) that leave no traceback behind."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import resource_tracker
+
+from pcdiff.errors import InputError
+
+_WORKERS_PER_CORE = 4
+"""Largest number of workers per CPU core; more would only cost memory."""
+
+
+@contextlib.contextmanager
+def processes(workers: int) -> Iterator[ProcessPoolExecutor | None]:
+    """A pool of worker processes for several calls of `simulate`.
+
+    Without it, every call of `simulate` starts and ends its own processes.
+
+    Args:
+        workers: Number of worker processes. With 1 there is no pool, and `simulate` works in the
+            caller's process.
+
+    Yields:
+        The pool, or None with 1 worker.
+
+    Raises:
+        InputError: The number of workers is below 1 or above 4 per CPU core.
+    """
+    check_workers(workers)
+    if workers == 1:
+        yield None
+        return
+    # Spawned, because a fork would copy locks held by threads of other libraries.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_hear_interrupts) as pool:
+        yield pool
+
+
+def cores() -> int:
+    """Number of CPU cores that this process may use; all cores if the system cannot tell."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def check_workers(workers: int) -> None:
+    """Check that a number of worker processes makes sense on this machine.
+
+    Args:
+        workers: Number of worker processes.
+
+    Raises:
+        InputError: The number is below 1 or above 4 per CPU core.
+    """
+    most = _WORKERS_PER_CORE * cores()
+    if workers < 1:
+        raise InputError(f"physics needs at least 1 worker, got {workers}")
+    if workers > most:
+        raise InputError(
+            f"expected at most {most} workers, {_WORKERS_PER_CORE} for each CPU core, got {workers}"
+        )
+
+
+@contextlib.contextmanager
+def no_interrupt() -> Iterator[None]:
+    """Processes started in this context ignore Ctrl-C, which a terminal sends to all of them.
+
+    Only our own process has to react; a process that is still starting would print a traceback.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    # Started now, because Python's resource tracker lifts the mask when it starts.
+    resource_tracker.ensure_running()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # Another thread can still receive the signal. Python would then interrupt the main thread,
+    # perhaps after it started a process but before it told the process what to do. So the signal is
+    # recorded here and raised again at the end.
+    received: list[int] = []
+    main = threading.current_thread() is threading.main_thread()
+    if main:
+        before = signal.signal(signal.SIGINT, lambda number, _: received.append(number))
+    try:
+        yield
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if received:
+            signal.raise_signal(signal.SIGINT)
+
+
+def _hear_interrupts() -> None:
+    """Discard a Ctrl-C that arrived while this process was starting, and react to the next one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    signal.signal(signal.SIGINT, signal.default_int_handler)

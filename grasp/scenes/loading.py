@@ -1,0 +1,211 @@
+"""Scenes read from one YAML file.
+
+    table: {position: [0, 0, 0.4]}              # everything below z = 0 of its frame
+    boxes:
+      - {size: [0.6, 0.3, 0.02], position: [0.5, 0, 0.7], quaternion_xyzw: [0, 0, 0, 1]}
+    meshes:
+      - {file: bowl.obj, unit: cm, pose: [[1, 0, 0, 0.5], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]}
+    clouds:
+      - {file: scan.ply, unit: mm, scale: 1.0}
+    object: {position: [0.3, 0.1, 0.4]}         # frame of the object to grasp
+
+Every key is optional. A pose says where the frame of a thing is in the world: either as `pose`, the
+rows of its matrix, or as `position` in metres and `quaternion_xyzw`. The position is zero and the
+rotation the identity unless given. The centre of a box is the origin of its frame, and `size` holds
+its side lengths. A table has no edges and no underside; use a box for a table that has them. Files
+are relative to the YAML file, and `unit` and `scale` are those of
+`grasp.objects.loading.load_object`. A mesh is any mesh that `load_object` reads. A cloud is a file
+of points or a depth image, whose mask is ignored.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from jaxtyping import Float
+
+from grasp import documents
+from grasp.objects.cleaning import MAXIMUM_COORDINATE, frozen
+from grasp.objects.depth import DepthImage, read_depth_image
+from grasp.objects.loading import DEPTH_IMAGES, load_object
+from grasp.scenes.scene import PlacedBox, PlacedCloud, PlacedMesh, Scene
+from pcdiff.errors import InputError
+from pcdiff.geometry.limits import UNITS
+from pcdiff.geometry.reading import read_geometry
+
+LARGEST_CLOUD = 10.0
+"""Largest accepted side of a cloud in metres; a larger cloud is probably in another unit."""
+
+ROUNDED_WITHIN = 1e-3
+"""Largest difference from 1 of the norm of a quaternion or of a singular value of a rotation matrix
+in a file."""
+
+SUFFIXES = (".yaml", ".yml")
+"""Endings of scene files."""
+
+_POSE = {"pose", "position", "quaternion_xyzw"}
+_MEASURE = {"unit", "scale"}
+
+Placed = TypeVar("Placed")
+Read = Callable[[dict[str, Any], Path], Placed]
+
+
+def load_scene(path: str | os.PathLike[str]) -> Scene:
+    """Read a scene.
+
+    Args:
+        path: YAML file in the format that this module describes.
+
+    Raises:
+        InputError: The file, or a file that it names, is missing or damaged; a key is unknown or
+            missing; a value has the wrong type or shape; or a pose is not rigid.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"a scene file must end in {' or '.join(SUFFIXES)}, got {path}")
+    try:
+        if not path.is_file():
+            raise InputError("it is not a file" if path.exists() else "it does not exist")
+        return _scene(documents.read_document(path), path.parent)
+    except InputError as error:
+        raise InputError(f"cannot read the scene {path}: {error}") from error
+    except OSError as error:
+        raise InputError(f"cannot read the scene {path}: {error.strerror or error}") from error
+
+
+def _scene(document: dict[str, Any], folder: Path) -> Scene:
+    _check_keys(document, set(), {"table", "boxes", "meshes", "clouds", "object"})
+
+    def one(key: str) -> np.ndarray | None:
+        if key not in document:
+            return None
+        return _entry(key, document[key], _pose, folder, set(), set())
+
+    def each(key: str, read: Read[Placed], needed: set[str], other: set[str]) -> tuple[Placed, ...]:
+        values = documents.sequence(key, document.get(key, []))
+        return tuple(
+            _entry(f"{key}[{index}]", value, read, folder, needed, other)
+            for index, value in enumerate(values)
+        )
+
+    at = one("object")
+    return Scene(
+        T_world_table=one("table"),
+        boxes=each("boxes", _box, {"size"}, set()),
+        meshes=each("meshes", _mesh, {"file"}, _MEASURE),
+        clouds=each("clouds", _cloud, {"file"}, _MEASURE),
+        T_world_object=frozen(np.eye(4)) if at is None else at,
+    )
+
+
+def _entry(
+    what: str, value: object, read: Read[Placed], folder: Path, needed: set[str], other: set[str]
+) -> Placed:
+    """Read one thing of the scene; every error about it starts with its name."""
+    entries = documents.mapping(what, value)
+    try:
+        _check_keys(entries, needed, other | _POSE)
+        return read(entries, folder)
+    except InputError as error:
+        raise InputError(f"{what}: {error}") from error
+
+
+def _check_keys(entries: dict[str, Any], needed: set[str], other: set[str]) -> None:
+    missing = sorted(needed - entries.keys())
+    if missing:
+        raise InputError(f"it lacks {', '.join(missing)}")
+    unknown = [documents.kind_of(key) for key in entries if key not in needed | other]
+    if unknown:
+        known = ", ".join(sorted(needed | other))
+        raise InputError(f"it has the unknown key {unknown[0]}, expected only {known}")
+
+
+def _box(entries: dict[str, Any], folder: Path) -> PlacedBox:
+    size = documents.vector("size", entries["size"])
+    if not ((size > 0) & (size <= MAXIMUM_COORDINATE)).all():
+        raise InputError(
+            f"size must be above 0 and at most {MAXIMUM_COORDINATE:g} m, got {size.tolist()}"
+        )
+    return PlacedBox(frozen(size), _pose(entries, folder))
+
+
+def _mesh(entries: dict[str, Any], folder: Path) -> PlacedMesh:
+    file, scale, unit = _file(entries, folder)
+    return PlacedMesh(load_object(file, scale, unit), _pose(entries, folder))
+
+
+def _cloud(entries: dict[str, Any], folder: Path) -> PlacedCloud:
+    file, scale, unit = _file(entries, folder)
+    if file.suffix.lower() in DEPTH_IMAGES:
+        image = read_depth_image(file, scale=scale, unit=unit)
+        # The mask marks the object to grasp, which does not matter here.
+        points = DepthImage(image.depth, image.intrinsics).points()
+    else:
+        # Not with `load_object`, which would spend seconds on normals that are not needed here.
+        geometry = read_geometry(file)
+        if geometry.faces is not None:
+            raise InputError(f"{file} is a mesh, expected a point cloud: list it under meshes")
+        with np.errstate(over="ignore"):  # infinite coordinates are refused below
+            points = geometry.vertices * (scale * (UNITS[unit] if unit else geometry.unit or 1.0))
+    if not len(points) or not np.isfinite(points).all():
+        raise InputError(f"{file} must contain at least one point, and all points must be finite")
+    longest = float(np.ptp(points, axis=0).max())
+    if not longest <= LARGEST_CLOUD:
+        raise InputError(
+            f"{file} would be {longest:.3g} m long, expected at most {LARGEST_CLOUD:g} m: give the "
+            "unit of its numbers, or the scale that converts them to metres"
+        )
+    return PlacedCloud(frozen(points), _pose(entries, folder))
+
+
+def _file(entries: dict[str, Any], folder: Path) -> tuple[Path, float, str | None]:
+    """The path, scale and unit of the file in an entry."""
+    scale = documents.number("scale", entries.get("scale", 1.0))
+    if not scale > 0:
+        raise InputError(f"scale must be above 0, got {scale}")
+    unit = documents.text("unit", entries["unit"]) if "unit" in entries else None
+    if unit is not None and unit not in UNITS:
+        raise InputError(f"unit must be one of {', '.join(UNITS)}, got {unit!r}")
+    return folder / documents.text("file", entries["file"]), scale, unit
+
+
+def _pose(entries: dict[str, Any], folder: Path) -> Float[np.ndarray, "4 4"]:
+    """The pose of an entry; the folder is not used."""
+    if "pose" in entries:
+        if entries.keys() & {"position", "quaternion_xyzw"}:
+            raise InputError(
+                "it has a pose and also a position or a quaternion_xyzw, expected only one form"
+            )
+        pose = documents.matrix("pose", entries["pose"])
+        # Replaced by the nearest rotation, so that rounding errors do not add up in products.
+        u, stretch, vt = np.linalg.svd(pose[:3, :3])
+        rotation = u @ vt
+        if (
+            not np.abs(stretch - 1).max() <= ROUNDED_WITHIN  # NaN, from huge numbers, fails, too
+            or np.linalg.det(rotation) < 0
+            or not np.array_equal(pose[3], [0, 0, 0, 1])
+        ):
+            raise InputError(
+                "pose must be a rigid transform with orthonormal columns, no reflection and the "
+                f"last row 0 0 0 1, got {entries['pose']}"
+            )
+        pose[:3, :3] = rotation
+    else:
+        pose = np.eye(4)
+        if "position" in entries:
+            pose[:3, 3] = documents.vector("position", entries["position"])
+        if "quaternion_xyzw" in entries:
+            name = "quaternion_xyzw"
+            pose[:3, :3] = documents.rotation_of(
+                name, documents.vector(name, entries[name], 4), ROUNDED_WITHIN
+            )
+    if not (np.abs(pose[:3, 3]) <= MAXIMUM_COORDINATE).all():
+        raise InputError(
+            f"its position must be within {MAXIMUM_COORDINATE:g} m of the origin, "
+            f"got {pose[:3, 3].tolist()}"
+        )
+    return frozen(pose)

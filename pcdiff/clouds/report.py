@@ -1,0 +1,147 @@
+"""The report of an evaluation of a generator, and its table."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from pcdiff.clouds.metrics.generation import Summary
+from pcdiff.tables import markdown_table
+
+
+@dataclasses.dataclass(frozen=True)
+class Stamp:
+    """The conditions of an evaluation, without which its figures mean nothing.
+
+    Attributes:
+        category: Category of the shapes.
+        split: Split of the file that the generated sets are compared with.
+        points: Random points per cloud, drawn before the cloud is normalised.
+        emd_points: How many of these points the earth mover's distance uses; None if it was not
+            computed.
+        reference_shapes: Number of shapes in the reference set.
+        train_shapes: Number of shapes in the training set.
+        seeds: Seed of each generated set.
+        floor_draws: Number of random training subsets behind the floor.
+    """
+
+    category: str
+    split: str
+    points: int
+    emd_points: int | None
+    reference_shapes: int
+    train_shapes: int
+    seeds: tuple[int, ...]
+    floor_draws: int
+
+    @property
+    def normalization(self) -> str:
+        """How each cloud was normalised: always the same."""
+        return "each cloud centred on its box and divided by half the box's longest side"
+
+    @property
+    def generated_shapes(self) -> int:
+        """Number of shapes in each generated set, equal to that of the reference set."""
+        return self.reference_shapes
+
+    @property
+    def sets(self) -> int:
+        """Number of generated sets."""
+        return len(self.seeds)
+
+    @property
+    def seed(self) -> int:
+        """Seed of the subsampling and of the floor's draws, equal to that of the first set."""
+        return self.seeds[0]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All conditions, including those that follow from others."""
+        return {
+            **dataclasses.asdict(self),
+            "normalization": self.normalization,
+            "generated_shapes": self.generated_shapes,
+            "sets": self.sets,
+            "seed": self.seed,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Memorization:
+    """Median Chamfer distances to the nearest training shape.
+
+    Attributes:
+        generated_median: Median over the shapes of the first generated set.
+        test_median: Median over the test shapes, which no generator can have seen.
+    """
+
+    generated_median: float
+    test_median: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """The result of an evaluation.
+
+    Accuracies and coverages are fractions, the divergence is in bits.
+
+    Attributes:
+        generated: Each metric over the generated sets.
+        floor: Each metric over random subsets of the training set; empty without draws.
+        memorization: Distances that show whether the generator copies training shapes.
+        stamp: Conditions of the evaluation.
+    """
+
+    generated: dict[str, Summary]
+    floor: dict[str, Summary]
+    memorization: Memorization
+    stamp: Stamp
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as nested dictionaries, as JSON can hold them."""
+        return {**dataclasses.asdict(self), "stamp": self.stamp.as_dict()}
+
+    def table(self) -> str:
+        """The report as Markdown: the table, the memorisation distances, the conditions."""
+        stamp, memorization = self.stamp, self.memorization
+        rows = [
+            ("metric", f"generated, {stamp.sets} sets", f"floor (real), {stamp.floor_draws} draws"),
+        ]
+        for key, summary in self.generated.items():
+            label, factor, digits = _presentation(key)
+            generated, real = (
+                _cell(each, factor, digits) for each in (summary, self.floor.get(key))
+            )
+            rows.append((label, generated, real))
+        emd = f", EMD on {stamp.emd_points}" if stamp.emd_points is not None else ""
+        return "\n".join(
+            [
+                markdown_table(rows, aligned=True),
+                "",
+                "Median CD to the nearest training shape, ×10⁻³: "
+                f"generated {1e3 * memorization.generated_median:.2f}, "
+                f"{stamp.split} {1e3 * memorization.test_median:.2f}.",
+                "",
+                f"Category {stamp.category}, split {stamp.split}: {stamp.generated_shapes} "
+                f"generated against {stamp.reference_shapes} real shapes, the floor drawn from "
+                f"{stamp.train_shapes} training shapes; {stamp.normalization}; {stamp.points} "
+                f"random points{emd}; seeds {', '.join(map(str, stamp.seeds))} (sets) and "
+                f"{stamp.seed} (rest).",
+            ]
+        )
+
+
+def _presentation(key: str) -> tuple[str, float, int]:
+    """How the table shows a metric: name with unit, factor, number of decimals."""
+    name = key.upper()
+    if key.startswith(("1-nna", "cov")):
+        return f"{name}, %", 1e2, 1
+    if key.startswith("mmd"):
+        return f"{name}, ×10⁻³", 1e3, 2
+    return f"{name}, ×10⁻³ bit", 1e3, 1
+
+
+def _cell(summary: Summary | None, factor: float, digits: int) -> str:
+    if summary is None:
+        return "–"
+    mean = f"{factor * summary.mean:.{digits}f}"
+    return mean if summary.std is None else f"{mean} ± {factor * summary.std:.{digits}f}"

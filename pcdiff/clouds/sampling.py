@@ -1,0 +1,233 @@
+"""From a generator to files: new clouds, a reconstruction, an interpolation, a picture of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from pcdiff.clouds.files import load_cloud, save_cloud
+from pcdiff.clouds.generator import DEFAULT_STEPS, PointCloudGenerator
+from pcdiff.clouds.metrics.chamfer import chamfer_distance
+from pcdiff.clouds.scale import normalize_to_box
+from pcdiff.diffusion.samplers import DDIM, Ancestral, Multistep, Sampler
+from pcdiff.drawing.png import save_png
+from pcdiff.drawing.sheets import draw_clouds
+from pcdiff.errors import InputError
+from pcdiff.files import prepare_folder
+from pcdiff.randomness import seeded
+
+SamplerName = Literal["multistep", "ddim", "ancestral"]
+Form = Literal["ply", "npy", "xyz"]
+
+_SAMPLERS: dict[str, type[Sampler]] = {
+    "multistep": Multistep,
+    "ddim": DDIM,
+    "ancestral": Ancestral,
+}
+
+_AT_ONCE = 8  # clouds between two updates of the progress
+_DRAWN = 32  # largest number of clouds in a picture
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a generator turns latents into clouds.
+
+    Attributes:
+        points: Points per cloud.
+        steps: Evaluations of the network per cloud.
+        sampler: "multistep" (second-order DPM-Solver++(2M)), "ddim" or "ancestral" (DDPM).
+
+    Raises:
+        InputError: The sampler has another name.
+    """
+
+    points: int = 2048
+    steps: int = DEFAULT_STEPS
+    sampler: SamplerName = "multistep"
+
+    def __post_init__(self) -> None:
+        if self.sampler not in get_args(SamplerName):
+            raise InputError(
+                f"the sampler must be one of {', '.join(get_args(SamplerName))}, "
+                f"got {self.sampler!r}",
+                parameter="sampler",
+            )
+
+    def new_sampler(self) -> Sampler:
+        """A sampler of that name with its default settings."""
+        return _SAMPLERS[self.sampler]()
+
+
+@dataclass(frozen=True)
+class CloudFiles:
+    """Clouds on disk.
+
+    Attributes:
+        files: One file per cloud.
+        picture: PNG with pictures of the first 32 clouds.
+    """
+
+    files: tuple[Path, ...]
+    picture: Path
+
+    def as_dict(self) -> dict[str, Any]:
+        """The paths as JSON can hold them."""
+        return {"files": [str(file) for file in self.files], "picture": str(self.picture)}
+
+
+def sample_to_folder(
+    generator: PointCloudGenerator,
+    folder: Path,
+    count: int,
+    sampling: Sampling,
+    *,
+    temperature: float = 1.0,
+    seed: int = 0,
+    form: Form = "ply",
+    progress: Callable[[int], None] | None = None,
+) -> CloudFiles:
+    """Generate new clouds and write them into a folder, with a picture `sheet.png`.
+
+    The clouds are box-normalised: the bounding box of each shape is centred at 0 and its longest
+    side is 2.
+
+    Args:
+        generator: The generator, on the device to compute on.
+        folder: Folder for the results; created if missing.
+        count: Number of clouds.
+        sampling: How latents become clouds.
+        temperature: Spread of the latent; below 1 shapes are more typical.
+        seed: Seed of the run. Cloud i depends only on the seed and i.
+        form: Format of the files.
+        progress: Function called with the number of clouds finished since its last call.
+
+    Raises:
+        InputError: The folder cannot be written, the generator is an auto-encoder, or a number is
+            out of range.
+    """
+    prepare_folder(folder)
+    generators = shape_generators(seed, count)
+    clouds: list[Tensor] = []
+    for begin in range(0, count, _AT_ONCE):
+        part = generators[begin : begin + _AT_ONCE]
+        clouds += generator.sample(
+            len(part), sampling.points, part, sampling.steps, sampling.new_sampler(), temperature
+        ).cpu()
+        if progress is not None:
+            progress(len(part))
+    return _write(folder, "cloud", clouds, form)
+
+
+def reconstruct_to_folder(
+    generator: PointCloudGenerator,
+    cloud: Path,
+    folder: Path,
+    sampling: Sampling,
+    *,
+    seed: int = 0,
+    form: Form = "ply",
+) -> tuple[CloudFiles, float]:
+    """Encode and decode a cloud, and write the result with a picture `sheet.png` of both.
+
+    The result is in the frame and unit of the cloud's file.
+
+    Args:
+        generator: The generator, on the device to compute on.
+        cloud: File of the cloud: .ply, .xyz or .npy.
+        folder: Folder for the results; created if missing.
+        sampling: How the latent becomes a cloud.
+        seed: Seed of the run.
+        form: Format of the written file.
+
+    Returns:
+        The files, and the Chamfer distance between the cloud and the result: squared, both
+        directions added, in box-normalised coordinates.
+
+    Raises:
+        InputError: The cloud cannot be read or has no extent, the folder cannot be written, or a
+            number is out of range.
+    """
+    original = load_cloud(cloud)[None]
+    normalised, box = normalize_to_box(original)
+    prepare_folder(folder)
+    rebuilt = generator.reconstruct(
+        normalised,
+        sampling.points,
+        shape_generators(seed, 1),
+        sampling.steps,
+        sampling.new_sampler(),
+    ).cpu()
+    distance = float(chamfer_distance(rebuilt, normalised)[0])
+    clouds = box.invert(rebuilt)
+    files = _write_clouds(folder, cloud.stem + "-reconstructed", clouds, form)
+    picture = _draw(folder, [original[0], clouds[0]], ["input", "output"])
+    return CloudFiles(files, picture), distance
+
+
+def interpolate_to_folder(
+    generator: PointCloudGenerator,
+    first: Path,
+    second: Path,
+    folder: Path,
+    count: int,
+    sampling: Sampling,
+    *,
+    seed: int = 0,
+    form: Form = "ply",
+) -> CloudFiles:
+    """Generate shapes between two clouds and write them, with a picture `sheet.png`.
+
+    The results are box-normalised.
+
+    Args:
+        generator: The generator, on the device to compute on.
+        first: File of one end: .ply, .xyz or .npy.
+        second: File of the other end.
+        folder: Folder for the results; created if missing.
+        count: Number of shapes, including both ends.
+        sampling: How latents become clouds.
+        seed: Seed of the run.
+        form: Format of the files.
+
+    Raises:
+        InputError: A cloud cannot be read or has no extent, the folder cannot be written, or a
+            number is out of range.
+    """
+    begin, end = (normalize_to_box(load_cloud(file)[None])[0][0] for file in (first, second))
+    prepare_folder(folder)
+    (random,) = shape_generators(seed, 1)
+    clouds = generator.interpolate(
+        begin, end, count, sampling.points, random, sampling.steps, sampling.new_sampler()
+    ).cpu()
+    return _write(folder, "between", clouds, form)
+
+
+def shape_generators(seed: int, count: int) -> list[torch.Generator]:
+    """One random generator per shape; that of shape i depends only on the seed and i."""
+    return [seeded(seed, index) for index in range(count)]
+
+
+def _write(folder: Path, stem: str, clouds: Sequence[Tensor] | Tensor, form: Form) -> CloudFiles:
+    return CloudFiles(_write_clouds(folder, stem, clouds, form), _draw(folder, clouds))
+
+
+def _write_clouds(
+    folder: Path, stem: str, clouds: Sequence[Tensor] | Tensor, form: Form
+) -> tuple[Path, ...]:
+    files = tuple(folder / f"{stem}-{index:03d}.{form}" for index in range(len(clouds)))
+    for file, cloud in zip(files, clouds, strict=True):
+        save_cloud(file, cloud)
+    return files
+
+
+def _draw(folder: Path, clouds: Sequence[Tensor] | Tensor, labels: list[str] | None = None) -> Path:
+    path = folder / "sheet.png"
+    shown = [cloud.numpy() for cloud in clouds[:_DRAWN]]
+    save_png(path, draw_clouds(shown, labels=labels))
+    return path

@@ -1,0 +1,147 @@
+"""Training a `PointCloudGenerator` on a canonical file of clouds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import Tensor
+
+from pcdiff.clouds.canonical import read_clouds
+from pcdiff.clouds.configuration import GeneratorConfig, Standardization
+from pcdiff.clouds.generator import PointCloudGenerator
+from pcdiff.clouds.objective import CloudObjective, Mirror
+from pcdiff.clouds.scale import normalize_to_box
+from pcdiff.diffusion.schedules import SCHEDULES
+from pcdiff.errors import InputError
+from pcdiff.learning import distributed
+from pcdiff.learning.configuration import TrainingConfig
+from pcdiff.learning.progress import FinishedRun, train_with_progress
+
+POINTS_IN_CACHE = 4096
+"""Points whose activations in the default network fit into the caches of a typical CPU."""
+
+
+@dataclass(frozen=True)
+class TrainingClouds:
+    """The clouds to train on and how a training step uses them.
+
+    Attributes:
+        file: Canonical HDF5 file; its split train is trained on, its split val validates.
+        category: Name of the category, e.g. "chair", or its synset id.
+        points: Random points per cloud and step.
+        levels_per_cloud: Noise levels per cloud and step; divides `points`.
+        mirror: Axis along which half of the clouds are reflected, normal to the category's plane of
+            symmetry.
+    """
+
+    file: Path
+    category: str = "chair"
+    points: int = 512
+    levels_per_cloud: int = 4
+    mirror: Mirror = "none"
+
+
+@dataclass(frozen=True)
+class NewModel:
+    """The choices that define a model which starts from random weights.
+
+    None leaves a choice to the defaults of `GeneratorConfig`.
+
+    Attributes:
+        prior: Prior of the latent; "none" makes an auto-encoder.
+        kl_weight: Weight of the KL divergence between the encoder's posterior and the prior.
+        schedule: Name of the noise schedule.
+
+    Raises:
+        InputError: An auto-encoder has a `kl_weight`.
+    """
+
+    prior: Literal["flow", "gaussian", "none"] | None = None
+    kl_weight: float | None = None
+    schedule: Literal["linear", "cosine"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.prior == "none" and self.kl_weight is not None:
+            raise InputError(
+                "kl_weight has no effect on an auto-encoder (prior 'none'), which has no KL "
+                f"divergence, got {self.kl_weight}",
+                parameter="kl_weight",
+            )
+
+    def stated(self) -> dict[str, Any]:
+        """The choices that are not left to the defaults, by name."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+def train_on_file(
+    clouds: TrainingClouds,
+    model: NewModel | str,
+    config: TrainingConfig,
+    output: Path,
+    device: str = "cpu",
+    resume: bool = False,
+) -> FinishedRun:
+    """Train a generator; see `pcdiff.learning.progress.train_with_progress` for the files.
+
+    Under `torchrun` it trains with all its processes.
+
+    Args:
+        clouds: The clouds to train on.
+        model: The definition of a new model, or weights to start from: a name or a file.
+        config: The settings of the run.
+        output: Folder of the run; created if missing.
+        device: Device to train on.
+        resume: True to continue the run in `output`, or to begin if there is none yet.
+
+    Raises:
+        InputError: The clouds or the weights cannot be read, a number is out of range, or see
+            `pcdiff.learning.trainer.train`.
+    """
+    training, validation = (_box_normalised(clouds, split) for split in ("train", "val"))
+    if isinstance(model, NewModel):
+        generator = PointCloudGenerator.initialized(_configuration(model, training), config.seed)
+    else:
+        generator = PointCloudGenerator.from_pretrained(model).train().requires_grad_(True)
+    objective = CloudObjective(
+        generator,
+        training,
+        validation,
+        clouds.points,
+        clouds.levels_per_cloud,
+        clouds.mirror,
+        source=f"{clouds.file.name}/{clouds.category}",
+        initialized_from=None if isinstance(model, NewModel) else model,
+    )
+    with distributed.processes(device):
+        return train_with_progress(objective, config, output, device, resume)
+
+
+def fastest_micro_batch(points: int, device: str) -> int:
+    """The micro-batch for `TrainingConfig` that trains fastest, as measured on one CPU.
+
+    Args:
+        points: Points per cloud and step.
+        device: Device to train on.
+
+    Returns:
+        The number of clouds whose activations fit into a CPU's caches, or 0 (the whole batch) on
+        any other device.
+    """
+    return max(1, POINTS_IN_CACHE // points) if device == "cpu" else 0
+
+
+def _configuration(model: NewModel, training: Tensor) -> GeneratorConfig:
+    choices = model.stated()
+    if model.schedule is not None:
+        choices["schedule"] = SCHEDULES[model.schedule]()
+    return GeneratorConfig(standardization=Standardization.of(training), **choices)
+
+
+def _box_normalised(clouds: TrainingClouds, split: str) -> Tensor:
+    read = read_clouds(clouds.file, clouds.category, split)
+    try:
+        return normalize_to_box(read)[0]
+    except InputError as error:
+        raise InputError(f"{clouds.file}, {clouds.category}, {split}: {error}") from error

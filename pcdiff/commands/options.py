@@ -1,0 +1,26 @@
+"""Options that several commands of `pcdiff` share; `pcdiff.console` has those of all commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+CloudFile = Annotated[Path, typer.Argument(help="A cloud: .ply, .xyz or .npy.")]
+CloudsFile = Annotated[Path, typer.Argument(help="Canonical HDF5: /{synset id}/{split}.")]
+Category = Annotated[str, typer.Option(help="A name such as chair, or a synset id.")]
+Weights = Annotated[str, typer.Option(help="Shipped weights by name, or a .safetensors file.")]
+Output = Annotated[Path, typer.Option(help="Folder for the results; created if missing.")]
+Points = Annotated[int, typer.Option(min=2, max=10**6, help="Points per cloud.")]
+Temperature = Annotated[
+    float, typer.Option(min=0, max=10, help="Spread of the latent; below 1: typical shapes.")
+]
+Steps = Annotated[int, typer.Option(min=2, max=10**4, help="Evaluations of the network per cloud.")]
+SamplerName = Annotated[
+    Literal["multistep", "ddim", "ancestral"],
+    typer.Option(help="Second-order DPM-Solver++(2M), DDIM, or DDPM's ancestral sampling."),
+]
+Form = Annotated[
+    Literal["ply", "npy", "xyz"], typer.Option("--format", help="Format of the written clouds.")
+]

@@ -1,0 +1,127 @@
+"""`pcdiff train`: a generator from clouds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from pcdiff import console
+from pcdiff.commands.options import Category, CloudsFile
+from pcdiff.console import (
+    Device,
+    EmaDecay,
+    InitializeFrom,
+    Json,
+    LearningRate,
+    OptimizerSteps,
+    Resume,
+    RunFolder,
+    Seed,
+    Session,
+    Threads,
+    ValidateEvery,
+)
+from pcdiff.errors import InputError
+
+
+@console.name_options(
+    kl_weight="--kl-weight",
+    learning_rate="--learning-rate",
+    batch_size="--batch-size",
+    ema_decay="--ema-decay",
+    levels_per_cloud="--levels-per-cloud",
+    points="--points",
+)
+def train(
+    clouds: CloudsFile,
+    output: RunFolder,
+    category: Category = "chair",
+    prior: Annotated[
+        Literal["flow", "gaussian", "none"] | None,
+        typer.Option(help="Prior of the latent; none: auto-encoder.", show_default="flow"),
+    ] = None,
+    kl_weight: Annotated[
+        float | None, typer.Option(min=0, help="Weight of the latent's KL.", show_default="1e-4")
+    ] = None,
+    schedule: Annotated[
+        Literal["linear", "cosine"] | None,
+        typer.Option(help="Noise schedule.", show_default="cosine"),
+    ] = None,
+    points: Annotated[int, typer.Option(min=2, help="Points per cloud and step.")] = 512,
+    levels_per_cloud: Annotated[
+        int, typer.Option(min=1, help="Noise levels per cloud and step.")
+    ] = 4,
+    mirror: Annotated[
+        Literal["none", "x", "y", "z"],
+        typer.Option(help="Reflect half of the clouds along this axis."),
+    ] = "none",
+    steps: OptimizerSteps = 20_000,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=2**20, help="Clouds per step, over all processes.")
+    ] = 32,
+    micro_batch: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Clouds that pass through the networks together; 0: all.",
+            # POINTS_IN_CACHE of pcdiff.clouds.training, which --help does not import.
+            show_default="on a CPU 4096 points, on a GPU all",
+        ),
+    ] = None,
+    learning_rate: LearningRate = 1e-3,
+    ema_decay: EmaDecay = 0.999,
+    validate_every: ValidateEvery = 500,
+    bfloat16: Annotated[bool, typer.Option(help="Run the networks in bfloat16.")] = True,
+    compile_networks: Annotated[
+        bool, typer.Option("--compile/--no-compile", help="torch.compile; needs a C++ compiler.")
+    ] = False,
+    resume: Resume = False,
+    initialize_from: InitializeFrom = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    threads: Threads = 0,
+    as_json: Json = False,
+) -> None:
+    """Train a generator.
+
+    Trains on the split train and validates on val. Writes last.safetensors (for --resume),
+    best.safetensors (lowest validation loss), metrics.csv and curves.png. To use two processes:
+    torchrun --nproc-per-node 2 -m pcdiff train ...
+    """
+    from pcdiff.clouds.training import (
+        NewModel,
+        TrainingClouds,
+        fastest_micro_batch,
+        train_on_file,
+    )
+    from pcdiff.learning.configuration import TrainingConfig
+
+    session = Session("pcdiff train", seed, device, threads, as_json)
+    new = NewModel(prior, kl_weight, schedule)
+    if initialize_from is not None:
+        for name in new.stated():
+            option = "--" + name.replace("_", "-")
+            raise InputError(f"{option}: the weights of --initialize-from decide this")
+    settings = TrainingConfig(
+        steps=steps,
+        batch_size=batch_size,
+        micro_batch=fastest_micro_batch(points, device) if micro_batch is None else micro_batch,
+        learning_rate=learning_rate,
+        ema_decay=ema_decay,
+        validate_every=validate_every,
+        bfloat16=bfloat16,
+        compile=compile_networks,
+        seed=seed,
+    )
+    finished = train_on_file(
+        TrainingClouds(clouds, category, points, levels_per_cloud, mirror),
+        new if initialize_from is None else initialize_from,
+        settings,
+        output,
+        device,
+        resume,
+    )
+    if finished.no_curves is not None:
+        session.note(f"no curves: {finished.no_curves}")
+    session.finish(finished.as_dict(), finished.summary())

@@ -1,0 +1,81 @@
+"""The settings of a training run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from pcdiff.errors import InputError
+
+LARGEST_BATCH = 2**20
+"""A larger batch size is taken for a typing error."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The settings of a training run.
+
+    Attributes:
+        steps: Number of optimizer steps.
+        batch_size: Items per step, over all processes.
+        learning_rate: Peak learning rate of Adam.
+        warmup_steps: Steps over which the learning rate rises linearly to its peak.
+        final_learning_rate: Learning rate at the end of the cosine, as a fraction of the peak.
+        gradient_clip: Largest norm of the gradient; longer gradients are scaled down to it.
+        ema_decay: Decay per step of the exponential moving average of the weights.
+        micro_batch: Items that pass through the networks together; 0 for the whole batch. The
+            gradient of a step is the sum over these parts, so this changes only speed and memory:
+            on a CPU, parts whose activations fit into the cache are faster.
+        bfloat16: True to run the networks in bfloat16; the weights stay float32.
+        compile: True to compile the networks with `torch.compile`, which needs a C++ compiler on
+            the CPU.
+        validate_every: Steps between two validations, each of which also saves a checkpoint.
+        seed: Seed of all random numbers.
+
+    Raises:
+        InputError: A number is out of range.
+    """
+
+    steps: int = 20_000
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    warmup_steps: int = 200
+    final_learning_rate: float = 0.01
+    gradient_clip: float = 1.0
+    ema_decay: float = 0.999
+    micro_batch: int = 0
+    bfloat16: bool = True
+    compile: bool = False
+    validate_every: int = 500
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "validate_every"):
+            self._require(getattr(self, name) >= 1, name, "at least 1")
+        self._require(self.micro_batch >= 0, "micro_batch", "at least 0")
+        self._require(
+            self.batch_size <= LARGEST_BATCH, "batch_size", f"at most {LARGEST_BATCH} items"
+        )
+        for name in ("learning_rate", "gradient_clip"):
+            self._require(
+                0 < getattr(self, name) < math.inf, name, "a finite number greater than 0"
+            )
+        self._require(0 <= self.ema_decay <= 1, "ema_decay", "a number from 0 to 1")
+
+    def _require(self, holds: bool, name: str, expected: str) -> None:
+        if not holds:
+            raise InputError(
+                f"{name} must be {expected}, got {getattr(self, name)}", parameter=name
+            )
+
+    def learning_rate_at(self, step: int) -> float:
+        """The learning rate of a step: a linear warm-up, then a cosine to the final rate.
+
+        Args:
+            step: Number of steps done before this one.
+        """
+        if step < self.warmup_steps:
+            return self.learning_rate * (step + 1) / self.warmup_steps
+        done = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
+        low = self.final_learning_rate
+        return self.learning_rate * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * done)))

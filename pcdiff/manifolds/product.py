@@ -1,0 +1,320 @@
+"""Products of spaces: a pose with a gripper width, or a trajectory of poses.
+
+`Product` combines different spaces, `Power` repeats one. Both are manifolds, so samplers, losses
+and guidance run on them unchanged. The noise level is common to all factors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pcdiff.errors import InputError
+from pcdiff.manifolds.base import Manifold
+from pcdiff.randomness import Generator
+
+
+@dataclass(frozen=True)
+class Product(Manifold):
+    """A product of spaces, whose points are flat vectors of all factors' entries.
+
+    A point of SE(3) × ℝ, for example, is the 16 entries of a pose followed by one number. `join`
+    makes such vectors from points of the factors and `split` takes them apart; `join_tangent` and
+    `split_tangent` do so for tangent vectors, of which each factor keeps its units and frame.
+
+    A product is flat only if every factor is.
+
+    Args:
+        factors: The spaces.
+        shapes: Shape of one point of each factor, such as `((4, 4), (1,))`.
+
+    Raises:
+        InputError: If there is no factor, or the shapes do not match the factors.
+    """
+
+    factors: tuple[Manifold, ...]
+    shapes: tuple[tuple[int, ...], ...]
+
+    point_ndim = 1
+    tangent_ndim = 1
+
+    def __post_init__(self) -> None:
+        """Check the factors against their shapes."""
+        found, expected = (
+            [len(shape) for shape in self.shapes],
+            [f.point_ndim for f in self.factors],
+        )
+        if not self.factors or found != expected:
+            raise InputError(
+                "a product needs at least one factor and one point shape per factor, with "
+                f"{expected} axes for these factors, got shapes {self.shapes}"
+            )
+
+    @property
+    def is_flat(self) -> bool:  # type: ignore[override]
+        """True if every factor is flat."""
+        return all(factor.is_flat for factor in self.factors)
+
+    @property
+    def length(self) -> float:  # type: ignore[override]
+        """ℓ of the factors.
+
+        Raises:
+            InputError: If the factors differ in ℓ.
+        """
+        lengths = {factor.length for factor in self.factors}
+        if len(lengths) > 1:
+            raise InputError(
+                f"a product has a length only if its factors share one, got {sorted(lengths)}"
+            )
+        return lengths.pop()
+
+    @property
+    def tangent_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shape of one tangent vector of each factor."""
+        pairs = zip(self.factors, self.shapes, strict=True)
+        return tuple(factor.tangent_shape(shape) for factor, shape in pairs)
+
+    @property
+    def size(self) -> int:
+        """Number of entries of one point."""
+        return sum(math.prod(shape) for shape in self.shapes)
+
+    def tangent_shape(self, point_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """One axis with the entries of all factors' tangent vectors."""
+        return (sum(math.prod(shape) for shape in self.tangent_shapes),)
+
+    def split(self, x: Float[Tensor, "*batch size"]) -> tuple[Tensor, ...]:
+        """The points of the factors, each `(batch…, *shape)`."""
+        return _split(x, self.shapes)
+
+    def join(self, *points: Tensor) -> Float[Tensor, "*batch size"]:
+        """The point of the product with the given points of the factors, in their order."""
+        return _join(points, self.shapes)
+
+    def split_tangent(self, v: Float[Tensor, "*batch size"]) -> tuple[Tensor, ...]:
+        """The tangent vectors of the factors."""
+        return _split(v, self.tangent_shapes)
+
+    def join_tangent(self, *vectors: Tensor) -> Float[Tensor, "*batch size"]:
+        """The tangent vector of the product with the given tangent vectors of the factors."""
+        return _join(vectors, self.tangent_shapes)
+
+    def retract(
+        self, x: Float[Tensor, "*#batch size"], v: Float[Tensor, "*#batch tangent"]
+    ) -> Float[Tensor, "... size"]:
+        """Each factor retracts its own part."""
+        parts = zip(self.factors, self.split(x), self.split_tangent(v), strict=True)
+        return self.join(*(factor.retract(a, b) for factor, a, b in parts))
+
+    def local(
+        self, x: Float[Tensor, "*#batch size"], y: Float[Tensor, "*#batch size"]
+    ) -> Float[Tensor, "... tangent"]:
+        """Each factor compares its own parts."""
+        parts = zip(self.factors, self.split(x), self.split(y), strict=True)
+        return self.join_tangent(*(factor.local(a, b) for factor, a, b in parts))
+
+    def to_unit(self, v: Float[Tensor, "*batch tangent"]) -> Float[Tensor, "*batch tangent"]:
+        """Each factor converts its own part."""
+        parts = zip(self.factors, self.split_tangent(v), strict=True)
+        return self.join_tangent(*(factor.to_unit(part) for factor, part in parts))
+
+    def from_unit(self, u: Float[Tensor, "*batch tangent"]) -> Float[Tensor, "*batch tangent"]:
+        """Each factor converts its own part."""
+        parts = zip(self.factors, self.split_tangent(u), strict=True)
+        return self.join_tangent(*(factor.from_unit(part) for factor, part in parts))
+
+    def tangent_noise(
+        self, x: Float[Tensor, "*batch size"], generator: Generator | None
+    ) -> Float[Tensor, "*batch tangent"]:
+        """Noise of each factor, drawn in their order."""
+        parts = zip(self.factors, self.split(x), strict=True)
+        return self.join_tangent(*(factor.tangent_noise(part, generator) for factor, part in parts))
+
+    def random(
+        self,
+        shape: tuple[int, ...],
+        noise_level: float,
+        generator: Generator,
+        centre: Tensor | Sequence[Tensor | None] | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Float[Tensor, "... size"]:
+        """Draw each factor independently from its own law; see `Manifold.random`.
+
+        Args:
+            shape: Shape of the result, `(batch…, size)`.
+            noise_level: The final σ, common to all factors.
+            generator: One generator, or one per entry of the first axis.
+            centre: Centre of each factor, in their order; None stands for no centre at all.
+            dtype: Data type of the result.
+
+        Raises:
+            InputError: If the last axis does not have `size` entries, or if `centre` is not a
+                sequence with one entry per factor.
+        """
+        if shape[-1] != self.size:
+            raise InputError(f"points of this product have {self.size} entries, got shape {shape}")
+        centres = [None] * len(self.factors) if centre is None else centre
+        if isinstance(centres, Tensor) or len(centres) != len(self.factors):
+            raise InputError(
+                f"the centre of a product must be a sequence of {len(self.factors)} centres, "
+                f"one per factor, got {type(centres).__name__} of length {len(centres)}"
+            )
+        batch = shape[:-1]
+        parts = zip(self.factors, self.shapes, centres, strict=True)
+        return self.join(
+            *(
+                factor.random((*batch, *point), noise_level, generator, middle, dtype)
+                for factor, point, middle in parts
+            )
+        )
+
+    def kernel_score(
+        self,
+        mean: Float[Tensor, "*#batch size"],
+        x: Float[Tensor, "*#batch size"],
+        noise_level: Float[Tensor, "*#batch"],
+    ) -> Float[Tensor, "... tangent"]:
+        """The scores of the factors, whose noise is independent."""
+        parts = zip(self.factors, self.split(mean), self.split(x), strict=True)
+        return self.join_tangent(
+            *(factor.kernel_score(each, part, noise_level) for factor, each, part in parts)
+        )
+
+    def log_kernel(
+        self,
+        mean: Float[Tensor, "*#batch size"],
+        x: Float[Tensor, "*#batch size"],
+        noise_level: Float[Tensor, "*#batch"],
+    ) -> Float[Tensor, "..."]:
+        """The sum over the factors, whose noise is independent."""
+        parts = zip(self.factors, self.split(mean), self.split(x), strict=True)
+        each = [factor.log_kernel(middle, part, noise_level) for factor, middle, part in parts]
+        return torch.stack(each).sum(0)
+
+    def contract(self, alpha: Tensor, x: Float[Tensor, "*batch size"]) -> Float[Tensor, "... size"]:
+        """Each factor multiplied by α, or `x` itself if the product is curved.
+
+        Raises:
+            InputError: If the product is curved and an α on the CPU differs from 1.
+        """
+        self.check_signal(alpha)
+        if not self.is_flat:
+            return x
+        parts = zip(self.factors, self.split(x), strict=True)
+        return self.join(*(factor.contract(alpha, part) for factor, part in parts))
+
+
+@dataclass(frozen=True)
+class Power(Manifold):
+    """Any number of copies of one space, such as the poses of a trajectory.
+
+    The copies are the first axis of a point: points of `Power(SE3())` have shape `(copies, 4, 4)`
+    and its tangent vectors have shape `(copies, 6)`. All copies are computed in one call.
+
+    Args:
+        factor: The space that is repeated.
+    """
+
+    factor: Manifold
+
+    @property
+    def point_ndim(self) -> int:  # type: ignore[override]
+        """One axis more than the factor."""
+        return 1 + self.factor.point_ndim
+
+    @property
+    def tangent_ndim(self) -> int:  # type: ignore[override]
+        """One axis more than the factor."""
+        return 1 + self.factor.tangent_ndim
+
+    @property
+    def is_flat(self) -> bool:  # type: ignore[override]
+        """True if the factor is flat."""
+        return self.factor.is_flat
+
+    @property
+    def length(self) -> float:  # type: ignore[override]
+        """ℓ of the factor."""
+        return self.factor.length
+
+    def tangent_shape(self, point_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The copies, then the shape of the factor's tangent vectors."""
+        return (point_shape[0], *self.factor.tangent_shape(point_shape[1:]))
+
+    def retract(self, x: Tensor, v: Tensor) -> Tensor:
+        """Each copy on its own."""
+        return self.factor.retract(x, v)
+
+    def local(self, x: Tensor, y: Tensor) -> Tensor:
+        """Each copy on its own."""
+        return self.factor.local(x, y)
+
+    def to_unit(self, v: Tensor) -> Tensor:
+        """Each copy on its own."""
+        return self.factor.to_unit(v)
+
+    def from_unit(self, u: Tensor) -> Tensor:
+        """Each copy on its own."""
+        return self.factor.from_unit(u)
+
+    def tangent_noise(self, x: Tensor, generator: Generator | None) -> Tensor:
+        """Independent noise of each copy."""
+        return self.factor.tangent_noise(x, generator)
+
+    def random(
+        self,
+        shape: tuple[int, ...],
+        noise_level: float,
+        generator: Generator,
+        centre: Tensor | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Tensor:
+        """Draw each copy independently; see `Manifold.random`.
+
+        Args:
+            shape: Shape of the result, `(batch…, copies, *point of the factor)`.
+            noise_level: The final σ.
+            generator: One generator, or one per entry of the first axis.
+            centre: Centre of the factor's law, common to all copies, or one per copy with an axis
+                for the copies; the factor says what it takes.
+            dtype: Data type of the result.
+        """
+        return self.factor.random(shape, noise_level, generator, centre, dtype)
+
+    def kernel_score(self, mean: Tensor, x: Tensor, noise_level: Tensor) -> Tensor:
+        """The scores of the copies, whose noise is independent."""
+        return self.factor.kernel_score(mean, x, _over_copies(noise_level))
+
+    def log_kernel(self, mean: Tensor, x: Tensor, noise_level: Tensor) -> Tensor:
+        """The sum over the copies, whose noise is independent."""
+        return self.factor.log_kernel(mean, x, _over_copies(noise_level)).sum(-1)
+
+    def contract(self, alpha: Tensor, x: Tensor) -> Tensor:
+        """Each copy multiplied by α.
+
+        Raises:
+            InputError: If the factor is curved and an α on the CPU differs from 1.
+        """
+        self.check_signal(alpha)
+        return self.factor.contract(_over_copies(alpha), x)
+
+
+def _over_copies(scalar: Tensor) -> Tensor:
+    """A scalar `(batch…)` with an axis for the copies; one without axes fits as it is."""
+    return scalar[..., None] if scalar.ndim else scalar
+
+
+def _split(flat: Tensor, shapes: Sequence[tuple[int, ...]]) -> tuple[Tensor, ...]:
+    parts = flat.split([math.prod(shape) for shape in shapes], dim=-1)
+    return tuple(part.unflatten(-1, shape) for part, shape in zip(parts, shapes, strict=True))
+
+
+def _join(parts: Sequence[Tensor], shapes: Sequence[tuple[int, ...]]) -> Tensor:
+    flat = [part.flatten(-len(shape)) for part, shape in zip(parts, shapes, strict=True)]
+    return torch.cat(flat, dim=-1)

@@ -1,0 +1,116 @@
+"""What the console adds to any program: exit codes, options named in errors, full disks."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import io
+import sys
+
+import pytest
+
+from pcdiff import console
+from pcdiff.errors import InputError
+
+
+def bad_weight() -> None:
+    raise InputError("kl_weight must be finite, got inf", parameter="kl_weight")
+
+
+def test_a_command_names_its_option_in_an_error_of_the_library(capsys):
+    app = console.application("Train.")
+
+    @app.command()
+    @console.name_options(kl_weight="--kl-weight", distances="--no-emd")
+    def train(count: int) -> None:
+        assert count == 3
+        bad_weight()
+
+    with pytest.raises(SystemExit) as ended:
+        console.run(app, ["3"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "error: kl_weight must be finite, got inf (--kl-weight)\n"
+
+
+def test_an_error_about_another_parameter_stays_as_it_is():
+    for options in ({}, {"points": "--points"}):
+        with pytest.raises(InputError) as caught, console.name_options(**options):
+            bad_weight()
+        assert str(caught.value) == "kl_weight must be finite, got inf"
+        assert caught.value.parameter == "kl_weight"
+    with pytest.raises(InputError, match=r"^broken$"), console.name_options(points="--points"):
+        raise InputError("broken")
+
+
+def test_an_option_is_named_once_where_blocks_are_nested():
+    with (
+        pytest.raises(InputError, match=r"got inf \(--inner\)$"),
+        console.name_options(kl_weight="--outer"),
+        console.name_options(kl_weight="--inner"),
+    ):
+        bad_weight()
+
+
+def test_an_error_keeps_its_parameter_between_processes():
+    with pytest.raises(InputError) as caught:
+        bad_weight()
+    other = copy.copy(caught.value)  # by the protocol that multiprocessing passes it on with
+    assert (str(other), other.parameter) == (str(caught.value), "kl_weight")
+
+
+@pytest.mark.parametrize(("rank", "shown"), [(None, True), ("0", True), ("1", False)])
+def test_only_the_first_process_prints(capsys, monkeypatch, rank, shown):
+    monkeypatch.delenv("RANK", raising=False)
+    if rank is not None:
+        monkeypatch.setenv("RANK", rank)
+    session = console.Session("train", 0)
+    session.note("a remark")
+    session.finish({}, "done")
+    out, err = capsys.readouterr()
+    assert (out, err) == (("done\n", "a remark\n") if shown else ("", ""))
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "error: No space left on device: the system does not name the file\n",
+        ),
+        (OSError(errno.EIO, "broken", "a.txt"), "error: broken: a.txt\n"),
+    ],
+)
+def test_standard_output_is_not_blamed_for_other_files(capsys, error, sentence):
+    """A full folder of temporary files, say."""
+    app = console.application("Fail.")
+
+    @app.command()
+    def fail(word: str) -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as ended:
+        console.run(app, ["word"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == sentence
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("moment", ["write", "flush"])
+def test_a_full_disk_behind_standard_output(capsys, monkeypatch, as_json, moment):
+    app = console.application("Print.")
+
+    class Full(io.StringIO):
+        def full(self, *arguments):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    setattr(Full, moment, Full.full)
+
+    @app.command()
+    def show(word: str) -> None:
+        console.Session("show", 0, as_json=as_json).finish({}, "text")
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    with pytest.raises(SystemExit) as ended:
+        console.run(app, ["word"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "error: No space left on device: standard output\n"
