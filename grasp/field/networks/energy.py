@@ -4,8 +4,9 @@ At each probe, kernel sums give the amount of surface nearby, the signed distanc
 normal in the gripper's frame. Some probes use fine kernels and some coarse ones (see
 `NetworkConfig.looks`). Kernels widen with the noise level, because details that are blurred in the
 data need not be seen sharply. The whole object enters as a sum over its landmarks and by its centre
-and covariance, all in the gripper's frame. The perceptron sees nothing else, so by construction its
-output is smooth and does not change when object and gripper move together.
+and covariance, all in the gripper's frame. Apart from these features the perceptron sees only the
+gripper's dimensions and the noise level. So by construction its output is smooth and does not
+change when object and gripper move together.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from grasp.field.networks.probes import ALL, DIMENSIONS, FEW_COARSE, FEW_FINE, F
 from grasp.field.networks.surface import DESCRIBED, Surface
 from pcdiff.errors import InputError
 
-_WIDENING = 0.35  # width that noise adds to a kernel (in squares), over the spread σℓ of the grasps
+_WIDENING = 0.35  # width added to a kernel in quadrature, over the spread σℓ of the grasps
 _COARSE = 4.0  # kernel width at the coarse level, over the width at the fine level
 _FREQUENCIES = (0.5, 1.0, 2.0, 4.0)  # of the sines and cosines of log σ
 _EMBEDDED = 64  # size of the embedding of σ
