@@ -36,7 +36,7 @@ def in_chunks(function: Callable[..., tuple[Tensor, ...]], *tensors: Tensor) -> 
     rows, threads = len(tensors[0]), 1
     if tensors[0].device.type == "cpu":
         threads = min(torch.get_num_threads(), max(1, math.ceil(rows / _FEWEST)))
-    # Equally many for each thread, so that none waits for another at the end.
+    # Each thread gets equally many chunks, so that none waits for another at the end.
     rounds = max(1, math.ceil(rows / (AT_ONCE * threads)))
     size = max(1, math.ceil(rows / (rounds * threads)))
     chunks = list(zip(*(tensor.split(size) for tensor in tensors), strict=True))
@@ -53,7 +53,7 @@ def _by_threads(
     before, gradients = torch.get_num_threads(), torch.is_grad_enabled()
 
     def each(chunk: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        with torch.set_grad_enabled(gradients):  # each thread has a mode of its own
+        with torch.set_grad_enabled(gradients):  # each thread has its own gradient mode
             return function(*chunk)
 
     try:
@@ -69,9 +69,9 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     The threads are kept, as torch keeps its own. A new thread touches fresh memory pages, which for
     a thousand poses takes a third of the time.
     """
-    # Called in a thread, this sets the number for that thread and for threads started later.
+    # When a thread calls it, torch sets the number for that thread and for threads started later.
     return ThreadPoolExecutor(threads, "chunks", torch.set_num_threads, (1,))
 
 
 if sys.platform != "win32":
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # a fork has none of its parent's threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a fork does not inherit threads

@@ -1,47 +1,46 @@
-"""Everything that builds a grasp field; it travels with the weights."""
+"""The configuration of a grasp field, which is saved with its weights."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from grasp.field.networks.energy import NetworkConfig
 from grasp.field.networks.paper import PaperConfig
 from grasp.field.networks.surface import LAYOUT
 from pcdiff.errors import InputError
 
-if TYPE_CHECKING:
-    pass
-
-
 DEFAULT, PAPER = ARCHITECTURES = ("default", "paper")
 
 
 @dataclass(frozen=True)
 class FieldConfig:
-    """Everything that builds a `GraspField`; it travels with the weights.
+    """Everything needed to build a `GraspField`.
 
     Attributes:
-        architecture: of the energy network: "default", or "paper" for that of the paper.
-        energy: sizes of the energy network, if it is the default one.
-        paper: sizes of it if it is that of the paper.
-        success: sizes of the network of success.
-        length: ℓ, metres per radian: noise of level σ turns by σ radians and moves by σℓ metres.
-        sigma_min: the least noise level; grasps are trained, and sampled, to that precision.
-        sigma_max: the largest. At 1.2 the wrapped normal, by which rotations are noised, is near
-            to uniform; far above, it is not (see `pcdiff.manifolds.so3`).
-        grippers: the digests of the descriptions of those that it was trained on, by name.
-        layout: the version of what the networks see.
+        architecture: Architecture of the energy network: "default", or "paper" for the network of
+            SE(3)-DiffusionFields.
+        energy: Sizes of the energy network if the architecture is "default".
+        paper: Sizes of the energy network if the architecture is "paper".
+        success: Sizes of the success network.
+        length: ℓ in metres per radian: noise of level σ turns by σ radians and moves by σℓ metres.
+        sigma_min: Smallest noise level, which is the precision of training and sampling.
+        sigma_max: Largest noise level. At 1.2 the wrapped normal noise of the rotations is nearly
+            uniform; far above 1.2 it is not (see `pcdiff.manifolds.so3`).
+        grippers: SHA-256 digests of the gripper descriptions that the field was trained on, by
+            gripper name.
+        layout: Version of the networks' inputs; see `grasp.field.networks.surface.LAYOUT`.
 
     Raises:
-        InputError: that is not the version of this code, there is no such architecture, or a value
-            is of another kind or out of its range.
+        InputError: If the architecture is unknown, the layout is not the one of this code, or
+            another value has the wrong type or is out of range.
     """
 
     architecture: str = DEFAULT
     energy: NetworkConfig = field(
-        # Asked several times for each sample, with its gradient; the other one is asked once.
+        # The energy and its gradient are evaluated several times per sample, the success network
+        # only once, so the energy network looks from fewer probes.
         default_factory=lambda: NetworkConfig(width=320, summary=32, few_probes=True)
     )
     paper: PaperConfig = field(default_factory=PaperConfig)
@@ -59,8 +58,7 @@ class FieldConfig:
             )
         if self.layout != LAYOUT:
             raise InputError(
-                f"its networks see the gripper and the object by layout {self.layout}, expected "
-                f"{LAYOUT}"
+                f"the networks need inputs of layout {self.layout}, expected layout {LAYOUT}"
             )
         for name in ("length", "sigma_min", "sigma_max"):
             value = getattr(self, name)
@@ -68,23 +66,23 @@ class FieldConfig:
                 raise InputError(f"{name} must be a number, got {value!r}")
         if not (0 < self.length < math.inf and 0 < self.sigma_min < self.sigma_max < math.inf):
             raise InputError(
-                "the length and the noise levels must be above 0 and finite, and the greatest "
-                f"level above the least, got {self.length}, and {self.sigma_min} to "
-                f"{self.sigma_max}"
+                "the length and the noise levels must be above 0 and finite, and sigma_max must be "
+                f"above sigma_min, got length {self.length}, sigma_min {self.sigma_min} and "
+                f"sigma_max {self.sigma_max}"
             )
         grippers: object = self.grippers
         if not isinstance(grippers, dict) or not all(
             isinstance(text, str) for pair in grippers.items() for text in pair
         ):
-            raise InputError(f"grippers must be digests by name, got {grippers!r}")
+            raise InputError(f"grippers must map names to digests, got {grippers!r}")
 
     def as_dict(self) -> dict[str, Any]:
-        """The description that `from_dict` reads back."""
+        """The configuration as a dictionary that `from_dict` reads back."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, description: dict[str, Any]) -> FieldConfig:
-        """The configuration that `as_dict` described."""
+        """The configuration from a dictionary that `as_dict` made."""
         given = dict(description)
         for name, kind in (
             ("energy", NetworkConfig), ("success", NetworkConfig), ("paper", PaperConfig),

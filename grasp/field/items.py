@@ -1,8 +1,8 @@
-"""What the field is trained on: labelled grasps, and their objects as the networks see them.
+"""The training data of a field: labelled grasps and the surfaces of their objects.
 
-A folder of labels is what `datasets.labels` writes: `grasps/GRIPPER/NAME.h5`, one file an object,
-which names its mesh relative to the folder; and, if there are any, labelled samples of earlier
-fields, `samples/WEIGHTS/GRIPPER/NAME.h5`.
+`datasets.labels` writes the folders of labels that are read here. Each has one file per gripper and
+object, `grasps/GRIPPER/NAME.h5`, which names the object's mesh relative to the folder. It may also
+hold labelled samples of earlier fields, `samples/WEIGHTS/GRIPPER/NAME.h5`.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ from torch import Tensor
 
 from grasp.field.networks.probes import Probes, probes
 from grasp.field.networks.surface import Surface
-from grasp.field.prepared import Prepared, Recipe, Source, prepare
+from grasp.field.prepared import MeshFile, ObjectSurfaces, Recipe, prepare
 from grasp.field.weight import Weight, squared_load
 from grasp.formats import Grasps, read_grasps
 from grasp.grippers.gripper import Gripper, load_gripper
 from pcdiff.errors import InputError
 
 DISTANCES = 2000
-"""Places of each object from which the paper's network learns signed distances."""
+"""Number of places per object at which the paper's network learns signed distances."""
 
 FEWEST = 5
-"""Grasps that hold, below which an object teaches nothing about where they are."""
+"""Smallest number of grasps that hold for which an object is used to train the energy."""
 
 CANDIDATES, SAMPLES = "grasps", "samples"
-"""Folders of labelled candidates, and of labelled samples of a field."""
+"""Names of the folders of labelled candidates and of labelled samples of a field."""
 
 
 @dataclass(frozen=True, eq=False)
 class Tried:
-    """Grasps of both outcomes.
+    """Grasps that held and grasps that failed.
 
     Attributes:
-        poses: `T_object_grasp`, metres.
-        success: whether each holds.
-        squared_load: ρ² of the weight that each was tried with (see `grasp.field.weight`); 0 where
-            the labels do not tell.
+        poses: Poses `T_object_grasp`, translations in metres.
+        success: True for each grasp that held.
+        squared_load: ρ² of each grasp under the weight it was tried with (see
+            `grasp.field.weight`); 0 if the labels do not state the weight.
     """
 
     poses: Float[Tensor, "grasps 4 4"]
@@ -56,13 +56,13 @@ class Item:
     """Labelled grasps of one object with one gripper.
 
     Attributes:
-        name: of the object.
-        sha256: of its geometry.
-        surfaces: to choose from.
-        distances: places in the frame of the object's file with their signed distances, metres.
-        probes: of the gripper.
-        candidates: grasps that were tried whatever a field thinks of them.
-        samples: grasps that a field gave; None if there are none.
+        name: Name of the object.
+        sha256: Digest of the object's geometry.
+        surfaces: Surfaces of the object, one of which is drawn at each training step.
+        distances: Places in the frame of the object's file with their signed distances, in metres.
+        probes: Probes of the gripper.
+        candidates: Labelled grasps that were chosen without a field.
+        samples: Labelled grasps that were sampled from a field; None if there are none.
     """
 
     name: str
@@ -80,14 +80,19 @@ class Item:
 
     @property
     def has_grasps(self) -> bool:
-        """Whether enough candidates hold to teach where grasps are, and not only where not."""
+        """True if at least `FEWEST` candidates hold, so that the object can train the energy."""
         return len(self.held) >= FEWEST
 
 
 def split(items: Sequence[Item], one_in: int) -> tuple[list[Item], list[Item]]:
-    """Items to train on and items to validate on, by object: one object in so many.
+    """Split items into training and validation items, by object.
 
-    An object's place depends on its geometry alone, so it is the same for every gripper and run.
+    Whether an object is held out depends on its geometry alone, so it is the same for every gripper
+    and every run.
+
+    Args:
+        items: Items to split.
+        one_in: Hold out one object in this many for validation.
     """
     parts: tuple[list[Item], list[Item]] = ([], [])
     for item in items:
@@ -96,35 +101,37 @@ def split(items: Sequence[Item], one_in: int) -> tuple[list[Item], list[Item]]:
 
 
 def grippers_in(folder: Path, given: Sequence[str]) -> list[Gripper]:
-    """The grippers that a folder has labels of.
+    """The grippers to train on from a folder of labels.
 
     Args:
-        folder: of labels.
-        given: names, or files that describe them; all that have labels if there are none.
+        folder: Folder of labels.
+        given: Names of grippers, or files that describe them; if empty, all grippers with labels.
 
     Raises:
-        InputError: there are no labels, or a gripper is not known or given more than once.
+        InputError: If there are no labels, or a gripper is unknown, has no labels or is given more
+            than once.
     """
     found = sorted(path.name for path in (folder / CANDIDATES).glob("*") if path.is_dir())
     hands = [load_gripper(name) for name in (given or found)]
     for hand in hands:
         if hand.name not in found:
             raise InputError(
-                f"{folder} has no labelled grasps for {hand.name}: no {CANDIDATES}/{hand.name}"
+                f"{folder} has no labelled grasps for {hand.name}: expected a folder "
+                f"{CANDIDATES}/{hand.name}"
             )
         if [each.name for each in hands].count(hand.name) > 1:
-            raise InputError(f"the gripper {hand.name} is given more than once")
+            raise InputError(f"the gripper {hand.name} is given more than once, expected once")
     if not hands:
-        raise InputError(f"{folder} has no labelled grasps: no folder {CANDIDATES}")
+        raise InputError(f"{folder} has no labelled grasps: expected a folder {CANDIDATES}")
     return hands
 
 
 def count_objects(folder: Path, grippers: Sequence[Gripper]) -> int:
-    """How many objects have labels.
+    """The number of objects that have labels.
 
     Args:
-        folder: of labels.
-        grippers: whose labels count.
+        folder: Folder of labels.
+        grippers: Grippers whose labels count.
     """
     return len({path.name for hand in grippers for path in _files(folder, hand)})
 
@@ -132,7 +139,7 @@ def count_objects(folder: Path, grippers: Sequence[Gripper]) -> int:
 def read_items(
     folder: Path,
     grippers: Sequence[Gripper],
-    kept: Path,
+    cache: Path,
     recipe: Recipe,
     pool: ProcessPoolExecutor | None = None,
     advance: Callable[[], None] = lambda: None,
@@ -140,32 +147,31 @@ def read_items(
     """The labelled grasps of a folder, with surfaces of their objects.
 
     Args:
-        folder: of labels.
-        grippers: whose labels to read.
-        kept: a folder for what is made of the objects, as it takes a second for each.
-        recipe: what to make of them.
-        pool: processes that make it.
-        advance: called after each object.
+        folder: Folder of labels.
+        grippers: Grippers whose labels to read.
+        cache: Folder in which the surfaces are kept, because making them takes a second per object.
+        recipe: Which surfaces to make.
+        pool: Processes that make the surfaces; None makes them in this process.
+        advance: Called after each object.
 
     Raises:
-        InputError: a file cannot be read, is not of labels, or is of another gripper's.
+        InputError: If a file cannot be read, has no labels, or was labelled with another gripper.
     """
     labels = [
         (hand, path, _labels(path, hand)) for hand in grippers for path in _files(folder, hand)
     ]
     labels = [each for each in labels if len(each[2])]
-    sources = {
-        source.sha256: source
+    meshes = {
+        str(grasps.object_sha256): MeshFile(
+            folder / str(grasps.object_file), grasps.object_scale, str(grasps.object_sha256)
+        )
         for _, _, grasps in labels
-        for source in [
-            Source(folder / str(grasps.object_file), grasps.object_scale, str(grasps.object_sha256))
-        ]
     }
-    made: dict[str, Prepared] = {}
-    for sha256, prepared in zip(
-        sources, prepare(list(sources.values()), kept, recipe, pool), strict=True
+    made: dict[str, ObjectSurfaces] = {}
+    for sha256, surfaces in zip(
+        meshes, prepare(list(meshes.values()), cache, recipe, pool), strict=True
     ):
-        made[sha256] = prepared
+        made[sha256] = surfaces
         advance()
     items = []
     for hand, path, grasps in labels:
@@ -191,13 +197,16 @@ def _files(folder: Path, hand: Gripper) -> list[Path]:
 
 def _labels(path: Path, hand: Gripper) -> Grasps:
     grasps = read_grasps(path)
-    made_with = (grasps.sampler or {}).get("gripper_sha256", hand.sha256)  # not all files tell
+    made_with = (grasps.sampler or {}).get("gripper_sha256", hand.sha256)  # not all files state it
     if made_with != hand.sha256:
         raise InputError(
-            f"{path} was labelled with another description of the gripper {hand.name} than this one"
+            f"{path} was labelled with another description of the gripper {hand.name}: expected "
+            f"the digest {hand.sha256[:12]}, got {str(made_with)[:12]}"
         )
     if grasps.success is None or grasps.object_file is None or grasps.object_sha256 is None:
-        raise InputError(f"{path} has no labels or does not name its object")
+        raise InputError(
+            f"{path} must hold success labels and the file and digest of its object, but lacks some"
+        )
     return grasps
 
 

@@ -88,12 +88,12 @@ class FieldModel(nn.Module):
 
     @property
     def space(self) -> SE3:
-        """Where the poses live."""
+        """The manifold of the poses."""
         return SE3(self.config.length)
 
     @property
     def schedule(self) -> GeometricVarianceExploding:
-        """The noise levels."""
+        """The noise schedule."""
         return GeometricVarianceExploding(self.config.sigma_min, self.config.sigma_max)
 
     def predict_noise(
@@ -102,9 +102,10 @@ class FieldModel(nn.Module):
         """ε̂ = σ S^{1/2} ∇E: the `Model` of the diffusion core.
 
         Args:
-            x: poses about the centre of each surface, as many in a row for each object.
-            level: of each.
-            condition: of the objects.
+            x: Poses about the centre of each object's surface, equally many for each object, those
+                of the first object first.
+            level: Noise level of each pose.
+            condition: Condition of the objects.
         """
         poses = x.unflatten(0, (len(condition.surface), -1))
         sigma = level.sigma.view(poses.shape[:2])
@@ -126,14 +127,14 @@ class FieldModel(nn.Module):
         generator: Generator,
         weights: Float[Tensor, " objects"],
     ) -> Tensor:
-        """What trains the energy: denoising score matching, the mean over objects.
+        """The loss of the energy network: denoising score matching, the mean over objects.
 
         Args:
-            held: grasps that hold, about the centre of each surface.
-            others: more of them; see `pcdiff.diffusion.losses.denoising_loss`.
-            condition: of the objects.
-            generator: one generator, or one an object.
-            weights: of the objects in the mean, 0 or 1.
+            held: Grasps that hold, about the centre of each object's surface.
+            others: Further grasps that hold; see `pcdiff.diffusion.losses.denoising_loss`.
+            condition: Condition of the objects.
+            generator: One generator, or one per object.
+            weights: Weight of each object in the mean, 0 or 1.
         """
         grasps = held.shape[1]
         loss, _ = denoising_loss(
@@ -155,13 +156,15 @@ class FieldModel(nn.Module):
         squared_load: Float[Tensor, "objects grasps"],
         condition: Condition,
     ) -> Tensor:
-        """What trains the probability of success: cross entropy, the mean over the batch.
+        """The loss of the success network: cross entropy, the mean over all grasps.
 
         Args:
-            tried: grasps of both outcomes, about the centre of each surface.
-            success: 1 for each that holds, else 0.
-            squared_load: ρ² of the weight with which each was tried (see `grasp.field.weight`).
-            condition: of the objects.
+            tried: Grasps that held and grasps that failed, about the centre of each object's
+                surface.
+            success: 1 for each grasp that held, 0 for each that failed.
+            squared_load: ρ² of each grasp under the weight it was tried with (see
+                `grasp.field.weight`).
+            condition: Condition of the objects.
         """
         sigma = torch.full_like(success, self.schedule.sigma_min)
         logits = self.success(tried, sigma, condition.probes, condition.surface)
@@ -174,18 +177,21 @@ class FieldModel(nn.Module):
         distances: Float[Tensor, "objects points"],
         condition: Condition,
     ) -> Tensor:
-        """What the paper's network learns beside the energy: signed distances, over its unit.
+        """The second loss of the paper's network: the error of its distances, in its unit.
 
         Args:
-            points: about the centre of each surface, metres.
-            distances: signed, metres.
-            condition: of the objects.
+            points: Points about the centre of each object's surface, in metres.
+            distances: Signed distance from each point to the object in metres, negative inside.
+            condition: Condition of the objects.
 
         Raises:
-            InputError: the network is not that of the paper.
+            InputError: If the energy network is not the paper's.
         """
         if not isinstance(self.energy, PaperNetwork):
-            raise InputError("only the paper's network learns distances")
+            raise InputError(
+                "only the paper's network learns signed distances, expected the architecture "
+                f"{PAPER!r}, got {self.config.architecture!r}"
+            )
         predicted = self.energy.signed_distance(points, condition.surface)
         return distance_loss(predicted, distances) / self.config.paper.unit
 
@@ -199,9 +205,9 @@ class FieldModel(nn.Module):
         """Fit the scales of the networks' inputs to examples, before training.
 
         Args:
-            held: grasps, about the centre of each surface.
-            condition: of the objects.
-            generator: of the noise.
+            held: Grasps about the centre of each object's surface.
+            condition: Condition of the objects.
+            generator: Generator of the noise.
         """
         flat = held.flatten(0, 1)
         level = Level(
@@ -218,7 +224,7 @@ class FieldModel(nn.Module):
 
 
 def _each(generator: Generator, grasps: int) -> Generator:
-    """One generator for each grasp, from one for each object."""
+    """One generator per grasp, from one generator per object."""
     if isinstance(generator, torch.Generator):
         return generator
     return [each for each in generator for _ in range(grasps)]

@@ -1,4 +1,4 @@
-"""What training a `GraspField` means: which grasps it sees, its losses, its validation."""
+"""The training objective of a `GraspField`: which grasps are drawn, and the losses on them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any, cast
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from grasp.field.configuration import PAPER
@@ -20,26 +21,26 @@ from grasp.poses.frames import HALF_TURN
 from pcdiff.randomness import seeded
 
 ENERGY, SUCCESS = NETWORKS = ("energy", "success")
-"""The two networks, which share no weights, so that each can be trained without the other."""
+"""The two networks. They share no weights, so each can be trained without the other."""
 
 OTHERS = 32
-"""Further grasps that hold, by which the variance of the denoising target is reduced."""
+"""Number of further grasps that hold per item, which reduce the denoising target's variance."""
 
-_QUERIES = 256  # places of each item and step at which the paper's network learns distances
+_QUERIES = 256  # places per item and step at which the paper's network learns distances
 
-_EXAMPLES = 256  # items to which the scales of the networks' inputs are fitted
+_EXAMPLES = 256  # largest number of items to which the scales of the inputs are fitted
 
 
 class FieldObjective:
     """The `Objective` of the grasp head.
 
     Args:
-        model: what to train.
-        train: labelled grasps.
-        validation: labelled grasps of other objects.
-        grasps: drawn of each item and step, for either network.
-        networks: which to train.
-        origin: what else the weights should record.
+        model: Field to train.
+        train: Labelled grasps to train on.
+        validation: Labelled grasps of other objects.
+        grasps: Number of grasps drawn per item and step, for each network.
+        networks: Names of the networks to train, from `NETWORKS`.
+        origin: Further facts that the weights should record, such as the source of the labels.
     """
 
     kind = KIND
@@ -78,15 +79,15 @@ class FieldObjective:
         }
 
     def standardize(self, seed: int) -> None:
-        """Fit the scales of the inputs of a model that is not trained yet.
+        """Fit the scales of the inputs of an untrained model.
 
         Args:
-            seed: of what is drawn.
+            seed: Seed of the grasps and the noise that are drawn.
         """
         some = [item for item in self.train if item.has_grasps]
         order = torch.randperm(len(some), generator=seeded(seed))[:_EXAMPLES].tolist()
         items = [some[place] for place in order]
-        drawn = [_held(item, self.grasps, seeded(seed, place)) for place, item in enumerate(items)]
+        drawn = [draw_held(item, self.grasps, seeded(seed, n)) for n, item in enumerate(items)]
         surfaces = [item.surfaces[place % len(item.surfaces)] for place, item in enumerate(items)]
         about = [_about(held, surface) for held, surface in zip(drawn, surfaces, strict=True)]
         self.model.standardize(torch.stack(about), _condition(surfaces, items), seeded(seed, 0))
@@ -94,11 +95,11 @@ class FieldObjective:
     def loss(
         self, model: nn.Module, items: list[int], generators: list[torch.Generator]
     ) -> dict[str, Tensor]:
-        """As `Objective.loss`."""
+        """The loss on training items, as `Objective.loss` describes it."""
         return self._loss(model, [self.train[item] for item in items], generators)
 
     def validation_loss(self, model: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
-        """As `Objective.validation_loss`."""
+        """The loss on all validation items, as `Objective.validation_loss` describes it."""
         seed = int(torch.randint(2**31, (), generator=generator))
         generators = [seeded(seed, place) for place in range(len(self.validation))]
         return self._loss(model, self.validation, generators)
@@ -120,7 +121,7 @@ class FieldObjective:
         if ENERGY in self.networks:
             held = torch.stack(
                 [
-                    _about(_held(item, self.grasps + OTHERS, generator), surface)
+                    _about(draw_held(item, self.grasps + OTHERS, generator), surface)
                     for item, generator, surface in zip(items, generators, surfaces, strict=True)
                 ]
             ).to(device)
@@ -146,7 +147,7 @@ class FieldObjective:
                 )
         if SUCCESS in self.networks:
             tried = [
-                _tried(item, self.grasps, generator)
+                draw_tried(item, self.grasps, generator)
                 for item, generator in zip(items, generators, strict=True)
             ]
             poses = [_about(each.poses, s) for each, s in zip(tried, surfaces, strict=True)]
@@ -158,20 +159,37 @@ class FieldObjective:
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
 
-def _held(item: Item, count: int, generator: torch.Generator) -> Tensor:
-    """Grasps that hold, each turned by π or not; any, of an object without enough of them."""
+def draw_held(item: Item, count: int, generator: torch.Generator) -> Float[Tensor, "count 4 4"]:
+    """Draw grasps that hold, each turned by π about its approach axis with probability one half.
+
+    Args:
+        item: Labelled grasps. If too few of them hold, any candidates are drawn; the loss then
+            gives the item no weight.
+        count: Number of grasps, drawn with replacement.
+        generator: Generator of the draws.
+
+    Returns:
+        Poses `T_object_grasp`, translations in metres.
+    """
     held = item.held if item.has_grasps else item.candidates.poses
     return _turned(held[torch.randint(len(held), (count,), generator=generator)], generator)
 
 
-def _tried(item: Item, count: int, generator: torch.Generator) -> Tried:
-    """Grasps of both outcomes, likewise: candidates and a field's samples in equal parts."""
+def draw_tried(item: Item, count: int, generator: torch.Generator) -> Tried:
+    """Draw grasps that held or failed, each turned by π with probability one half.
+
+    Args:
+        item: Labelled grasps. Half of the draws are candidates and half are samples of a field; all
+            are candidates if there are no samples.
+        count: Number of grasps, drawn with replacement.
+        generator: Generator of the draws.
+    """
     groups = [item.candidates] if item.samples is None else [item.candidates, item.samples]
     parts = []
     for share, group in enumerate(groups):
         some = (count + share) // len(groups)
         places = torch.randint(len(group.poses), (some,), generator=generator)
-        # The load is of the closing axis, whichever way round.
+        # The load depends on the closing axis but not on its sign, so a turned grasp keeps it.
         poses = _turned(group.poses[places], generator)
         parts.append(Tried(poses, group.success[places], group.squared_load[places]))
     return Tried(
@@ -180,12 +198,13 @@ def _tried(item: Item, count: int, generator: torch.Generator) -> Tried:
 
 
 def _turned(poses: Tensor, generator: torch.Generator) -> Tensor:
+    """The poses, each turned by π about its approach axis with probability one half."""
     turned = torch.rand(len(poses), 1, 1, generator=generator) < 0.5
     return torch.where(turned, poses * poses.new_tensor(HALF_TURN), poses)
 
 
 def _about(poses: Tensor, surface: Surface) -> Tensor:
-    """Poses about the surface's centre."""
+    """Poses about the surface's centre instead of the origin of the object's file."""
     about = poses.clone()
     about[:, :3, 3] -= surface.centre
     return about

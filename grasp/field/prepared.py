@@ -1,4 +1,4 @@
-"""What training needs of an object beside its labels: made once, and kept in a folder."""
+"""Surfaces and signed distances of the objects to train on, made once and kept in a folder."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _DISTANCES = "distances"
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is made of each object.
+    """What to make for each object.
 
     Attributes:
-        seed: of what is drawn.
-        full: surfaces of the whole object.
-        views: surfaces seen from one side with a depth camera's noise.
-        distances: places whose signed distance is told, which the paper's network learns.
+        seed: Seed of all that is drawn.
+        full: Number of surfaces of the whole object.
+        views: Number of surfaces seen from one side with a depth camera's noise.
+        distances: Number of places with a signed distance, which the paper's network learns.
     """
 
     seed: int = 0
@@ -43,13 +43,13 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Source:
-    """An object.
+class MeshFile:
+    """An object's mesh file.
 
     Attributes:
-        file: of its mesh.
-        scale: metres in a unit of the file.
-        sha256: of its geometry.
+        file: Path of the file.
+        scale: Metres per unit of the file.
+        sha256: Digest of the object's geometry.
     """
 
     file: Path
@@ -58,12 +58,12 @@ class Source:
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
-    """What was made of an object.
+class ObjectSurfaces:
+    """What was made for one object.
 
     Attributes:
-        surfaces: to choose from.
-        distances: places in the frame of the object's file with their signed distances, metres.
+        surfaces: Surfaces of the object: first of the whole, then of single views.
+        distances: Places in the frame of the object's file with their signed distances, in metres.
     """
 
     surfaces: tuple[Surface, ...]
@@ -71,63 +71,68 @@ class Prepared:
 
 
 def prepare(
-    objects: Sequence[Source],
+    objects: Sequence[MeshFile],
     folder: Path,
     recipe: Recipe,
     pool: ProcessPoolExecutor | None = None,
-) -> Iterator[Prepared]:
-    """What was kept of each object, or is made now, in the order of the objects.
+) -> Iterator[ObjectSurfaces]:
+    """The surfaces of each object, read from a folder if present, otherwise made and kept there.
 
     Args:
-        objects: the objects.
-        folder: where it is kept.
-        recipe: what to make.
-        pool: processes that make it.
+        objects: Mesh files of the objects; the result has their order.
+        folder: Folder in which the surfaces are kept.
+        recipe: What to make.
+        pool: Processes that make the surfaces; None makes them in this process.
 
     Raises:
-        InputError: an object cannot be read, or is not the one that is meant.
+        InputError: If a mesh file cannot be read, or its geometry does not match its digest.
     """
     kept = [_is_kept(each, folder, recipe) for each in objects]
     jobs = [
         (each, folder, recipe) for each, is_kept in zip(objects, kept, strict=True) if not is_kept
     ]
     made = iter(map(_make, jobs) if pool is None else pool.map(_make_on_one_core, jobs))
-    for source, is_kept in zip(objects, kept, strict=True):
+    for mesh, is_kept in zip(objects, kept, strict=True):
         if not is_kept:
             next(made)
-        _, tensors = checkpoint.load(_file(source, folder), _KIND)
+        _, tensors = checkpoint.load(_kept_in(folder, mesh), _KIND)
         distances = tensors.pop(_DISTANCES)
-        yield Prepared(_unpacked(tensors), distances)
+        yield ObjectSurfaces(_unpacked(tensors), distances)
 
 
-def _file(source: Source, folder: Path) -> Path:
-    return folder / f"{source.sha256[:16]}.safetensors"
+def _kept_in(folder: Path, mesh: MeshFile) -> Path:
+    """The file in which an object's surfaces are kept."""
+    return folder / f"{mesh.sha256[:16]}.safetensors"
 
 
-def _wanted(source: Source, recipe: Recipe) -> dict[str, Any]:
-    return {"object": source.sha256, "recipe": asdict(recipe), "layout": LAYOUT}
+def _wanted(mesh: MeshFile, recipe: Recipe) -> dict[str, Any]:
+    """The metadata of a file that can be reused."""
+    return {"object": mesh.sha256, "recipe": asdict(recipe), "layout": LAYOUT}
 
 
-def _is_kept(source: Source, folder: Path, recipe: Recipe) -> bool:
-    path = _file(source, folder)
+def _is_kept(mesh: MeshFile, folder: Path, recipe: Recipe) -> bool:
+    path = _kept_in(folder, mesh)
     if not path.is_file():
         return False
     found, _ = checkpoint.load(path, _KIND)
-    return all(found.get(name) == value for name, value in _wanted(source, recipe).items())
+    return all(found.get(name) == value for name, value in _wanted(mesh, recipe).items())
 
 
-def _make_on_one_core(job: tuple[Source, Path, Recipe]) -> None:
+def _make_on_one_core(job: tuple[MeshFile, Path, Recipe]) -> None:
     torch.set_num_threads(1)
     _make(job)
 
 
-def _make(job: tuple[Source, Path, Recipe]) -> None:
-    """Make the file of an object."""
-    source, folder, recipe = job
-    obj = load_object(source.file, source.scale)
-    if obj.sha256 != source.sha256:
-        raise InputError(f"{source.file} is of another geometry than its labels")
-    rng = np.random.default_rng([recipe.seed, int(source.sha256, 16)])
+def _make(job: tuple[MeshFile, Path, Recipe]) -> None:
+    """Make the surfaces of one object and write their file."""
+    mesh, folder, recipe = job
+    obj = load_object(mesh.file, mesh.scale)
+    if obj.sha256 != mesh.sha256:
+        raise InputError(
+            f"{mesh.file} has another geometry than its labels were made for: expected the digest "
+            f"{mesh.sha256[:12]}, got {obj.sha256[:12]}"
+        )
+    rng = np.random.default_rng([recipe.seed, int(mesh.sha256, 16)])
     surfaces = [surface_of(obj, rng) for _ in range(recipe.full)]
     surfaces += [surface_of(seen, rng) for seen in random_views(obj, recipe.views, rng)]
     tensors = {
@@ -139,7 +144,7 @@ def _make(job: tuple[Source, Path, Recipe]) -> None:
     if recipe.distances:
         places, distances = signed_distances(obj, recipe.distances, rng)
         tensors[_DISTANCES] = torch.from_numpy(np.column_stack([places, distances])).float()
-    checkpoint.save(_file(source, folder), _KIND, _wanted(source, recipe), tensors)
+    checkpoint.save(_kept_in(folder, mesh), _KIND, _wanted(mesh, recipe), tensors)
 
 
 def _unpacked(tensors: dict[str, Tensor]) -> tuple[Surface, ...]:

@@ -1,12 +1,12 @@
-"""Where sampling may begin in place of pure noise: the hand about two opposite places.
+"""Proposals: hand poses at opposite places of a surface, where sampling can begin.
 
-A proposal takes two places of the surface that face away from each other, within the stroke, and
-puts the open hand in the middle between them: its pads parallel to the surface at one of them,
-turned by a random angle about the normal there, and as deep as any of the pads' length, rather
-where nothing is in the way. Blurred by noise of a middling level it is about where blurred grasps
-are, and everywhere on the surface. From there a sampler needs fewer steps than from
-pure noise, and it does not forget the places that a coarse field thinks less of (Meng et al. 2022,
-"SDEdit").
+A proposal picks two places of the surface that face away from each other and are less than the
+stroke apart. It puts the open hand midway between them, the pads parallel to the surface at one of
+the places, at a random angle about the normal there and at a random depth along the pads' length;
+poses where the open hand collides are rarely kept. Blurred by noise of a medium level, proposals
+are close to where blurred grasps are, and they cover the whole surface. From there a sampler needs
+fewer steps than from pure noise, and it does not lose the places that the field disfavours at high
+noise levels (Meng et al. 2022, "SDEdit").
 """
 
 from __future__ import annotations
@@ -25,22 +25,24 @@ from grasp.scenes.arrays import numpy_on_cpu
 from grasp.scenes.collision import in_collision
 from pcdiff.randomness import Generator, uniform
 
-_FACING = 0.7  # cosine of the greatest angle between one normal and the opposite of the other
-_ASIDE = 0.005  # metres, a typical distance of one place from the line along the other's normal
-_MOST_ASIDE = 4.0  # times that; what is farther aside is not opposite
-_CHOICE = 8  # proposals for each one that is kept
-_IN_THE_WAY = 10.0  # nats that a collision of the open hand costs
+CHOICES = 8
+"""Number of proposals from which each returned one is chosen."""
+
+_FACING = 0.7  # cosine of the largest angle between one normal and the opposite of the other
+_ASIDE = 0.005  # typical distance in metres of one place from the line along the other's normal
+_MOST_ASIDE = 4.0  # largest such distance of opposite places, in multiples of _ASIDE
+_COLLISION_COST = 10.0  # cost of a collision of the open hand, in nats
 
 
 class Opposites(NamedTuple):
-    """The opposite places of one object's surface.
+    """The pairs of opposite places on one object's surface.
 
     Attributes:
-        points: of the surface, about its centre, metres.
-        normals: there, outward.
-        likelihood: of each pair of them to be chosen. Where no two are opposite within the stroke,
-            there is nothing to hold: each is its own opposite.
-        exist: whether any two are.
+        points: Points on the surface, about its centre, in metres.
+        normals: Outward unit normals at the points.
+        likelihood: Unnormalised probability that each pair of points is chosen. If no two points
+            are opposite and within the stroke, each point is paired with itself.
+        exist: True if any two points are opposite and within the stroke.
     """
 
     points: Float[Tensor, "points 3"]
@@ -50,11 +52,11 @@ class Opposites(NamedTuple):
 
 
 def opposites(surface: Surface, gripper: Gripper) -> Opposites:
-    """The opposite places that a gripper spans.
+    """The pairs of opposite places that a gripper can span.
 
     Args:
-        surface: of one object.
-        gripper: gives the stroke.
+        surface: Surface of one object.
+        gripper: The gripper, which gives the stroke.
     """
     area = surface.values[0, :, :1]
     real = area[:, 0] > 0
@@ -81,33 +83,35 @@ def propose(
     generator: Generator,
     cost: Callable[[Tensor], Tensor] | None = None,
 ) -> Float[Tensor, "count 4 4"]:
-    """Proposals for grasps, about the surface's centre.
+    """Proposals for grasps, as poses of the gripper about the surface's centre.
+
+    Each is chosen from `CHOICES` random ones with probability proportional to exp(−cost); a
+    collision of the open hand with the surface adds to the cost.
 
     Args:
-        places: of one object, which the gripper spans.
-        gripper: gives the pads.
-        count: how many.
-        generator: one generator, or one a proposal.
-        cost: of poses about the centre, (n, 4, 4) to (n,), in nats, blurred as proposals will be.
-            Of several proposals each time one is kept, with probability proportional to exp(−cost)
-            and little if the open hand is in collision.
+        places: Opposite places on one object that the gripper can span.
+        gripper: The gripper, which gives the pads.
+        count: Number of proposals.
+        generator: One generator, or one per proposal.
+        cost: Cost in nats of poses about the centre, (n, 4, 4) to (n,), blurred for the noise that
+            will be added to the proposals; None adds no cost.
     """
     at = places.points
-    numbers = uniform((count, 3 * _CHOICE + 1), generator, at.dtype, at.device)
+    numbers = uniform((count, 3 * CHOICES + 1), generator, at.dtype, at.device)
     poses = _at(places, gripper, numbers[:, :-1].reshape(-1, 3))
     collides = in_collision(numpy_on_cpu(poses), gripper, numpy_on_cpu(at))
-    costs = _IN_THE_WAY * torch.as_tensor(collides).to(at)
+    costs = _COLLISION_COST * torch.as_tensor(collides).to(at)
     if cost is not None:
         costs = costs + cost(poses)
-    likelihood = torch.softmax(-costs.view(count, _CHOICE), dim=1)
-    kept = (likelihood.cumsum(1) < numbers[:, -1:]).sum(1).clamp(max=_CHOICE - 1)
-    return poses.unflatten(0, (count, _CHOICE))[torch.arange(count), kept]
+    likelihood = torch.softmax(-costs.view(count, CHOICES), dim=1)
+    kept = (likelihood.cumsum(1) < numbers[:, -1:]).sum(1).clamp(max=CHOICES - 1)
+    return poses.unflatten(0, (count, CHOICES))[torch.arange(count), kept]
 
 
 def _at(
     places: Opposites, gripper: Gripper, numbers: Float[Tensor, "count 3"]
 ) -> Float[Tensor, "count 4 4"]:
-    """The proposals that numbers in [0, 1) stand for: pair, angle and depth."""
+    """One proposal per row of numbers in [0, 1), which choose the pair, the angle and the depth."""
     points, normals, likelihood, _ = places
     share = likelihood.flatten().double().cumsum(0)
     drawn = numbers[:, 0].double().contiguous()
@@ -116,7 +120,7 @@ def _at(
     closing = normals[one]
     thickness = ((points[one] - points[other]) * closing).sum(1, keepdim=True)
     middle = points[one] - 0.5 * thickness * closing
-    # Any direction across the normal: the axis that is farthest from it, made orthogonal.
+    # Any direction orthogonal to the normal, from the axis that is farthest from it.
     axis = nn.functional.one_hot(closing.abs().argmin(1), 3).to(closing)
     across = nn.functional.normalize(torch.linalg.cross(closing, axis), dim=1)
     angle = 2 * math.pi * numbers[:, 1:2]

@@ -1,4 +1,4 @@
-"""Objects as the networks see them: evenly spread points on their surfaces, with areas."""
+"""How an object becomes a `Surface`: evenly spread points with normals and areas."""
 
 from __future__ import annotations
 
@@ -13,35 +13,37 @@ from pcdiff.errors import InputError
 from pcdiff.geometry.neighbours import sample_farthest_points
 
 POINTS = 512
-"""Of the fine level: 7 to 10 mm apart on an object for one hand."""
+"""Number of points of the fine level. On an object for one hand they are 7 to 10 mm apart."""
 
 COARSE = 128
-"""Of the coarse level, each of which stands for the fine ones that are nearest to it."""
+"""Number of points of the coarse level, each of which sums up the fine points nearest to it."""
 
 LANDMARKS = 64
-"""Points that the networks see one by one."""
+"""Number of points that the networks see one by one."""
 
-# Of the places on a landmark's line: the kernel's width, metres, and a share of the way to there.
+# Kernel width at a place on a landmark's line: the first, in metres, plus the second times the
+# distance from the landmark.
 _NARROWEST, _SPREADING = 0.003, 0.25
 
-_DRAWN = 4  # points drawn on a mesh for each one that is kept: the kept ones are evenly spread
-_NEIGHBOURS = 6  # by whose distance a point's area is estimated
-_FEWEST = 16
+_DRAWN = 4  # points drawn on a mesh per point kept, so that the kept ones are evenly spread
+_NEIGHBOURS = 6  # the area of a point follows from the distance to its sixth neighbour
+_FEWEST = 16  # smallest number of different points of an object
 
 
 def surface_of(obj: Object, rng: np.random.Generator, points: int = POINTS) -> Surface:
-    """A mesh's surface, or a cloud, as the networks see it.
+    """The surface of a mesh or a cloud as the networks see it.
 
-    Points are drawn uniformly (on a mesh) and thinned by farthest point sampling; of a cloud with
-    fewer points, all are taken, in the same order. They do not depend on the frame of the file.
+    Points are drawn uniformly on a mesh, or from the points of a cloud, and thinned by farthest
+    point sampling. A cloud with fewer points keeps them all, in the order of farthest point
+    sampling. The choice of points does not depend on the frame of the file.
 
     Args:
-        obj: a mesh, or a cloud with normals.
-        rng: draws the points.
-        points: how many.
+        obj: A mesh, or a cloud with normals.
+        rng: Generator that draws the points.
+        points: Largest number of points to keep.
 
     Raises:
-        InputError: the object has too few points.
+        InputError: If the object has too few different points.
     """
     if obj.is_mesh:
         places, normals = obj.surface(_DRAWN * points, rng)
@@ -54,8 +56,8 @@ def surface_of(obj: Object, rng: np.random.Generator, points: int = POINTS) -> S
     places, normals = places[kept], normals[kept]
     if len(np.unique(places, axis=0)) < _FEWEST:
         raise InputError(
-            f"{obj.file or obj.name} has {len(places)} points, expected at least {_FEWEST} "
-            "different ones"
+            f"{obj.file or obj.name} must have at least {_FEWEST} different points, got "
+            f"{len(np.unique(places, axis=0))}"
         )
     return oriented_points(places, normals, centre)
 
@@ -68,14 +70,15 @@ def oriented_points(
     """A surface from points in the order of farthest point sampling.
 
     Args:
-        places: about `centre`, metres.
-        normals: outward, of length 1.
-        centre: in the frame of the object's file.
+        places: Points about `centre`, in metres.
+        normals: Outward unit normals at the points.
+        centre: Origin of `places` in the frame of the object's file, in metres.
     """
     from scipy.spatial import cKDTree
 
     areas = _areas(places, normals)
-    # Rounded before anything is said to be about it, so that far from the origin, too, it is exact.
+    # The new centre is rounded to float32 before the points are moved about it. So the float32
+    # centre is exact even for an object far from the origin of its file.
     middle = (centre + areas @ places / areas.sum()).astype(np.float32) - centre
     places = places - middle
     values = np.column_stack([areas, areas[:, None] * normals, areas * (normals * places).sum(1)])
@@ -107,7 +110,7 @@ def _along_normals(
     normals: Float[np.ndarray, "points 3"],
     values: Float[np.ndarray, "points 5"],
 ) -> Float[np.ndarray, "landmarks described"]:
-    """What is at each place on each landmark's line; see `DESCRIBED`."""
+    """The description of each landmark by what is on its line; see `DESCRIBED`."""
     outward = torch.from_numpy(normals[:LANDMARKS, None])
     steps = torch.tensor(LINE, dtype=torch.float64)[:, None]
     at = (torch.from_numpy(places[:LANDMARKS, None]) + steps * outward).flatten(0, 1)[None]
@@ -124,10 +127,10 @@ def _along_normals(
 def _areas(
     places: Float[np.ndarray, "points 3"], normals: Float[np.ndarray, "points 3"]
 ) -> Float[np.ndarray, " points"]:
-    """What each point stands for: the disc to its k-th neighbour holds about k + ½ points.
+    """The area of each point: the disc that reaches its k-th neighbour holds about k + ½ points.
 
-    The two sides of a thin wall are no neighbours: normals count as further coordinates, in which
-    opposite ones are two spacings apart.
+    To keep the two sides of a thin wall from being neighbours, normals count as further
+    coordinates, in which opposite normals are two spacings apart.
     """
     from scipy.spatial import cKDTree
 

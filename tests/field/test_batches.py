@@ -1,4 +1,4 @@
-"""Several objects at once give what each gives by itself."""
+"""Sampling several objects at once gives the same as sampling each alone."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_each_object_has_its_own_grasps(fields, field):
     assert several[2].reason is not None and "300 mm wide at its narrowest" in several[2].reason
 
 
-def test_objects_that_cannot_be_together_are_refused(fields):
+def test_objects_that_cannot_share_a_batch_are_refused(fields):
     other = GraspField.initialized(CONFIG, 1).condition(thing(0.03, 0.04, 0.12))
     for wrong in ([], [fields[0], other]):
         with pytest.raises(InputError, match="all of one field"):

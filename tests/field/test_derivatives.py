@@ -47,7 +47,7 @@ def moved(of_bar):
     return lambda v, pose: of_bar.cost(of_bar.model.space.retract(pose, v), LEVEL)
 
 
-def test_a_map_over_poses_is_the_batch(of_bar, poses):
+def test_vmap_over_poses_equals_the_batch(of_bar, poses):
     expected = of_bar.cost(poses, LEVEL)
     torch.testing.assert_close(vmap(lambda pose: of_bar.cost(pose, LEVEL))(poses), expected)
 
@@ -59,7 +59,7 @@ def test_the_jacobian_is_the_gradient(of_bar, poses, moved, jacobian):
     torch.testing.assert_close(found, of_bar.cost_and_gradient(poses, LEVEL)[1])
 
 
-def test_the_hessian_is_the_difference_of_gradients(of_bar, poses, moved):
+def test_the_hessian_matches_differences_of_gradients(of_bar, poses, moved):
     zero, step = torch.zeros(6, dtype=torch.float64), 1e-5
     found = vmap(hessian(moved), (None, 0))(zero, poses)
     gradient = jacrev(moved)
@@ -71,8 +71,8 @@ def test_the_hessian_is_the_difference_of_gradients(of_bar, poses, moved):
             )
 
 
-def test_sums_over_points_are_mapped_over_points_too():
-    """Each entry of the batch has points, values and widths of its own."""
+def test_kernel_sums_can_be_mapped_over_all_arguments():
+    """Each entry of the batch has its own points, values and widths."""
     x, points = (normal((5, 2, 7, 3), seeded(each), torch.float64) for each in (1, 2))
     values = normal((5, 2, 7, 4), seeded(3), torch.float64)
     precision = normal((5, 2, 7, 1), seeded(4), torch.float64).square() + 0.5
@@ -82,14 +82,14 @@ def test_sums_over_points_are_mapped_over_points_too():
         torch.testing.assert_close(found[place], own)
 
 
-def test_programs_of_the_cost_and_its_gradient(of_bar, poses):
+def test_exported_programs_of_the_cost_and_its_gradient(of_bar, poses):
     value, gradient = of_bar.cost_and_gradient(poses, LEVEL)
     torch.testing.assert_close(exported_cost(of_bar, 4, LEVEL).module()(poses), value)
     found = exported_cost_and_gradient(of_bar, 4, LEVEL).module()(poses)
     torch.testing.assert_close(found, (value, gradient))
 
 
-def test_a_program_of_the_cloud_network():
+def test_an_exported_program_of_the_cloud_network():
     network = GatedPointNetwork(4, (8, 8)).eval().requires_grad_(False)
     points, log_snr = normal((2, 10, 3), seeded(0)), torch.tensor([-1.0, 2.0])
     condition = CloudCondition(latent=normal((2, 4), seeded(1)))

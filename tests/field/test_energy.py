@@ -1,4 +1,4 @@
-"""What the networks promise: invariance, exact gradients, no jumps."""
+"""The default networks: surfaces, features, invariance, exact gradients, no jumps."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def hand():
 
 @pytest.fixture(scope="module")
 def cup():
-    """A ring of 4 cm inner and 4.4 cm outer radius, 8 cm high."""
+    """A ring with radii of 4 cm inside and 4.4 cm outside, 8 cm high."""
     return object_of(annulus(0.04, 0.044, 0.08))
 
 
@@ -64,23 +64,23 @@ def energies(field, poses, hand, surface, sigma=0.1):
 # --- The surface ----------------------------------------------------------------------------------
 
 
-def test_areas_add_up_to_that_of_the_mesh(cup, surface):
-    # Discs reach over sharp rims and bend around the walls, so not exactly.
+def test_areas_add_up_to_the_area_of_the_mesh(cup, surface):
+    # The sum is not exact, because discs reach over sharp rims and bend around the walls.
     assert surface.values[0, :, 0].sum() == pytest.approx(cup.mesh().area, rel=0.1)
     assert surface.coarse_values[0, :, 0].sum() == pytest.approx(
         surface.values[0, :, 0].sum().item()
     )
-    # The normals of a closed surface have no sum, and Σ a n·p is three times the volume.
+    # On a closed surface Σ a n is zero and Σ a n·p is three times the volume.
     assert surface.values[0, :, 1:4].sum(0).abs().max() < 0.05 * cup.mesh().area
     sphere = object_of(icosphere(4, 0.05))
     of_sphere = surface_of(sphere, np.random.default_rng(0))
     assert of_sphere.values[0, :, 4].sum() == pytest.approx(3 * sphere.mesh().volume, rel=0.1)
 
 
-def test_the_area_of_a_point_is_its_share_of_what_its_neighbours_cover():
-    """On a square grid of pitch p: the sixth neighbour is at √2 p, and the disc holds 6 + ½ points.
+def test_the_area_of_a_point_is_its_share_of_a_disc():
+    """On a square grid of pitch p the sixth neighbour is at √2 p, and the disc holds 6 + ½ points.
 
-    So the rule gives 2π/6.5 p² = 0.967 p²; with 7 for the 6 + ½ it would be 0.898 p².
+    So the rule gives 2π/6.5 p² = 0.967 p²; with 7 in place of 6 + ½ it would give 0.898 p².
     """
     at = 0.01 * np.stack(np.meshgrid(np.arange(20), np.arange(20), [0]), -1).reshape(-1, 3)
     normals = np.tile([0.0, 0.0, 1.0], (400, 1))
@@ -89,16 +89,16 @@ def test_the_area_of_a_point_is_its_share_of_what_its_neighbours_cover():
     np.testing.assert_allclose(found[inner], 2 * np.pi / 6.5 * 1e-4, rtol=1e-5)
 
 
-def test_a_cloud_of_few_points_is_spread_as_one_of_many():
-    """The first points of a surface are its landmarks: far from each other, however few it has."""
+def test_landmarks_of_a_small_cloud_are_spread():
+    """The first points of a surface are its landmarks, so they must be far from each other."""
     points, normals = object_of(icosphere(4, 0.05)).surface(400, np.random.default_rng(0))
     few = surface_of(Object.from_points(points, normals), np.random.default_rng(1))
     apart = torch.cdist(few.landmarks, few.landmarks)[0] + torch.eye(64)
-    # 64 places that are spread on a sphere of 5 cm are over 1 cm apart, 64 random ones 2 mm.
+    # On a sphere of 5 cm, 64 evenly spread places are over 1 cm apart, 64 random ones 2 mm.
     assert len(few.points[0]) == 400 and apart.min() > 0.008
 
 
-def test_the_centre_is_that_of_the_area(cup):
+def test_the_centre_is_the_centroid_of_the_area(cup):
     moved = object_of(cup.mesh().apply_translation([3.0, -2.0, 1.0]))
     found = surface_of(moved, np.random.default_rng(0))
     np.testing.assert_allclose(found.centre[0], [3.0, -2.0, 1.0], atol=2e-3)
@@ -106,12 +106,12 @@ def test_the_centre_is_that_of_the_area(cup):
     assert total.abs().max() < 1e-6
 
 
-# --- What the networks see ------------------------------------------------------------------------
+# --- The features ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("spread", [0.002, 0.05])
-def test_probes_look_from_where_they_are_as_wide_as_the_noise(hand, surface, spread):
-    """One grasp and probe after the other: at R p + t, by kernels of (h² + (0.35 σℓ)²)^½."""
+def test_probes_look_from_their_places_with_kernels_as_wide_as_the_noise(hand, surface, spread):
+    """One grasp and probe at a time: at R p + t, with kernels of width (h² + (0.35 σℓ)²)^½."""
     poses = some_poses(GraspField.initialized(CONFIG, 0), 3, 0.3).double()
     surface64 = surface.to(torch.float64)
     hand64 = type(hand)(*(each.double() for each in hand))
@@ -137,8 +137,8 @@ def test_probes_look_from_where_they_are_as_wide_as_the_noise(hand, surface, spr
         torch.testing.assert_close(found, torch.cat([each.reshape(-1) for each in expected]))
 
 
-def test_the_summary_is_a_sum_over_landmarks_as_the_gripper_sees_them(surface):
-    """Σᵢ aᵢ silu(A pᵢ + B nᵢ + C dᵢ + D(σ) + b), one grasp and landmark after the other."""
+def test_the_summary_is_a_sum_over_landmarks_in_the_grippers_frame(surface):
+    """Σᵢ aᵢ silu(A pᵢ + B nᵢ + C dᵢ + D(σ) + b), one grasp and landmark at a time."""
     summary = Summary(5).double().requires_grad_(False)
     surface64 = surface.to(torch.float64)
     poses = some_poses(GraspField.initialized(CONFIG, 0), 2, 0.3).double()
@@ -161,7 +161,7 @@ def test_the_summary_is_a_sum_over_landmarks_as_the_gripper_sees_them(surface):
 
 
 def test_moving_object_and_grasps_together_changes_nothing(field, hand, cup):
-    """To 1e-4 of the spread of the energies, also far from the origin of the file."""
+    """Within 1e-4 of the spread of the energies, even far from the origin of the file."""
     g = torch.Generator().manual_seed(1)
     rotation = so3.from_quaternion(torch.randn(4, generator=g, dtype=torch.float64))
     move = se3.pose(rotation, torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64))
@@ -177,7 +177,7 @@ def test_moving_object_and_grasps_together_changes_nothing(field, hand, cup):
 
 
 def test_the_score_is_the_gradient(field, hand, surface):
-    """Central differences along the retraction, in float64."""
+    """Checked by central differences along the retraction, in float64."""
     exact = GraspField.initialized(CONFIG, 0).double().eval().requires_grad_(False)
     hand64 = type(hand)(*(each.double() for each in hand))
     surface64 = surface.to(torch.float64)
@@ -199,14 +199,14 @@ def test_the_score_is_the_gradient(field, hand, surface):
 
 
 def test_no_jumps_between_the_walls(field, hand, surface):
-    """0.1 mm at a time through the ring, across its medial axis: no jump of value or gradient."""
+    """Steps of 0.1 mm through the ring, across its medial axis: value and gradient do not jump."""
     poses = torch.eye(4).repeat(1, 1200, 1, 1)
     poses[0, :, 0, 3] = torch.linspace(-0.06, 0.06, 1200)
     poses[0, :, 2, 3] = -0.1034
     value, gradient = value_and_gradient(
         lambda at: energies(field, at, hand, surface, 0.02), field.space, poses
     )
-    # Kernels of 6 mm: over 0.1 mm nothing changes by more than a few hundredths of its range.
+    # With kernels of 6 mm, nothing changes by more than a few hundredths of its range over 0.1 mm.
     for each in (value[..., None], gradient):
         span = each.amax(1) - each.amin(1)
         assert (each.diff(dim=1).abs().amax(1) < 0.1 * span).all()
@@ -222,7 +222,7 @@ def test_double_backward_is_finite(field, hand, surface):
 
 
 def test_objects_and_grippers_in_a_batch_do_not_mix(field, hand, surface):
-    # Fewer points, too: the rest stand for no area.
+    # The second object has fewer points, so it is padded with points of zero area.
     other = surface_of(object_of(box((0.03, 0.05, 0.1))), np.random.default_rng(1), points=200)
     jaw = probes(load_gripper("robotiq_2f_140"))
     poses = some_poses(field, 10)
@@ -236,7 +236,7 @@ def test_objects_and_grippers_in_a_batch_do_not_mix(field, hand, surface):
     torch.testing.assert_close(together[1:], energies(field, poses, jaw, other))
 
 
-def test_grippers_have_the_probes_of_their_descriptions():
+def test_probes_follow_the_grippers_description():
     panda = load_gripper("panda")
     wider = dataclasses.replace(panda, stroke=0.1)
     places, moved = probes(panda).places[0], probes(wider).places[0]
@@ -249,13 +249,15 @@ def test_grippers_have_the_probes_of_their_descriptions():
 @pytest.mark.parametrize("tool", [(0.0, 0.03, 0.1034), (0.002, 0.0, 0.1034), (0.0, 0.0, 0.2)])
 def test_a_gripper_whose_pads_are_beside_its_axis_is_refused(tool):
     odd = dataclasses.replace(load_gripper("panda"), tool_center_point=np.array(tool))
-    with pytest.raises(InputError, match=r"needs the pads about the gripper's z axis .* of panda"):
+    with pytest.raises(
+        InputError, match=r"needs a gripper whose pads are centred on its z axis .* but panda"
+    ):
         probes(odd)
     fingers = tuple(
         dataclasses.replace(each, centre=each.centre + np.array([0.0, 0.03, 0.0]))
         for each in load_gripper("panda").finger_boxes
     )
-    with pytest.raises(InputError, match=r"the fingers are at y = 0\.03 m"):
+    with pytest.raises(InputError, match=r"its fingers at y = 0\.03 m"):
         probes(dataclasses.replace(load_gripper("panda"), finger_boxes=fingers))
 
 
@@ -272,5 +274,7 @@ def test_rescaled_logits_are_scaled_and_shifted():
 
 @pytest.mark.parametrize("numbers", [(0.0, 0.0), (-1.0, 0.0), (math.nan, 0.0), (1.0, math.inf)])
 def test_logits_that_would_lose_their_order_are_refused(numbers):
-    with pytest.raises(InputError, match="scaled by a positive number"):
+    with pytest.raises(
+        InputError, match="the scale of logits must be positive and their shift finite"
+    ):
         GraspField.initialized(CONFIG, 0).success.rescale(*numbers)

@@ -1,37 +1,29 @@
-"""The field, conditioned and trained: what it is asked in which frame, and what training sees."""
+"""The trained and the conditioned field: weights, frames, costs, samples and guidance."""
 
 from __future__ import annotations
 
 import dataclasses
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
 from trimesh.creation import box
 
 from grasp.costs import ApproachCone, NearPoint
-from grasp.field import objective as field_objective
 from grasp.field.configuration import FieldConfig
-from grasp.field.items import Tried, grippers_in, read_items, split
-from grasp.field.networks.energy import NetworkConfig, features
-from grasp.field.objective import FieldObjective
-from grasp.field.prepared import Recipe
+from grasp.field.networks.energy import NetworkConfig
 from grasp.field.sampling import Sampling
 from grasp.field.selection import Selection
 from grasp.field.trained import GraspField
-from grasp.field.weight import Weight, squared_load
-from grasp.formats import Grasps, read_grasps, write_grasps
 from grasp.grippers.gripper import load_gripper
-from grasp.objects.loading import load_object
 from grasp.objects.object import Object
 from grasp.scenes.collision import in_collision
 from pcdiff.diffusion.guidance import Guided, Tempered
 from pcdiff.diffusion.parametrization import noise_from_score
-from pcdiff.diffusion.process import perturb
 from pcdiff.diffusion.schedules import Level
 from pcdiff.errors import InputError
 from pcdiff.learning import checkpoint
-from pcdiff.learning.trainer import accumulate_gradient
 from pcdiff.manifolds.gradients import value_and_gradient
 from pcdiff.randomness import seeded
 
@@ -45,7 +37,7 @@ def field():
 
 @pytest.fixture(scope="module")
 def bar():
-    """3 x 4 x 12 cm, a metre off the origin of its file."""
+    """A bar of 3 x 4 x 12 cm, about a metre from the origin of its file."""
     mesh = box((0.03, 0.04, 0.12))
     mesh.apply_translation([1.0, 0.0, -0.5])
     return Object.from_mesh(np.array(mesh.vertices), np.array(mesh.faces))
@@ -60,9 +52,6 @@ def poses(count, seed=0):
     return GraspField.initialized(CONFIG, 0).space.random(
         (count, 4, 4), 0.5, torch.Generator().manual_seed(seed), torch.tensor([1.0, 0.0, -0.5])
     )
-
-
-# --- The field ------------------------------------------------------------------------------------
 
 
 def test_weights_are_written_and_read(field, tmp_path):
@@ -84,11 +73,13 @@ def test_weights_of_another_layout_or_gripper_are_refused(bar, tmp_path):
     checkpoint.save(
         path, "grasp-field", {"model": {**CONFIG.as_dict(), "layout": 99}}, model.state_dict()
     )
-    with pytest.raises(InputError, match=r"field.safetensors: its networks see .* layout 99, exp"):
+    with pytest.raises(
+        InputError, match=r"field.safetensors: the networks need .* layout 99, expected layout 1"
+    ):
         GraspField.from_pretrained(path)
     for wrong, sentence in (
         ({"sigma_max": "1.2"}, "sigma_max"),
-        ({"sigma_min": 2.0}, "the greatest level above the least"),
+        ({"sigma_min": 2.0}, "sigma_max must be above sigma_min, got length 0.1, sigma_min 2.0"),
         ({"length": 0.0}, "above 0 and finite"),
         ({"grippers": ["panda"]}, "grippers"),
     ):
@@ -100,12 +91,12 @@ def test_weights_of_another_layout_or_gripper_are_refused(bar, tmp_path):
     panda = load_gripper("panda")
     model.config = dataclasses.replace(CONFIG, grippers={"panda": panda.sha256})
     model.condition(bar, panda)
-    with pytest.raises(InputError, match="another description of the gripper panda than this one"):
+    with pytest.raises(InputError, match="another description of the gripper panda: give yours"):
         model.condition(bar, dataclasses.replace(panda, stroke=0.09))
     model.condition(bar, dataclasses.replace(panda, stroke=0.09, name="wide"))
 
 
-def test_the_cost_is_the_energy_that_the_score_is_the_gradient_of(field, of_bar):
+def test_the_predicted_noise_is_the_gradient_of_the_cost(field, of_bar):
     """ε̂ = σ S^{1/2} ∇E, with ∇E by central differences of `cost` along the retraction."""
     at, sigma = poses(12), 0.3
     about = at.clone()
@@ -123,7 +114,7 @@ def test_the_cost_is_the_energy_that_the_score_is_the_gradient_of(field, of_bar)
     torch.testing.assert_close(noise, expected, rtol=0.02, atol=2e-3)
 
 
-def test_a_batch_of_any_shape_is_asked(of_bar):
+def test_poses_may_have_any_batch_shape(of_bar):
     at = poses(6)
     flat = of_bar.cost(at)
     torch.testing.assert_close(of_bar.cost(at.view(2, 3, 4, 4)), flat.view(2, 3))
@@ -131,7 +122,7 @@ def test_a_batch_of_any_shape_is_asked(of_bar):
 
 
 def test_points_for_collisions_are_as_dense_as_fingers_need(field):
-    """4096 on what is small, else 10 a square centimetre, so that no finger fits between them."""
+    """At least 4096, or 10 per square centimetre, so that no finger fits between them."""
     for side, count in ((0.05, 4096), (0.1, 6000)):
         mesh = box((side, side, side))
         of_cube = field.condition(Object.from_mesh(np.array(mesh.vertices), np.array(mesh.faces)))
@@ -139,7 +130,7 @@ def test_points_for_collisions_are_as_dense_as_fingers_need(field):
 
 
 def test_no_poses_have_no_costs(of_bar):
-    """As of an object that nothing holds."""
+    """An empty batch, as for an object without grasps, gives empty results."""
     nothing = torch.zeros(0, 4, 4)
     assert of_bar.cost(nothing).shape == of_bar.success_probability(nothing).shape == (0,)
     value, gradient = of_bar.cost_and_gradient(nothing)
@@ -153,7 +144,9 @@ def test_no_poses_have_no_costs(of_bar):
 @pytest.mark.parametrize(
     "wrong", [torch.eye(4, dtype=torch.int64), torch.eye(3), torch.zeros(5, 4, 3)]
 )
-def test_what_are_no_poses_is_refused(of_bar, wrong):
+def test_tensors_that_are_not_poses_are_refused(of_bar, wrong, monkeypatch):
+    # Users run without the checks of annotated shapes, which would fail first here.
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(InputError, match=r"floating-point tensor of shape \(..., 4, 4\), got"):
         of_bar.cost(wrong)
 
@@ -170,12 +163,12 @@ def test_a_grasp_turned_by_half_a_turn_is_as_likely_to_hold(of_bar):
         about = each[None].clone()
         about[..., :3, 3] -= of_bar.centre
         logits.append(of_bar.model.success(about, sigma, hand, surface)[0])
-    assert (logits[0] - logits[1]).abs().max() > 0.01  # of the network alone it is not so
+    assert (logits[0] - logits[1]).abs().max() > 0.01  # the network alone is not symmetric
     torch.testing.assert_close(likely.logit(), (logits[0] + logits[1]) / 2, rtol=0, atol=1e-5)
 
 
 def test_an_object_far_from_the_origin_has_the_same_samples(field, bar):
-    """100 km off, where float32 knows 8 mm."""
+    """100 km from the origin, where float32 resolves 8 mm."""
     far = np.array([1e5 + 0.123, -3e4, 2e4])
     moved = field.condition(Object.from_mesh(bar.vertices + far, bar.faces))
     near = field.condition(bar)
@@ -186,7 +179,7 @@ def test_an_object_far_from_the_origin_has_the_same_samples(field, bar):
     assert (energies[0] - energies[1]).abs().max() < 0.01 * energies[0].std()
 
 
-def test_what_needs_gradients_finds_them_in_inference_mode(of_bar, bar, field):
+def test_sampling_and_gradients_work_in_inference_mode(of_bar, bar, field):
     expected = of_bar.draw(3, seeded(0), Sampling())
     with torch.inference_mode():
         inside = field.condition(bar)
@@ -215,7 +208,7 @@ def test_samples_are_a_function_of_their_generators(of_bar):
 
 
 def test_samples_are_drawn_again_until_there_are_enough_grasps(of_bar):
-    """As many as the attempts allow: of all samples together the same are chosen."""
+    """Up to the number of attempts; the best grasps of all samples together are returned."""
     how = Sampling(steps=2, begin=0.1)
     lenient = Selection(oversampling=2.0, least_probability=0.0, attempts=3)
     generator = seeded(4)
@@ -235,7 +228,7 @@ def test_samples_are_drawn_again_until_there_are_enough_grasps(of_bar):
 
 @pytest.mark.parametrize("begin", [None, 0.5])
 def test_guidance_pulls_where_its_cost_is_low(of_bar, begin):
-    """A spring of 15 cm to a place draws the poses there, whatever the untrained field says."""
+    """A spring with a deviation of 15 cm pulls poses to a place, even from an untrained field."""
     place = torch.tensor([1.1, 0.05, -0.4])
 
     def spring(at):
@@ -249,8 +242,8 @@ def test_guidance_pulls_where_its_cost_is_low(of_bar, begin):
     ).mean()
 
 
-def test_samples_are_of_the_energy_over_the_temperature_and_the_cost(of_bar):
-    """ε̂ is that of E/T + C: the score is its negative gradient, as the core converts it."""
+def test_sampling_uses_the_energy_over_the_temperature_plus_the_cost(of_bar):
+    """ε̂ belongs to E/T + C: the core converts the negative gradient, the score, to noise."""
     space, place = of_bar.model.space, torch.tensor([1.1, 0.05, -0.4])
 
     def spring(at):
@@ -269,7 +262,7 @@ def test_samples_are_of_the_energy_over_the_temperature_and_the_cost(of_bar):
 
 
 @pytest.mark.parametrize("begin", [None, 0.15])
-def test_guidance_that_is_no_cost_is_refused(of_bar, begin):
+def test_guidance_that_is_not_a_cost_is_refused(of_bar, begin):
     how = Sampling(steps=2, begin=begin)
     for cost, sentence in (
         (lambda at: at[..., 0, 3].sum(), "one number per point, shape .* got shape"),
@@ -283,8 +276,8 @@ def test_guidance_that_is_no_cost_is_refused(of_bar, begin):
     torch.testing.assert_close(constant, of_bar.draw(3, seeded(0), how))
 
 
-def test_guidance_by_several_costs_is_by_their_sum(of_bar):
-    """Those of `grasp.costs` among them, each blurred for itself."""
+def test_several_guidance_costs_are_summed(of_bar):
+    """Constraints of `grasp.costs` can be among them; each is blurred separately."""
     spring, how = (lambda at: at[..., 0, 3].square()), Sampling(steps=4, begin=0.2)
 
     def twice(at):
@@ -300,7 +293,7 @@ def test_guidance_by_several_costs_is_by_their_sum(of_bar):
     torch.testing.assert_close(nothing, one)
 
 
-def test_every_constraint_among_the_guidance_is_met(of_bar):
+def test_grasps_meet_every_constraint_among_the_guidance(of_bar):
     free = of_bar.draw(200, seeded(0))
     centre = free[:, :3, 3].mean(0).double().numpy()
     region = NearPoint(centre, 0.15, of_bar.gripper, sigma=0.05)
@@ -311,137 +304,8 @@ def test_every_constraint_among_the_guidance_is_met(of_bar):
     assert len(poses) and region.holds(poses).all() and cone.holds(poses).all()
 
 
-# --- Training -------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Two boxes with 40 labelled grasps each: those that hold are at x > 0 of their boxes."""
-    folder = tmp_path_factory.mktemp("set")
-    rng = np.random.default_rng(0)
-    for name, side in (("a", 0.03), ("b", 0.05)):
-        box((side, 0.04, 0.1)).export(folder / f"{name}.obj")
-        obj = load_object(folder / f"{name}.obj")
-        at = np.tile(np.diag([1.0, -1.0, -1.0, 1.0]), (40, 1, 1))
-        at[:, :3, 3] = rng.normal([0, 0, 0.15], 0.02, (40, 3))
-        for hand in ("panda", "robotiq_2f_85"):
-            labelled = Grasps(
-                at, gripper=hand, object_file=f"{name}.obj", object_sha256=obj.sha256,
-                success=at[:, 0, 3] > 0, mass=0.1, friction=0.5, center_of_mass=np.zeros(3),
-            )  # fmt: skip
-            (folder / "grasps" / hand).mkdir(parents=True, exist_ok=True)
-            write_grasps(folder / "grasps" / hand / f"{name}.h5", labelled)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def items(folder, tmp_path_factory):
-    hands = grippers_in(folder, ["panda"])
-    return read_items(folder, hands, tmp_path_factory.mktemp("kept"), Recipe(0, 1, 1))
-
-
-def test_items_are_what_the_files_say(folder, items):
-    assert [item.name for item in items] == ["a", "b"]
-    for item in items:
-        assert len(item.surfaces) == 2
-        assert item.samples is None
-        assert torch.equal(item.candidates.success, item.candidates.poses[:, 0, 3] > 0)
-        assert (item.held[:, 0, 3] > 0).all()
-        weight = Weight(0.1, np.zeros(3))
-        load = squared_load(item.candidates.poses, load_gripper("panda"), weight)
-        torch.testing.assert_close(item.candidates.squared_load, load)
-        assert load.max() > 0
-    # A view sees at most three of the six sides.
-    whole, seen = (surface.values[0, :, 0].sum() for surface in items[1].surfaces)
-    assert seen < 0.75 * whole
-    with pytest.raises(InputError, match="no labelled grasps for robotiq_2f_140"):
-        grippers_in(folder, ["robotiq_2f_140"])
-    assert [hand.name for hand in grippers_in(folder, [])] == ["panda", "robotiq_2f_85"]
-
-
-def test_labels_of_another_description_of_the_gripper_are_refused(folder, tmp_path):
-    import shutil
-
-    copy = tmp_path / "copy"
-    shutil.copytree(folder, copy)
-    path, panda = copy / "grasps" / "panda" / "a.h5", load_gripper("panda")
-    labelled = dataclasses.replace(read_grasps(path), sampler={"gripper_sha256": panda.sha256})
-    write_grasps(path, labelled)
-    assert len(read_items(copy, [panda], tmp_path / "kept", Recipe(0, 1, 0))) == 2
-    other = dataclasses.replace(panda, stroke=0.081)
-    with pytest.raises(InputError, match=r"a\.h5 was labelled with another description .* panda"):
-        read_items(copy, [other], tmp_path / "kept", Recipe(0, 1, 0))
-    with pytest.raises(InputError, match="the gripper panda is given more than once"):
-        grippers_in(copy, ["panda", "panda"])
-
-
-def test_surfaces_are_kept(folder, tmp_path):
-    hands = grippers_in(folder, ["panda"])
-    made = read_items(folder, hands, tmp_path, Recipe(0, 1, 0))
-    files = sorted(tmp_path.iterdir())
-    when = [path.stat().st_mtime_ns for path in files]
-    again = read_items(folder, hands, tmp_path, Recipe(0, 1, 0))
-    assert [path.stat().st_mtime_ns for path in files] == when
-    for one, other in zip(made, again, strict=True):
-        assert torch.equal(one.surfaces[0].points, other.surfaces[0].points)
-    more = read_items(folder, hands, tmp_path, Recipe(0, 2, 0))
-    assert len(more[0].surfaces) == 2
-
-
-def test_samples_of_a_field_are_read_beside_the_candidates(folder, tmp_path):
-    import shutil
-
-    copy = tmp_path / "copy"
-    shutil.copytree(folder, copy)
-    for weights in ("one", "two"):
-        (copy / "samples" / weights).mkdir(parents=True)
-        shutil.copytree(copy / "grasps" / "panda", copy / "samples" / weights / "panda")
-    item, _ = read_items(copy, grippers_in(copy, ["panda"]), tmp_path / "kept", Recipe(0, 1, 0))
-    assert item.samples is not None
-    assert torch.equal(item.samples.poses, torch.cat([item.candidates.poses] * 2))
-
-
-def test_an_object_is_on_one_side_for_every_gripper(items):
-    many = [dataclasses.replace(i, sha256=f"{n:064x}") for n in range(12) for i in items[:2]]
-    train, validation = split(many, 4)
-    assert {int(item.sha256, 16) for item in validation} == {0, 4, 8}
-    assert len(train) == 18 and len(validation) == 6
-
-
-def test_what_is_drawn_holds_and_is_turned_half_of_the_time(items):
-    held = field_objective._held(items[0], 64, seeded(1))
-    assert (held[:, 0, 3] > 0).all()  # turned about its approach or not, a hand stays where it is
-    assert 10 < (held[:, 0, 0] < 0).sum() < 54
-    tried = field_objective._tried(items[0], 64, seeded(1))
-    assert torch.equal(tried.success, tried.poses[:, 0, 3] > 0)
-    # As many samples as candidates, however many there are of either.
-    few = Tried(
-        items[0].candidates.poses[:3] + 0, torch.zeros(3, dtype=torch.bool), torch.arange(3.0)
-    )
-    both = dataclasses.replace(items[0], samples=few)
-    drawn = field_objective._tried(both, 64, seeded(1))
-    assert not drawn.success[32:].any()
-    for pose, load in zip(drawn.poses[32:], drawn.squared_load[32:], strict=True):
-        assert torch.equal(pose[:3, 3], few.poses[int(load), :3, 3])
-
-
-def test_what_the_noise_may_have_come_from_is_turned_too(items, monkeypatch):
-    """The target is the score of a mixture that does not know a grasp from the one turned by π."""
-    seen = []
-    monkeypatch.setattr(
-        GraspField,
-        "denoising_loss",
-        lambda self, held, others, *rest: seen.append(others) or torch.zeros(()),
-    )
-    model = GraspField.initialized(CONFIG, 0)
-    FieldObjective(model, items, items, networks=["energy"])._loss(model, items[:1], [seeded(0)])
-    straight, turned = seen[0].chunk(2, dim=1)
-    assert straight.shape[1] == field_objective.OTHERS
-    torch.testing.assert_close(turned, straight @ torch.diag(torch.tensor([-1.0, -1.0, 1.0, 1.0])))
-
-
-def test_success_is_trained_under_the_load_that_it_is_asked_under(field, of_bar):
-    """Labels know the weight already: what is trained on them must not be told it again."""
+def test_the_success_loss_applies_the_load(field, of_bar):
+    """Labels already reflect the weight, so the loss compares them with the odds under the load."""
     model = GraspField.initialized(CONFIG, 3)
     model.success.load_exponent.fill_(1.5)
     at, load = poses(6)[None], torch.arange(6.0)[None]
@@ -453,66 +317,3 @@ def test_success_is_trained_under_the_load_that_it_is_asked_under(field, of_bar)
     told = odds / (1 + odds)
     expected = -torch.where(success > 0, told.log(), (1 - told).log()).mean()
     torch.testing.assert_close(model.success_loss(at, success, load, of_bar.condition), expected)
-
-
-def test_inputs_are_standardized(items):
-    """What the network sees of the examples then has mean 0 and deviation 1, or less if it was."""
-    model = GraspField.initialized(CONFIG, 0)
-    FieldObjective(model, items, items, grasps=64).standardize(0)
-    perceptron, (item, _) = model.energy.perceptron, items
-    generator = seeded(5)
-    held = torch.stack([field_objective._held(item, 400, generator)])
-    held[..., :3, 3] -= item.surfaces[0].centre
-    level = Level(*(v.float() for v in model.schedule(model.schedule.random_times(400, generator))))
-    moved = perturb(model.space, held[0], level, generator)[None]
-    seen = features(moved, level.sigma[None] * 0.1, item.probes, item.surfaces[0])
-    scaled = (seen - perceptron.mean) / perceptron.deviation
-    assert 0.5 < scaled.std(1).median() < 1.5
-    assert scaled.mean(1).abs().median() < 0.5
-
-
-def test_training_lowers_both_losses(items):
-    model = GraspField.initialized(CONFIG, 0)
-    objective = FieldObjective(model, items, items, grasps=32)
-    objective.standardize(0)
-    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
-    with torch.no_grad():
-        before = objective.validation_loss(model.eval(), seeded(9))
-    model.train()
-    for step in range(60):
-        optimizer.zero_grad()
-        generators = [seeded(0, step, place) for place in range(2)]
-        accumulate_gradient(
-            lambda chosen, g: objective.loss(model, chosen, g), [0, 1], generators, 0, "cpu", False
-        )
-        optimizer.step()
-    with torch.no_grad():
-        after = objective.validation_loss(model.eval(), seeded(9))
-    assert after["denoising"] < 0.9 * before["denoising"]
-    assert after["cross_entropy"] < 0.8 * before["cross_entropy"]
-
-
-def test_an_object_that_nothing_holds_teaches_success_alone(items):
-    """It counts in the cross entropy, and the denoising loss is that of the other object."""
-    nothing = Tried(items[1].candidates.poses, torch.zeros(40, dtype=torch.bool), torch.zeros(40))
-    both = [items[0], dataclasses.replace(items[1], candidates=nothing)]
-    model = GraspField.initialized(CONFIG, 0)
-
-    def losses(*chosen):
-        objective = FieldObjective(model, both, both, grasps=8)
-        return objective.loss(model, list(chosen), [seeded(0, place) for place in chosen])
-
-    alone, together = losses(0), losses(0, 1)
-    torch.testing.assert_close(together["denoising"], alone["denoising"])
-    assert losses(1)["denoising"] == 0
-    mean = (alone["cross_entropy"] + losses(1)["cross_entropy"]) / 2
-    torch.testing.assert_close(together["cross_entropy"], mean)
-
-
-@pytest.mark.parametrize("name", ["energy", "success"])
-def test_one_network_is_trained_without_the_other(items, name):
-    model = GraspField.initialized(CONFIG, 0)
-    objective = FieldObjective(model, items, items, grasps=8, networks=[name])
-    objective.loss(model, [0, 1], [seeded(0), seeded(1)])["loss"].backward()
-    trained = {part for part, p in model.named_parameters() if p.grad is not None}
-    assert trained and all(part.startswith(name) for part in trained)

@@ -1,4 +1,4 @@
-"""Kernel sums against the sum as it is written, and their derivatives against differences."""
+"""Kernel sums against a direct sum, and their derivatives against finite differences."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def slow(x, precision, points, values):
     return torch.exp(-0.5 * precision * distance) @ values
 
 
-def test_the_sum_is_the_one_that_is_written(given):
+def test_the_sum_equals_the_direct_sum(given):
     torch.testing.assert_close(kernel_sums(*given), slow(*given), rtol=1e-12, atol=1e-12)
 
 
@@ -41,8 +41,8 @@ def test_derivatives_of_first_and_second_order(given):
     assert torch.autograd.gradgradcheck(lambda x: kernel_sums(x, *rest), x)
 
 
-def test_without_curvature_what_weights_see_is_exact(given):
-    """d/dw of a function of ∂M/∂x is the same; d/dx of it is not."""
+def test_without_curvature_derivatives_by_weights_are_exact(given):
+    """Of a function of ∂M/∂x and w, d/dw stays exact although d/dx does not."""
     x, *rest = given
     weight = torch.linspace(0.2, 0.8, 4, dtype=torch.float64).requires_grad_()
     found = []
@@ -85,7 +85,7 @@ def test_a_third_derivative(given):
     torch.testing.assert_close(third(kernel_sums), third(slow), rtol=1e-9, atol=1e-9)
 
 
-def test_far_away_there_is_nothing_and_no_slope(given):
+def test_sums_and_slopes_vanish_far_away(given):
     x, precision, points, values = given
     x = (x + 1e3).requires_grad_()
     sums = kernel_sums(x, precision, points, values)
@@ -95,10 +95,12 @@ def test_far_away_there_is_nothing_and_no_slope(given):
 
 
 def test_in_float32_at_the_scale_of_grasps(given):
-    """Objects of 20 cm, kernels of 7 mm, 30 cm off the origin: to 1e-3 of a weight of one."""
+    """An object of 20 cm, 30 cm off the origin, kernels of 7 mm: within 1e-3 of a weight of one."""
     x, precision, points, values = given
     points = 0.3 + 0.05 * points
-    x = points[..., : x.shape[-2], :] + 0.003 * x  # near some, so that weights are of all sizes
+    x = (
+        points[..., : x.shape[-2], :] + 0.003 * x
+    )  # near some points, so that weights of all sizes occur
     precision = torch.full_like(precision, 0.007**-2)
     exact = slow(x, precision, points, values)
     single = kernel_sums(*(each.float() for each in (x, precision, points, values)))

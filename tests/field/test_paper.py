@@ -1,4 +1,4 @@
-"""The paper's network, and the signed distances that it learns from."""
+"""The paper's network and the signed distances that it is trained on."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def box_distance(points, sides):
 # --- Signed distances -----------------------------------------------------------------------------
 
 
-def test_distances_to_a_box_are_exact_wherever_it_stands():
+def test_distances_to_a_box_are_exact_wherever_it_is():
     sides, place = (0.05, 0.08, 0.12), np.array([3.0, -2.0, 1.0])
     obj = object_of(box(sides).apply_translation(place))
     points, distance = signed_distances(obj, 1500, np.random.default_rng(0))
@@ -47,14 +47,14 @@ def test_distances_to_a_box_are_exact_wherever_it_stands():
     assert 0.05 < (distance < 0).mean() < 0.5
 
 
-def test_distances_to_a_sphere_are_so_up_to_its_facets():
+def test_distances_to_a_sphere_are_exact_up_to_its_facets():
     obj = object_of(icosphere(4, 0.05))
     points, distance = signed_distances(obj, 1000, np.random.default_rng(0))
     # The middle of a facet of 3.9 mm edges is 5e-5 m below the sphere.
     np.testing.assert_allclose(distance, np.linalg.norm(points, axis=1) - 0.05, atol=6e-5)
 
 
-def test_distances_to_a_thin_wall_are_those_of_another_library():
+def test_distances_to_a_thin_wall_agree_with_another_library():
     ring = object_of(annulus(0.04, 0.042, 0.08))
     points, distance = signed_distances(ring, 200, np.random.default_rng(0))
     expected = trimesh.proximity.closest_point_naive(ring.mesh(), points)[1]
@@ -68,13 +68,13 @@ def test_half_of_the_points_are_near_and_half_in_the_box():
     obj = object_of(icosphere(2, 0.05))
     points, distance = signed_distances(obj, 2001, np.random.default_rng(0))
     assert points.shape == (2001, 3)
-    # The offset is Gaussian along the normal, too; curvature adds a little.
+    # The offset along the normal is Gaussian, too; curvature adds a little.
     assert distance[:1000].std() == pytest.approx(NEAR, rel=0.1)
     np.testing.assert_allclose(points[1000:].min(axis=0), -0.05 - MARGIN, atol=2e-3)
     np.testing.assert_allclose(points[1000:].max(axis=0), 0.05 + MARGIN, atol=2e-3)
 
 
-def test_shells_that_overlap_are_one_inside_and_a_cavity_is_outside():
+def test_overlapping_shells_have_one_inside_and_a_cavity_is_outside():
     two = trimesh.util.concatenate([box((0.1, 0.1, 0.1)), icosphere(3, 0.07)])
     hollow = icosphere(3, 0.03)
     hollow.invert()
@@ -85,7 +85,7 @@ def test_shells_that_overlap_are_one_inside_and_a_cavity_is_outside():
     assert (found < 0).tolist() == [False, True, False, True, False]
 
 
-def test_a_hole_leaves_an_inside_and_a_sheet_has_none():
+def test_an_open_box_has_an_inside_and_a_sheet_has_none():
     whole = box((0.1, 0.1, 0.1))
     open_box = trimesh.Trimesh(whole.vertices, whole.faces[whole.face_normals[:, 2] < 0.5])
     rng = np.random.default_rng(0)
@@ -142,13 +142,13 @@ def energies(network, poses, hand, surface, sigma=0.1):
     return network(poses, poses.new_full(poses.shape[:2], sigma), hand, surface)
 
 
-def test_it_has_as_many_weights_as_it_says():
+def test_the_number_of_weights_is_the_documented_one():
     network = PaperNetwork(PaperConfig(), SPACE.length)
     assert sum(each.numel() for each in network.parameters()) == pytest.approx(554e3, rel=0.005)
 
 
 def test_turning_object_and_grasps_together_changes_energies(network, hand, ring, surface, poses):
-    """Moving them does not."""
+    """Moving them without turning does not."""
     expected = energies(network, poses, hand, surface)
     turn = torch.eye(4)
     turn[:3, :3] = so3.exp(torch.tensor([0.0, 0.0, 1.0]))
@@ -164,7 +164,7 @@ def test_turning_object_and_grasps_together_changes_energies(network, hand, ring
 
 
 def test_every_role_of_the_gripper_counts(network, surface, poses, hand):
-    """Energies see all six directions of motion, and the gripper's dimensions."""
+    """Energies depend on all six directions of motion and on the gripper's dimensions."""
     gradient = value_and_gradient(lambda at: energies(network, at, hand, surface), SPACE, poses)[1]
     assert (gradient.abs().amax(1) > 0).all()
     wider = hand._replace(dimensions=hand.dimensions + 0.1)
@@ -172,7 +172,7 @@ def test_every_role_of_the_gripper_counts(network, surface, poses, hand):
     assert change.abs().min() > 1e-4
 
 
-def test_the_order_of_the_points_is_nothing(network, hand, surface, poses):
+def test_the_order_of_the_points_does_not_matter(network, hand, surface, poses):
     order = torch.randperm(surface.points.shape[1], generator=torch.Generator().manual_seed(0))
     shuffled = dataclasses.replace(
         surface, points=surface.points[:, order], values=surface.values[:, order]
@@ -183,7 +183,7 @@ def test_the_order_of_the_points_is_nothing(network, hand, surface, poses):
 
 
 def test_objects_and_grippers_in_a_batch_do_not_mix(network, hand, surface, poses):
-    # Fewer points, too: the rest stand for no area.
+    # The second object has fewer points, so it is padded with points of zero area.
     other = surface_of(object_of(box((0.03, 0.05, 0.1))), np.random.default_rng(1), points=200)
     jaw = probes(load_gripper("robotiq_2f_140"))
     both = Surface.stack([surface, other])
@@ -199,7 +199,7 @@ def test_objects_and_grippers_in_a_batch_do_not_mix(network, hand, surface, pose
 
 
 def test_the_score_is_the_gradient(hand, surface, poses):
-    """Central differences along the retraction, in float64; its own differences are finite."""
+    """Checked by central differences along the retraction, in float64."""
     exact = network_of().double()
     hand64, surface64 = Probes(*(each.double() for each in hand)), surface.to(torch.float64)
     poses = poses.double()
@@ -219,7 +219,7 @@ def test_the_score_is_the_gradient(hand, surface, poses):
 
 
 def test_double_backward_is_exact(hand, surface, poses):
-    """d/dθ of a loss on the score, as training needs it: along a direction of all weights."""
+    """d/dθ of a loss on the score, as in training, checked along one direction of all weights."""
     exact = network_of().double().requires_grad_(True)
     hand64, surface64 = Probes(*(each.double() for each in hand)), surface.to(torch.float64)
 
@@ -231,7 +231,7 @@ def test_double_backward_is_exact(hand, surface, poses):
 
     weights = list(exact.parameters())
     along = torch.autograd.grad(loss(), weights, allow_unused=True)
-    # The last bias is the constant that an energy is defined up to.
+    # The last bias is the arbitrary constant of the energy, so it has no gradient.
     assert [each is None for each in along] == [False] * (len(weights) - 1) + [True]
     assert all(torch.isfinite(each).all() for each in along[:-1])
     ends = []
@@ -244,13 +244,13 @@ def test_double_backward_is_exact(hand, surface, poses):
     torch.testing.assert_close((ends[0] - ends[1]) / 2e-6, slope, rtol=1e-6, atol=0)
 
 
-def test_distances_beyond_the_clamp_are_just_far():
+def test_distances_beyond_the_clamp_count_as_the_clamp():
     predicted, given = torch.tensor([[0.3, 0.02, -0.3]]), torch.tensor([[0.15, 0.05, 0.01]])
     assert distance_loss(predicted, given, clamp=0.1).item() == pytest.approx((0.03 + 0.11) / 3)
 
 
 def test_it_learns_the_distances_of_a_sphere_and_a_box_at_once():
-    """To 2 mm and 5 mm on average at new places: the code tells which object it is."""
+    """Within 2 mm and 5 mm on average at new places, so the code tells the objects apart."""
     rng = np.random.default_rng(0)
     objects = [object_of(icosphere(3, 0.04)), object_of(box((0.04, 0.06, 0.12)))]
     surface = Surface.stack([surface_of(obj, rng, points=128) for obj in objects])

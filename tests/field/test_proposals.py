@@ -1,4 +1,4 @@
-"""Where sampling begins: about opposite places, anywhere on the surface, where a cost is low."""
+"""Proposals: at opposite places, on the whole surface, where a cost is low."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def ball():
 
 
 def test_the_hand_is_in_the_middle_of_a_ball(ball):
-    """Its closing axis is along a diameter, as deep as any place of the pads."""
+    """The closing axis is along a diameter, and the depth is uniform over the pads."""
     poses = propose(ball, PANDA, 500, seeded(0)).double()
     rotation, hand = poses[:, :3, :3], poses[:, :3, 3]
     torch.testing.assert_close(
@@ -37,10 +37,11 @@ def test_the_hand_is_in_the_middle_of_a_ball(ball):
         rtol=0, atol=1e-5,
     )  # fmt: skip
     assert (torch.linalg.det(rotation) > 0).all()
-    local = -(rotation.mT @ hand[..., None])[..., 0]  # of the ball's centre
+    local = -(rotation.mT @ hand[..., None])[..., 0]  # the ball's centre in the gripper's frame
     begin, end = PANDA.pad
-    # A place that is a aside is less far, by r - (r² - a²)^½, and the middle is half of that off:
-    # in the mean E[a²]/4r = 2 (5 mm)²/4r. Else as exact as points stand for a ball.
+    # A place at a distance a from the line through the centre is nearer by r - (r² - a²)^½, so the
+    # midpoint is off by half of that: E[a²]/4r = 2 (5 mm)²/4r on average. The rest is the error of
+    # representing a ball by points.
     assert local[:, 1].abs().max() < 2e-3
     assert local[:, 0].abs().mean() == pytest.approx(0.005**2 / (2 * 0.03), abs=1.5e-4)
     assert (local[:, 2] > begin - 2e-3).all() and (local[:, 2] < end + 2e-3).all()
@@ -48,15 +49,15 @@ def test_the_hand_is_in_the_middle_of_a_ball(ball):
     assert abs(spread.mean() - 0.5) < 0.05 and abs(spread.std() - 12**-0.5) < 0.03
 
 
-def test_places_are_uniform_on_what_fits():
-    """A 1 x 2 x 9 cm bar is too long to be held by its ends; a wider side gets its share."""
+def test_places_are_uniform_on_the_faces_that_fit():
+    """A bar of 1 x 2 x 9 cm is too long to be held by its ends; its sides share by area."""
     poses = propose(places(box((0.01, 0.02, 0.09))), PANDA, 4000, seeded(0))
     share = torch.bincount(poses[:, :3, 0].abs().argmax(1), minlength=3) / len(poses)
     assert (share - torch.tensor([2 / 3, 1 / 3, 0])).abs().max() < 0.05
 
 
-def test_turned_by_any_angle_about_the_normal():
-    """A washer 10 cm wide and 1 cm high can be held by its flat sides alone."""
+def test_angles_about_the_normal_are_uniform():
+    """A washer 10 cm wide and 1 cm high can only be held by its flat sides."""
     poses = propose(places(annulus(0.002, 0.05, 0.01)), PANDA, 4000, seeded(0))
     assert (poses[:, 2, 0].abs() > 0.99).float().mean() > 0.95
     angle = torch.atan2(poses[:, 1, 2], poses[:, 0, 2])
@@ -65,8 +66,8 @@ def test_turned_by_any_angle_about_the_normal():
         assert abs((order * angle).sin().mean()) < 0.05
 
 
-def test_of_eight_one_that_is_free(monkeypatch):
-    """Each is free with probability q: of eight, chosen among the free, with 1 − (1 − q)⁸."""
+def test_collision_free_proposals_are_preferred(monkeypatch):
+    """If one is free with probability q, the chosen one of eight is with 1 − (1 − q)⁸."""
     tube = places(annulus(0.046, 0.05, 0.1))
     points = tube.points.numpy()
 
@@ -75,48 +76,48 @@ def test_of_eight_one_that_is_free(monkeypatch):
         return 1 - in_collision(poses, PANDA, points).mean()
 
     chosen = free()
-    monkeypatch.setattr(proposals, "_CHOICE", 1)
+    monkeypatch.setattr(proposals, "CHOICES", 1)
     assert chosen == pytest.approx(1 - (1 - free()) ** 8, abs=0.04)
 
 
-def test_of_a_mug_only_what_is_within_the_stroke():
+def test_a_wide_tube_is_held_at_its_wall():
     """A tube of 10 cm with a wall of 4 mm is held at its wall, never across."""
     poses = propose(places(annulus(0.046, 0.05, 0.1)), PANDA, 500, seeded(0))
     middle = poses[:, :3, 3] + poses[:, :3, 2] * (sum(PANDA.pad) / 2)
     along = (middle[:, :2] * torch.nn.functional.normalize(poses[:, :2, 0], dim=1)).sum(1).abs()
-    upright = poses[:, 2, 0].abs() < 0.5  # not those between two edges of a rim
+    upright = poses[:, 2, 0].abs() < 0.5  # leaves out proposals between two edges of a rim
     assert upright.float().mean() > 0.95
     reach = (PANDA.pad[1] - PANDA.pad[0]) / 2
     assert (along[upright] - 0.048).abs().max() < 0.003 + reach
 
 
 @pytest.mark.parametrize(("side", "fits"), [(0.07, True), (0.09, False)])
-def test_what_a_hand_spans(side, fits):
+def test_opposite_places_exist_within_the_stroke_only(side, fits):
     assert places(box((side, 0.2, 0.3))).exist == fits
 
 
-def test_what_is_far_aside_is_not_opposite():
-    """Two plates that face away from each other, 3 cm aside: too thick each, and no pair."""
+def test_places_far_aside_are_not_opposite():
+    """Two thick plates 3 cm apart sideways: each is too thick to span, and they form no pair."""
     one, other = box((0.2, 0.2, 0.1)), box((0.2, 0.2, 0.1))
     other.apply_translation([0.23, 0.0, 0.15])
     assert not places(one + other).exist
 
 
-def test_where_nothing_fits_it_is_anywhere():
+def test_proposals_are_anywhere_if_nothing_fits():
     poses = propose(places(box((0.2, 0.3, 0.25))), PANDA, 1000, seeded(0))
     share = torch.bincount(poses[:, :3, 0].abs().argmax(1), minlength=3) / len(poses)
     area = torch.tensor([0.3 * 0.25, 0.2 * 0.25, 0.2 * 0.3])
     assert (share - area / area.sum()).abs().max() < 0.05
 
 
-def test_a_cost_chooses_among_them(ball):
-    """A cost of 0 above and of log 3 below: of eight each time one, three times as often above."""
+def test_a_cost_decides_which_proposals_are_chosen(ball):
+    """With a cost of 0 above and log 3 below, one above is three times as likely to be chosen."""
     poses = propose(
         ball, PANDA, 4000, seeded(0), lambda at: np.log(3.0) * (at[:, 2, 0] < 0).float()
     )
     free = propose(ball, PANDA, 4000, seeded(0))
     assert abs((free[:, 2, 0] > 0).float().mean() - 0.5) < 0.03
-    # E[3a/(3a + b)] for a + b = 8, a binomial.
+    # E[3a/(3a + b)] with a + b = 8 and a binomial.
     a = np.arange(9)
     weight = np.array([1, 8, 28, 56, 70, 56, 28, 8, 1]) / 256
     expected = float((weight * 3 * a / (3 * a + 8 - a)).sum())

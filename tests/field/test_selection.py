@@ -1,4 +1,4 @@
-"""Which samples become grasps, with probabilities that are known."""
+"""Which samples are returned as grasps, on fields with known probabilities."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PANDA = load_gripper("panda")
 
 
 def above(x, height=0.1):
-    """A hand that points down, x off the axis of the bar, its fingertips at a height."""
+    """A hand pointing down, offset by x from the axis of the bar, tool centre point at `height`."""
     pose = np.diag([1.0, -1.0, -1.0, 1.0])
     pose[0, 3], pose[2, 3] = x, height + PANDA.tool_center_point[2]
     return pose
@@ -54,7 +54,7 @@ def field_of(sides, probability):
 
 @pytest.fixture
 def bar():
-    """3 x 4 x 20 cm; the farther along x, the likelier to hold: 0.5 + 10 x."""
+    """A bar of 3 x 4 x 20 cm. The probability of success grows along x: 0.5 + 10 x."""
     return field_of((0.03, 0.04, 0.2), lambda x: 0.5 + 10 * x)
 
 
@@ -68,7 +68,7 @@ def samples(*offsets, height=0.08):
     return torch.tensor(np.stack([above(x, height) for x in offsets]), dtype=torch.float32)
 
 
-def test_the_likeliest_come_first_and_the_unlikely_do_not_come(bar):
+def test_the_likeliest_come_first_and_unlikely_ones_are_left_out(bar):
     how = Selection(least_probability=0.5)
     found = select(bar, samples(0.0, 0.02, -0.04, 0.01), 10, how)
     np.testing.assert_allclose(found.success_probability, [0.7, 0.6, 0.5], atol=1e-6)
@@ -79,8 +79,8 @@ def test_the_likeliest_come_first_and_the_unlikely_do_not_come(bar):
     assert len(select(bar, samples(0.0, 0.02, 0.01), 2, how)) == 2
 
 
-def test_of_more_likely_ones_than_asked_for_those_far_apart_come(bar):
-    """The best, the farthest from it, then the middle; the near ones of each stay."""
+def test_a_diverse_subset_of_the_likely_ones_is_returned(bar):
+    """The best, the farthest from it, then the middle; their close neighbours are left out."""
     found = select(
         bar,
         samples(-0.018, 0.0, -0.02, 0.018, 0.02, 0.001),
@@ -89,7 +89,7 @@ def test_of_more_likely_ones_than_asked_for_those_far_apart_come(bar):
     )
     np.testing.assert_allclose(found.poses[:, 0, 3], [0.02, 0.0, -0.02], atol=2e-3)
     assert found.reason is None
-    # Of those that are not likely, the likeliest; or some of the four likeliest.
+    # If none counts as likely, the three likeliest, or a diverse subset of the four likeliest.
     for choice, expected in ((1.0, [0.02, 0.018, 0.001]), (4 / 3, [0.02, 0.018, 0.0])):
         found = select(
             bar,
@@ -101,7 +101,7 @@ def test_of_more_likely_ones_than_asked_for_those_far_apart_come(bar):
 
 
 def test_collisions_and_widths_are_those_of_the_hand_at_the_bar(bar):
-    # 3 cm wide, so that the fingers at 4 cm hit it from an offset of 2.5 cm on.
+    # The bar is 3 cm wide, so fingers 4 cm from the hand's axis hit it from an offset of 2.5 cm on.
     found = select(bar, samples(0.03, 0.0), 2, Selection())
     assert found.in_collision is not None and found.width is not None
     assert found.in_collision.tolist() == [False, True]
@@ -109,7 +109,7 @@ def test_collisions_and_widths_are_those_of_the_hand_at_the_bar(bar):
     assert found.reason is None
 
 
-def test_what_hits_the_object_comes_last_and_not_alone(bar):
+def test_grasps_that_hit_the_object_come_last_and_never_alone(bar):
     found = select(bar, samples(0.03, 0.0), 2, Selection())
     np.testing.assert_allclose(found.poses[:, 0, 3], [0.0, 0.03], atol=1e-6)
     found = select(bar, samples(0.03, 0.035), 2, Selection())
@@ -118,7 +118,7 @@ def test_what_hits_the_object_comes_last_and_not_alone(bar):
     assert "0 keep the open hand clear of the object" in found.reason
 
 
-def test_what_hits_the_scene_comes_last(bar):
+def test_grasps_that_hit_the_scene_come_last(bar):
     table = np.eye(4)
     table[2, 3] = 0.065
     poses = torch.cat([samples(0.02, height=0.07), samples(0.0)])
@@ -132,7 +132,7 @@ def test_what_hits_the_scene_comes_last(bar):
     assert len(found) == 2 and found.reason == "all of these are in collision with the scene"
 
 
-def test_samples_judged_in_turn_are_as_those_judged_together(bar):
+def test_samples_assessed_in_parts_equal_samples_assessed_together(bar):
     table = np.eye(4)
     table[2, 3] = 0.065
     poses = torch.cat([samples(0.02, 0.03, height=0.07), samples(0.0, 0.01)])
@@ -143,7 +143,7 @@ def test_samples_judged_in_turn_are_as_those_judged_together(bar):
         np.testing.assert_array_equal(whole, joined)
 
 
-def test_a_refusal_tells_both_sizes():
+def test_a_refusal_states_the_size_of_object_and_gripper():
     found = field_of((0.2, 0.25, 0.3), lambda x: x).refusal()
     assert not len(found)
     assert found.reason == (
@@ -152,13 +152,13 @@ def test_a_refusal_tells_both_sizes():
     )
 
 
-def test_of_near_duplicates_the_best_is_given(bar):
+def test_only_the_best_of_near_duplicates_is_returned(bar):
     found = select(bar, samples(0.0, 0.004, 0.02), 3, Selection(apart=(0.01, 0.1)))
     np.testing.assert_allclose(found.poses[:, 0, 3], [0.02, 0.004], atol=1e-6)
 
 
 def test_nearness_is_measured_at_the_tool_centre_point(bar):
-    """The hand is tilted by 0.2 about it, by which its base is moved by 2 cm."""
+    """Tilting the hand by 0.2 rad about that point moves its base by 2 cm."""
     tilt, about = np.eye(4), np.eye(4)
     tilt[1:3, 1:3] = [[np.cos(0.2), -np.sin(0.2)], [np.sin(0.2), np.cos(0.2)]]
     about[:3, 3] = PANDA.tool_center_point
@@ -178,7 +178,7 @@ def test_a_constraint_must_be_met(bar):
     assert found.reason == "none of 2 samples satisfies the constraints"
 
 
-def test_no_grasp_and_why():
+def test_an_empty_result_states_the_reason():
     crate = field_of((0.2, 0.3, 0.25), lambda x: torch.full_like(x, 0.1))
     how = Selection(least_probability=0.5)
     found = select(crate, samples(0.0, 0.01, height=0.05), 5, how)
@@ -200,6 +200,6 @@ def test_no_grasp_and_why():
         (Selection, {"likely": -0.1}, "likely must be a probability of success, 0 to 1, got -0.1"),
     ],
 )
-def test_settings_that_mean_nothing_are_refused(record, given, sentence):
+def test_settings_out_of_range_are_refused(record, given, sentence):
     with pytest.raises(InputError, match=sentence):
         record(**given)

@@ -1,4 +1,4 @@
-"""The weights in the package: what they promise of energies, and of grasps in physics."""
+"""The shipped weights: properties of the energies, and the success of grasps in physics."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pcdiff.errors import InputError
 from pcdiff.manifolds import se3, so3
 from pcdiff.randomness import seeded
 
-SEED = 31_415  # of made objects that nothing was trained on
+SEED = 31_415  # seed of made objects that no network was trained on
 FAMILIES = ("mug", "bowl", "hammer", "spoon", "box", "bottle")
 
 
@@ -46,13 +46,13 @@ def mug(shipped, things):
 
 @pytest.fixture(scope="module")
 def near(mug):
-    """Poses about grasps, by noise of level 0.1: 1 cm and 6 degrees."""
+    """Poses near grasps: samples with noise of level 0.1, which is 1 cm and 6 degrees."""
     grasps = mug.draw(500, seeded(1)).float()
     noise = 0.1 * mug.model.space.tangent_noise(grasps, seeded(2))
     return mug.model.space.retract(grasps, noise)
 
 
-def test_they_are_small_and_say_what_they_were_trained_on(shipped):
+def test_they_are_small_and_name_the_grippers_they_were_trained_on(shipped):
     assert pretrained_names() == ["panda"]
     assert (WEIGHTS / "panda.safetensors").stat().st_size <= 8e6
     assert (WEIGHTS / "panda.md").is_file()
@@ -84,12 +84,12 @@ def test_moving_object_and_grasps_together_changes_nothing(shipped, things, near
 
 
 def test_the_score_is_the_gradient(shipped, mug, near):
-    """Central differences along the retraction in float64."""
+    """Checked by central differences along the retraction, in float64."""
     exact = GraspField(shipped.config).double().eval().requires_grad_(False)
     exact.load_state_dict(shipped.state_dict())
     surface, hands = mug.condition
     condition = Condition(surface.to(torch.float64), type(hands)(*(h.double() for h in hands)))
-    of_mug = dataclasses.replace(mug, field=exact, condition=condition)
+    of_mug = dataclasses.replace(mug, model=exact, condition=condition)
     poses, space = near[:50].double(), exact.space
     _, gradient = of_mug.cost_and_gradient(poses, 0.05)
     step = 1e-6
@@ -101,7 +101,7 @@ def test_the_score_is_the_gradient(shipped, mug, near):
 
 
 def test_the_gradient_does_not_jump(mug, near):
-    """Over 10,000 random moves of 0.1 mm it changes by less than a tenth of its deviation."""
+    """Over 10,000 random moves of 0.1 mm, it changes by less than a tenth of its deviation."""
     generator, space = seeded(3), mug.model.space
     at = near.repeat(20, 1, 1)
     direction = torch.randn(len(at), 3, generator=generator)
@@ -129,7 +129,7 @@ HALVES = (slice(20), slice(20, None))
 
 @pytest.mark.extras
 def test_grasps_hold_and_their_probabilities_are_true(shipped, things):
-    """40 grasps of each of six made objects of an unseen seed, in physics."""
+    """Checked in physics, with 40 grasps of each of six made objects of an unseen seed."""
     probability, success = [], []
     for made in things.values():
         obj = object_of(made)
@@ -145,18 +145,18 @@ def test_grasps_hold_and_their_probabilities_are_true(shipped, things):
     assert reliability(np.concatenate(probability), np.concatenate(success)).error < 0.15
 
 
-def test_a_crate_that_no_hand_spans_is_refused_with_a_reason(shipped):
+def test_a_crate_too_wide_for_the_hand_gets_a_reason(shipped):
     from trimesh.creation import box
 
     crate = box((0.25, 0.3, 0.28))
     obj = Object.from_mesh(np.array(crate.vertices), np.array(crate.faces))
     found = shipped.condition(obj).sample(20, seeded(0), Sampling())
     assert not len(found)
-    assert found.reason is not None and "250 mm where it is narrowest" in found.reason
+    assert found.reason is not None and "250 mm wide at its narrowest" in found.reason
 
 
-def test_what_is_too_heavy_is_refused(shipped):
-    """A dumbbell four times its size: its bar fits the hand, and slips."""
+def test_an_object_that_is_too_heavy_gets_no_grasps(shipped):
+    """A dumbbell scaled up four times: its bar fits the hand but slips."""
     made = make("dumbbell", SEED)
     large = Object.from_mesh(made.vertices, made.faces, name=made.name, parts=made.parts, scale=4.0)
     field = shipped.condition(large)

@@ -1,11 +1,12 @@
-"""The default networks: what the gripper's probes see of the surface, then a small perceptron.
+"""The default networks: features of the surface at the gripper's probes, then a small perceptron.
 
-From probes the surface is seen through kernel sums: how much of it is near, the signed distance to
-it, and its normal in the gripper's frame; from some at a fine width, from some at a coarse one (see
-`NetworkConfig.looks`). Kernels widen with the noise level: what is blurred in the data need not be
-seen sharply. The whole object is seen as a sum over its
-landmarks, and by its centre and covariance, in the gripper's frame. This is all that the perceptron
-sees, so its output is invariant to moving object and gripper together, by construction, and smooth.
+At each probe, kernel sums give the amount of surface nearby, the signed distance to it and its
+normal in the gripper's frame. Some probes use fine kernels and some coarse ones (see
+`NetworkConfig.looks`). Kernels widen with the noise level, because details that are blurred in the
+data need not be seen sharply. The whole object enters as a sum over its landmarks and by its centre
+and covariance, all in the gripper's frame. Apart from these features the perceptron sees only the
+gripper's dimensions and the noise level. So by construction its output is smooth and does not
+change when object and gripper move together.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ from grasp.field.networks.probes import ALL, DIMENSIONS, FEW_COARSE, FEW_FINE, F
 from grasp.field.networks.surface import DESCRIBED, Surface
 from pcdiff.errors import InputError
 
-_WIDENING = 0.35  # of a kernel, over the spread σℓ of noisy grasps
-_COARSE = 4.0  # widths of the coarse level over those of the fine one
-_FREQUENCIES = (0.5, 1.0, 2.0, 4.0)  # of log σ
-_EMBEDDED = 64  # numbers that stand for σ
-_PER_PROBE = 5
-_FINEST = 0.007  # a typical kernel without noise, metres
-_OF_OBJECT = 9  # its centre and covariance
-_REACH = 0.1  # metres: how far things are from a hand, by which lengths are divided
-_UNITS = (_REACH, _REACH, _REACH, 1.0, 1.0, 1.0)  # of a landmark's place and of its normal
-_LEAST_DEVIATION = 0.01  # of what is seen, by which it is divided
+_WIDENING = 0.35  # width added to a kernel in quadrature, over the spread σℓ of the grasps
+_COARSE = 4.0  # kernel width at the coarse level, over the width at the fine level
+_FREQUENCIES = (0.5, 1.0, 2.0, 4.0)  # of the sines and cosines of log σ
+_EMBEDDED = 64  # size of the embedding of σ
+_PER_PROBE = 5  # features per probe: amount, distance and normal
+_FINEST = 0.007  # typical kernel width without noise, in metres
+_OF_OBJECT = 9  # features of the whole object: centre and covariance
+_REACH = 0.1  # typical distance from a hand to a surface in metres, by which lengths are divided
+_UNITS = (_REACH, _REACH, _REACH, 1.0, 1.0, 1.0)  # units of a landmark's place and normal
+_LEAST_DEVIATION = 0.01  # added to the deviation of each feature, which divides it
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,10 @@ class NetworkConfig:
     """Sizes of a `PoseNetwork`.
 
     Attributes:
-        width: of the hidden layers.
-        layers: hidden ones.
-        summary: features of the sum over landmarks.
-        few_probes: whether it looks from `FEW_FINE` and `FEW_COARSE` alone.
+        width: Width of the hidden layers.
+        layers: Number of hidden layers.
+        summary: Number of features of the sum over landmarks.
+        few_probes: If true, only the probes `FEW_FINE` and `FEW_COARSE` are used.
     """
 
     width: int = 384
@@ -52,7 +53,7 @@ class NetworkConfig:
 
     @property
     def looks(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The probes that see the fine level of a surface, and those that see the coarse one."""
+        """Indices of the probes that see the fine level of a surface and the coarse level."""
         if self.few_probes:
             return FEW_FINE, FEW_COARSE
         return tuple(range(FINE)), tuple(range(ALL))
@@ -66,15 +67,15 @@ def features(
     curved: bool = True,
     config: NetworkConfig | None = None,
 ) -> Float[Tensor, "objects grasps features"]:
-    """What the probes see.
+    """The features of each grasp: what its probes see, then the object's centre and covariance.
 
     Args:
-        poses: of the gripper, about the centre of each surface.
-        spread: σℓ, how far grasps are moved by noise, metres.
-        probes: of the gripper of each object, or of one for all.
-        surface: of each object.
-        curved: whether to be exact when differentiated by the poses twice; see `kernel_sums`.
-        config: says which probes look; all unless given.
+        poses: Poses of the gripper about the centre of each object's surface, in metres.
+        spread: σℓ, how far noise moves the grasps, in metres.
+        probes: Probes of each object's gripper, or of one gripper for all objects.
+        surface: Surface of each object.
+        curved: If true, second derivatives by the poses are exact; see `kernel_sums`.
+        config: Sizes, which decide which probes are used; None uses them all.
     """
     objects, grasps = poses.shape[:2]
     rotation, translation = poses[..., :3, :3], poses[..., :3, 3]
@@ -84,7 +85,7 @@ def features(
         (fine, 1.0, surface.points, surface.values),
         (coarse, _COARSE, surface.coarse_points, surface.coarse_values),
     ):
-        # One product for all grasps of an object: many small ones take several times as long.
+        # One product for all grasps of an object: many small products take several times longer.
         places = rotation.flatten(1, 2) @ probes.places[:, chosen].mT
         places = places.unflatten(1, (grasps, 3)).mT + translation[..., None, :]
         own = probes.widths[:, None, chosen]
@@ -112,11 +113,12 @@ def features(
 class Summary(nn.Module):
     """The whole object seen from the gripper: Σᵢ aᵢ φ(A pᵢ + B nᵢ + C dᵢ + D(σ)) over landmarks.
 
-    A sum over a set (Zaheer et al. 2017, "Deep Sets") of each landmark's place and normal in the
-    gripper's frame and its description.
+    A sum over a set (Zaheer et al. 2017, "Deep Sets"). The share aᵢ of the area, the place pᵢ, the
+    normal nᵢ and the description dᵢ belong to landmark i; place and normal are in the gripper's
+    frame. A, B and C are weights, D(σ) is made from the embedding of σ, and φ is SiLU.
 
     Args:
-        size: how many features.
+        size: Number of features.
     """
 
     def __init__(self, size: int) -> None:
@@ -131,11 +133,17 @@ class Summary(nn.Module):
         noise: Float[Tensor, "objects grasps embedded"],
         surface: Surface,
     ) -> Float[Tensor, "objects grasps size"]:
-        """The sum that each pose sees."""
+        """The features of each pose.
+
+        Args:
+            poses: Poses of the gripper about the centre of each object's surface, in metres.
+            noise: Embedding of each pose's noise level.
+            surface: Surface of each object.
+        """
         grasps = poses.shape[1]
         rotation, translation = poses[..., :3, :3], poses[..., :3, 3]
         area, normal, described = surface.landmark_values.split([1, 3, DESCRIBED], dim=-1)
-        # The layer's weights are turned, not the landmarks, so that one product serves all grasps.
+        # Rotating the layer's weights instead of the landmarks lets one product serve all grasps.
         of_place, of_normal = (
             each @ rotation.mT
             for each in (self.place.weight / self.place.weight.new_tensor(_UNITS)).split(3, dim=1)
@@ -151,10 +159,10 @@ class Summary(nn.Module):
 
 
 class Perceptron(nn.Module):
-    """What is seen, the gripper's dimensions and the noise level to one number.
+    """A perceptron that maps features, the gripper's dimensions and the noise level to one number.
 
     Args:
-        config: sizes.
+        config: Sizes.
     """
 
     mean: Tensor
@@ -176,7 +184,7 @@ class Perceptron(nn.Module):
         self.last = nn.Linear(config.width, 1)
 
     def standardize(self, seen: Float[Tensor, "*batch features"]) -> None:
-        """Let what the probes see count relative to its mean and deviation in these examples."""
+        """Standardize the features by their mean and deviation in these examples."""
         flat = seen.flatten(0, -2)
         self.mean.copy_(flat.mean(0))
         self.deviation.copy_(flat.std(0) + _LEAST_DEVIATION)
@@ -192,11 +200,11 @@ class Perceptron(nn.Module):
         """The number of each grasp.
 
         Args:
-            seen: what `features` says.
-            poses: as there.
-            noise_level: σ.
-            probes: as there.
-            surface: as there.
+            seen: Features of each grasp, as `features` returns them.
+            poses: Poses of the gripper about the centre of each object's surface, in metres.
+            noise_level: Noise level σ of each grasp.
+            probes: Probes of each object's gripper, or of one gripper for all objects.
+            surface: Surface of each object.
         """
         phase = torch.log(noise_level)[..., None] * noise_level.new_tensor(_FREQUENCIES)
         noise = self.noise(torch.cat([phase.sin(), phase.cos()], dim=-1))
@@ -217,11 +225,11 @@ class Perceptron(nn.Module):
 
 
 class PoseNetwork(nn.Module):
-    """One number of each pose, given a surface, a gripper and a noise level.
+    """A network that gives one number per pose for a surface, a gripper and a noise level.
 
     Args:
-        config: sizes.
-        length: ℓ of SE(3), metres per radian.
+        config: Sizes.
+        length: ℓ of SE(3) in metres per radian.
     """
 
     def __init__(self, config: NetworkConfig, length: float) -> None:
@@ -240,11 +248,11 @@ class PoseNetwork(nn.Module):
         """The number of each pose.
 
         Args:
-            poses: of the gripper, about the centre of each surface, metres.
-            noise_level: σ.
-            probes: of the gripper of each object, or of one for all.
-            surface: of each object.
-            curved: whether to be exact when differentiated by the poses twice; see `kernel_sums`.
+            poses: Poses of the gripper about the centre of each object's surface, in metres.
+            noise_level: Noise level σ of each pose.
+            probes: Probes of each object's gripper, or of one gripper for all objects.
+            surface: Surface of each object.
+            curved: If true, second derivatives by the poses are exact; see `kernel_sums`.
         """
         spread = noise_level * self.length
         seen = features(poses, spread, probes, surface, curved, self.config)
@@ -258,14 +266,14 @@ class PoseNetwork(nn.Module):
         probes: Probes,
         surface: Surface,
     ) -> None:
-        """Fit the scale of the inputs to examples, before training; arguments as for `forward`."""
+        """Fit the scale of the inputs to examples before training; arguments as for `forward`."""
         spread = noise_level * self.length
         seen = features(poses, spread, probes, surface, config=self.config)
         self.perceptron.standardize(seen)
 
 
 class EnergyNetwork(PoseNetwork):
-    """E(H, σ | surface, gripper), up to a constant of each surface and σ."""
+    """E(H, σ | surface, gripper), up to a constant that depends on surface, gripper and σ."""
 
     def forward(
         self,
@@ -277,21 +285,21 @@ class EnergyNetwork(PoseNetwork):
     ) -> Float[Tensor, "objects grasps"]:
         """The energy of each pose; arguments as for `PoseNetwork`."""
         number = super().forward(poses, noise_level, probes, surface, curved)
-        # Where kernels are wider than the noise, features change little over its spread, over which
-        # the energy should still change by about one.
+        # The energy should change by about one over the spread of the noise. Where the kernels are
+        # wider than that spread, the features change less, and this factor makes up for it.
         blur = _WIDENING * noise_level * self.length
         return number * torch.sqrt(_FINEST**2 + blur**2) / blur
 
 
 class SuccessNetwork(PoseNetwork):
-    """The logit of the probability that a grasp holds, at the least noise level.
+    """The logit of the probability that a grasp holds, at the smallest noise level.
 
-    That of an object of little weight: what is heavy is told by `load_exponent`, c. Under a load ρ
-    (see `grasp.field.weight`) the odds are smaller by (1 + ρ²)^(c/2).
+    The output applies to an object of negligible weight. A load ρ (see `grasp.field.weight`)
+    divides the odds by (1 + ρ²)^(c/2), where c is the buffer `load_exponent`.
 
     Args:
-        config: sizes.
-        length: ℓ of SE(3), metres per radian.
+        config: Sizes.
+        length: ℓ of SE(3) in metres per radian.
     """
 
     load_exponent: Tensor
@@ -306,25 +314,26 @@ class SuccessNetwork(PoseNetwork):
         """The logits l under a load: l − c/2·log(1 + ρ²).
 
         Args:
-            logits: that this network gives.
-            squared_load: ρ² of each grasp; 0 where the weight is not known.
+            logits: Logits l from this network.
+            squared_load: ρ² of each grasp; 0 if the weight is unknown.
         """
         return logits - self.load_exponent / 2 * squared_load.log1p()
 
     @torch.no_grad()
     def rescale(self, scale: float, shift: float) -> None:
-        """Replace every logit l by `scale`·l + `shift`, which Platt scaling fits.
+        """Replace every logit l by `scale`·l + `shift`, two numbers that Platt scaling fits.
 
         Args:
-            scale: positive, so that grasps stay in their order.
-            shift: added.
+            scale: Factor, positive so that grasps keep their order.
+            shift: Number that is added.
 
         Raises:
-            InputError: the scale is not positive, or one of the two is not finite.
+            InputError: If the scale is not positive, or either number is not finite.
         """
         if not (0 < scale < math.inf and math.isfinite(shift)):
             raise InputError(
-                f"logits are scaled by a positive number and shifted, got {scale} and {shift}"
+                f"the scale of logits must be positive and their shift finite, got {scale} and "
+                f"{shift}"
             )
         last = self.perceptron.last
         last.weight.mul_(scale)

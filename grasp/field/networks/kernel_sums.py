@@ -1,11 +1,11 @@
-"""Sums over an object's points with Gaussian weights: how a place sees a surface, smoothly.
+"""Gaussian-weighted sums over an object's points: a smooth description of the surface near a place.
 
-M(x) = Σᵢ exp(−‖x − pᵢ‖²/2h²) vᵢ is infinitely smooth in x: no nearest neighbour can change. Its
-derivative is a sum of the same kind, with the values v ⊗ p in place of v:
+M(x) = Σᵢ exp(−‖x − pᵢ‖²/2h²) vᵢ is infinitely smooth in x, because it involves no nearest
+neighbour, which could change. Its derivative needs a sum of the same kind, of the values v ⊗ p:
 
     ∂M/∂x = (Σᵢ wᵢ vᵢ ⊗ pᵢ − M ⊗ x)/h²
 
-so one pass over the points gives values and derivatives, and derivatives of any order are exact.
+So one pass over the points gives values and derivatives, and derivatives of any order are exact.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 # The least weight is exp(−72). Smaller weights would give numbers below float32's normal range,
-# which processors handle a hundred times slower, and they change no sum.
+# which processors handle a hundred times slower, and they would not change any sum.
 _LEAST_EXPONENT = -72.0
 
-_FLOOR = 0.05  # amount of surface that counts as near; a plane through the place has amount 1
+_FLOOR = 0.05  # added to the amount of surface in denominators; a plane through x has amount 1
 
 # Number of weights computed together: they fit a processor's cache, which halves the time.
 _AT_ONCE = 2**16
@@ -66,9 +66,9 @@ def look(
     """How much surface is near each place, which way it faces, and how far away it is.
 
     The amount is log(1 + area under the kernel), where a plane through the place has area 1. The
-    normal is the mean normal. The distance, in kernel widths, is that of implicit moving least
-    squares, Σ w n·(x − p) / Σ w (Kolluri 2008). A constant in the denominators lets normal and
-    distance vanish where nothing is near.
+    normal is the mean normal. The distance in kernel widths is the one of implicit moving least
+    squares, Σ w n·(x − p) / Σ w (Kolluri 2008). A constant in the denominators makes normal and
+    distance vanish where no surface is near.
 
     Args:
         x: Places to look from, in metres.
@@ -85,7 +85,7 @@ def look(
 
 
 class _KernelSums(torch.autograd.Function):
-    """The sums and, if wanted, the sums with the values v ⊗ p, of which the derivative is made."""
+    """The sums and, if requested, the sums of v ⊗ p, from which the derivative is computed."""
 
     @staticmethod
     def forward(
@@ -144,18 +144,18 @@ class _KernelSums(torch.autograd.Function):
             return tensor.expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
 
         batched = [in_front(*each) for each in zip(tensors, in_dims[:4], strict=True)]
-        # Each entry of the batch becomes further objects.
+        # The entries of the batch are treated as further objects.
         folded = [each.flatten(0, 1) for each in batched]
         sums, moments = _KernelSums.apply(*folded, curved, with_moments)
         return (sums.unflatten(0, (size, -1)), moments.unflatten(0, (size, -1))), (0, 0)
 
 
 def _sums(x: Tensor, precision: Tensor, points: Tensor, values: Tensor) -> Tensor:
-    # −‖x − p‖²/2h² = (x·p − ‖p‖²/2 − ‖x‖²/2)/h², by one matrix product.
+    # One matrix product gives all exponents −‖x − p‖²/2h² = (x·p − ‖p‖²/2 − ‖x‖²/2)/h².
     of_x, of_points = (-0.5 * each.square().sum(-1, keepdim=True) for each in (x, points))
     rows = torch.cat([x * precision, precision, of_x * precision], dim=-1)
     columns = torch.cat([points, of_points, torch.ones_like(of_points)], dim=-1).mT
-    # The few channels come first: products of many columns by few are slow.
+    # The few channels are rows, not columns, because products with few columns are slow.
     channels = values.mT.contiguous()
     sums = x.new_empty(*channels.shape[:-1], x.shape[-2])
     at_once = max(1, _AT_ONCE // points.shape[-2])
@@ -168,5 +168,5 @@ def _sums(x: Tensor, precision: Tensor, points: Tensor, values: Tensor) -> Tenso
 
 
 def _times_points(values: Tensor, points: Tensor) -> Tensor:
-    """v ⊗ p, with one axis for both."""
+    """v ⊗ p, flattened into one axis."""
     return (values[..., None] * points[..., None, :]).flatten(-2)

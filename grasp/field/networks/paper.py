@@ -1,27 +1,28 @@
-"""The network of SE(3)-DiffusionFields (Urain et al., ICRA 2023), with which ours is compared.
+"""The network of SE(3)-DiffusionFields (Urain et al., ICRA 2023), our reference.
 
-Points fixed to the gripper are mapped by the pose into the object's frame. There a field that is
-conditioned on a code of the object's shape, and on the noise level, gives each its signed distance
-to the object and a few further features; a decoder makes one energy of the features of all points.
-The field is that of DeepSDF (Park et al., CVPR 2019): eight layers, the fifth of which sees the
-field's inputs again.
+The pose maps points that are fixed to the gripper into the object's frame. There a field, which is
+conditioned on the noise level and on a code of the object's shape, gives each point its signed
+distance to the object and a few further features. A decoder turns the features of all points into
+one energy. The field is the one of DeepSDF (Park et al., CVPR 2019): eight layers, of which the
+fifth sees the field's inputs again.
 
-As in the paper's variant for point clouds, the code comes from an encoder, so that the network
-serves objects it has not seen; in the paper's first variant it is a table of the training objects.
-The released code takes 30 points, 8 layers of 512, 7 outputs and a decoder with one hidden layer of
-512. Ours differs in this:
+As in the paper's variant for point clouds, an encoder computes the code, so the network works for
+objects it has not seen; in the paper's first variant the code comes from a table of the training
+objects. The released code takes 30 points, 8 layers of width 512, 7 outputs and a decoder with one
+hidden layer of width 512. This network differs from it as follows:
 
-- the encoder is a PointNet (Qi et al., CVPR 2017) of points and normals, not one of vector neurons;
-- points are some of our probes, not draws from a box around the gripper;
-- the decoder is given the gripper's dimensions, so that one network serves several grippers;
-- activations are SiLU, for ReLU is not smooth; the field's layers start as He et al.
-  (ICCV 2015) say, in place of normalised weights; there is no dropout;
-- the energy is divided by σ, as Song & Ermon (NeurIPS 2020, technique 3) do with scores: the
-  network need not learn that they are steep where noise is small;
-- lengths are not divided by the size of an object but by a constant.
+- The encoder is a PointNet (Qi et al., CVPR 2017) of points and normals, not one of vector neurons.
+- The points are some of the probes, not draws from a box around the gripper.
+- The decoder also sees the gripper's dimensions, so that one network works for several grippers.
+- Activations are SiLU, because ReLU is not smooth. The field's layers are initialised as by He et
+  al. (ICCV 2015) instead of having normalised weights. There is no dropout.
+- The energy is divided by σ, as Song & Ermon (NeurIPS 2020, technique 3) do with scores, so the
+  network need not learn that scores are steep where noise is small.
+- Lengths are divided by a constant, not by the size of the object.
 
-The field sees coordinates about the object's centre along the axes of its file. So energies do not
-depend on where the object stands, but they change when object and grasp are turned together.
+The field sees coordinates about the object's centre along the axes of the object's file. So
+energies do not depend on where the object stands, but they change when object and grasp are turned
+together.
 """
 
 from __future__ import annotations
@@ -45,28 +46,29 @@ POINTS = (
     *(49, 50, 57, 58),  # corners of the palm
     60,  # the base
 )
-"""Which probes are the points. The cost grows with their number, so they are 30, as in the paper:
-those that tell most of where the surface is, on both sides of the gripper alike."""
+"""Indices of the probes that serve as points. The cost grows with their number, so there are 30, as
+in the paper: the most informative ones, the same on both sides of the gripper."""
 
-_LEVEL_FEATURES = 16  # sines and cosines of log σ
-_PERIODS = (1.5, 12.0)  # the shortest and the longest of these; log σ covers about 4
+_LEVEL_FEATURES = 16  # number of sines and cosines of log σ
+_PERIODS = (1.5, 12.0)  # their shortest and longest period; log σ spans about 4
 
 
 @dataclass(frozen=True)
 class PaperConfig:
     """Sizes of a `PaperNetwork`.
 
-    By default it has 554 thousand weights: 75 in the encoder, 367 in the field, 112 in the decoder.
+    The default has 554 thousand weights: 75 in the encoder, 367 in the field, 112 in the decoder.
     The default `EnergyNetwork` has 354 thousand.
 
     Attributes:
-        width: of the field's hidden layers.
-        layers: hidden ones of the field; that in the middle sees the inputs again.
-        outputs: of the field at a point; the first is the signed distance.
-        code: size of the code of an object's shape.
-        encoder: width of the encoder's first layer; each of the other two is twice as wide.
-        decoder: width of the decoder's hidden layer.
-        unit: what the network calls 1, metres.
+        width: Width of the field's hidden layers.
+        layers: Number of the field's hidden layers; the middle one sees the inputs again.
+        outputs: Number of outputs of the field at a point; the first is the signed distance.
+        code: Size of the code of an object's shape.
+        encoder: Width of the encoder's first layer; each of the next two is twice as wide as the
+            one before.
+        decoder: Width of the decoder's hidden layer.
+        unit: Length in metres by which lengths are divided.
         least_noise: σ at which the field's first output is a signed distance.
     """
 
@@ -81,11 +83,11 @@ class PaperConfig:
 
 
 class PaperNetwork(nn.Module):
-    """E(H, σ | surface, gripper), up to a constant of each surface and σ, as `EnergyNetwork`.
+    """E(H, σ | surface, gripper), with the same interface as `EnergyNetwork`.
 
     Args:
-        config: sizes.
-        length: ℓ of SE(3), metres per radian; nothing depends on it here.
+        config: Sizes.
+        length: ℓ of SE(3) in metres per radian; this network does not depend on it.
     """
 
     def __init__(self, config: PaperConfig, length: float) -> None:
@@ -110,11 +112,11 @@ class PaperNetwork(nn.Module):
         """The energy of each grasp.
 
         Args:
-            poses: of the gripper, about the centre of each surface, metres.
-            noise_level: σ.
-            probes: of the gripper of each object, or of one for all.
-            surface: of each object.
-            curved: makes no difference: this network is always exact when differentiated twice.
+            poses: Poses of the gripper about the centre of each object's surface, in metres.
+            noise_level: Noise level σ of each pose.
+            probes: Probes of each object's gripper, or of one gripper for all objects.
+            surface: Surface of each object.
+            curved: Has no effect: second derivatives of this network are always exact.
         """
         at = probes.places[:, None, list(POINTS)] @ poses[..., :3, :3].mT + poses[..., None, :3, 3]
         seen = self.field(at / self.config.unit, noise_level, self.encoder(surface)).flatten(2)
@@ -125,11 +127,11 @@ class PaperNetwork(nn.Module):
     def signed_distance(
         self, points: Float[Tensor, "objects queries 3"], surface: Surface
     ) -> Float[Tensor, "objects queries"]:
-        """The field's signed distance at the least noise, metres, below 0 inside.
+        """The field's signed distance at `least_noise` in metres, negative inside.
 
         Args:
-            points: about the centre of each surface, metres.
-            surface: of each object.
+            points: Points about the centre of each object's surface, in metres.
+            surface: Surface of each object.
         """
         level = points.new_full((len(points), 1), self.config.least_noise)
         field = self.field(points[:, None] / self.config.unit, level, self.encoder(surface))
@@ -144,18 +146,18 @@ def distance_loss(
 ) -> Float[Tensor, ""]:
     """mean |clamp(predicted, δ) − clamp(given, δ)|, equation 4 of DeepSDF (Park et al. 2019).
 
-    The paper trains this loss together with the denoising one.
+    The paper adds this loss to the denoising loss.
 
     Args:
-        predicted: signed distances, metres.
-        given: the true ones; see `grasp.objects.signed_distances`.
-        clamp: δ, metres: beyond it all is just far away.
+        predicted: Predicted signed distances in metres.
+        given: True signed distances in metres; see `grasp.objects.signed_distances`.
+        clamp: δ in metres; distances beyond it all count as δ.
     """
     return (predicted.clamp(-clamp, clamp) - given.clamp(-clamp, clamp)).abs().mean()
 
 
 class _Encoder(nn.Module):
-    """PointNet: one perceptron for every point and normal, a maximum over points, a layer."""
+    """PointNet: a perceptron on each point and normal, a maximum over points, a linear layer."""
 
     def __init__(self, config: PaperConfig) -> None:
         super().__init__()
@@ -166,7 +168,7 @@ class _Encoder(nn.Module):
         self.last = nn.Linear(widths[-1], config.code)
 
     def forward(self, surface: Surface) -> Float[Tensor, "objects code"]:
-        """The code of each surface; points that stand for no area do not count."""
+        """The code of each surface; points without area, which are padding, are ignored."""
         area = surface.values[..., :1]
         normals = surface.values[..., 1:4] / area.where(area > 0, 1.0)
         seen = self.points(torch.cat([surface.points / self.unit, normals], -1))
@@ -175,7 +177,7 @@ class _Encoder(nn.Module):
 
 
 class _Field(nn.Module):
-    """Place, noise level and code to signed distance and features."""
+    """The field: maps place, noise level and code to a signed distance and further features."""
 
     def __init__(self, config: PaperConfig) -> None:
         super().__init__()
@@ -186,7 +188,7 @@ class _Field(nn.Module):
         inputs[0] = 3 + shared
         hidden = [nn.Linear(each, width) for each in inputs]
         for layer in hidden:
-            # Through torch's own initial weights almost nothing of the inputs reaches the end.
+            # With torch's default initial weights the inputs hardly affect the outputs.
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         self.hidden = nn.ModuleList(hidden)
         self.last = nn.Linear(width, config.outputs)
@@ -197,7 +199,13 @@ class _Field(nn.Module):
         noise_level: Float[Tensor, "objects grasps"],
         code: Float[Tensor, "objects code"],
     ) -> Float[Tensor, "objects grasps points outputs"]:
-        """Outputs of each place."""
+        """The outputs at each place.
+
+        Args:
+            places: Places about the centre of each object's surface, over `PaperConfig.unit`.
+            noise_level: Noise level σ of each grasp.
+            code: Code of each object's shape.
+        """
         level = sinusoidal_embedding(noise_level.log().flatten(), _LEVEL_FEATURES, *_PERIODS)
         level = self.level(level).unflatten(0, noise_level.shape)
         shared = torch.cat([code[:, None].expand(*level.shape[:2], -1), level], -1)[..., None, :]
@@ -215,7 +223,10 @@ class _Field(nn.Module):
 
 
 def _linear(layer: nn.Module, own: Tensor, shared: Tensor) -> Tensor:
-    """A linear layer of both; what all points of a grasp share is multiplied once."""
+    """A linear layer whose inputs are `own` for each point and `shared` by a grasp's points.
+
+    The shared inputs are multiplied once per grasp.
+    """
     assert isinstance(layer, nn.Linear)
     of_own, of_shared = layer.weight.split([own.shape[-1], shared.shape[-1]], dim=1)
     return nn.functional.linear(own, of_own, layer.bias) + nn.functional.linear(shared, of_shared)

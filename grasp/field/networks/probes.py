@@ -1,8 +1,8 @@
 """Probes: places fixed to a gripper, from which a network looks at the object's surface.
 
-Each role (a corner of a pad, a fingertip, the palm, …) is one probe of every parallel jaw, placed
-by the gripper's own description. So a network that sees the surface from the probes sees the
-gripper's dimensions, and one set of weights serves all parallel jaws.
+Every parallel jaw has one probe per role (a corner of a pad, a fingertip, the palm, …), placed
+according to the gripper's description. So what a network sees from the probes reflects the
+gripper's dimensions, and one set of weights works for all parallel jaws.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from grasp.grippers.gripper import Gripper
 from pcdiff.errors import InputError
 
 FINE, ALL = 43, 62
-"""How many probes see the fine level of a surface: those where pads and fingers are. All see the
-coarse one."""
+"""Number of probes at the pads and fingers, which see the fine level of a surface, and of all
+probes, which see its coarse level."""
 
 FEW_FINE = (
     *(0, 2, 4, 6, 8, 16, 18, 20, 22, 24),  # corners and centres of the pads
@@ -28,23 +28,26 @@ FEW_FINE = (
     *(32, 33, 34, 35, 36, 38, 39, 41, 42),  # between the fingers
 )
 FEW_COARSE = (
-    *(4, 13, 14, 20, 29, 30, 32, 34, 36),  # where pads and fingers are
-    *(43, 44, 45, 46, 47, 48),  # ahead and beside
+    *(4, 13, 14, 20, 29, 30, 32, 34, 36),  # pads and fingers
+    *(43, 44, 45, 46, 47, 48),  # ahead of the fingers and beside them
     *(49, 50, 53, 54, 57, 58, 59, 60, 61),  # the palm and the base
 )
-"""Probes that tell most, on both sides alike, for a network that is asked often."""
+"""Indices of the most informative probes, the same on both sides, for a network that is evaluated
+often."""
 
 DIMENSIONS = 6
+"""Number of dimensions that describe a gripper; see `Probes`."""
 
 
 class Probes(NamedTuple):
-    """Of one gripper, or of several.
+    """The probes of one gripper or of several.
 
     Attributes:
-        places: in the gripper's frame, metres; those that see the fine level first.
-        widths: how far each one looks: the width h of its kernel without noise, metres.
-        dimensions: of the gripper, decimetres: stroke, finger width, depth and length, length of
-            the pads, and the tool centre point's distance from the base.
+        places: Places in the gripper's frame in metres; the probes that see the fine level are
+            first.
+        widths: Width h of each probe's kernel without noise, in metres.
+        dimensions: Dimensions of the gripper in decimetres: stroke, finger width, finger depth,
+            finger length, length of the pads, and distance of the tool centre point from the base.
     """
 
     places: Float[Tensor, "grippers probes 3"]
@@ -65,33 +68,34 @@ class Probes(NamedTuple):
         return cls(*(torch.cat(each) for each in zip(*several, strict=True)))
 
 
-# Widths by role, metres: about half the distance to the next probe of the role.
+# Widths by role in metres, about half the distance to the next probe of the same role.
 _PAD, _FINGER, _BETWEEN, _AHEAD, _ASIDE, _PALM, _BODY = (
     0.006, 0.007, 0.008, 0.012, 0.012, 0.013, 0.03,
 )  # fmt: skip
 
-
-_ON_AXIS = 0.001  # metres: what is as near to the axis is on it
+_ON_AXIS = 0.001  # largest distance from the axis in metres that counts as on the axis
 
 
 def probes(gripper: Gripper) -> Probes:
-    """The probes of a gripper, wide open.
+    """The probes of a gripper with its fingers wide open.
 
     Args:
-        gripper: any parallel jaw whose pads and tool centre point are about its z axis.
+        gripper: A parallel jaw whose pads are centred on its z axis, and whose tool centre point is
+            on that axis between the pads.
 
     Raises:
-        InputError: they are beside it, or the tool centre point is not between the pads.
+        InputError: If the pads or the tool centre point are beside the axis, or the tool centre
+            point is not between the pads.
     """
     pad_y = [box.centre[1] for box in gripper.finger_boxes]
     tool = gripper.tool_center_point
     beside = np.abs([*tool[:2], (min(pad_y) + max(pad_y)) / 2]).max()
     if beside > _ON_AXIS or not gripper.pad[0] <= tool[2] <= gripper.pad[1]:
         raise InputError(
-            f"a grasp field needs the pads about the gripper's z axis and the tool centre point on "
-            f"it between them, from z = {gripper.pad[0]:g} to {gripper.pad[1]:g} m, but of "
-            f"{gripper.name} that is at {np.round(tool, 4).tolist()} and the fingers are at y = "
-            f"{min(pad_y):g} m"
+            f"a grasp field needs a gripper whose pads are centred on its z axis and whose tool "
+            f"centre point is on that axis between the pads, from z = {gripper.pad[0]:g} m to "
+            f"{gripper.pad[1]:g} m, but {gripper.name} has its tool centre point at "
+            f"{np.round(tool, 4).tolist()} and its fingers at y = {min(pad_y):g} m"
         )
     half = gripper.stroke / 2
     begin, end = gripper.pad

@@ -1,4 +1,4 @@
-"""What the networks see of an object: points with normals, and the area that each stands for."""
+"""An object as the networks see it: points on its surface, each with a normal and an area."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 LAYOUT = 1
-"""The version of the gripper's probes and of what the networks see of a surface: weights of another
-one mean nothing here."""
+"""Version of the networks' inputs, that is, of the probes and of `Surface`. Weights of another
+version cannot be used."""
 
 LINE = (-0.08, -0.05, -0.025, -0.012, -0.006, 0.012, 0.025, 0.05)
-"""Places on the line along a landmark's outward normal, metres. What is there tells whether, and
-how far behind the landmark, there is an opposite face, and whether there is room before it."""
+"""Places on the line along a landmark's outward normal, in metres. They show if there is an
+opposite face behind the landmark, how far away it is, and if there is room in front."""
 
 DESCRIBED = 3 * len(LINE)
-"""Numbers that describe a landmark: at each place of `LINE` how much surface is near, which way it
-faces, and how far it is."""
+"""Number of values that describe a landmark: at each place of `LINE`, how much surface is near,
+which way it faces, and how far away it is."""
 
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """Surfaces of one object or of several, about the centre of each.
+    """The surface of one object, or of several, each about its own centre.
 
-    Values are what `grasp.field.networks.kernel_sums` sums: a, a·n and a·(n·p) of each point, for
-    its area a, normal n and place p; the last two make signed distances.
+    `grasp.field.networks.kernel_sums` sums the values a, a·n and a·(n·p) of each point with area a,
+    normal n and place p; the last two give signed distances.
 
     Attributes:
-        centre: in the frame of the object's file, metres. All else is relative to it, so that a
-            far origin costs no digits.
-        points: metres.
-        values: square metres, and their products with n and n·p.
-        coarse_points: centres of areas of the coarse level.
-        coarse_values: sums of the values.
-        landmarks: some of the points, evenly spread, metres.
-        landmark_values: the area that each stands for, as a share of all; its normal; and its
-            description, which depends on no frame.
-        covariance: of the points about the centre, by area, square metres.
+        centre: Centre of the surface in the frame of the object's file, in metres. All else is
+            relative to it, so that a far origin costs no precision.
+        points: Points p of the fine level in metres.
+        values: Values of each point: a in square metres, a·n, and a·(n·p) in cubic metres.
+        coarse_points: Points of the coarse level in metres: centroids of groups of fine points.
+        coarse_values: Sums of the values of each group.
+        landmarks: Some of the points, evenly spread, in metres.
+        landmark_values: For each landmark its share of the total area, its normal, and its
+            description, which does not depend on the frame (see `DESCRIBED`).
+        covariance: Covariance of the points about the centre, weighted by area, in square metres.
     """
 
     centre: Float[Tensor, "objects 3"]
@@ -56,7 +56,7 @@ class Surface:
         return len(self.points)
 
     def to(self, *where: Any) -> Surface:
-        """On another device or in another type."""
+        """The surface on another device or in another type."""
         return Surface(**{each.name: getattr(self, each.name).to(*where) for each in fields(self)})
 
     def split(self) -> list[Surface]:
@@ -66,7 +66,7 @@ class Surface:
 
     @classmethod
     def stack(cls, surfaces: Sequence[Surface]) -> Surface:
-        """Several of one object each, as one of several objects."""
+        """The surface of several objects, from surfaces of one object each."""
         return cls(
             **{
                 each.name: _together([getattr(surface, each.name) for surface in surfaces])
@@ -76,7 +76,7 @@ class Surface:
 
 
 def _together(tensors: list[Tensor]) -> Tensor:
-    """Along the first axis; shorter ones are filled up with points that stand for no area."""
+    """Tensors joined along the first axis; shorter ones are padded with points of zero area."""
     longest = max(tensor.shape[1] for tensor in tensors)
     if any(tensor.shape[1] < longest for tensor in tensors):
         tensors = [

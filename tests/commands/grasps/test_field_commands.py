@@ -254,4 +254,4 @@ def test_bad_input_of_train(run, folder, tmp_path):
         done = train(run, folder, output, "--steps", 2, *options)
         assert done.code == 2 and sentence in done.err, done.err
     done = run("train", tmp_path, "--output", output)
-    assert done.code == 2 and "has no labelled grasps: no folder grasps" in done.err
+    assert done.code == 2 and "has no labelled grasps: expected a folder grasps" in done.err

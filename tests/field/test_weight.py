@@ -1,4 +1,4 @@
-"""The load of an object's weight: by hand, in physics, and in the probability of success."""
+"""The load of an object's weight: in closed form, in physics, and in the success network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ from experiments.calibrate_load import fit
 from grasp.field.configuration import FieldConfig
 from grasp.field.networks.energy import NetworkConfig
 from grasp.field.trained import GraspField
-from grasp.field.weight import Weight, squared_load, weight_of
+from grasp.field.weight import (
+    DENSITY,
+    FORCE,
+    FRICTION,
+    GRAVITY,
+    PATCH_RADIUS,
+    Weight,
+    squared_load,
+    weight_of,
+)
 from grasp.grippers.gripper import load_gripper
 from grasp.objects.object import Object
 from grasp.physics import PROTOCOL, Conditions, simulate
@@ -30,13 +39,22 @@ def bar(length=0.4, open_ended=False):
 
 
 def across(*along):
-    """Hands that approach along y and close along x, so far along z from the bar's middle."""
+    """Hands that approach along y and close along x, at distances along z from the bar's middle."""
     pose = np.eye(4)
     pose[:3, 1], pose[:3, 2] = [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]
     poses = np.repeat(pose[None], len(along), 0)
     poses[:, :3, 3] = [1.0, 2.0 - PANDA.tool_center_point[2], 3.0]
     poses[:, 2, 3] += along
     return poses
+
+
+def test_constants_are_those_of_the_physics_that_labels():
+    """The field may not import the physics, so the numbers stand in both places."""
+    assert PROTOCOL.density == DENSITY
+    assert PROTOCOL.gravity == GRAVITY
+    assert PROTOCOL.friction == FRICTION
+    assert PROTOCOL.force == FORCE
+    assert PROTOCOL.torsional_friction == PATCH_RADIUS
 
 
 def test_the_load_is_the_torque_of_the_weight_over_what_torsional_friction_bears():
@@ -50,7 +68,7 @@ def test_the_load_is_the_torque_of_the_weight_over_what_torsional_friction_bears
     torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
 
 
-def test_weight_is_not_known_of_what_has_no_volume():
+def test_the_weight_of_an_object_without_volume_is_unknown():
     assert weight_of(bar(open_ended=True)) is None
     cloud = bar().surface(500, np.random.default_rng(0))
     assert weight_of(Object.from_points(*cloud)) is None
@@ -60,8 +78,8 @@ def test_weight_is_not_known_of_what_has_no_volume():
     assert weight is not None and weight.mass == pytest.approx(0.24)
 
 
-def test_physics_drops_what_is_loaded_far_more_than_friction_bears():
-    """The same grasp of the same bar, 18 cm off its middle: ρ of 0.1, and of 20."""
+def test_physics_drops_an_object_whose_load_is_far_above_one():
+    """The same grasp of the same bar, 18 cm from its middle, at loads ρ of 0.1 and 20."""
     held = []
     for load in (0.1, 20.0):
         mass = load * 2 * PROTOCOL.force * PROTOCOL.torsional_friction / (PROTOCOL.gravity * 0.18)
@@ -90,13 +108,13 @@ def test_the_odds_of_success_fall_by_the_power_of_the_load():
 
 
 @pytest.mark.parametrize("mass", [0.0, -1.0, float("nan")])
-def test_a_mass_is_above_nothing(mass):
+def test_a_mass_must_be_above_zero(mass):
     with pytest.raises(InputError, match="the mass of an object must be above 0 kg"):
         GraspField.initialized(CONFIG, 0).condition(bar(), mass=mass)
 
 
-def test_a_mass_that_is_given_is_that_of_the_load():
-    """Of a solid about its centre of mass, of a cloud about that of its surface."""
+def test_a_given_mass_sets_the_load():
+    """It acts at a solid's centre of mass, and at the centre of a cloud's surface."""
     field = GraspField.initialized(CONFIG, 0).eval()
     field.success.load_exponent.fill_(2.0)
     poses = torch.from_numpy(across(0.0, 0.1, -0.2))
@@ -113,7 +131,7 @@ def test_a_mass_that_is_given_is_that_of_the_load():
         torch.testing.assert_close(lost.detach(), expected, atol=1e-4, rtol=0)
 
 
-def test_the_exponent_by_which_samples_were_drawn_is_found():
+def test_the_fit_recovers_the_exponent_of_simulated_outcomes():
     rng = np.random.default_rng(0)
     logit, load = rng.normal(1, 2, 200_000), rng.exponential(1.0, 200_000)
     success = rng.random(200_000) < 1 / (1 + np.exp(-0.8 * logit - 0.5 + 0.9 * load))

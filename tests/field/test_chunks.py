@@ -1,4 +1,4 @@
-"""Part by part is the same as at once, whatever the threads, which are left as they were."""
+"""Chunks give the same results as one batch, and leave torch's number of threads unchanged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def threads(request):
 
 
 @pytest.mark.parametrize("rows", [1, AT_ONCE, 3 * AT_ONCE + 5])
-def test_parts_are_joined_in_order(threads, rows):
+def test_chunks_are_joined_in_order(threads, rows):
     a, b = torch.arange(2.0 * rows).view(rows, 2), torch.arange(rows)
     total, places = in_chunks(lambda x, y: (x.sum(1), y), a, b)
     assert torch.equal(total, a.sum(1))
@@ -28,15 +28,15 @@ def test_parts_are_joined_in_order(threads, rows):
     assert torch.get_num_threads() == threads
 
 
-@pytest.mark.parametrize(("rows", "parts"), [(100, [1, 1]), (300, [1, 3]), (600, [2, 3])])
-def test_threads_have_as_much_to_do_as_each_other(threads, rows, parts):
+@pytest.mark.parametrize(("rows", "chunks"), [(100, [1, 1]), (300, [1, 3]), (600, [2, 3])])
+def test_threads_have_equal_work(threads, rows, chunks):
     sizes = []
     in_chunks(lambda x: (sizes.append(len(x)) or x,), torch.zeros(rows))
-    assert len(sizes) == parts[threads == 3] and sum(sizes) == rows
+    assert len(sizes) == chunks[threads == 3] and sum(sizes) == rows
     assert max(sizes) <= AT_ONCE and max(sizes) - min(sizes) < len(sizes)
 
 
-def test_gradients_are_those_of_the_caller(threads):
+def test_chunks_have_the_gradient_mode_of_the_caller(threads):
     x = torch.ones(2 * AT_ONCE, requires_grad=True)
     (squares,) = in_chunks(lambda part: (part.square(),), x)
     squares.sum().backward()
@@ -46,7 +46,7 @@ def test_gradients_are_those_of_the_caller(threads):
     assert not squares.requires_grad
 
 
-def test_an_error_reaches_the_caller_and_threads_are_as_before(threads):
+def test_an_error_reaches_the_caller_and_threads_are_restored(threads):
     def fails(part):
         raise ValueError(f"{len(part)} rows")
 
@@ -57,7 +57,7 @@ def test_an_error_reaches_the_caller_and_threads_are_as_before(threads):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no forks")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_a_fork_starts_threads_of_its_own(threads):
+def test_a_fork_starts_its_own_threads(threads):
     def doubled(queue):
         (twice,) = in_chunks(lambda part: (2 * part,), torch.ones(2 * AT_ONCE))
         queue.put(twice.tolist())
