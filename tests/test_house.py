@@ -68,7 +68,7 @@ ARROWS: dict[str, set[str]] = {
     "grasp.field": CORE | TOOLS | GRASPS,
     "grasp.physics": BASE | THINGS | {"pcdiff.files"},
     "grasp.judging": CORE | TOOLS | GRASPS,
-    "grasp.pictures": BASE | THINGS | {"pcdiff.drawing"},
+    "grasp.pictures": BASE | THINGS | {"pcdiff.drawing", "grasp.formats"},
     "grasp": GRASPS,
     "grasp.commands": CORE | TOOLS | GRASPS,
     "grasp.cli": {"pcdiff.console", "grasp.commands"},
@@ -184,6 +184,66 @@ def test_the_library_imports_what_its_requirements_bring():
         top for top in foreign if names.isdisjoint(map(canonicalize_name, homes.get(top, [])))
     }
     assert undeclared == set()
+
+
+def targets_of(module: str) -> set[str]:
+    """The modules of the project that a module imports, at its top or inside a function."""
+    found = set()
+    for _, imported in imports_of(MODULES[module].read_text("utf-8")):
+        parts = imported.split(".")
+        names = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+        target = next((name for name in names if name in MODULES), None)
+        if target not in (None, module):
+            found.add(target)
+    return found
+
+
+def circle_in(arrows: dict[str, set[str]]) -> list[str]:
+    """Some nodes on a circle of a graph, or none if there is no circle."""
+    left = dict(arrows)
+    while leaves := [node for node, targets in left.items() if not targets & left.keys()]:
+        for node in leaves:
+            del left[node]
+    return sorted(left)
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    assert circle_in({module: targets_of(module) for module in MODULES}) == []
+
+
+def test_a_circle_is_found():
+    assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["a", "b", "c"]
+
+
+MOST_PARAMETERS, MOST_LINES = 8, 450
+
+
+def is_command(function: ast.FunctionDef | ast.AsyncFunctionDef, module: str) -> bool:
+    decorators = " ".join(ast.unparse(each) for each in function.decorator_list)
+    return ".commands." in module or "app.command" in decorators
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_functions_take_few_parameters(module):
+    """A command has a parameter for each option; any other function needs a written reason."""
+    source = MODULES[module].read_text("utf-8")
+    lines, long = source.splitlines(), []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        arguments = node.args
+        count = sum(map(len, (arguments.posonlyargs, arguments.args, arguments.kwonlyargs)))
+        first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+        reason = lines[first - 2].strip().startswith("# More than eight parameters: ")
+        if count > MOST_PARAMETERS and not is_command(node, module) and not reason:
+            long.append(f"{node.name} takes {count}")
+    assert long == []
+
+
+def test_no_file_is_long():
+    files = [*MODULES.values(), *sorted((ROOT / "tests").rglob("*.py"))]
+    lengths = {path.relative_to(ROOT): len(path.read_text("utf-8").splitlines()) for path in files}
+    assert {path: length for path, length in lengths.items() if length > MOST_LINES} == {}
 
 
 @pytest.mark.parametrize("module", MODULES)

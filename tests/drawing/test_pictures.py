@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from math import cos, pi, radians, sin, sqrt, tan
 
 import numpy as np
@@ -12,7 +10,7 @@ from PIL import Image
 
 from pcdiff.drawing import rendering
 from pcdiff.drawing.camera import Camera, Light, frame
-from pcdiff.drawing.curves import CURVE_COLOURS, Panel, draw_curves
+from pcdiff.drawing.curves import Panel, draw_curves
 from pcdiff.drawing.parts import Mesh, Spheres
 from pcdiff.drawing.png import save_png
 from pcdiff.drawing.rendering import render
@@ -20,7 +18,11 @@ from pcdiff.drawing.sheets import RAMP, draw_clouds, height_colours
 from pcdiff.errors import InputError
 
 BLACK = (0.0, 0.0, 0.0)
+
+
 WHITE = (1.0, 1.0, 1.0)
+
+
 QUAD = np.array([[0, 1, 2], [0, 2, 3]])
 
 
@@ -58,9 +60,6 @@ def sphere_depths(rays: np.ndarray, origin: np.ndarray, centres: np.ndarray, rad
     discriminant = b**2 - a * c
     entry = (b - np.sqrt(np.maximum(discriminant, 0))) / a
     return np.where(discriminant > 0, entry, np.inf)
-
-
-# ------------------------------------------------------------------------------------- geometry
 
 
 @pytest.mark.parametrize(("radius", "tolerance"), [(1.0, 0.004), (0.2, 0.01), (0.04, 0.05)])
@@ -177,9 +176,6 @@ def test_a_picture_does_not_depend_on_the_unit_or_on_where_the_scene_is():
         assert np.mean(np.abs(here - there).max(axis=-1) > 2) < 0.005
 
 
-# ------------------------------------------------------------------------------------- shading
-
-
 def test_an_open_floor_receives_the_closed_form_of_lamp_and_sky():
     light = Light(azimuth=25.0, elevation=50.0, spread=0.0, lamp=0.5, sky=0.4, floor=0.3)
     corners = np.array([[-9.0, 0, -9], [-9, 0, 9], [9, 0, 9], [9, 0, -9]])
@@ -291,9 +287,6 @@ def test_a_picture_is_a_function_of_its_arguments(monkeypatch):
     assert render(parts, camera, width=50, height=40).tobytes() == first.tobytes()
 
 
-# --------------------------------------------------------------------------------------- sheets
-
-
 def test_a_sheet_is_its_tiles_row_by_row():
     rng = np.random.default_rng(4)
     clouds = [rng.normal(size=(count, 3)) for count in (1, 20, 300)]
@@ -368,62 +361,12 @@ def test_a_saved_picture_comes_back(tmp_path):
         save_png(tmp_path / "picture.jpg", picture)
 
 
-# --------------------------------------------------------------------------------------- curves
-
-
-def middles(picture: np.ndarray, colour: str) -> tuple[np.ndarray, np.ndarray]:
-    """The columns in which a colour appears, and its mean row in each of them."""
-    wanted = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
-    there = np.all(picture == wanted, axis=-1)
-    columns = np.nonzero(there.any(axis=0))[0]
-    rows = np.array([np.nonzero(there[:, column])[0].mean() for column in columns])
-    return columns, rows
-
-
-def test_curves_are_drawn_from_the_text_of_a_log(tmp_path):
-    log = "step,train_loss,validation_loss,learning_rate\n" + "".join(
-        f"{step},{10 ** (-step / 50)},{0.5 if step % 20 == 0 else ''},nan\n" for step in range(100)
-    )
-    picture = draw_curves(list(csv.DictReader(io.StringIO(log))), width=700, height=400)
-    save_png(tmp_path / "curves.png", picture)
-    with Image.open(tmp_path / "curves.png") as opened:
-        drawn = np.asarray(opened)
-    assert drawn.shape == (400, 700, 3)
-    train, val = CURVE_COLOURS[:2]
-    # All numbers are positive, so the axis is logarithmic and the exponential a falling line.
-    columns, rows = middles(drawn[60:], train)
-    slope, start = np.polyfit(columns, rows, 1)
-    assert len(columns) > 500  # one panel only: the learning rate has no numbers
-    assert slope > 0
-    assert np.abs(rows - slope * columns - start).max() < 2
-    # The empty cells do not interrupt the constant, which is a level line from end to end.
-    columns, rows = middles(drawn[60:], val)
-    assert len(columns) > 300
-    assert np.ptp(rows) < 3
-
-
-def test_a_panel_with_negative_numbers_is_linear():
-    rows = [{"step": step, "train_loss": 1 - 0.02 * step} for step in range(100)]
-    columns, heights = middles(draw_curves(rows, width=600, height=400)[60:], CURVE_COLOURS[0])
-    slope, start = np.polyfit(columns, heights, 1)
-    assert np.abs(heights - slope * columns - start).max() < 2
-
-
-def test_other_columns_have_panels_of_their_own():
-    rows = [{"step": step, "1-nna-cd": 80.0 - step, "cov-cd": 20.0 + step} for step in range(9)]
-    panels = [Panel(("1-nna-cd",), "linear"), Panel(("cov-cd",), "log")]
-    picture = draw_curves(rows, panels=panels, width=800, height=300)
-    falling, rising = (
-        middles(half[50:], CURVE_COLOURS[0])[1] for half in (picture[:, :400], picture[:, 400:])
-    )
-    assert falling[0] < falling[-1]
-    assert rising[0] > rising[-1]
-
-
-# ------------------------------------------------------------------------------------ bad input
-
 POINTS = np.zeros((4, 3))
+
+
 GOOD = Spheres(POINTS, 1.0)
+
+
 FRONT = camera_at(5.0)
 
 

@@ -53,9 +53,6 @@ class Diverging(tiny.Regression):
         return {"loss": parts["loss"] * (math.nan if len(self.seen) > 2 else 1.0)}
 
 
-# --- The steps themselves -------------------------------------------------------------------------
-
-
 def reference(config, size=7):
     """The loop written out: weights and averages at the end, losses and norms of every step."""
     task = tiny.Regression(size)
@@ -194,9 +191,6 @@ def test_buffers_of_the_average_follow_the_model(tmp_path):
     assert checkpoint.load(tmp_path / BEST, "regression")[1]["calls"] == 12
 
 
-# --- Validation and the best checkpoint -----------------------------------------------------------
-
-
 def test_validation_repeats_itself(tmp_path):
     """If the weights do not change, all validations of clouds give the same loss."""
     config = replace(CONFIG, learning_rate=1e-30, validate_every=3)
@@ -268,71 +262,6 @@ def test_the_best_weights_are_ready_for_use_and_say_how_they_were_made(tmp_path)
     assert model_kind == tiny.cloud_objective().kind
     assert (record["source"], record["shapes"], record["seed"]) == ("tiny.hdf5/chair", 6, 3)
     assert record["learning_rate"] == CONFIG.learning_rate
-
-
-# --- Resumption -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("bfloat16", [False, True])
-@pytest.mark.parametrize("prior", ["flow", "none"])  # without a prior one head has no gradient
-def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit(tmp_path, prior, bfloat16):
-    """The run stops after step 7, so the steps since the checkpoint at step 5 are repeated."""
-    config = replace(CONFIG, bfloat16=bfloat16)
-    straight, resumed = tmp_path / "straight", tmp_path / "resumed"
-    tiny.run(train(tiny.cloud_objective(prior), config, straight))
-    tiny.run(train(tiny.cloud_objective(prior), config, resumed), until=7)
-    assert tiny.state(resumed)[0] == 5
-    tiny.run(train(tiny.cloud_objective(prior), config, resumed, resume=True))
-    kinds = {LAST: "training-state", BEST: "point-cloud-generator"}
-    for name, kind in kinds.items():
-        ours, theirs = (checkpoint.load(folder / name, kind) for folder in (resumed, straight))
-        assert tiny.same(ours[1], theirs[1])
-        for header in (ours[0], theirs[0]):
-            del header["progress" if name == LAST else "training"]["seconds"]
-        assert ours[0] == theirs[0]
-    assert any(name.startswith("optimizer") for name in tiny.state(resumed)[1])
-    assert tiny.log(resumed) == tiny.log(straight)
-
-
-def test_a_resumed_run_does_not_depend_on_when_it_was_stopped(tmp_path):
-    tiny.run(train(tiny.Regression(), CONFIG, tmp_path / "straight"))
-    for stop in range(1, 13):
-        folder = tmp_path / str(stop)
-        tiny.run(train(tiny.Regression(), CONFIG, folder), until=stop)
-        tiny.run(train(tiny.Regression(), CONFIG, folder, resume=True))
-        assert tiny.same(tiny.state(folder)[1], tiny.state(tmp_path / "straight")[1])
-        assert tiny.log(folder) == tiny.log(tmp_path / "straight")
-
-
-def test_a_finished_run_resumes_into_nothing(tmp_path):
-    tiny.run(train(tiny.Regression(), CONFIG, tmp_path))
-    before = (tmp_path / LAST).read_bytes()
-    assert list(train(tiny.Regression(), CONFIG, tmp_path, resume=True)) == []
-    assert (tmp_path / LAST).read_bytes() == before
-
-
-def test_a_row_logged_by_a_killed_run_after_its_last_checkpoint_is_dropped(tmp_path):
-    tiny.run(train(tiny.Regression(), CONFIG, tmp_path / "straight"))
-    tiny.run(train(tiny.Regression(), CONFIG, tmp_path / "killed"), until=5)
-    # The log is written before the state, so a kill between the two leaves this pair.
-    tiny.run(train(tiny.Regression(), CONFIG, tmp_path / "later"), until=10)
-    shutil.copy(tmp_path / "later" / LOG, tmp_path / "killed" / LOG)
-    tiny.run(train(tiny.Regression(), CONFIG, tmp_path / "killed", resume=True))
-    assert tiny.log(tmp_path / "killed") == tiny.log(tmp_path / "straight")
-
-
-def test_another_machine_may_round_the_data_s_statistics_differently(tmp_path):
-    """Sums depend on the thread count in the last bit, which does not make another model."""
-    task = tiny.Regression()
-    task.description["model"]["standardization"] = {"mean": [0.25, 0.0], "deviation": 0.5775012970}
-    tiny.run(train(task, CONFIG, tmp_path), until=5)
-    task = tiny.Regression()
-    task.description["model"]["standardization"] = {"mean": [0.25, 0.0], "deviation": 0.5775013566}
-    tiny.run(train(task, CONFIG, tmp_path, resume=True))
-    assert tiny.state(tmp_path)[0] == 12
-
-
-# --- Refusals -------------------------------------------------------------------------------------
 
 
 def refusal(objective, config, folder, **options):
@@ -453,55 +382,6 @@ def test_validation_clouds_with_too_few_points_are_refused_before_training():
         type(sound)(sound.model, sound.train, tiny.clouds(3, 12), 16, 2)
 
 
-# --- Clouds ---------------------------------------------------------------------------------------
-
-
-def test_the_loss_of_clouds_is_the_generator_s_on_a_subset_of_points():
-    """Each item has its own random generator, so the loss of a batch is the mean over its items."""
-    task = tiny.cloud_objective()
-    each = [task.loss(task.model, [i], [seeded(9, i)])["loss"] for i in (4, 1, 5)]
-    batch = task.loss(task.model, [4, 1, 5], [seeded(9, i) for i in (4, 1, 5)])["loss"]
-    torch.testing.assert_close(batch, torch.stack(each).mean(), rtol=1e-5, atol=0)
-
-
-def test_a_step_sees_a_random_subset_of_a_cloud():
-    seen = []
-    task = tiny.cloud_objective()
-    task.model.loss = lambda clouds, *_: seen.append(clouds) or {}
-    for step in range(50):
-        task.loss(task.model, [3], [seeded(step)])
-    chosen = [
-        (cloud[0][:, None] == task.train[3]).all(dim=-1).nonzero()[:, 1].tolist() for cloud in seen
-    ]
-    assert all(len(set(points)) == 16 for points in chosen)
-    assert set().union(*chosen) == set(range(40))
-
-
-@pytest.mark.parametrize("axis", ["x", "y", "z"])
-def test_half_of_the_clouds_are_mirrored_in_one_axis(axis):
-    seen = []
-    task, plain = tiny.cloud_objective(mirror=axis), tiny.cloud_objective()
-
-    def spy(clouds, *_):
-        seen.append(clouds)
-        return {}
-
-    task.model.loss = plain.model.loss = spy
-    items = [i % 6 for i in range(200)]
-    for objective in (task, plain):
-        objective.loss(objective.model, items, [seeded(1, i) for i in range(200)])
-    mirrored, original = seen
-    reflected = original.clone()
-    reflected[..., "xyz".index(axis)] *= -1
-    flipped = [torch.equal(a, b) for a, b in zip(mirrored, reflected, strict=True)]
-    kept = [torch.equal(a, b) for a, b in zip(mirrored, original, strict=True)]
-    assert all(a != b for a, b in zip(flipped, kept, strict=True))
-    assert 70 < sum(flipped) < 130  # four standard deviations around a half
-
-
-# --- The log --------------------------------------------------------------------------------------
-
-
 def test_the_log_is_read_by_plotting_tools(tmp_path):
     tiny.run(train(tiny.cloud_objective(), CONFIG, tmp_path))
     table = np.genfromtxt(tmp_path / LOG, names=True, delimiter=",")
@@ -522,9 +402,6 @@ def test_progress_tells_every_step_and_every_row(tmp_path):
     assert [each.step for each in seen if each.row is not None] == [5, 10, 12]
     logged = [float(row["validation_loss"]) for row in tiny.log(tmp_path)]
     assert [each.row["validation_loss"] for each in seen if each.row is not None] == logged
-
-
-# --- bfloat16, compilation, devices ---------------------------------------------------------------
 
 
 def test_bfloat16_keeps_float32_weights_and_nearly_the_loss(tmp_path):
