@@ -11,7 +11,7 @@ DEV := $(VENV)/.dev-is-installed
 DOCS := $(VENV)/.docs-is-installed
 BENCHES := $(sort $(wildcard experiments/bench_*.py))
 
-.PHONY: help demo test test-extras lint types docs bench digests clean
+.PHONY: help demo test test-extras test-device lint types docs bench digests clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -35,6 +35,10 @@ test: lint types  ## set up, then check style, types and the tests that every co
 
 test-extras: docs  ## set up, then build the docs and run the long tests; none may be skipped
 	$(BIN)/python -m pytest -m extras --fail-on-skip
+
+DEVICE ?= cuda
+test-device: $(DEV)  ## set up, then hold both heads on DEVICE=cuda against the CPU
+	$(BIN)/python -m pytest tests/device --device $(DEVICE)
 
 lint: $(DEV)  ## set up, then check style
 	$(BIN)/ruff check .

@@ -24,6 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help=f"fail if a test is skipped, unless because {NO_REGISTRY}",
     )
+    parser.addoption("--device", help="accelerator for the tests in tests/device, e.g. cuda")
 
 
 @pytest.hookimpl(trylast=True)
