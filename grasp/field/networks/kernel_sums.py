@@ -39,10 +39,10 @@ def kernel_sums(
     Composes with `torch.func`: `vmap`, `jvp`, `jacrev`, `jacfwd` and `hessian`.
 
     Args:
-        x: Queries, in metres.
+        x: Queries in metres.
         precision: 1/h² of each query in 1/m²; a constant.
-        points: p, in metres; constants.
-        values: v; constants.
+        points: Points p in metres; constants.
+        values: Values v of the points; constants.
         curved: If false, the first derivative counts as a constant when it is differentiated. A
             derivative by x and then by a network's weights is still exact, at less than half the
             cost.
@@ -72,9 +72,9 @@ def look(
 
     Args:
         x: Places to look from, in metres.
-        width: h of the kernel, in metres.
-        points: p, in metres.
-        values: a, a·n and a·(n·p) of each point with area a in square metres; see `Surface`.
+        width: Width h of each place's kernel in metres.
+        points: Points p in metres.
+        values: Values a, a·n and a·(n·p) of each point with area a in square metres; see `Surface`.
         curved: As for `kernel_sums`.
     """
     sums = kernel_sums(x, width**-2, points, values, curved) / (2 * math.pi * width**2)
