@@ -65,7 +65,7 @@ ARROWS: dict[str, set[str]] = {
     "grasp.costs": BASE | {"grasp.grippers"},
     # Head 2 and its judge.
     "grasp.field.networks": BASE | {"pcdiff.embeddings", "grasp.grippers"},
-    "grasp.field": CORE | TOOLS | GRASPS,
+    "grasp.field": CORE | TOOLS | GRASPS - JUDGE,
     "grasp.physics": BASE | THINGS | {"pcdiff.files"},
     "grasp.judging": CORE | TOOLS | GRASPS,
     "grasp.pictures": BASE | THINGS | {"pcdiff.drawing", "grasp.formats"},

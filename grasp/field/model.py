@@ -30,7 +30,7 @@ from pcdiff.diffusion.schedules import GeometricVarianceExploding, Level
 from pcdiff.errors import InputError
 from pcdiff.manifolds.gradients import value_and_gradient
 from pcdiff.manifolds.se3 import SE3
-from pcdiff.randomness import Generator
+from pcdiff.randomness import Generator, repeat
 
 KIND = "grasp-field"
 """The kind under which the weights are saved."""
@@ -142,7 +142,7 @@ class FieldModel(nn.Module):
             self.space,
             self.schedule,
             held.flatten(0, 1),
-            _each(generator, grasps),
+            repeat(generator, grasps),
             condition,
             others.repeat_interleave(grasps, 0),
         )
@@ -210,21 +210,10 @@ class FieldModel(nn.Module):
             generator: Generator of the noise.
         """
         flat = held.flatten(0, 1)
-        level = Level(
-            *(
-                each.to(flat)
-                for each in self.schedule(self.schedule.random_times(len(flat), generator))
-            )
-        )
+        times = self.schedule.random_times(len(flat), generator)
+        level = self.schedule(times).to(flat)
         poses = perturb(self.space, flat, level, generator).view_as(held)
         sigma = level.sigma.view(held.shape[:2])
         for network in (self.energy, self.success):
             if isinstance(network, PoseNetwork):
                 network.standardize(poses, sigma, condition.probes, condition.surface)
-
-
-def _each(generator: Generator, grasps: int) -> Generator:
-    """One generator per grasp, from one generator per object."""
-    if isinstance(generator, torch.Generator):
-        return generator
-    return [each for each in generator for _ in range(grasps)]

@@ -180,9 +180,9 @@ class PointCloudGenerator(nn.Module):
         latent, kl = self._draw_latent(x0, generator)
         groups = x0.reshape(len(x0) * levels_per_cloud, -1, 3)
         condition = self.condition_on(latent).repeat_interleave(levels_per_cloud)
-        if not isinstance(generator, torch.Generator):
-            # Each cloud's own generator serves all its groups.
-            generator = [g for g in generator for _ in range(levels_per_cloud)]
+        generator = randomness.repeat(
+            generator, levels_per_cloud
+        )  # a cloud's own serves its groups
         denoising, _ = denoising_loss(
             self.predict_noise, SPACE, self.config.schedule, groups, generator, condition
         )
