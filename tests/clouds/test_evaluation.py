@@ -173,7 +173,7 @@ def test_evaluation_refuses_generated_sets_that_do_not_fit(sample_set, words):
         (boxes(2, 1), boxes(3, 2), 0, "training shapes as test shapes, 3, got 2: set floor_draws"),
         (boxes(5, 1), boxes(3, 2, points=31), 0, "compares 32 points .* the test set has 31"),
         (boxes(5, 1, points=31), boxes(3, 2), 0, "compares 32 points .* the training set has 31"),
-        (boxes(5, 1), boxes(3, 2), 2**32 - 1, "expected 0 to 4294967295, got 4294967296"),
+        (boxes(5, 1), boxes(3, 2), 2**32 - 1, "from 0 to 4294967295, got 4294967296"),
     ],
 )
 def test_evaluation_refuses_what_does_not_fit_before_it_samples(train, test, seed, words):

@@ -144,8 +144,9 @@ class TestSampling:
         latents = torch.randn((1, 6), generator=seeded(2))
         x = torch.randn((1, 30, 3), generator=seeded(3))
         level = Level(torch.tensor([0.6]), torch.tensor([0.8]))
-        few = model.predict_noise(x[:, :7], level, latents)
-        torch.testing.assert_close(model.predict_noise(x, level, latents)[:, :7], few)
+        condition = model.condition_on(latents)
+        few = model.predict_noise(x[:, :7], level, condition)
+        torch.testing.assert_close(model.predict_noise(x, level, condition)[:, :7], few)
 
     def test_a_perfect_network_samples_the_data(self, monkeypatch):
         """If v̂ belongs to points from N(m, s²), sampled points have that mean and deviation."""

@@ -365,8 +365,8 @@ def test_an_empty_training_set_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"points": 41}, "points a cloud: expected 2 to 40"),
-        ({"points": 1}, "points a cloud: expected 2 to 40"),
+        ({"points": 41}, "points per cloud: expected 2 to 40"),
+        ({"points": 1}, "points per cloud: expected 2 to 40"),
         ({"levels_per_cloud": 0}, "levels_per_cloud: expected a divisor of 16 points, got 0"),
         ({"levels_per_cloud": 5}, "levels_per_cloud: expected a divisor of 16 points, got 5"),
     ],
@@ -378,7 +378,7 @@ def test_impossible_clouds_are_refused(options, words):
 
 def test_validation_clouds_with_too_few_points_are_refused_before_training():
     sound = tiny.cloud_objective()
-    with pytest.raises(InputError, match="points a cloud: expected 2 to 12"):
+    with pytest.raises(InputError, match="points per cloud: expected 2 to 12"):
         type(sound)(sound.model, sound.train, tiny.clouds(3, 12), 16, 2)
 
 

@@ -240,10 +240,10 @@ OPTIONS = {
     "train {clouds} --output {out} --steps 0": "'--steps'",
     "train {clouds} --output {out} --prior uniform": "'--prior'",
     "train {clouds} --output {out} --ema-decay 2": "'--ema-decay'",
-    "train {clouds} --output {out} --points 41": "points a cloud: expected 2 to 40, got 41",
+    "train {clouds} --output {out} --points 41": "points per cloud: expected 2 to 40, got 41",
     "train {clouds} --output {out} --points 18": "levels_per_cloud: expected a divisor of 18",
     "train {clouds} --output {out} --points 16 --learning-rate 0": "learning_rate must be a finite",
-    "train {bad}/few_val.hdf5 --output {out} --points 16": "points a cloud: expected 2 to 12",
+    "train {bad}/few_val.hdf5 --output {out} --points 16": "points per cloud: expected 2 to 12",
     "train {clouds} --output {out} --initialize-from {weights} --prior none": "--prior: the",
     "train {clouds} --output {out} --initialize-from {weights} --kl-weight 0": "--kl-weight: the",
     "train {clouds} --output {out} --initialize-from {weights} --schedule linear": (
@@ -293,7 +293,7 @@ def test_a_file_where_the_folder_should_be(pcdiff, given, tmp_path, command, out
         ("{clouds} --resume --initialize-from {bad}/cut.safetensors", "complete safetensors file"),
         (
             "{clouds} --resume --initialize-from {autoencoder}",
-            "its model.prior is 'flow', but this",
+            "its model.prior.name is 'flow', but this",
         ),
     ],
 )

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from pcdiff.clouds.canonical import read_clouds
+from pcdiff.clouds.components import Choice
 from pcdiff.clouds.configuration import Standardization
 from pcdiff.clouds.files import load_cloud, save_cloud
 from pcdiff.clouds.generator import PointCloudGenerator
@@ -264,7 +265,7 @@ def test_train_leaves_weights_a_log_and_curves(pcdiff, files, tmp_path):
     table = np.genfromtxt(run / "metrics.csv", names=True, delimiter=",")
     assert record["results"]["last"]["validation_loss"] == table["validation_loss"]
     model = PointCloudGenerator.from_pretrained(run / "best.safetensors")
-    assert model.config.prior == "gaussian"
+    assert model.config.prior == Choice("gaussian")
     train = read_clouds(files["clouds"], "chair", "train")
     assert model.config.standardization.mean == pytest.approx(Standardization.of(train).mean)
 
@@ -312,5 +313,5 @@ def test_options_of_the_model_are_not_ignored(pcdiff, files, tmp_path):
     arguments = (files["clouds"], *TRAIN, "--steps", 1, *options, "--output", tmp_path)
     assert pcdiff("train", *arguments).code == 0
     config = PointCloudGenerator.from_pretrained(tmp_path / "best.safetensors").config
-    assert (config.prior, config.kl_weight) == ("gaussian", 0.5)
+    assert (config.prior, config.kl_weight) == (Choice("gaussian"), 0.5)
     assert config.schedule.as_dict()["name"] == "linear"

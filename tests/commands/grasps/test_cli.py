@@ -180,7 +180,7 @@ def test_a_picture_shows_at_most_fifteen_of_each_outcome(monkeypatch, trials, sh
 def test_simulate_draws_a_trial(run, bar, three, tmp_path, monkeypatch):
     seen = []
 
-    def draw(obj, gripper, poses, *, colours, opening):
+    def draw(obj, gripper, poses, *, colours, opening=None):
         seen.append((poses, colours, opening))
         return np.zeros((4, 5, 3), np.uint8)
 

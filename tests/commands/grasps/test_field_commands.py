@@ -131,7 +131,7 @@ def test_no_grasp_comes_with_its_reason(run, bar, weights, tmp_path):
         (["--region", "0,0,0,1e300"], "--region: expected numbers of at most"),
         (["--region", "nan,0,0,1"], "--region: expected numbers of at most"),
         (["--approach", "0,0,1,181"], "0 to 180 degrees, got 181 (--approach)"),
-        (["--approach", "0,0,0,30"], "the direction of an approach must have a length"),
+        (["--approach", "0,0,0,30"], "an approach direction must not have length 0"),
         (["--mass", "-1"], "the mass of an object must be above 0 kg and finite, got -1"),
         (["--temperature", "0"], "temperature must be 0.01 to 100"),
         (["--gripper", "nobody"], "nobody"),
