@@ -42,6 +42,9 @@ OBJECTS = (
 LABELS = 200
 """Number of grasps that are labelled."""
 
+RENAMED = {": noise.": ": network."}
+"""Parts of names that changed after version 0.1.0: the tensors of the cloud network."""
+
 # Fields of a record that may differ although both revisions compute the same.
 _NOT_COMPARED = (
     "version",
@@ -282,7 +285,10 @@ def _results(tree: Path, inputs: Path, base: str) -> dict[str, np.ndarray]:
         found = _measure(tree, inputs, folder)
         np.savez(kept, **found)  # type: ignore[arg-type]
     with np.load(kept, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+        found = {name: file[name] for name in file.files}
+    for old, new in RENAMED.items():
+        found = {name.replace(old, new): value for name, value in found.items()}
+    return found
 
 
 def _measure(tree: Path, inputs: Path, folder: Path) -> dict[str, np.ndarray]:
