@@ -81,7 +81,7 @@ def convert(
         advance: Function that is called after each shape.
 
     Raises:
-        InputError: No shape can be read, `strict` is set and some shape cannot be read, or the
+        InputError: If no shape can be read, `strict` is set and some shape cannot be read, or the
             output cannot be written.
     """
     if not shapes:

@@ -94,7 +94,7 @@ def modelnet_shapes(
         seed: Seed of the choice; the choice in one class does not depend on the other classes.
 
     Raises:
-        InputError: The folder has another layout, a class is missing, or no train shape would be
+        InputError: If the folder has another layout, a class is missing, or no train shape would be
             left.
     """
     if not folder.is_dir():

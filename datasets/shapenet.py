@@ -98,7 +98,8 @@ def mesh_shapes(
         categories: Synset ids or common names; None means all categories of the folder.
 
     Raises:
-        InputError: The table is missing or is not the table of the split, or a category is missing.
+        InputError: If the table is missing or is not the table of the split, or a category is
+            missing.
     """
     table = splits or folder / "all.csv"
     if not table.is_file():
@@ -125,7 +126,7 @@ def cloud_shapes(folder: Path, categories: Collection[str] | None = None) -> Sha
         categories: Synset ids or common names; None means all categories of the folder.
 
     Raises:
-        InputError: A category is missing.
+        InputError: If a category is missing.
     """
     shapes = [
         Shape(category.name, split, path.stem, path)
@@ -143,7 +144,7 @@ def has_meshes(folder: Path) -> bool:
         folder: Folder of ShapeNetCore v2.
 
     Raises:
-        InputError: The folder holds neither or both.
+        InputError: If the folder holds neither or both.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} does not exist or is not a folder")

@@ -30,8 +30,8 @@ def read_mesh(path: Path) -> trimesh.Trimesh:
         The mesh in the file's unit and axes, with nothing merged or removed.
 
     Raises:
-        InputError: The file is missing, damaged or too large, or its mesh has no faces, no area, or
-            a coordinate that is not finite.
+        InputError: If the file is missing, damaged or too large, or its mesh has no faces, no area,
+            or a coordinate that is not finite.
     """
     import trimesh
 

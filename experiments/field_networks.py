@@ -127,7 +127,7 @@ def contestants(
         hand: Gripper.
 
     Raises:
-        InputError: A file does not hold weights, or holds the other architecture.
+        InputError: If a file does not hold weights, or holds the other architecture.
     """
     shipped = GraspField.from_pretrained(SHIPPED)
     yield "shipped weights", field_source(shipped, hand), known(shipped, SHIPPED)

@@ -37,7 +37,7 @@ def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
         path: The file.
 
     Raises:
-        InputError: The file is too large or truncated, is not written in the language of its
+        InputError: If the file is too large or truncated, is not written in the language of its
             extension, or does not hold a mapping.
     """
     path = Path(path)
@@ -235,7 +235,7 @@ def rotation_of(
         tolerance: Largest accepted difference between its norm and 1.
 
     Raises:
-        InputError: The quaternion does not have unit length.
+        InputError: If the quaternion does not have unit length.
     """
     from scipy.spatial.transform import Rotation
 
@@ -253,7 +253,7 @@ def to_json(what: str, value: object) -> str:
         value: The value.
 
     Raises:
-        InputError: JSON cannot represent the value.
+        InputError: If JSON cannot represent the value.
     """
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)

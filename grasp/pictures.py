@@ -88,7 +88,7 @@ def draw_grasps(
         settings: Camera and size; `PictureSettings()` if None.
 
     Raises:
-        InputError: A colour is out of range, the size is below 1, or the camera direction is
+        InputError: If a colour is out of range, the size is below 1, or the camera direction is
             invalid.
     """
     settings = settings or PictureSettings()
@@ -156,7 +156,7 @@ def draw_ranked(obj: Object, gripper: Gripper, grasps: Grasps, most: int = 30) -
         most: Largest number of grasps to draw, evenly spread over the ranking.
 
     Raises:
-        InputError: The grasps have no probabilities of success.
+        InputError: If the grasps have no probabilities of success.
     """
     if grasps.success_probability is None:
         raise InputError("grasps without a probability of success cannot be coloured by it")

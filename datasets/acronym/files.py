@@ -56,7 +56,7 @@ def grasp_files(folder: Path, categories: Collection[str] | None = None) -> list
             name.
 
     Raises:
-        InputError: The folder does not exist, has no .h5 file, or has no file of a category.
+        InputError: If the folder does not exist, has no .h5 file, or has no file of a category.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} does not exist or is not a folder")
@@ -81,7 +81,7 @@ def mesh_file(folder: Path, object_file: str) -> Path:
         object_file: Name of the mesh as ACRONYM's file states it: `meshes/Mug/HASH.obj`.
 
     Raises:
-        InputError: The mesh is missing, or its name does not have that form.
+        InputError: If the mesh is missing, or its name does not have that form.
     """
     named = PurePosixPath(object_file)
     if len(named.parts) < 2 or ".." in named.parts:

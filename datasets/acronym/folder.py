@@ -32,7 +32,7 @@ def write_labelled(folder: Path, labelled: LabelledObject) -> None:
         labelled: Object to write.
 
     Raises:
-        InputError: A file cannot be written.
+        InputError: If a file cannot be written.
     """
     import h5py
 
@@ -68,7 +68,7 @@ def entries_in(folder: Path) -> Iterator[Entry]:
         folder: Folder of the set.
 
     Raises:
-        InputError: A file of grasps is damaged or was written by another program.
+        InputError: If a file of grasps is damaged or was written by another program.
     """
     names = sorted(path.stem for path in (folder / LABELS).glob("*.h5"))
     for index, name in enumerate(name for name in names if is_written(folder, name)):
@@ -120,7 +120,7 @@ def prepare_set_folder(folder: Path) -> None:
         folder: Folder of the set.
 
     Raises:
-        InputError: The folder holds another program's set or cannot be written to.
+        InputError: If the folder holds another program's set or cannot be written to.
     """
     if (folder / CATALOGUE).exists() and any(e.licence != LICENCE for e in read_catalogue(folder)):
         raise InputError(

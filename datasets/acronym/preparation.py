@@ -56,7 +56,7 @@ def prepare(
         advance: Function that is called after each object.
 
     Raises:
-        InputError: The folder of meshes does not exist, no object can be used, the output folder
+        InputError: If the folder of meshes does not exist, no object can be used, the output folder
             holds another set, or a file cannot be written.
     """
     if not meshes.is_dir():

@@ -62,7 +62,7 @@ def read_labelled(path: Path, meshes: Path) -> LabelledObject:
         meshes: Folder of the meshes, in one of `datasets.acronym.files.LAYOUTS`.
 
     Raises:
-        InputError: A file is missing, damaged or incomplete, or the two do not belong together.
+        InputError: If a file is missing, damaged or incomplete, or the two do not belong together.
             The message names one of the two files.
     """
     found = read_grasps(path)

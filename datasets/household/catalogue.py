@@ -54,7 +54,7 @@ class Entry:
         parameters: Drawn values by name, as in `HouseholdObject`.
 
     Raises:
-        InputError: A value has the wrong type or is out of its range, or a file would be outside
+        InputError: If a value has the wrong type or is out of its range, or a file would be outside
             the folder.
     """
 
@@ -87,7 +87,7 @@ def check_name(name: Any) -> None:
         name: Name to check.
 
     Raises:
-        InputError: The name is not made of 1 to 240 letters, digits and `. _ + -`.
+        InputError: If the name is not made of 1 to 240 letters, digits and `. _ + -`.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InputError(
@@ -154,7 +154,7 @@ def write_set(
         The entries of the catalogue.
 
     Raises:
-        InputError: The folder holds a set from another source, there are no objects, or a file
+        InputError: If the folder holds a set from another source, there are no objects, or a file
             cannot be written.
     """
     path = folder / CATALOGUE
@@ -182,7 +182,7 @@ def write_catalogue(folder: Path, entries: Sequence[Entry], source: dict[str, An
         source: What the set is made from and how: JSON.
 
     Raises:
-        InputError: The catalogue cannot be written.
+        InputError: If the catalogue cannot be written.
     """
     document = {
         "format": FORMAT,
@@ -204,7 +204,7 @@ def write_object(folder: Path, thing: HouseholdObject, licence: str) -> Entry:
         licence: Licence of its mesh.
 
     Raises:
-        InputError: The object's name cannot be the name of a file, or a file cannot be written.
+        InputError: If the object's name cannot be the name of a file, or a file cannot be written.
     """
     check_name(thing.name)
     file, parts = f"{MESHES}/{thing.name}.obj", f"{MESHES}/{thing.name}.parts.obj"
@@ -238,8 +238,8 @@ def read_catalogue(folder: Path) -> list[Entry]:
         folder: Folder of the set.
 
     Raises:
-        InputError: There is no catalogue, it has another format or version, it lists no objects, or
-            an entry is invalid.
+        InputError: If there is no catalogue, it has another format or version, it lists no objects,
+            or an entry is invalid.
     """
     path = folder / CATALOGUE
     objects = _read(path)["objects"]

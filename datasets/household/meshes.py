@@ -46,7 +46,7 @@ def mesh_files(folder: Path) -> list[Path]:
         folder: Folder to search.
 
     Raises:
-        InputError: The folder does not exist or has no mesh.
+        InputError: If the folder does not exist or has no mesh.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} does not exist or is not a folder")
@@ -74,7 +74,7 @@ def objects_in(
         skip: Function that is called with one sentence for each file that cannot be used.
 
     Raises:
-        InputError: The folder does not exist or has no mesh.
+        InputError: If the folder does not exist or has no mesh.
     """
     taken: dict[str, Path] = {}
     for index, path in enumerate(mesh_files(folder)):
@@ -107,7 +107,7 @@ def pybullet_meshes() -> list[Path]:
     package are robots, furniture and ground.
 
     Raises:
-        InputError: The package is not installed or lacks the meshes.
+        InputError: If the package is not installed or lacks the meshes.
     """
     found = importlib.util.find_spec("pybullet_data")
     if found is None or not found.submodule_search_locations:
@@ -137,7 +137,7 @@ def pybullet_objects(
         skip: Function that is called with one sentence for each file that cannot be used.
 
     Raises:
-        InputError: `pybullet_data` is not installed or lacks its meshes.
+        InputError: If `pybullet_data` is not installed or lacks its meshes.
     """
     for index, path in enumerate(pybullet_meshes()):
         try:
@@ -170,7 +170,7 @@ def pieces_of(path: Path, scale: float) -> tuple[Polyhedron, ...]:
         scale: Metres per unit of the file.
 
     Raises:
-        InputError: The file cannot be read or has no group with a volume.
+        InputError: If the file cannot be read or has no group with a volume.
     """
     groups = [vertices * scale for vertices, _ in read_obj_objects(path)]
     if not all(np.isfinite(vertices).all() for vertices in groups):
@@ -230,7 +230,7 @@ def _solid(loaded: Object) -> float:
     """The volume in m³ that a mesh encloses; the volume of its convex hull if it is not closed.
 
     Raises:
-        InputError: The mesh is flat or almost flat.
+        InputError: If the mesh is flat or almost flat.
     """
     from scipy.spatial import QhullError
 

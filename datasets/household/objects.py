@@ -110,7 +110,7 @@ def make(family: str, seed: int = 0, index: int = 0) -> HouseholdObject:
         index: Position in that set, at least 0.
 
     Raises:
-        InputError: The family does not exist.
+        InputError: If the family does not exist.
     """
     check_family(family)
     draw = Draw(np.random.default_rng([seed, index, *family.encode()]))
@@ -156,7 +156,7 @@ def make_set(
         families: Keys of `FAMILIES`; None uses all families.
 
     Raises:
-        InputError: A family does not exist, or the list of families is empty.
+        InputError: If a family does not exist, or the list of families is empty.
     """
     names = list(FAMILIES if families is None else families)
     if not names:
@@ -178,7 +178,7 @@ def with_material(
         friction: Coefficient of friction against a gripper's pads; unchanged if None.
 
     Raises:
-        InputError: A number is not positive and finite.
+        InputError: If a number is not positive and finite.
     """
     for name, value in (("density", density), ("friction", friction)):
         if value is not None and not 0 < value < math.inf:
@@ -201,7 +201,7 @@ def scaled(obj: HouseholdObject, factor: float) -> HouseholdObject:
         factor: Factor by which lengths grow.
 
     Raises:
-        InputError: The factor is not positive and finite.
+        InputError: If the factor is not positive and finite.
     """
     if not 0 < factor < math.inf:
         raise InputError(f"the scale of objects must be above 0 and finite, got {factor}")
@@ -221,7 +221,7 @@ def check_family(name: str) -> None:
         name: Name of the family.
 
     Raises:
-        InputError: The family does not exist.
+        InputError: If the family does not exist.
     """
     if name not in FAMILIES:
         raise InputError(f"there is no family {name!r}, expected one of {', '.join(FAMILIES)}")

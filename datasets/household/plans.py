@@ -51,7 +51,7 @@ class SetOptions:
             the parts as they are.
 
     Raises:
-        InputError: The scale is not positive and finite.
+        InputError: If the scale is not positive and finite.
     """
 
     seed: int = 0
@@ -109,7 +109,7 @@ def plan_families(options: SetOptions, families: Sequence[str] | None = None) ->
         families: Keys of `FAMILIES`; None uses all families.
 
     Raises:
-        InputError: A family does not exist.
+        InputError: If a family does not exist.
     """
     chosen = list(FAMILIES if families is None else families)
     for name in chosen:
@@ -136,7 +136,7 @@ def plan_folder(options: SetOptions, meshes: Path, licence: str = UNKNOWN_LICENC
         licence: Licence of the meshes.
 
     Raises:
-        InputError: The folder does not exist or has no mesh.
+        InputError: If the folder does not exist or has no mesh.
     """
     scale = 1.0 if options.scale is None else options.scale
     source = {
@@ -159,7 +159,7 @@ def plan_pybullet(options: SetOptions) -> SetPlan:
             all meshes.
 
     Raises:
-        InputError: `pybullet_data` is not installed or lacks its meshes.
+        InputError: If `pybullet_data` is not installed or lacks its meshes.
     """
     scale = PYBULLET_SCALE if options.scale is None else options.scale
     source = {"maker": "pybullet_data", "scale": scale, "seed": options.seed}
@@ -177,7 +177,7 @@ def check_apart(meshes: Path, output: Path) -> None:
         output: Folder of the set to write.
 
     Raises:
-        InputError: One folder contains the other.
+        InputError: If one folder contains the other.
     """
     read, written = meshes.resolve(), (output / MESHES).resolve()
     if written.is_relative_to(read) or read.is_relative_to(written):

@@ -38,7 +38,7 @@ def roughened(obj: HouseholdObject, roughness: float) -> HouseholdObject:
         roughness: Largest root mean square of the displacements in metres, 0 to 0.001.
 
     Raises:
-        InputError: The roughness is out of its range.
+        InputError: If the roughness is out of its range.
     """
     import trimesh
 

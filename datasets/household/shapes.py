@@ -232,7 +232,7 @@ def inner_profile(
         thickness: Thickness in metres of the wall, or of each of its segments.
 
     Raises:
-        ValueError: The wall is too thick for the bends of the profile.
+        ValueError: If the wall is too thick for the bends of the profile.
     """
     outer = np.asarray(profile, dtype=np.float64)
     along = np.diff(outer, axis=0)
@@ -265,7 +265,7 @@ def shell(profile: Points, thickness: float | Sequence[float], sides: int) -> li
         sides: Number of sides of the polygon that replaces a circle.
 
     Raises:
-        ValueError: The wall is too thick for the bends of the profile.
+        ValueError: If the wall is too thick for the bends of the profile.
     """
     outer = np.asarray(profile, dtype=np.float64)
     inner = inner_profile(outer, thickness)
@@ -294,7 +294,7 @@ def sweep(
         scales: Scale of the section at each joint; 1 if None.
 
     Raises:
-        ValueError: The bar is too thick for the bends of the path.
+        ValueError: If the bar is too thick for the bends of the path.
     """
     joints, polygon = np.asarray(path, dtype=np.float64), np.asarray(section, dtype=np.float64)
     factor = np.ones(len(joints)) if scales is None else np.asarray(scales, dtype=np.float64)
@@ -366,8 +366,8 @@ def union(solid: Sequence[Polyhedron]) -> Polyhedron:
         solid: Pieces of the solid.
 
     Raises:
-        InputError: manifold3d is not installed.
-        ValueError: A piece is not a closed polyhedron.
+        InputError: If manifold3d is not installed.
+        ValueError: If a piece is not a closed polyhedron.
     """
     try:
         from manifold3d import Error, Manifold, Mesh64, OpType

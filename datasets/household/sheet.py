@@ -88,7 +88,7 @@ def write_sheet(
         The file that was written.
 
     Raises:
-        InputError: A mesh cannot be read, or the file cannot be written.
+        InputError: If a mesh cannot be read, or the file cannot be written.
     """
     shown = entries[:MOST_TILES]
     meshes, labels, yaws = [], [], []

@@ -79,7 +79,7 @@ def write_card(
         The content of `card.json`.
 
     Raises:
-        InputError: A file cannot be written.
+        InputError: If a file cannot be written.
     """
     found = summary(settings, labels)
     card = {

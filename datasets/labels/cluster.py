@@ -45,7 +45,7 @@ def on_cluster(
         Each object with its result, in the order in which they finish.
 
     Raises:
-        InputError: Ray is not installed, there is no cluster at the address, an object cannot be
+        InputError: If Ray is not installed, there is no cluster at the address, an object cannot be
             labelled because its process died repeatedly, or the machines lack this package.
     """
     try:

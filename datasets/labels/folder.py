@@ -51,7 +51,7 @@ class Assumptions:
         friction: Coefficient of friction of object and pads; the protocol's friction if None.
 
     Raises:
-        InputError: A number is out of its range.
+        InputError: If a number is out of its range.
     """
 
     scale: float | None = None
@@ -138,9 +138,9 @@ def label_folder(
         advance: Function that is called after each object.
 
     Raises:
-        InputError: A number is out of range, there is nothing to label, the folder has labels made
-            under different conditions, the folder has a catalogue although something is assumed,
-            the folder is damaged, a process died, or a file cannot be written.
+        InputError: If a number is out of range, there is nothing to label, the folder has labels
+            made under different conditions, the folder has a catalogue although something is
+            assumed, the folder is damaged, a process died, or a file cannot be written.
     """
     begin = time.monotonic()
     folder = Path(folder)

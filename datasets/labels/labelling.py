@@ -61,7 +61,7 @@ class Settings:
             and on the object's geometry.
 
     Raises:
-        InputError: A number is out of its range, or there is a view without weights.
+        InputError: If a number is out of its range, or there is a view without weights.
     """
 
     gripper: Gripper
@@ -159,7 +159,7 @@ def label(job: Job) -> Grasps:
         states the reason.
 
     Raises:
-        InputError: The object cannot be simulated because it is a point cloud, has no volume, or
+        InputError: If the object cannot be simulated because it is a point cloud, has no volume, or
             coacd finds no parts; or too few of its points are in view.
     """
     settings = job.settings

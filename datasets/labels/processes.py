@@ -42,7 +42,7 @@ def on_cores(
         Each object with its result, in the order in which they finish.
 
     Raises:
-        InputError: A process died; the message names its object.
+        InputError: If a process died; the message names its object.
     """
     limit = workers or cores()
     waiting = iter(jobs)

@@ -45,8 +45,8 @@ def targets_in(folder: Path, friction: float | None = None) -> list[Target]:
             if None.
 
     Raises:
-        InputError: There is no mesh, two meshes would have the same name, or the catalogue cannot
-            be read.
+        InputError: If there is no mesh, two meshes would have the same name, or the catalogue
+            cannot be read.
     """
     if (folder / CATALOGUE).exists():
         targets = [
@@ -79,7 +79,7 @@ def check_content(folder: Path, target: Target) -> None:
         target: Object with the mesh to check.
 
     Raises:
-        InputError: The file cannot be read or has changed.
+        InputError: If the file cannot be read or has changed.
     """
     if target.content_sha256 is None:
         return

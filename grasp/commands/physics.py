@@ -24,7 +24,7 @@ def physics_session(command: str, seed: int, device: str, as_json: bool) -> Sess
         as_json: print the record, not the text.
 
     Raises:
-        InputError: if that is another device.
+        InputError: If if that is another device.
     """
     if device != "cpu":
         raise InputError(f"physics runs on the CPU, so --device must be cpu, got {device}")
@@ -50,7 +50,7 @@ def open_simulator(
         friction: coefficient of object and pads; None for the protocol's.
 
     Raises:
-        InputError: there are too many workers.
+        InputError: If there are too many workers.
     """
     from grasp.physics import Conditions, cores, processes, simulate
 

@@ -64,7 +64,7 @@ def read_grasps(
         The grasps in metres as poses of our gripper frame, in the order of the file.
 
     Raises:
-        InputError: The file is missing, damaged, in another format, or newer than this program;
+        InputError: If the file is missing, damaged, in another format, or newer than this program;
             neither the file nor the caller states its unit and frame, or they contradict each
             other; a pose is not a rigid transform; the number of entries in an array differs from
             the number of poses; or there are no grasps and no reason is given.
@@ -109,7 +109,7 @@ def write_grasps(
             our gripper frame.
 
     Raises:
-        InputError: The extension or the format is unknown, or they do not match; there are no
+        InputError: If the extension or the format is unknown, or they do not match; there are no
             grasps and no reason is given; or the file cannot be written.
     """
     suffix = Path(path).suffix.lower()

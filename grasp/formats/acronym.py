@@ -67,7 +67,7 @@ def read(path: str | os.PathLike[str]) -> tuple[Grasps, Convention]:
         path: The file.
 
     Raises:
-        InputError: The file is damaged, is not HDF5, or has another layout.
+        InputError: If the file is damaged, is not HDF5, or has another layout.
     """
     import h5py
 
@@ -143,8 +143,8 @@ def write(temporary: Path, grasps: Grasps) -> None:
         grasps: The grasps.
 
     Raises:
-        InputError: JSON cannot represent the sampler.
-        OSError: The file cannot be written.
+        InputError: If JSON cannot represent the sampler.
+        OSError: If the file cannot be written.
     """
     import h5py
 

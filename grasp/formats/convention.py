@@ -62,7 +62,7 @@ def check_version(version: object) -> None:
         version: Version that the file states.
 
     Raises:
-        InputError: The version is newer than this program or is not a version at all.
+        InputError: If the version is newer than this program or is not a version at all.
     """
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         raise InputError(f"its version must be {VERSION}, got {documents.kind_of(version)}")
@@ -80,7 +80,7 @@ def unit_named(name: str) -> str:
         name: Name of the unit, e.g. "metre" or "m".
 
     Raises:
-        InputError: The unit is unknown.
+        InputError: If the unit is unknown.
     """
     unit = _SPELLINGS.get(name, name)
     if unit not in UNITS:
@@ -101,7 +101,7 @@ def in_our_convention(
             file.
 
     Raises:
-        InputError: Unit or frame is stated neither by the file nor by the caller, the caller
+        InputError: If Unit or frame is stated neither by the file nor by the caller, the caller
             contradicts the file, or a name is unknown.
     """
     known = {

@@ -56,7 +56,7 @@ def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
         document: The parsed file.
 
     Raises:
-        InputError: A value is missing or has the wrong type, or lists differ in length.
+        InputError: If a value is missing or has the wrong type, or lists differ in length.
     """
     subject = documents.mapping("object", document.get("object") or {})
     gripper = documents.mapping("gripper", document.get("gripper") or {})

@@ -46,7 +46,7 @@ def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
         document: The parsed file.
 
     Raises:
-        InputError: A value is missing or has the wrong type, or the file is newer than this
+        InputError: If a value is missing or has the wrong type, or the file is newer than this
             program.
     """
     check_version(document.get("version"))

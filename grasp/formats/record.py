@@ -59,7 +59,7 @@ class Grasps:
         reason: Reason why there are no grasps, or fewer than requested.
 
     Raises:
-        InputError: A pose is not a rigid transform (rotation orthonormal within
+        InputError: If a pose is not a rigid transform (rotation orthonormal within
             `ORTHONORMALITY_TOLERANCE`, no reflection, last row 0 0 0 1), a number is not finite or
             out of range, or the number of entries in an array differs from the number of poses.
     """
@@ -143,7 +143,7 @@ def check_length(name: str, values: np.ndarray, count: int) -> None:
         count: Number of grasps.
 
     Raises:
-        InputError: The array has another shape.
+        InputError: If the array has another shape.
     """
     if values.shape != (count,):
         raise InputError(
@@ -173,7 +173,7 @@ def columns(grasps: list[dict[str, Any]]) -> dict[str, Any]:
         grasps: The mappings.
 
     Raises:
-        InputError: Some grasps have a value that others lack, or a value has the wrong type.
+        InputError: If some grasps have a value that others lack, or a value has the wrong type.
     """
     arrays: dict[str, Any] = {}
     for name, (parse_entry, dtype) in COLUMNS.items():

@@ -78,7 +78,7 @@ def sample_antipodal(
         collision.
 
     Raises:
-        InputError: An argument is out of range.
+        InputError: If an argument is out of range.
     """
     check = collides or _in_collision
     kept: list[Candidates] = []

@@ -44,7 +44,7 @@ def reliability(
         bins: Number of bins of equal width.
 
     Raises:
-        InputError: There are no grasps, or a probability is outside [0, 1].
+        InputError: If there are no grasps, or a probability is outside [0, 1].
     """
     _check_probability("a reliability diagram", probability)
     place = np.minimum((probability * bins).astype(int), bins - 1)
@@ -74,7 +74,7 @@ def platt_scaling(
         The scale and the shift.
 
     Raises:
-        InputError: There are no grasps, or a probability is outside [0, 1].
+        InputError: If there are no grasps, or a probability is outside [0, 1].
     """
     from scipy.optimize import minimize
     from scipy.special import expit, logit

@@ -93,7 +93,7 @@ def candidates(
         `count` candidates in random order; none if no pair of contacts was found.
 
     Raises:
-        InputError: An argument is out of range.
+        InputError: If an argument is out of range.
     """
     if not 0 <= near_misses <= 1:
         raise InputError(f"the share of near misses must be 0 to 1, got {near_misses}")

@@ -103,7 +103,7 @@ def antipodal_contacts(
         At most `count` pairs; fewer, or none, if they are rare.
 
     Raises:
-        InputError: An argument is out of range.
+        InputError: If an argument is out of range.
     """
     _check_arguments(count, friction)
     half_angle = math.atan(friction)

@@ -52,7 +52,7 @@ def earth_movers_distance(
         length: ℓ in metres per radian.
 
     Raises:
-        InputError: The sets are empty or differ in size, `length` is not positive, or a pose is
+        InputError: If the sets are empty or differ in size, `length` is not positive, or a pose is
             not finite.
     """
     from scipy.optimize import linear_sum_assignment
@@ -92,7 +92,7 @@ def first_cover(
         Index of the sample for each positive; `len(samples)` if no sample covers it.
 
     Raises:
-        InputError: A threshold is negative or not finite, or a pose is not finite.
+        InputError: If a threshold is negative or not finite, or a pose is not finite.
     """
     from scipy.spatial import cKDTree
 
@@ -131,8 +131,8 @@ def coverage(
         rotation: Threshold in radians, inclusive.
 
     Raises:
-        InputError: There are no positives, a threshold is negative or not finite, or a pose is not
-            finite.
+        InputError: If there are no positives, a threshold is negative or not finite, or a pose is
+            not finite.
     """
     check_not_empty("positives", positives)
     first = first_cover(samples, positives, translation, rotation)
@@ -178,8 +178,8 @@ def precision_coverage_curve(
         rotation: Threshold in radians, inclusive.
 
     Raises:
-        InputError: There are no samples or no positives, `success` has another length, a threshold
-            is negative or not finite, or a pose is not finite.
+        InputError: If there are no samples or no positives, `success` has another length, a
+            threshold is negative or not finite, or a pose is not finite.
     """
     check_not_empty("samples", samples)
     check_not_empty("positives", positives)

@@ -42,7 +42,7 @@ class Budget:
         seed: Seed of all random draws, at least 0.
 
     Raises:
-        InputError: A number is out of range.
+        InputError: If a number is out of range.
     """
 
     samples: int = 1000
@@ -87,7 +87,7 @@ def evaluate(
             `label_candidates` makes them if None.
 
     Raises:
-        InputError: There are no objects, or two of them have the same geometry; `physics` states
+        InputError: If there are no objects, or two of them have the same geometry; `physics` states
             protocol or friction; the source gives grasps for another gripper, or more than
             requested; or the candidates have no labels, or labels with another protocol or friction
             than the trials.

@@ -50,7 +50,7 @@ def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tu
         The lower and the upper end.
 
     Raises:
-        InputError: An argument is out of range.
+        InputError: If an argument is out of range.
     """
     _check_confidence(confidence)
     if not 0 <= successes <= trials:
@@ -74,7 +74,7 @@ def success_rate(success: Bool[np.ndarray, " grasps"], confidence: float = 0.95)
         confidence: Confidence level, between 0 and 1.
 
     Raises:
-        InputError: There are no grasps, or `confidence` is out of range.
+        InputError: If there are no grasps, or `confidence` is out of range.
     """
     check_not_empty("success", success)
     low, high = wilson_interval(int(success.sum()), len(success), confidence)
@@ -89,7 +89,7 @@ def success_at_top(success: Bool[np.ndarray, " grasps"], k: int = 20) -> float:
         k: Number of grasps that count, at least 1; all of them if there are fewer.
 
     Raises:
-        InputError: There are no grasps, or `k` is below 1.
+        InputError: If there are no grasps, or `k` is below 1.
     """
     check_not_empty("success", success)
     if k < 1:
@@ -119,7 +119,7 @@ def cluster_bootstrap(
         resamples: Number of times the objects are drawn.
 
     Raises:
-        InputError: There are fewer than 2 objects, so that the spread between objects is unknown
+        InputError: If there are fewer than 2 objects, so that the spread between objects is unknown
             (use `wilson_interval` for the grasps of one object); an object has no values; a value
             is not finite; or another argument is out of range.
     """

@@ -41,7 +41,7 @@ def check_grasp_file(path: Path) -> None:
         path: The file.
 
     Raises:
-        InputError: The extension is not one of `EXTENSIONS`.
+        InputError: If the extension is not one of `EXTENSIONS`.
     """
     if path.suffix.lower() not in EXTENSIONS:
         raise InputError(
@@ -68,9 +68,9 @@ def named_source(
         unit: Unit of the lengths in files that do not state it.
 
     Raises:
-        InputError: There is no such source; a single file is named for several objects; or a frame
-            or a unit is passed although no file is read. The source itself raises `InputError` if a
-            file cannot be read or belongs to another geometry.
+        InputError: If there is no such source; a single file is named for several objects; or a
+            frame or a unit is passed although no file is read. The source itself raises
+            `InputError` if a file cannot be read or belongs to another geometry.
     """
     if name == ANTIPODAL:
         if frame is not None or unit is not None:
