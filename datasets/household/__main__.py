@@ -30,7 +30,10 @@ def household(
     count: Annotated[
         int | None,
         typer.Option(
-            min=1, max=10**6, help="Number of objects. Default: 60, or all meshes of a source."
+            min=1,
+            max=10**6,
+            help="Number of objects. Default: 60; with --meshes or --pybullet, all of their "
+            "meshes.",
         ),
     ] = None,
     families: Annotated[

@@ -117,7 +117,7 @@ def _result(ray: Any, done: Any, job: Job) -> Grasps | str:
         if not isinstance(error.cause, ImportError):
             raise
         raise InputError(
-            f"a machine of the cluster cannot label {job.name}: {error.cause}"
+            f"a machine in the cluster cannot label {job.name}: {error.cause}"
         ) from error
     except ray.exceptions.RayError as error:
         reason = str(error).splitlines()[0]

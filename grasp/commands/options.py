@@ -28,7 +28,9 @@ Frame = Annotated[
 GraspUnit = Annotated[
     str | None, typer.Option(help="Unit of the poses if their file does not state it, e.g. m.")
 ]
-PhysicsDevice = Annotated[str, typer.Option(help="Device; physics runs on the CPU only.")]
+PhysicsDevice = Annotated[
+    str, typer.Option(help="Device; must be cpu, because physics runs on the CPU only.")
+]
 Workers = Annotated[
     int,
     typer.Option(

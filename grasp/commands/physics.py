@@ -18,13 +18,13 @@ def physics_session(command: str, seed: int, device: str, as_json: bool) -> Sess
     """A session on the CPU, where physics runs.
 
     Args:
-        command: the command's name, e.g. "grasp simulate".
-        seed: the seed it runs with.
-        device: the device asked for.
-        as_json: print the record, not the text.
+        command: Name of the command, e.g. "grasp simulate".
+        seed: Seed of the command.
+        device: Device that the user asked for.
+        as_json: Whether to print the record instead of the text.
 
     Raises:
-        InputError: If if that is another device.
+        InputError: If the device is not the CPU.
     """
     if device != "cpu":
         raise InputError(f"physics runs on the CPU, so --device must be cpu, got {device}")
@@ -40,14 +40,14 @@ def open_simulator(
     density: float | None = None,
     friction: float | None = None,
 ) -> Iterator[Simulator]:
-    """The simulator, and processes for it that live as long as this context.
+    """Yield a simulator whose processes live as long as this context.
 
     Args:
-        workers: how many processes; 0 for one a CPU core.
-        progress: called with the number of trials that have been done since the last call.
-        mass: of each object, kg; None for its volume times the density.
-        density: of the objects, kg/m³; None for the protocol's.
-        friction: coefficient of object and pads; None for the protocol's.
+        workers: Number of processes; 0 means one per CPU core.
+        progress: Called with the number of trials done since the last call.
+        mass: Mass of each object in kg; None means its volume times the density.
+        density: Density of the objects in kg/m³; None means that of the protocol.
+        friction: Coefficient of friction of object and pads; None means that of the protocol.
 
     Raises:
         InputError: If there are too many workers.

@@ -372,7 +372,10 @@ class PointCloudGenerator(nn.Module):
             InputError: If the prior has no density.
         """
         if self.prior is not None and not isinstance(self.prior, InvertiblePrior):
-            raise InputError("the variational bound needs a prior with a density, log_prob")
+            raise InputError(
+                "the variational bound needs an InvertiblePrior (a prior with log_prob), "
+                f"got {type(self.prior).__name__}"
+            )
         x0 = self._standardised(clouds)
         latent, kl = self._draw_latent(x0, generator)
         levels = geometric_levels(

@@ -78,7 +78,7 @@ def subsample(
     """
     shapes, available, _ = clouds.shape
     if not 1 <= points <= available:
-        raise InputError(f"cannot choose {points} points of clouds that have {available}")
+        raise InputError(f"cannot choose {points} points from clouds that have only {available}")
     # Sorting independent uniform numbers gives a uniform permutation; float64 makes ties rare.
     keys = randomness.uniform((shapes, available), generator, torch.float64, clouds.device)
     chosen = keys.argsort(dim=1)[:, :points]

@@ -209,7 +209,7 @@ def _only(noise_level: Tensor) -> float:
     least, most = torch.aminmax(noise_level)
     if least != most:
         raise InputError(
-            "costs can be blurred only for points of one noise level, "
+            "costs can be blurred only if all points have the same noise level, "
             f"got levels from {float(least):g} to {float(most):g}"
         )
     return float(most)

@@ -115,5 +115,5 @@ def test_with_a_generator_each_a_cloud_does_not_depend_on_its_batch():
 
 @pytest.mark.parametrize("points", [0, 6])
 def test_too_few_points_to_choose_from(generator, points):
-    with pytest.raises(InputError, match=f"{points} points of clouds that have 5"):
+    with pytest.raises(InputError, match=f"{points} points from clouds that have only 5"):
         subsample(numbered(2, 5), points, generator)

@@ -155,7 +155,7 @@ class TestBlurring:
     def test_needs_one_noise_level(self) -> None:
         x, level = torch.zeros(2, 1), Level(torch.ones(2), torch.tensor([0.1, 0.4]))
         guided = Guided(zero_noise(LINE), LINE, [Recorder()])
-        with pytest.raises(InputError, match=r"one noise level, got levels from 0\.1 to 0\.4"):
+        with pytest.raises(InputError, match=r"the same noise level, got levels from 0\.1 to 0\.4"):
             guided(x, level, None)
 
     def test_needs_one_length(self) -> None:
