@@ -9,6 +9,7 @@ moved, so a CPU generator gives the same numbers for every device.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -17,6 +18,9 @@ from torch import Tensor
 from pcdiff.errors import InputError
 
 Generator = torch.Generator | Sequence[torch.Generator]
+
+_GLOBAL_GENERATOR = threading.RLock()
+"""Held while torch's global generator is changed, so that threads do not mix their weights."""
 
 
 def seeded(*words: int) -> torch.Generator:
@@ -72,7 +76,7 @@ def initial_weights(seed: int) -> Iterator[None]:
 
     torch draws weights from its global generator, whose state is restored at the end.
     """
-    with torch.random.fork_rng(devices=[]):  # noqa: TID251 - the global state is restored
+    with _GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):  # noqa: TID251 - the global state is restored
         torch.default_generator.manual_seed(seed)
         yield
 

@@ -205,7 +205,8 @@ class ApproachCone(Constraint):
         _check_vector("the direction", self.direction)
         if not 0 < np.linalg.norm(self.direction) < math.inf:
             raise InputError(
-                f"an approach direction must not have length 0, got {self.direction.tolist()}"
+                "an approach direction must not have length 0, got "
+                f"{np.asarray(self.direction).tolist()}"
             )
         if not 0 <= self.half_angle <= math.pi:
             raise InputError(

@@ -105,7 +105,8 @@ class ConditionedField:
                 level that the field was trained at if None.
 
         Raises:
-            InputError: If the field was not trained at that level.
+            InputError: If the poses are not a floating-point tensor of shape (..., 4, 4), or the
+                field was not trained at that level.
         """
         return self._evaluate(self.model.energy, poses, noise_level)
 
@@ -121,7 +122,12 @@ class ConditionedField:
         Args:
             poses: Poses `T_object_grasp`.
             noise_level: As for `cost`.
+
+        Raises:
+            InputError: If the poses are not a floating-point tensor of shape (..., 4, 4), or the
+                field was not trained at that level.
         """
+        _check_poses(poses)
         value, gradient = in_chunks(
             lambda chunk: value_and_gradient(
                 lambda at: self.cost(at, noise_level), self.model.space, chunk
@@ -139,7 +145,11 @@ class ConditionedField:
 
         Args:
             poses: Poses `T_object_grasp`.
+
+        Raises:
+            InputError: If the poses are not a floating-point tensor of shape (..., 4, 4).
         """
+        _check_poses(poses)
         success, turn = self.model.success, poses.new_tensor(HALF_TURN)
 
         def both(chunk: Tensor) -> tuple[Tensor]:
@@ -399,11 +409,7 @@ class ConditionedField:
     def _evaluate(
         self, network: torch.nn.Module, poses: Tensor, noise_level: float | None
     ) -> Tensor:
-        if poses.shape[-2:] != (4, 4) or not poses.is_floating_point():
-            raise InputError(
-                "poses must be a floating-point tensor of shape (..., 4, 4), got "
-                f"{tuple(poses.shape)} of {poses.dtype}"
-            )
+        _check_poses(poses)
         schedule = self.model.schedule
         sigma = schedule.sigma_min if noise_level is None else noise_level
         # Rounding may carry a level slightly beyond either end.
@@ -417,6 +423,14 @@ class ConditionedField:
         about = _translated(poses, -self.centre).reshape(1, -1, 4, 4).to(surface.points)
         number = network(about, about.new_full(about.shape[:2], sigma), probes, surface)
         return number.reshape(poses.shape[:-2]).to(poses)
+
+
+def _check_poses(poses: Tensor) -> None:
+    if poses.shape[-2:] != (4, 4) or not poses.is_floating_point():
+        raise InputError(
+            "poses must be a floating-point tensor of shape (..., 4, 4), got "
+            f"{tuple(poses.shape)} of {poses.dtype}"
+        )
 
 
 def default_sampling(obj: Object) -> Sampling:

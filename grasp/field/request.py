@@ -9,7 +9,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -133,7 +133,14 @@ def named_sampling(obj: Object, sampler: SamplerName, from_noise: bool = False) 
         obj: The object, whose default the sampling starts from.
         sampler: Name of the sampler; "langevin" is the reference, 48 levels from pure noise.
         from_noise: Begin with pure noise, not with proposals, and take 12 steps.
+
+    Raises:
+        InputError: If there is no such sampler.
     """
+    if sampler not in get_args(SamplerName):
+        raise InputError(
+            f"the sampler must be one of {', '.join(get_args(SamplerName))}, got {sampler!r}"
+        )
     sampling = default_sampling(obj)
     if sampler == "langevin":
         return dataclasses.replace(

@@ -306,8 +306,8 @@ class Report:
             f"radians, with ℓ = {LENGTH:g} m and at most {MOST_PAIRS} pairs, over the "
             f"{self.matched} objects that fit and got grasps. P–C area is the area under precision "
             "against coverage. Intervals are 95 % intervals over objects.",
-            f"Gripper {stamp.gripper}, source {stamp.source}, {stamp.samples} grasps per object, "
-            f"seed {stamp.seed}; {physics}.",
+            f"Gripper {stamp.gripper}, source {stamp.source}, at most {stamp.samples} grasps per "
+            f"object, seed {stamp.seed}; {physics}.",
         ]
 
 

@@ -21,6 +21,9 @@ from pcdiff.clouds.networks.gated import GatedPointNetwork
 from pcdiff.clouds.priors import FlowPrior, GaussianPrior
 from pcdiff.errors import InputError
 
+NO_PRIOR = "none"
+"""Name in a configuration that means no prior: an auto-encoder."""
+
 Maker = Callable[..., nn.Module]
 """Makes a part from the size of the latent and the options of a `Choice`."""
 
@@ -51,11 +54,18 @@ class Components:
             `pcdiff.clouds.networks.interface.CloudNetwork`. Called as `maker(latent, **options)`.
         encoders: Encoders, see `CloudEncoder` there; called likewise.
         priors: Laws of the latent, see `pcdiff.clouds.priors.LatentPrior`; called likewise.
+
+    Raises:
+        InputError: If a prior is called "none", which in a configuration means no prior.
     """
 
     networks: Mapping[str, Maker]
     encoders: Mapping[str, Maker]
     priors: Mapping[str, Maker]
+
+    def __post_init__(self) -> None:
+        if NO_PRIOR in self.priors:
+            raise InputError(f"no prior can be called {NO_PRIOR!r}, which means no prior")
 
     def extended(
         self,

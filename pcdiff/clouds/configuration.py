@@ -14,9 +14,6 @@ from pcdiff.clouds.components import Choice
 from pcdiff.diffusion.schedules import Cosine, DiscreteSchedule, Schedule, schedule_from_dict
 from pcdiff.errors import InputError
 
-NO_PRIOR = "none"
-"""The name of the prior of an auto-encoder."""
-
 
 @dataclass(frozen=True)
 class Standardization:

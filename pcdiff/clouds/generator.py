@@ -24,9 +24,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pcdiff import randomness
-from pcdiff.clouds.components import SHIPPED, Choice, Components
+from pcdiff.clouds.components import NO_PRIOR, SHIPPED, Choice, Components
 from pcdiff.clouds.condition import CloudCondition
-from pcdiff.clouds.configuration import NO_PRIOR, GeneratorConfig, renamed_from_0_1_0
+from pcdiff.clouds.configuration import GeneratorConfig, renamed_from_0_1_0
 from pcdiff.clouds.networks.interface import CloudEncoder, CloudNetwork
 from pcdiff.clouds.priors import InvertiblePrior, LatentPrior
 from pcdiff.diffusion.bound import Bound, variational_bound
@@ -70,7 +70,8 @@ class PointCloudGenerator(nn.Module):
         components: The parts that the configuration can name.
 
     Raises:
-        InputError: If the configuration names a part that is not there.
+        InputError: If the configuration names a part that is not there, or a part does not have the
+            interface of its kind.
     """
 
     def __init__(self, config: GeneratorConfig, components: Components = SHIPPED) -> None:
@@ -83,6 +84,16 @@ class PointCloudGenerator(nn.Module):
         prior = cast(Choice, config.prior)
         if prior.name != NO_PRIOR:
             self.prior = components.make("priors", prior, config.latent)
+        for part, interface in (
+            (self.encoder, CloudEncoder),
+            (self.network, CloudNetwork),
+            (self.prior, LatentPrior),
+        ):
+            if part is not None and not isinstance(part, interface):
+                raise InputError(
+                    f"{type(part).__name__} is not a {interface.__name__}: it lacks an attribute "
+                    f"or a method of it, see {interface.__module__}"
+                )
 
     # Weights
 
@@ -138,9 +149,17 @@ class PointCloudGenerator(nn.Module):
 
         The network's output is read as v (Salimans & Ho 2022), so that at high noise, where x_t is
         almost ε, an error of the network is not magnified in x̂₀.
+
+        Raises:
+            InputError: If the network returns another shape.
         """
         log_snr = 2 * torch.log(level.alpha / level.sigma)
         velocity = self.network(x, log_snr, condition)
+        if velocity.shape != x.shape:
+            raise InputError(
+                f"{type(self.network).__name__} must return one velocity per point, "
+                f"{tuple(x.shape)}, got {tuple(velocity.shape)}"
+            )
         return noise_from_velocity(SPACE, x, velocity, level)
 
     def posterior(

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from pcdiff.errors import InputError
 from pcdiff.files import atomic_write
+from pcdiff.randomness import initial_weights
 
 FORMAT = "pcdiff-grasp/weights"
 VERSION = 1
@@ -47,7 +48,11 @@ def save(
     from safetensors.torch import save as to_bytes
 
     header = {"format": FORMAT, "version": VERSION, "kind": kind, **configuration}
-    flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # Copies, because safetensors refuses tensors that share memory, such as tied weights.
+    flat = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
     content = to_bytes(flat, {"configuration": json.dumps(header)})
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)
@@ -135,20 +140,22 @@ def load_model(
     path = find(weights, shipped)
     configuration, tensors = load(path, kind)
     try:
-        model = build(configuration["model"])
+        # torch draws weights for the new model, which must not move its global generator.
+        with initial_weights(0):
+            model = build(configuration["model"])
     except InputError as error:
         raise InputError(f"weights {path}: {error}") from error
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (LookupError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"weights {path}: their configuration does not describe a model ({error!r})"
         ) from error
     for name, tensor in tensors.items():
-        if not tensor.is_floating_point() or not tensor.isfinite().all():
+        if tensor.is_complex() or tensor.isnan().any():
             raise InputError(
-                f"weights {path}: tensor {name!r} must hold finite floating-point numbers, got "
-                f"{tensor.dtype}" + (" with NaN or infinity" if tensor.is_floating_point() else "")
+                f"weights {path}: tensor {name!r} must hold real numbers and no NaN, got "
+                f"{tensor.dtype}" + (" with NaN" if not tensor.is_complex() else "")
             )
-    load_state(model, {renamed(name): each.float() for name, each in tensors.items()}, path)
+    load_state(model, {renamed(name): each for name, each in tensors.items()}, path)
     return model.eval().requires_grad_(False)
 
 
@@ -161,15 +168,22 @@ def load_state(module: Any, tensors: Mapping[str, Tensor], path: str | os.PathLi
         path: File that they came from, for the error message.
 
     Raises:
-        InputError: A tensor is missing, unknown to the module, or of another shape.
+        InputError: A tensor is missing, unknown to the module, or of another shape, or only one of
+            the two is floating-point.
     """
-    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    own = module.state_dict()
+    expected = {name: tuple(tensor.shape) for name, tensor in own.items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
             raise InputError(
                 f"weights {path}: tensor {name!r} should be {_shape(expected.get(name))} "
                 f"but is {_shape(found.get(name))}"
+            )
+        if own[name].is_floating_point() != tensors[name].is_floating_point():
+            raise InputError(
+                f"weights {path}: tensor {name!r} should be of {own[name].dtype} "
+                f"but is of {tensors[name].dtype}"
             )
     module.load_state_dict(tensors)
 
