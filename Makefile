@@ -30,7 +30,7 @@ demo: $(RUNTIME)  ## set up, then sample point clouds, and grasps of a mug and a
 	@echo "(.json) with two pictures each: coloured by probability of success, and by outcome in physics"
 
 # Two processes of one thread each keep two cores busier than one process of two threads.
-test: lint types  ## set up, then check style, types and the tests that every commit needs
+test: lint types  ## set up, check style and types, then run the tests that every commit needs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not extras"
 
 test-extras: docs  ## set up, then build the docs and run the long tests; none may be skipped
