@@ -1,7 +1,8 @@
-"""Families of solids of revolution, mostly containers for food and drink.
+"""Families of objects that are mostly solids of revolution, such as containers for food and drink.
 
-Open vessels have walls of a drawn thickness and a cavity that is open at the top; closed vessels
-are solid. All of them stand upright on z = 0 around the z axis, with handles in the xz plane.
+Open vessels have walls of a randomly drawn thickness and a cavity that is open at the top; closed
+vessels are solid. All of them stand upright on z = 0 around the z axis, with handles in the xz
+plane.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ Profile = list[tuple[float, float]]
 
 
 def mug(draw: Draw) -> list[Polyhedron]:
-    """A thin-walled cup, straight, tapered or bellied, with one handle."""
+    """A thin-walled mug with one handle; its wall is straight, tapered or bellied."""
     material = draw.material("ceramic", "ceramic", "glass", "plastic", "steel")
     radius = draw.uniform("radius", 0.032, 0.046)
     height = draw.uniform("height", 0.075, 0.115)
@@ -192,7 +193,7 @@ def glass(draw: Draw) -> list[Polyhedron]:
 
 
 def wineglass(draw: Draw) -> list[Polyhedron]:
-    """A bowl on a stem with a foot."""
+    """A wine glass: a bowl on a stem with a foot."""
     draw.material("glass", "plastic")
     radius = draw.uniform("radius", 0.028, 0.042)
     depth = draw.uniform("depth", 0.06, 0.1)
@@ -220,7 +221,7 @@ def wineglass(draw: Draw) -> list[Polyhedron]:
 
 
 def bottle(draw: Draw) -> list[Polyhedron]:
-    """A body, a shoulder and a neck: closed with a cap, or open and thin-walled."""
+    """A bottle with a body, a shoulder and a neck: closed with a cap, or open and thin-walled."""
     radius = draw.uniform("radius", 0.021, 0.043)
     height = draw.uniform("height", 0.13, 0.25)
     neck = draw.uniform("neck", 0.28, 0.55) * radius + 0.003
@@ -379,7 +380,7 @@ def fruit(draw: Draw) -> list[Polyhedron]:
 
 
 def _on_profile(profile: Sequence[tuple[float, float]], z: float) -> tuple[float, float]:
-    """The point (radius, z) of a profile at a height."""
+    """Return the point (radius, z) of a profile at the height z."""
     radii, heights = zip(*profile, strict=True)
     return float(np.interp(z, heights, radii)), z
 
@@ -392,7 +393,7 @@ def _loop_handle(
     *,
     reach: float,
 ) -> list[Polyhedron]:
-    """A handle between two points of the outside, whose ends reach half-way into the wall.
+    """A handle between two points of a vessel's outside; its ends reach half-way into the wall.
 
     The path is half a superellipse over the chord between the points, so it leaves the wall at a
     right angle. A small exponent makes it square.
