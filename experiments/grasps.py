@@ -1,4 +1,4 @@
-"""Draw grasps of a mug and a hammer, the picture in the README: `python -m experiments.grasps`.
+"""Draw the README's picture of grasps of a mug and a hammer: `python -m experiments.grasps`.
 
 The objects come from `datasets.household`, the grasps from the shipped weights. Each object is
 drawn with grasps that differ by more than 1 cm or 15°, coloured by their probability of success.

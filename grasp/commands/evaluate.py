@@ -1,4 +1,4 @@
-"""`grasp evaluate`: what physics says of a source of grasps."""
+"""`grasp evaluate`: judge a source of grasps by physics."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def evaluate(
 
     Prints, for each object and for all objects that fit the gripper: success of all grasps and of
     the 20 best ranked, coverage of the antipodal candidates that hold, precision against coverage,
-    and earth mover's distance to those candidates. Intervals are over objects. Every grasp counts;
-    one in collision is a failure.
+    and earth mover's distance to those candidates. Confidence intervals are computed over objects.
+    Every grasp counts, and one in collision is a failure.
     """
     from grasp.judging.evaluation import Budget
     from grasp.judging.request import EvaluationRequest, run_evaluation

@@ -1,4 +1,4 @@
-"""Options that several commands of `grasp` share; `pcdiff.console` has those of all commands."""
+"""Options that several commands of `grasp` share. Options of all commands: `pcdiff.console`."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ OPTIONS = {
     "approach": "--approach",
     "validate_one_in": "--validate-one-in",
 }
-"""The options that set the parameters which errors of the library name."""
+"""The command-line option for each parameter that an error message of the library may name."""
 
 
 def check_results(output: Path | None, picture: Path | None) -> None:
-    """Check that a command's results can be written, before work that would be lost.
+    """Check that a command's results can be written, before it starts work that would be lost.
 
     Args:
         output: Grasp file to write, if any.

@@ -1,4 +1,4 @@
-"""What the commands that run physics share."""
+"""Helpers that the commands which run physics share."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 def physics_session(command: str, seed: int, device: str, as_json: bool) -> Session:
-    """A session on the CPU, where physics runs.
+    """Start a session on the CPU, where physics runs.
 
     Args:
-        command: the command's name, e.g. "grasp simulate".
-        seed: the seed it runs with.
-        device: the device asked for.
-        as_json: print the record, not the text.
+        command: Name of the command, e.g. "grasp simulate".
+        seed: Seed of the command.
+        device: Device that the user requested.
+        as_json: Print the results as JSON instead of text.
 
     Raises:
-        InputError: If if that is another device.
+        InputError: If the device is not the CPU.
     """
     if device != "cpu":
         raise InputError(f"physics runs on the CPU, so --device must be cpu, got {device}")
@@ -40,14 +40,15 @@ def open_simulator(
     density: float | None = None,
     friction: float | None = None,
 ) -> Iterator[Simulator]:
-    """The simulator, and processes for it that live as long as this context.
+    """Open a simulator whose processes live as long as this context.
 
     Args:
-        workers: how many processes; 0 for one a CPU core.
-        progress: called with the number of trials that have been done since the last call.
-        mass: of each object, kg; None for its volume times the density.
-        density: of the objects, kg/m³; None for the protocol's.
-        friction: coefficient of object and pads; None for the protocol's.
+        workers: Number of processes; 0 means one per CPU core.
+        progress: Function that is called with the number of trials finished since its last call.
+        mass: Mass of each object in kilograms. If None, it is the object's volume times the
+            density.
+        density: Density of the objects in kg/m³; that of the protocol if None.
+        friction: Coefficient of friction between object and pads; that of the protocol if None.
 
     Raises:
         InputError: If there are too many workers.

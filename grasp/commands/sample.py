@@ -1,4 +1,4 @@
-"""`grasp sample`: grasps of an object from a grasp field."""
+"""`grasp sample`: sample grasps of an object from a grasp field."""
 
 from __future__ import annotations
 
@@ -103,8 +103,9 @@ def sample(
 ) -> None:
     """Sample grasps of an object, the likeliest to hold first.
 
-    Each grasp comes with its probability of success, energy and width, and with whether the open
-    hand is in collision. If no grasp is likely to hold, the result is empty and says why.
+    Each grasp is returned with its probability of success, its energy, the opening of the hand, and
+    whether the open hand is in collision. If no grasp is likely to hold, the result is empty and
+    gives the reason.
     """
     from grasp.field.conditioned import default_selection
     from grasp.field.request import Request, named_sampling, sample_grasps
@@ -160,7 +161,7 @@ def sample(
 
 
 def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any], list[str]]:
-    """The results for a program, and the lines for a person."""
+    """Return the results as a dictionary for JSON and as human-readable lines."""
     probability, collides = grasps.success_probability, grasps.in_collision
     assert probability is not None
     assert collides is not None
@@ -187,12 +188,12 @@ def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any]
 
 
 def _changed(record: Any, **given: Any) -> Any:
-    """A record with the values that were given; None leaves a default as it is."""
+    """Copy a dataclass with changed fields; a field whose new value is None keeps its old value."""
     return dataclasses.replace(record, **{k: v for k, v in given.items() if v is not None})
 
 
 def _numbers(option: str, text: str | None, form: str) -> Four | None:
-    """The four numbers of an option, which has the given form."""
+    """Parse the four numbers of an option; `form` is how the error message describes them."""
     from grasp.objects.cleaning import MAXIMUM_COORDINATE
 
     if text is None:

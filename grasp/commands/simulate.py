@@ -1,4 +1,4 @@
-"""`grasp simulate`: what physics says of the grasps in a file."""
+"""`grasp simulate`: try the grasps in a file in physics."""
 
 from __future__ import annotations
 
@@ -58,11 +58,12 @@ def simulate(
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
-    """Put the grasps in a file through physics.
+    """Try the grasps in a file in physics.
 
-    The free hand closes with a fixed force, then the object is shaken; a grasp in collision fails.
-    Prints how many grasps hold, with Wilson's 95 % interval. Mass, friction and scale are those of
-    the grasp file unless given. Nothing is random: the same grasps have the same outcomes.
+    The hand, free to move, closes with a fixed force; then the object is shaken. A grasp in
+    collision fails. Prints how many grasps hold, with Wilson's 95 % interval. Mass, friction and
+    scale are read from the grasp file unless options set them. Nothing is random: the same grasps
+    have the same outcomes.
     """
     from grasp.formats import write_grasps
     from grasp.judging.proportions import success_rate
@@ -122,7 +123,7 @@ def simulate(
 
 
 def _draw(plan: TrialPlan, outcomes: Outcomes, trial: int | None) -> Image:
-    """One trial with the hand as it ended, or several of each outcome with open hands."""
+    """Draw one trial with the hand as it ended, or several of each outcome with open hands."""
     import numpy as np
 
     from grasp.pictures import draw_grasps, draw_outcomes, outcome_colours

@@ -1,4 +1,4 @@
-"""`grasp train`: a grasp field from labelled grasps."""
+"""`grasp train`: train a grasp field on labelled grasps."""
 
 from __future__ import annotations
 
