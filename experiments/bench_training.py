@@ -4,9 +4,9 @@
 
 All steps train the same network at its full widths (ε_θ 128-256-512-256-128, latent 256) on 32
 clouds of 2048 points with Adam. The kinds of steps take turns, so that changes in the machine's
-speed affect all of them. Figures are medians, and the ratio is the median over pairs of successive
-steps. FLOPs are those of the matrix products in one step, counted by torch on the plain step. The
-peak is the rate of a square matrix product, measured between the steps.
+speed affect all of them. Figures are medians, and the speed-up is the median over the rounds. FLOPs
+are those of the matrix products in one step, counted by torch on the plain step. The peak is the
+rate of a square matrix product, measured between the steps.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 Frames and units: poses are `T_object_grasp` in the frame of the object's file, in metres.
 
 `ConditionedField.draw` returns samples of the field as they come. `ConditionedField.sample` returns
-grasps: the samples that are likely to hold, ranked, with what is known of each.
+grasps: the samples that are likely to hold, ranked, each with its energy, probability of success
+and width.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ class ConditionedField:
         condition: Surface of the object and probes of the gripper.
         obj: The object.
         gripper: The gripper.
-        points: Points on the object's surface in metres, for collisions and widths.
+        points: Points on the object's surface in metres, from which collisions and widths are
+            computed.
         mass: Mass of the object in kilograms; None if it is not given.
     """
 
@@ -85,7 +87,7 @@ class ConditionedField:
 
     @cached_property
     def weight(self) -> Weight | None:
-        """Weight of the object; None if neither its volume is known nor its mass given."""
+        """Weight of the object; None if its volume is unknown and its mass was not given."""
         found = weight_of(self.obj)
         if self.mass is None:
             return found
@@ -97,15 +99,15 @@ class ConditionedField:
     def cost(
         self, poses: Float[Tensor, "*batch 4 4"], noise_level: float | None = None
     ) -> Float[Tensor, "*batch"]:
-        """The energy: low near grasps, smooth, differentiable any number of times.
+        """Compute the energy, which is low near grasps, smooth, and infinitely differentiable.
 
         Args:
             poses: Poses `T_object_grasp`.
-            noise_level: σ, by which the energy is blurred: by σℓ metres and σ radians. The smallest
-                level that the field was trained at if None.
+            noise_level: Noise level σ: the energy is blurred by σℓ metres and σ radians. If None,
+                the smallest level that the field was trained at.
 
         Raises:
-            InputError: If the field was not trained at that level.
+            InputError: If the field was not trained at this level.
         """
         return self._evaluate(self.model.energy, poses, noise_level)
 
@@ -113,7 +115,7 @@ class ConditionedField:
     def cost_and_gradient(
         self, poses: Float[Tensor, "*batch 4 4"], noise_level: float | None = None
     ) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch 6"]]:
-        """The energies and their gradients d/dv E(retract(H, v)) at v = 0.
+        """Compute the energies and their gradients d/dv E(retract(H, v)) at v = 0.
 
         Gradients are per metre and per radian in the gripper's frame. Time and memory grow linearly
         with the number of poses; see `grasp.field.chunks`.
@@ -132,7 +134,7 @@ class ConditionedField:
         return value.reshape(batch), gradient.reshape(*batch, 6)
 
     def success_probability(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch"]:
-        """Probability that each grasp holds, under the object's weight if that is known.
+        """Compute the probability that each grasp holds, under the object's weight if it is known.
 
         A parallel jaw turned by π about its approach is the same grasp, so the logit is the mean of
         the network's logits for both poses.
@@ -162,14 +164,14 @@ class ConditionedField:
         sampling: Sampling,
         guide: Guide | None = None,
     ) -> Float[Tensor, "count 4 4"]:
-        """Where sampling begins: noise or noisy proposals, about the object's centre.
+        """Draw the first poses of sampling: noise or noisy proposals, about the object's centre.
 
         Args:
             count: Number of poses.
-            levels: Noise levels of the sampler; the poses are at the first.
+            levels: Noise levels of the sampler; the poses have the first of them.
             generator: One generator, or one per pose.
             sampling: How to sample.
-            guide: Costs by which proposals are chosen, if any.
+            guide: Costs that affect which proposals are chosen; None for no costs.
 
         Raises:
             InputError: If `count` is below 1.
@@ -192,7 +194,7 @@ class ConditionedField:
         sampling: Sampling | None = None,
         guidance: Cost | Sequence[Cost] = (),
     ) -> Iterator[State]:
-        """The sampler's states, from random poses to grasps, about the object's centre.
+        """Yield the sampler's states, from random poses to grasps, about the object's centre.
 
         Args:
             count: Number of poses.
@@ -219,10 +221,10 @@ class ConditionedField:
         sampling: Sampling | None = None,
         guidance: Cost | Sequence[Cost] = (),
     ) -> Float[Tensor, "count 4 4"]:
-        """Samples of the field, `T_object_grasp` in float64, in no particular order.
+        """Draw samples of the field, `T_object_grasp` in float64, in no particular order.
 
-        In float64 no digit is lost where the object is far from the origin of its file. Arguments
-        and errors are those of `trajectory`.
+        With float64 there is no loss of precision if the object is far from the origin of its file.
+        Arguments and errors are those of `trajectory`.
         """
         for state in self.trajectory(count, generator, sampling, guidance):
             last = state.x
@@ -237,10 +239,11 @@ class ConditionedField:
         guidance: Cost | Sequence[Cost] = (),
         scene: Scene | None = None,
     ) -> Grasps:
-        """Grasps, the likeliest to hold first; those whose open hand is in collision come last.
+        """Sample grasps, the likeliest to hold first; those whose open hand collides come last.
 
-        Several samples are drawn per requested grasp, more if need be. Among those that are likely
-        to hold and satisfy the constraints in `guidance`, a diverse subset is returned.
+        Several samples are drawn per requested grasp, and more if too few of them are good. Among
+        those that are likely to hold and satisfy the constraints in `guidance`, a diverse subset is
+        returned.
 
         Args:
             count: Largest number of grasps.
@@ -256,7 +259,7 @@ class ConditionedField:
             `reason` says why.
 
         Raises:
-            InputError: As for `trajectory`.
+            InputError: In the cases listed for `trajectory`.
         """
         sampling = sampling or default_sampling(self.obj)
         selection = selection or default_selection(self.obj)
@@ -283,9 +286,9 @@ class ConditionedField:
 
     @property
     def can_hold(self) -> bool:
-        """Whether the gripper spans any two opposite places; not decided for a point cloud.
+        """Whether the gripper spans any two opposite places; always true for a point cloud.
 
-        The opposite side of a cloud may not have been seen.
+        The opposite side of a cloud may be missing because no camera saw it.
         """
         return not self.obj.is_mesh or self.opposites.exist
 
@@ -296,7 +299,7 @@ class ConditionedField:
         constraints: Sequence[Constraint] = (),
         scene: Scene | None = None,
     ) -> Assessed:
-        """What is known of samples.
+        """Compute the properties of samples: probability of success, constraints and collisions.
 
         Args:
             poses: Poses `T_object_grasp`, translations in metres.
@@ -318,13 +321,13 @@ class ConditionedField:
     def chosen(
         self, samples: Assessed, order: np.ndarray, count: int, selection: Selection
     ) -> Grasps:
-        """The chosen samples as grasps.
+        """Make grasps of the chosen samples.
 
         Args:
             samples: All samples.
-            order: Indices of the chosen ones, as `grasp.field.selection.select` returns them.
+            order: Indices of the chosen samples, as `grasp.field.selection.select` returns them.
             count: Number of grasps that were requested.
-            selection: How they were chosen.
+            selection: How the samples were chosen.
         """
         collides = samples.collides[order]
         reason = None
@@ -338,7 +341,7 @@ class ConditionedField:
         return self._grasps(poses, samples.probability[order], collides, reason)
 
     def refusal(self) -> Grasps:
-        """No grasps, because the gripper spans no part of the object."""
+        """Return an empty result whose reason is that the gripper spans no part of the object."""
         reason = (
             "no two places on the surface face away from each other within the stroke: "
             f"{self._describe_size()}"
@@ -385,15 +388,15 @@ class ConditionedField:
     # Frames
 
     def guide(self, guidance: Cost | Sequence[Cost]) -> Guide:
-        """Costs in the frame of the object's file as the sampler takes them.
+        """Wrap costs in the frame of the object's file in the form that the sampler takes.
 
         Raises:
-            InputError: If one of them is not callable.
+            InputError: If a cost is not callable.
         """
         return Guide(cost_list(guidance), self.in_file_frame)
 
     def in_file_frame(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"]:
-        """Poses in the frame of the object's file, from poses about the object's centre."""
+        """Convert poses about the object's centre to the frame of the object's file."""
         return _translated(poses, self.centre)
 
     def _evaluate(
@@ -420,12 +423,12 @@ class ConditionedField:
 
 
 def default_sampling(obj: Object) -> Sampling:
-    """The default sampling: `Sampling()` for a mesh, `CLOUD_SAMPLING` for a cloud."""
+    """Return the default sampling: `Sampling()` for a mesh, `CLOUD_SAMPLING` for a cloud."""
     return Sampling() if obj.is_mesh else CLOUD_SAMPLING
 
 
 def default_selection(obj: Object) -> Selection:
-    """The default selection: `Selection()` for a mesh, `CLOUD_SELECTION` for a cloud."""
+    """Return the default selection: `Selection()` for a mesh, `CLOUD_SELECTION` for a cloud."""
     return Selection() if obj.is_mesh else CLOUD_SELECTION
 
 
