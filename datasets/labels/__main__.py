@@ -54,14 +54,14 @@ def labels(
     ] = False,
     scale: Annotated[
         float | None,
-        typer.Option(help="Metres per unit of the meshes, without a catalogue. Default: 1."),
+        typer.Option(help="Metres per unit of the meshes if there is no catalogue. Default: 1."),
     ] = None,
     density: Annotated[
-        float | None, typer.Option(help="Density of the objects in kg/m³, without a catalogue.")
+        float | None, typer.Option(help="Density of the objects in kg/m³ if there is no catalogue.")
     ] = None,
     friction: Annotated[
         float | None,
-        typer.Option(help="Coefficient of friction of object and pads, without a catalogue."),
+        typer.Option(help="Friction between object and pads if there is no catalogue."),
     ] = None,
     workers: Annotated[
         int, typer.Option(min=0, help="Number of processes; 0 uses one per CPU core.")

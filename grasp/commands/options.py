@@ -13,8 +13,8 @@ from pcdiff.errors import InputError
 MOST = 10**6
 """Largest number of grasps per object."""
 
-GripperName = Annotated[str, typer.Option(help="Shipped gripper by name, or a .toml file.")]
-Scale = Annotated[float | None, typer.Option(help="Factor for the mesh file's numbers.")]
+GripperName = Annotated[str, typer.Option(help="Gripper: a shipped name, or a .toml file.")]
+Scale = Annotated[float | None, typer.Option(help="Multiplies the mesh file's numbers.")]
 Unit = Annotated[
     Literal["m", "cm", "mm", "inch"] | None, typer.Option(help="Unit of the mesh file's numbers.")
 ]

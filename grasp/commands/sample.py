@@ -32,19 +32,19 @@ def sample(
     ],
     gripper: GripperName = "panda",
     count: Annotated[int, typer.Option(min=1, max=MOST, help="Largest number of grasps.")] = 200,
-    weights: Annotated[str, typer.Option(help="Shipped weights by name, or a file.")] = "panda",
+    weights: Annotated[str, typer.Option(help="Weights: a shipped name, or a file.")] = "panda",
     scene: Annotated[
         Path | None, typer.Option(help="Surroundings of the object: a .yaml file.")
     ] = None,
     region: Annotated[
         str | None,
         typer.Option(
-            help="X,Y,Z,RADIUS: only grasps whose fingertips meet in this ball, in metres."
+            help="X,Y,Z,RADIUS in metres: only grasps whose fingertips meet in this ball."
         ),
     ] = None,
     approach: Annotated[
         str | None,
-        typer.Option(help="X,Y,Z,DEGREES: only grasps that approach within a cone about X,Y,Z."),
+        typer.Option(help="X,Y,Z,DEGREES: only grasps that approach within this cone about X,Y,Z."),
     ] = None,
     thin: Annotated[
         bool,
@@ -59,24 +59,24 @@ def sample(
     ] = None,
     sampler: Annotated[
         Literal["multistep", "ddim", "langevin"],
-        typer.Option(help="langevin is the reference: 48 noise levels from pure noise."),
+        typer.Option(help="Sampler; langevin is a slow reference (48 noise levels)."),
     ] = "multistep",
     from_noise: Annotated[
         bool,
-        typer.Option("--from-noise", help="Begin with pure noise, not at the surface: 12 steps."),
+        typer.Option("--from-noise", help="Begin with pure noise instead of at the surface."),
     ] = False,
     temperature: Annotated[
-        float | None, typer.Option(help="1 samples the field; lower values favour dense regions.")
+        float | None, typer.Option(help="1 samples the field; below 1 favours its dense regions.")
     ] = None,
     oversampling: Annotated[
         float | None,
         typer.Option(
-            min=1, max=100, help="Samples per grasp; up to 3 times as many if few are likely."
+            min=1, max=100, help="Samples drawn per grasp; up to 3 times as many if few hold."
         ),
     ] = None,
     mask: Annotated[
         Path | None,
-        typer.Option(help="Where the object is in a depth image: a .png or .npy file."),
+        typer.Option(help="Mask of the object in a depth image: a .png or .npy file."),
     ] = None,
     intrinsics: Annotated[
         Path | None, typer.Option(help="Camera of a depth image: a .json file with fx, fy, cx, cy.")

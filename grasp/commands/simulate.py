@@ -36,11 +36,11 @@ def simulate(
     ],
     grasps: Annotated[Path, typer.Argument(help="Grasps: .json, .h5, .hdf5, .yaml or .yml.")],
     gripper: Annotated[
-        str | None, typer.Option(help="A name or a .toml file. Default: as the grasp file says.")
+        str | None, typer.Option(help="Gripper: a name or a .toml file. Default: the grasp file's.")
     ] = None,
     mass: Annotated[
         float | None,
-        typer.Option(help="Mass of the object in kg. Default: as the grasp file says, or volume."),
+        typer.Option(help="Mass of the object in kg. Default: the grasp file's, or from volume."),
     ] = None,
     friction: Friction = None,
     scale: Scale = None,
@@ -53,7 +53,7 @@ def simulate(
     picture: Annotated[Path | None, typer.Option(help="Draw trials into this .png file.")] = None,
     trial: Annotated[
         int | None,
-        typer.Option(min=0, help="Number of the one trial to draw, from 0. Default: several."),
+        typer.Option(min=0, help="Draw only the trial with this index, from 0. Default: several."),
     ] = None,
     workers: Workers = 0,
     as_json: Json = False,
