@@ -33,7 +33,7 @@ from pcdiff.randomness import seeded
 from pcdiff.tables import markdown_table
 
 SCALES = (1.0, 2.0, 3.0, 4.0)
-SAMPLES = 60  # for each object at each scale
+SAMPLES = 60  # number per object and scale
 LIKELY = Selection().least_probability  # the table counts samples that sampling would return
 
 

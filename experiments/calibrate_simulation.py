@@ -175,7 +175,7 @@ def _counts(trials: Trials) -> dict[str, int]:
 
 
 def _cpu_seconds() -> float:
-    """CPU-seconds of this process and of its children that have ended."""
+    """Return the CPU-seconds of this process and of its children that have ended."""
     spent = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(each.ru_utime + each.ru_stime for each in spent)
 

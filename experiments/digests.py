@@ -40,7 +40,7 @@ OBJECTS = (
 """Inputs of `grasp sample`: a mesh of each family, a point cloud and a view from one side."""
 
 LABELS = 200
-"""Number of grasps that are labelled."""
+"""Number of grasps to label."""
 
 # Fields of a record that may differ although both revisions compute the same.
 _NOT_COMPARED = (
@@ -143,7 +143,7 @@ def main() -> None:
 
 
 def compare(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> dict[str, float | str]:
-    """The differences between two sets of results.
+    """Find the differences between two sets of results.
 
     Args:
         one: Results of the base, by name.

@@ -66,7 +66,7 @@ def main() -> None:
 
 @contextmanager
 def objects(which: str, meshes: Path) -> Iterator[list[Path]]:
-    """The meshes to evaluate on; the list is empty if their folder is missing."""
+    """Yield the list of meshes to evaluate on; it is empty if their folder is missing."""
     if which != "vessels":
         yield household_meshes(meshes) if meshes.is_dir() else []
         return

@@ -24,7 +24,7 @@ from pcdiff.randomness import seeded
 
 SEED = 0
 OBJECTS = ("mug_0_00000", "hammer_0_00001")  # the names that the maker gives
-GRASPS = 7  # of each object: more would hide it
+GRASPS = 7  # number per object; more would hide the object
 SETTINGS = PictureSettings(width=600, height=460, samples=16)
 
 

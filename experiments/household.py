@@ -33,7 +33,7 @@ from pcdiff.tables import markdown_table
 
 SEED = 0
 COMPARED = 6
-"""Number of objects that are labelled again."""
+"""Number of objects that are labelled again for comparison."""
 
 
 def main() -> None:

@@ -183,6 +183,6 @@ def draw_outcomes(
         most: Largest number of grasps of either outcome.
     """
     held, lost = np.flatnonzero(success), np.flatnonzero(~success)
-    # Every n-th, so that at most `most` of each remain.
+    # Show every n-th grasp, so that at most `most` of each outcome remain.
     shown = np.concatenate([each[:: max(1, -(-len(each) // most))] for each in (held, lost)])
     return draw_grasps(obj, gripper, poses[shown], colours=outcome_colours(success[shown]))

@@ -34,7 +34,7 @@ KEPT = (
 """Datasets of ACRONYM that have no field in `Grasps` and are copied unchanged."""
 
 AT_THE_MESH = 0.9
-"""Share of an object's grasps that must reach its mesh; in ACRONYM's own examples all do."""
+"""Share of an object's grasps that must reach its mesh; in ACRONYM's own examples, all do."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,7 +33,7 @@ CATALOGUE = "catalogue.json"
 MESHES = "meshes"
 
 _NAME = re.compile(r"[A-Za-z0-9._+-]{1,240}")
-"""Names of objects, which become names of files."""
+"""Pattern of valid object names, which become file names."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "licence": (_is_text, "text"),
     "parameters": (lambda value: isinstance(value, dict), "an object"),
 }
-"""For each field except the name, a check of its value and the words for what is expected."""
+"""For each field except the name, a check of its value, and a description of valid values."""
 
 
 def write_set(

@@ -20,17 +20,17 @@ from pcdiff.geometry.obj import read_obj_objects
 ENDINGS = (".obj", ".stl", ".ply", ".off", ".glb", ".dae")
 
 HEAVIEST = 1.5
-"""Largest mass in kilograms. The mass of a mesh is unknown, so it is drawn; but large objects are
-hollow."""
+"""Largest mass in kilograms. The mass of a mesh is unknown, so it is drawn at random;
+objects that would be heavier are assumed to be hollow."""
 
 SMALLEST = 1e-9
-"""Smallest volume in cubic metres. A mesh that encloses less is a sheet or a hair."""
+"""Smallest volume in cubic metres. A mesh that encloses less is as thin as a sheet or a hair."""
 
 PYBULLET_SCALE = 0.015
-"""Metres per unit of `random_urdfs`, as its URDF files state."""
+"""Metres per unit of the meshes in `random_urdfs`, as stated in its URDF files."""
 
 PYBULLET_GROWTH = 2e-5
-"""Growth of each piece in metres. Pieces of one mesh that should touch are up to 8 µm apart."""
+"""Growth of each piece in metres. It closes gaps of up to 8 µm between pieces that should touch."""
 
 PYBULLET_SMALLEST = 2e-6
 """Smallest volume in cubic metres. A few of the random meshes are too small to grasp."""

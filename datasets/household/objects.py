@@ -15,10 +15,10 @@ from datasets.household.shapes import Polyhedron, moved, union, volume, yawed
 from pcdiff.errors import InputError
 
 OFFSET = 0.05
-"""Largest distance in metres, along x and along y, from the origin to the object's middle."""
+"""Largest distance in metres, along x and along y, from the origin to an object's middle."""
 
 Family = Callable[[Draw], list[Polyhedron]]
-"""Draws its sizes and returns a solid, at any place and in any posture."""
+"""A function that draws the sizes of an object and returns its solid, at any place and posture."""
 
 FAMILIES: dict[str, Family] = {
     "animal": blocks.animal,
@@ -117,7 +117,7 @@ def make(family: str, seed: int = 0, index: int = 0) -> HouseholdObject:
     solid = FAMILIES[family](draw)
     if math.isnan(draw.density):
         raise ValueError(f"the family {family} draws no material")
-    # Unite before turning: after a turn, faces that meet are no longer equal to the last bit.
+    # Unite before turning, because after a turn faces that meet are no longer exactly equal.
     surface = union(solid)
     low, high = surface.vertices.min(axis=0), surface.vertices.max(axis=0)
     yaw = draw.uniform("yaw", -math.pi, math.pi)

@@ -33,7 +33,7 @@ LICENCE = "MIT"
 """Licence of the meshes that this program makes: the program's own licence."""
 
 UNKNOWN_LICENCE = "unknown"
-"""Licence of a mesh whose licence nobody stated."""
+"""Licence of a mesh if the user does not state one."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from pcdiff.errors import InputError
 
 _WAVES = 32
 _SHORTEST, _LONGEST = 0.005, 0.05
-"""Wavelengths in metres: shorter waves fall between vertices; longer ones let a pad lie flat."""
+"""Wavelengths in metres. Shorter waves would fall between vertices; longer ones leave pads flat."""
 
 _EDGE = 0.006
 """Longest edge in metres of a part after it is subdivided."""

@@ -320,7 +320,7 @@ def sweep(
 def resampled(
     path: Sequence[Sequence[float]] | Float[np.ndarray, "points d"], count: int
 ) -> Float[np.ndarray, "count d"]:
-    """Points at equal distances along a polyline, including its first and its last point."""
+    """Place points at equal distances along a polyline, including its first and its last point."""
     points = np.asarray(path, dtype=np.float64)
     length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
     where = np.linspace(0, length[-1], count)
@@ -330,7 +330,7 @@ def resampled(
 # ----------------------------------------------------------------------------------------- motion
 
 LYING = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
-"""Rotation that lays a solid that stands along z down along x."""
+"""Rotation that lays down a solid: its z axis becomes the x axis."""
 
 
 def moved(solid: Sequence[Polyhedron], offset: Vector) -> list[Polyhedron]:
@@ -394,7 +394,7 @@ def union(solid: Sequence[Polyhedron]) -> Polyhedron:
 
 
 def glued(solid: Sequence[Polyhedron]) -> list[Polyhedron]:
-    """One closed surface for each group of pieces that share faces, without the shared faces."""
+    """Join each group of pieces that share faces into one closed surface without these faces."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -425,7 +425,7 @@ def glued(solid: Sequence[Polyhedron]) -> list[Polyhedron]:
 
 
 def volume(mesh: Polyhedron) -> float:
-    """The volume that a closed surface encloses: the sum of det(a, b, c)/6 over its triangles."""
+    """Compute the volume in a closed surface: the sum of det(a, b, c)/6 over its triangles."""
     corners = mesh.vertices[mesh.faces] - mesh.vertices.mean(axis=0)
     return float(np.linalg.det(corners).sum() / 6)
 

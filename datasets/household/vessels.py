@@ -28,10 +28,10 @@ from datasets.household.shapes import (
 )
 
 WALL_SIDES = 24
-"""Number of sides of thin-walled vessels, where each side of each band of the wall is a piece."""
+"""Number of sides of thin-walled vessels. Each side of each band of the wall is a piece."""
 
 SOLID_SIDES = 32
-"""Number of sides of solids, which have few pieces for any number of sides."""
+"""Number of sides of solids. More sides do not give them more pieces."""
 
 Profile = list[tuple[float, float]]
 
@@ -101,7 +101,7 @@ def pot(draw: Draw) -> list[Polyhedron]:
     body = shell([(0.0, 0.0), (radius, 0.0), (radius, height)], wall, WALL_SIDES)
     span, reach = draw.uniform("handle_span", 0.035, 0.05), draw.uniform("handle_reach", 0.02, 0.03)
     thickness = draw.uniform("handle_thickness", 0.005, 0.008)
-    # The loop is in the horizontal plane and ends where the facets of the wall have their middles.
+    # The loop is in the horizontal plane and ends at the middles of facets of the wall.
     half = min(span, 1.2 * radius) / 2
     edge = math.sqrt(radius**2 - half**2) - wall / 2
     out = radius + reach

@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from grasp.field.trained import GraspField
 
 STREAM = 101
-"""Stream of the candidates; the judge uses lower values (`grasp.judging.streams.Stream`)."""
+"""Random stream of the candidates; the judge uses lower numbers, see `grasp.judging.streams`."""
 
 VIEW_STREAM = 103
-"""Second word of the views' seeds; it differs from the stream of the data card."""
+"""Random stream of the views; it differs from the stream of the data card's bootstrap."""
 
 NEAR_MISSES = 0.25
 """Default share of near misses among the candidates."""
 
 SAMPLE = "sample"
-"""Kind of a grasp that a grasp field sampled."""
+"""The kind that marks a grasp as sampled from a grasp field."""
 
 PACKAGES = ("mujoco", "coacd", "numpy")
 """Packages that influence the labels; each file states the versions that it was made with."""
@@ -121,12 +121,12 @@ class Job:
             "sampling": sampling(self.settings.view).as_dict(),
         }
         if self.settings.view:
-            # A different name as well, so that neither kind of samples passes for the other.
+            # The name differs as well, so that the two kinds of samples cannot be confused.
             return {"name": "samples of a field from one view", "view": True, **known}
         return {"name": "samples of a field", **known}
 
     def conditions(self) -> dict[str, Any]:
-        """Everything but protocol and geometry that determines the labels, as a JSON object.
+        """Conditions that determine the labels, except protocol and geometry, as a JSON object.
 
         Equal conditions give equal labels.
         """

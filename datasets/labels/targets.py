@@ -1,4 +1,4 @@
-"""The objects of a folder that are to be labelled."""
+"""Find the objects of a folder that are to be labelled."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ AT_ONCE = 512
 """Largest number of poses that go through a network together."""
 
 _FEWEST = 128
-"""Smallest number of poses that is worth a thread."""
+"""Smallest number of poses for which an additional thread is worthwhile."""
 
 
 def in_chunks(function: Callable[..., tuple[Tensor, ...]], *tensors: Tensor) -> tuple[Tensor, ...]:

@@ -50,13 +50,13 @@ from pcdiff.randomness import Generator
 if TYPE_CHECKING:
     from grasp.scenes.scene import Scene
 
-_SURPLUS = 1.2  # further samples drawn, relative to how many should do
-_DIRECTIONS = 400  # along which an object's narrowest extent is searched
+_SURPLUS = 1.2  # further samples drawn, over the number expected to suffice
+_DIRECTIONS = 400  # directions along which the narrowest extent is searched
 
 
 @dataclass(frozen=True, eq=False)
 class ConditionedField:
-    """The energy E(H, σ) of one object and gripper.
+    """A grasp field conditioned on one object and one gripper, with its energy E(H, σ).
 
     Attributes:
         model: Trained networks.
@@ -278,7 +278,7 @@ class ConditionedField:
             drawn, free = len(samples.poses), int((~samples.collides[order]).sum())
             if free == count or drawn == most:
                 return self.chosen(samples, order, count, selection)
-            # As many as give the missing ones if they are as good, and some more.
+            # Draw as many as should give the missing grasps at the same rate, and some more.
             wanted = math.ceil(_SURPLUS * (count - free) * drawn / max(free, 1))
             wanted = min(wanted, at_once, most - drawn)
 
@@ -377,7 +377,7 @@ class ConditionedField:
         return f"the object weighs {self.weight.mass:.2g} kg{at}; "
 
     def _describe_size(self) -> str:
-        # The axes as well: a drawn object is narrowest along one of them.
+        # The axes are included because CAD models are often narrowest along one of them.
         along = np.concatenate([np.eye(3), directions(_DIRECTIONS)])
         extents = np.ptp(self.points @ along.T, axis=0)
         return (

@@ -33,7 +33,7 @@ from pcdiff.manifolds.se3 import SE3
 from pcdiff.randomness import Generator, repeat
 
 KIND = "grasp-field"
-"""The kind under which the weights are saved."""
+"""The value of `kind` with which files of weights are marked."""
 
 
 class Condition(NamedTuple):

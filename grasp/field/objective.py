@@ -24,7 +24,7 @@ ENERGY, SUCCESS = NETWORKS = ("energy", "success")
 """The two networks. They share no weights, so each can be trained without the other."""
 
 OTHERS = 32
-"""Number of further grasps that hold per item, which reduce the denoising target's variance."""
+"""Number of further successful grasps per item, which reduce the denoising target's variance."""
 
 _QUERIES = 256  # places per item and step at which the paper's network learns distances
 

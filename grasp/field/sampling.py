@@ -140,7 +140,7 @@ def trajectory(
     """
     objects = condition.split()
     guides = list(guides) or [Guide()] * len(objects)
-    # A CPU is busy with one object's poses in chunks that fit its cache; an accelerator wants all.
+    # A CPU is already busy with one object's poses; an accelerator computes all objects at once.
     together = poses.device.type != "cpu" and not any(each.costs for each in guides)
     tempered = Tempered(model.predict_noise, sampling.temperature)
 

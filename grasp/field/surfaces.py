@@ -21,8 +21,8 @@ COARSE = 128
 LANDMARKS = 64
 """Number of landmarks, the points that the networks see one by one."""
 
-# Kernel width at a place on a landmark's line: the first, in metres, plus the second times the
-# distance from the landmark.
+# The kernel width at a place on a landmark's line is the first number, in metres, plus the second
+# number times the distance from the landmark.
 _NARROWEST, _SPREADING = 0.003, 0.25
 
 _DRAWN = 4  # points drawn on a mesh per point kept, so that the kept ones are evenly spread

@@ -40,7 +40,7 @@ FORMATS = {
     "graspgen": (".json",),
     "isaac": (".yaml", ".yml"),
 }
-"""Extensions of each format; an extension without a format means the first format that has it."""
+"""Extensions of each format. If no format is given, the first one with the extension is meant."""
 
 _EXTENSIONS = {suffix: name for name, suffixes in reversed(FORMATS.items()) for suffix in suffixes}
 

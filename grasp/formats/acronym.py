@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     import h5py
 
 MOST_GRASPS = 1_000_000
-"""A file that declares more grasps is refused before it is read; ACRONYM's files hold 2000."""
+"""Largest number of grasps that a file may declare to be read; ACRONYM's files hold 2000."""
 
 TRANSFORMS = "grasps/transforms"
 """Dataset with the poses."""

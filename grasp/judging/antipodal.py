@@ -18,7 +18,7 @@ from grasp.objects.rays import Target
 from grasp.scenes.collision import in_collision as contains_points
 
 Collides = Callable[[Object, Gripper, np.ndarray], np.ndarray]
-"""Returns for poses (n, 4, 4) whether the open gripper touches the object, as (n,) bool."""
+"""A function from poses (n, 4, 4) to (n,) bool: whether the open gripper touches the object."""
 
 _MOST_CANDIDATES = 16  # candidates per requested grasp before the baseline gives up
 
@@ -203,7 +203,7 @@ def contact_area(
 
 
 def _is_pad(box: Box) -> bool:
-    """True if a box of the closed finger reaches x = 0."""
+    """Whether a box of the closed finger is a pad, that is, whether it reaches x = 0."""
     return bool(box.centre[0] - box.half_extents[0] < 1e-6)
 
 

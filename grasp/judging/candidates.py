@@ -37,7 +37,7 @@ _SURFACE_POINTS = 512  # points of the surface that decide whether a proposal is
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Unranked grasps to try.
+    """Unranked grasps that are to be tried in physics.
 
     Attributes:
         poses: `T_object_grasp` in metres.

@@ -45,7 +45,7 @@ FIGURES = (
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """The figures of a source on one object.
+    """The judgement of a source on one object: the outcomes of its grasps, and figures.
 
     Attributes:
         name: Name of the object.

@@ -25,7 +25,7 @@ from pcdiff.errors import InputError
 
 _WIDENING = 0.35  # width added to a kernel in quadrature, over the spread σℓ of the grasps
 _COARSE = 4.0  # kernel width at the coarse level, over the width at the fine level
-_FREQUENCIES = (0.5, 1.0, 2.0, 4.0)  # of the sines and cosines of log σ
+_FREQUENCIES = (0.5, 1.0, 2.0, 4.0)  # frequencies of the sines and cosines of log σ
 _EMBEDDED = 64  # size of the embedding of σ
 _PER_PROBE = 5  # features per probe: amount, distance and normal
 _FINEST = 0.007  # typical kernel width without noise, in metres
