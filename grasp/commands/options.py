@@ -52,8 +52,8 @@ def check_results(output: Path | None, picture: Path | None) -> None:
     """Check that a command's results can be written, before it starts work that would be lost.
 
     Args:
-        output: Grasp file to write, if any.
-        picture: PNG file to write, if any.
+        output: Grasp file to write; None if there is none.
+        picture: PNG file to write; None if there is none.
 
     Raises:
         InputError: If a file has another extension or cannot be written.

@@ -36,7 +36,7 @@ def draw_batch(
             together.
         generators: One generator per object. The samples of an object depend on its own generator
             only.
-        sampling: How to sample.
+        sampling: Settings of the sampler.
 
     Raises:
         InputError: If there are no objects, they belong to different trained fields, or the number
@@ -76,8 +76,8 @@ def sample_batch(
         fields: As for `draw_batch`.
         count: Largest number of grasps per object.
         generators: As for `draw_batch`.
-        sampling: How to sample.
-        selection: How to choose grasps. Its `attempts` are ignored: samples are drawn only once.
+        sampling: Settings of the sampler.
+        selection: Settings for choosing grasps. Its `attempts` are ignored: samples are drawn once.
 
     Raises:
         InputError: In the cases listed for `draw_batch`.

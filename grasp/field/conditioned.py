@@ -170,7 +170,7 @@ class ConditionedField:
             count: Number of poses.
             levels: Noise levels of the sampler; the poses have the first of them.
             generator: One generator, or one per pose.
-            sampling: How to sample.
+            sampling: Settings of the sampler.
             guide: Costs that affect which proposals are chosen; None for no costs.
 
         Raises:
@@ -199,7 +199,7 @@ class ConditionedField:
         Args:
             count: Number of poses.
             generator: One generator, or one per pose.
-            sampling: How to sample; `default_sampling` of the object if None.
+            sampling: Settings of the sampler; `default_sampling` of the object if None.
             guidance: One cost C or several, added to the energy over the temperature, so that
                 samples follow exp(−E/T − C). A constraint of `grasp.costs` is softened while the
                 poses are noisy; any other cost is used as it is.
@@ -248,8 +248,8 @@ class ConditionedField:
         Args:
             count: Largest number of grasps.
             generator: Source of randomness.
-            sampling: How to sample; `default_sampling` of the object if None.
-            selection: How to choose grasps; `default_selection` of the object if None.
+            sampling: Settings of the sampler; `default_sampling` of the object if None.
+            selection: Settings for choosing grasps; `default_selection` of the object if None.
             guidance: As for `trajectory`.
             scene: Surroundings of the object.
 
@@ -327,7 +327,7 @@ class ConditionedField:
             samples: All samples.
             order: Indices of the chosen samples, as `grasp.field.selection.select` returns them.
             count: Number of grasps that were requested.
-            selection: How the samples were chosen.
+            selection: Settings with which the samples were chosen.
         """
         collides = samples.collides[order]
         reason = None

@@ -40,8 +40,8 @@ class Request:
         count: Largest number of grasps.
         weights: Name of weights in the package, or a file.
         gripper: Gripper: the name of a shipped one, a .toml file, or a `Gripper`.
-        sampling: How to sample; the object's default if None.
-        selection: How to choose grasps; the object's default if None.
+        sampling: Settings of the sampler; the object's default if None.
+        selection: Settings for choosing grasps; the object's default if None.
         region: Centre (x, y, z) and radius of a ball that must hold the tool centre point, in
             metres in the frame of the object's file; None for no such ball.
         approach: Direction (x, y, z) and half-angle in degrees of a cone that must hold the

@@ -30,7 +30,7 @@ class Sampling:
 
     Attributes:
         steps: Number of steps.
-        sampler: How to step from one noise level to the next.
+        sampler: Method for stepping from one noise level to the next.
         begin: Noise level σ at which sampling begins with blurred proposals (see
             `grasp.field.proposals`). None begins with pure noise at the largest level that the
             field was trained at.
@@ -98,7 +98,7 @@ def levels_of(model: FieldModel, sampling: Sampling) -> Level:
 
     Args:
         model: Trained networks.
-        sampling: How to sample.
+        sampling: Settings of the sampler.
 
     Raises:
         InputError: If the field was not trained at these levels.
@@ -130,7 +130,7 @@ def trajectory(
         condition: One object and gripper, or several.
         poses: Poses at the first noise level, about each object's centre. There are equally many
             for each object, and the poses of the first object come first.
-        sampling: How to sample.
+        sampling: Settings of the sampler.
         generator: One generator, or one per pose.
         guides: For each object the costs that are added to E/T; empty for no costs.
 

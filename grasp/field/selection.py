@@ -112,7 +112,7 @@ def select(
     Args:
         samples: Samples to choose from.
         count: Largest number of grasps.
-        selection: How to choose.
+        selection: Settings for choosing them.
         tool_center_point: Tool centre point in the gripper's frame in metres; distances between
             grasps are measured there.
     """
@@ -139,7 +139,7 @@ def shortfall(samples: Assessed, returned: int, selection: Selection, facts: str
     Args:
         samples: All samples.
         returned: Number of grasps that were found.
-        selection: How the grasps were chosen.
+        selection: Settings with which the grasps were chosen.
         facts: Facts to mention if there are no grasps, such as the size of the object.
     """
     drawn, least = len(samples.poses), f"{selection.least_probability:g}"

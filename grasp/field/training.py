@@ -64,7 +64,7 @@ class TrainingRun:
     Attributes:
         folders: Folders of labels, as `datasets.labels` writes them.
         grippers: Grippers whose labels are read, for each folder.
-        model: The field.
+        model: Grasp field to train.
         data: Settings of the training.
     """
 

@@ -170,7 +170,7 @@ def columns(grasps: list[dict[str, Any]]) -> dict[str, Any]:
     """Collect the arrays of `PER_GRASP` from mappings, one for each grasp.
 
     Args:
-        grasps: The mappings.
+        grasps: One mapping from names to values for each grasp.
 
     Raises:
         InputError: If some grasps have a value that others lack, or a value has the wrong type.

@@ -90,7 +90,7 @@ def candidates(
         near_misses: Expected share of near misses, 0 to 1.
 
     Returns:
-        `count` candidates in random order; none if no pair of contacts was found.
+        `count` candidates in random order, or no candidates if no pair of contacts was found.
 
     Raises:
         InputError: If an argument is out of range.

@@ -82,7 +82,7 @@ def with_outcomes(grasps: Grasps, trials: Outcomes) -> Grasps:
     """Add the outcomes of trials in physics to grasps.
 
     Args:
-        grasps: The grasps.
+        grasps: Grasps to label.
         trials: Outcomes of these grasps, in the same order.
     """
     return dataclasses.replace(

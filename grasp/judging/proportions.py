@@ -23,7 +23,7 @@ class Estimate(NamedTuple):
     """A figure with its confidence interval.
 
     Attributes:
-        value: The figure.
+        value: Value of the figure.
         low: Lower end of the interval.
         high: Upper end of the interval.
     """
@@ -150,7 +150,8 @@ def fits(success: Bool[np.ndarray, " candidates"]) -> bool:
 
     Args:
         success: True for each antipodal candidate of the object that held in physics. Only the
-            first `FITS_CANDIDATES` count; fewer suffice if `FITS_SUCCESSES` of them hold.
+            first `FITS_CANDIDATES` count. Fewer candidates are enough if `FITS_SUCCESSES` of them
+            hold.
     """
     return int(success[:FITS_CANDIDATES].sum()) >= FITS_SUCCESSES
 

@@ -38,7 +38,7 @@ def check_grasp_file(path: Path) -> None:
     Call this before long work whose results will be written.
 
     Args:
-        path: The file.
+        path: File to write.
 
     Raises:
         InputError: If the extension is not one of `EXTENSIONS`.
@@ -100,10 +100,10 @@ def field_source(
     """Return a source that samples a trained field.
 
     Args:
-        field: The field.
+        field: Grasp field to sample.
         gripper: The gripper.
-        sampling: How to sample; see `ConditionedField.sample`.
-        selection: How to choose grasps; see `ConditionedField.sample`.
+        sampling: Settings of the sampler; see `ConditionedField.sample`.
+        selection: Settings for choosing grasps; see `ConditionedField.sample`.
         view: True to show the field only one side of each mesh, with a depth camera's noise, seen
             from a random direction at a distance of 50 cm to 1 m; False to show it the whole mesh.
     """
