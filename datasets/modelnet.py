@@ -159,7 +159,7 @@ def convert_modelnet(
         advance: Function that is called after each shape.
 
     Raises:
-        InputError: In the cases listed for `datasets.conversion.convert`.
+        InputError: If a condition listed for `datasets.conversion.convert` is met.
     """
     attributes: dict[str, str | int | float] = {
         "source": f"{source}: ModelNet meshes, official train and test splits, "

@@ -39,9 +39,9 @@ def draw_batch(
         sampling: Settings of the sampler.
 
     Raises:
-        InputError: If there are no objects, they belong to different trained fields, or the number
-            of generators is not the number of objects; also in the cases listed for
-            `ConditionedField.draw`.
+        InputError: If there are no objects, they belong to different trained fields, the number of
+            generators is not the number of objects, or a condition listed for
+            `ConditionedField.draw` is met.
     """
     if len({id(each.model) for each in fields}) != 1:
         raise InputError(f"expected at least one object, all of one field, got {len(fields)}")
@@ -80,7 +80,7 @@ def sample_batch(
         selection: Settings for choosing grasps. Its `attempts` are ignored: samples are drawn once.
 
     Raises:
-        InputError: In the cases listed for `draw_batch`.
+        InputError: If a condition listed for `draw_batch` is met.
     """
     drawn = draw_batch(fields, math.ceil(count * selection.oversampling), generators, sampling)
     found = []

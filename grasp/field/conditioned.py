@@ -259,7 +259,7 @@ class ConditionedField:
             `reason` says why.
 
         Raises:
-            InputError: In the cases listed for `trajectory`.
+            InputError: If a condition listed for `trajectory` is met.
         """
         sampling = sampling or default_sampling(self.obj)
         selection = selection or default_selection(self.obj)

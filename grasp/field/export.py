@@ -32,7 +32,7 @@ def exported_cost(
         noise_level: As for `ConditionedField.cost`.
 
     Raises:
-        InputError: In the cases listed for `ConditionedField.cost`.
+        InputError: If a condition listed for `ConditionedField.cost` is met.
     """
     return _exported(lambda poses: field.cost(poses, noise_level), field, count)
 

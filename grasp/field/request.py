@@ -98,8 +98,8 @@ def sample_grasps(obj: Object, request: Request) -> Grasps:
         request: Description of the requested grasps.
 
     Raises:
-        InputError: In the cases listed for `GraspField.from_pretrained`, `GraspField.condition` and
-            `ConditionedField.sample`.
+        InputError: If a condition listed for `GraspField.from_pretrained`, `GraspField.condition`
+            or `ConditionedField.sample` is met.
     """
     gripper = request.gripper
     hand = load_gripper(gripper) if isinstance(gripper, str) else gripper

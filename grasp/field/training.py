@@ -100,7 +100,7 @@ class TrainingRun:
             advance: Function that is called after each object.
 
         Raises:
-            InputError: In the cases listed for `grasp.field.items.read_items`.
+            InputError: If a condition listed for `grasp.field.items.read_items` is met.
         """
         unsigned = self.model.config.architecture != PAPER
         recipe = Recipe(self.data.seed, distances=0 if unsigned else DISTANCES)
