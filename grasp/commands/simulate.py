@@ -58,7 +58,7 @@ def simulate(
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
-    """Try the grasps in a file in physics.
+    """Put the grasps in a file through physics.
 
     The hand, free to move, closes with a fixed force; then the object is shaken. A grasp in
     collision fails. Prints how many grasps hold, with Wilson's 95 % interval. Mass, friction and
