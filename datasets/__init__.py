@@ -1,4 +1,4 @@
-"""Makers and converters: programs that turn any source into the canonical files.
+"""Programs that generate data sets or convert published ones into this project's file formats.
 
-They run from the checkout: `python -m datasets.NAME --help`.
+Run them from the checkout: `python -m datasets.NAME --help`.
 """

@@ -1,4 +1,4 @@
-"""What the converters share: turn a list of shape files into one canonical HDF5 file."""
+"""The part that all converters share: turn a list of shape files into one canonical HDF5 file."""
 
 from __future__ import annotations
 
@@ -126,11 +126,11 @@ def report(
     """Print the outcome: skipped shapes on standard error, everything else on standard output.
 
     Args:
-        session: Run of the command.
+        session: Session of the command, which prints the output.
         done: Outcome of the conversion.
         output: File that was written.
         points: Number of points per shape.
-        details: Further entries of the JSON record.
+        details: Further entries of the JSON output.
     """
     for reason in done.skipped:
         typer.echo(f"skipped: {reason}", err=True)
@@ -147,7 +147,7 @@ def report(
 def _read_all(
     shapes: Sequence[Shape], read: Reader, workers: int
 ) -> Generator[NDArray[np.float32] | str]:
-    """The points of each shape, or the reason why it cannot be read, in the order of the shapes."""
+    """Yield the points of each shape, or why it cannot be read, in the order of the shapes."""
     try_one = functools.partial(attempt, read)
     if workers == 1:
         yield from map(try_one, shapes)

@@ -1,4 +1,4 @@
-"""ModelNet as a canonical file: `python -m datasets.modelnet FOLDER --output FILE.hdf5`.
+"""Convert ModelNet to a canonical file: `python -m datasets.modelnet FOLDER --output FILE.hdf5`.
 
 The folder is ModelNet10 or ModelNet40 as distributed (Wu et al., "3D ShapeNets", 2015):
 `{class}/{train|test}/{class}_NNNN.off`. The official train and test splits are kept. ModelNet has
@@ -6,15 +6,15 @@ no validation split, so the seed chooses a fixed part of each class's train shap
 
 Axes: z is up in ModelNet and y is up in ShapeNet. Canonical files have y up, so by default the
 shapes are rotated by -90 degrees about x, (x, y, z) -> (x, z, -y). `Up.Z` keeps the axes of the
-files. Headings stay as they are in the files: ModelNet10 is aligned within each class, ModelNet40
-is not aligned throughout. Each file has its own unit (many are in inches, some in other units), so
-the sizes of different shapes cannot be compared.
+files. The heading of each shape stays as it is in its file: shapes are aligned within each class in
+ModelNet10, but not all of them in ModelNet40. Each file has its own unit (many are in inches, some
+in other units), so the sizes of different shapes cannot be compared.
 
 Names: a class whose name is in `pcdiff.clouds.categories.SYNSETS` is written under its synset id
 (airplane, bathtub, bed, bench, bookshelf, bottle, bowl, car, chair, guitar, keyboard, lamp, laptop,
 monitor, piano, sofa, table). The other classes (desk, dresser, night_stand, toilet, ...) keep
-ModelNet's name. This includes classes that ShapeNet files under a wider category (desks under
-tables), because the two sets would not contain the same kind of thing.
+ModelNet's name. This includes classes that are part of a wider category in ShapeNet (desks belong
+to its tables): under that category's id, the two sets would not contain the same kind of object.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ app = application("Convert ModelNet to the canonical HDF5 file.")
 
 
 class Up(StrEnum):
-    """Axis that points up in the file to write."""
+    """The axis that points up in the output file."""
 
     Y = "y"
     Z = "z"
@@ -58,11 +58,11 @@ class Up(StrEnum):
 
 @dataclass(frozen=True)
 class ModelNetOptions:
-    """How to convert ModelNet's shapes.
+    """Options of the conversion of ModelNet.
 
     Attributes:
         points: Number of points per shape, at least 2.
-        up: Axis that points up in the file to write.
+        up: Axis that points up in the output file.
         seed: Seed of the points; the points of a shape depend on it and on the shape's name.
         workers: Number of processes; it does not change the result.
         strict: Raise an error at the first shape that cannot be read, instead of skipping it.
@@ -82,7 +82,7 @@ def modelnet_shapes(
     validation_count: int | None = None,
     seed: int = 0,
 ) -> list[Shape]:
-    """The shapes of ModelNet10 or ModelNet40, with some train shapes set aside for validation.
+    """List the shapes of ModelNet10 or ModelNet40, with some train shapes set aside for validation.
 
     Args:
         folder: Folder with the files `{class}/{train|test}/{class}_NNNN.off`.
@@ -134,7 +134,7 @@ def modelnet_shapes(
 
 
 def points_on_model(shape: Shape, points: int, seed: int, up: Up) -> NDArray[np.float32]:
-    """A `Reader`: points uniform by area on the surface, with the chosen axis up."""
+    """Read a mesh file (a `Reader`): points uniform by area, with the requested axis up."""
     drawn = points_on_mesh(shape, points, seed)
     if up is Up.Z:
         return drawn
@@ -155,11 +155,11 @@ def convert_modelnet(
         shapes: Shapes, as `modelnet_shapes` returns them.
         output: HDF5 file to write.
         source: Name of the data set, for the attributes of the file.
-        options: How to convert them.
+        options: Options of the conversion.
         advance: Function that is called after each shape.
 
     Raises:
-        InputError: As in `datasets.conversion.convert`.
+        InputError: If a condition listed for `datasets.conversion.convert` is met.
     """
     attributes: dict[str, str | int | float] = {
         "source": f"{source}: ModelNet meshes, official train and test splits, "

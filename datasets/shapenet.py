@@ -1,4 +1,4 @@
-"""ShapeNetCore v2 as a canonical file: `python -m datasets.shapenet FOLDER --output FILE.hdf5`.
+"""Convert ShapeNetCore v2: `python -m datasets.shapenet FOLDER --output FILE.hdf5`.
 
 Two folder layouts are recognised. The axes and the unit of both are kept: y is up, -z is the front,
 and the diagonal of a model's bounding box is about 1.
@@ -57,7 +57,8 @@ class ShapeNetFolder:
     Attributes:
         shapes: Shapes of the official split.
         meshes: Whether the files are meshes; if not, they are the clouds of PC15k.
-        without_split: Number of models in the folder that the official split does not list.
+        without_split: Number of models in the folder that the official split does not list, and
+            that are therefore left out.
     """
 
     shapes: list[Shape]
@@ -72,7 +73,7 @@ class ShapeNetFolder:
 
 @dataclass(frozen=True)
 class ShapeNetOptions:
-    """How to convert ShapeNet's shapes.
+    """Options of the conversion of ShapeNet.
 
     Attributes:
         points: Number of points per shape, at least 2.
@@ -90,7 +91,7 @@ class ShapeNetOptions:
 def mesh_shapes(
     folder: Path, splits: Path | None = None, categories: Collection[str] | None = None
 ) -> ShapeNetFolder:
-    """The shapes of a folder of meshes, split by the official table.
+    """List the shapes in a folder of meshes, split by the official table.
 
     Args:
         folder: Folder with the files `{synset id}/{model id}/models/model_normalized.obj`.
@@ -119,7 +120,7 @@ def mesh_shapes(
 
 
 def cloud_shapes(folder: Path, categories: Collection[str] | None = None) -> ShapeNetFolder:
-    """The shapes of a folder in the layout of ShapeNetCore.v2.PC15k, which is already split.
+    """List the shapes in a folder in the layout of ShapeNetCore.v2.PC15k, which is already split.
 
     Args:
         folder: Folder with the files `{synset id}/{train|val|test}/{model id}.npy`.
@@ -181,7 +182,7 @@ def _mesh_of(model: Path) -> Path:
 
 
 def _read_splits(table: Path) -> dict[str, dict[str, str]]:
-    """The table of the split, as `{synset id: {model id: split}}`."""
+    """Read the table of the split as `{synset id: {model id: split}}`."""
     split_of: dict[str, dict[str, str]] = {}
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
@@ -226,11 +227,11 @@ def convert_shapenet(
     Args:
         found: Shapes, as `mesh_shapes` or `cloud_shapes` returns them.
         output: HDF5 file to write.
-        options: How to convert them.
+        options: Options of the conversion.
         advance: Function that is called after each shape.
 
     Raises:
-        InputError: As in `datasets.conversion.convert`.
+        InputError: If a condition listed for `datasets.conversion.convert` is met.
     """
     attributes: dict[str, str | int | float] = {
         "source": "ShapeNetCore v2 "

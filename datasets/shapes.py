@@ -1,4 +1,4 @@
-"""One shape of a set, and the functions that read its points.
+"""A shape of a data set, and the functions that read its points.
 
 Worker processes import this module; it imports torch only if the shapes are clouds.
 """
@@ -18,7 +18,7 @@ from pcdiff.errors import InputError
 
 @dataclass(frozen=True)
 class Shape:
-    """One shape of a set.
+    """A shape of a data set.
 
     Attributes:
         category: Group of the canonical file: a synset id, or the source's name for a category
@@ -34,7 +34,7 @@ class Shape:
     path: Path
 
     def generator(self, seed: int) -> np.random.Generator:
-        """A generator that depends on the seed and the shape's name, not on its position."""
+        """Make a generator that depends on the seed and the shape's name, not its position."""
         return np.random.default_rng([seed, *f"{self.category}/{self.name}".encode()])
 
 
@@ -62,7 +62,7 @@ def points_of_cloud(shape: Shape, points: int, seed: int) -> NDArray[np.float32]
 
 
 def attempt(read: Reader, shape: Shape) -> NDArray[np.float32] | str:
-    """The shape's points, or the sentence that says why the shape cannot be read."""
+    """Read the shape's points; if that fails, return a sentence that says why."""
     try:
         return read(shape)
     except InputError as error:

@@ -1,4 +1,4 @@
-"""Meshes from files, and points on their surfaces."""
+"""Read meshes from files, and draw points on their surfaces."""
 
 from __future__ import annotations
 

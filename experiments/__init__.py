@@ -1,1 +1,1 @@
-"""Studies and benchmarks; each prints a table and writes it to `experiments/results`."""
+"""Studies and benchmarks. Each prints a table and writes it to `experiments/results`."""

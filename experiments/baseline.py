@@ -1,11 +1,11 @@
-"""Measure the antipodal baseline on household meshes; its table is the one to beat.
+"""Measure the antipodal baseline on household meshes; other methods should exceed its figures.
 
     python -m experiments.baseline [FOLDER_OF_MESHES] [--gripper NAME] [--labels FOLDER]
 
 It runs `grasp evaluate` with default options on the .stl files of the folder, except for the cubes,
-spheres, cylinders, pyramids and tori of GraspIt's object set. Without an argument it looks for the
-development data beside the checkout. With `--labels`, the labelled candidates, which take two
-thirds of the time, are kept in that folder and reused.
+spheres, cylinders, pyramids and tori of GraspIt's object set. Without an argument, the meshes are
+taken from the development data beside the checkout. With `--labels`, the labelled candidates, which
+take two thirds of the time, are kept in that folder and reused.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def household_meshes(folder: Path) -> list[Path]:
-    """The .stl meshes of a folder that are not primitive shapes, sorted.
+    """List the .stl meshes in a folder that are not primitive shapes, sorted.
 
     Args:
         folder: Folder of meshes, which may be in subfolders.

@@ -1,12 +1,12 @@
-"""Measure how long grasps and gradients of the field take, and the lower bound from their FLOPs.
+"""Measure how long grasps and gradients of the field take, next to a lower bound from FLOPs.
 
     python -m experiments.bench_field
 
-It uses the shipped weights on a generated mug. A grasp is a result of `ConditionedField.sample`,
-which samples, ranks, checks for collisions with the object and measures the opening. Figures are
-medians over rounds, and CPU-seconds are those of the whole process. The lower bound is the number
-of FLOPs in matrix products, counted by torch, divided by the rate of a square matrix product, which
-is measured between the rounds.
+It uses the shipped weights on a generated mug. The time of a grasp is that of
+`ConditionedField.sample`, which draws and ranks samples, checks them for collisions with the object
+and measures the opening. Figures are medians over rounds, and CPU-seconds count all threads of the
+process. The lower bound is the number of FLOPs in matrix products, counted by torch, divided by the
+rate of a square matrix product, which is measured between the rounds.
 """
 
 from __future__ import annotations
@@ -91,14 +91,14 @@ def main() -> None:
 
 
 def cpu(run: Callable[[], object]) -> float:
-    """CPU-seconds that the process spends on a call."""
+    """Return the CPU-seconds that the process spends on a call."""
     began = time.process_time()
     run()
     return time.process_time() - began
 
 
 def per_thousand(field: ConditionedField, poses: torch.Tensor, count: int) -> float:
-    """CPU-seconds per 1000 poses, in a batch of `count` poses."""
+    """Return the CPU-seconds per 1000 poses when `count` poses are computed in one batch."""
     many = poses.repeat(-(-count // len(poses)), 1, 1)[:count]
     rounds = ROUNDS if count < 10**5 else 1
     return statistics.median(

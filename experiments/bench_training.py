@@ -3,10 +3,10 @@
     python -m experiments.bench_training
 
 All steps train the same network at its full widths (ε_θ 128-256-512-256-128, latent 256) on 32
-clouds of 2048 points with Adam. They take turns, so that changes in the machine's speed affect all
-of them. Figures are medians, and the ratio is the median over the pairs. FLOPs are those of the
-matrix products in one step, counted by torch on the plain step. The peak is the rate of a square
-matrix product, measured between the steps.
+clouds of 2048 points with Adam. The kinds of steps take turns, so that changes in the machine's
+speed affect all of them. Figures are medians, and the speed-up is the median over the rounds. FLOPs
+are those of the matrix products in one step, counted by torch on the plain step. The peak is the
+rate of a square matrix product, measured between the steps.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def main() -> None:
 def step(
     clouds: torch.Tensor, micro_batch: int, bfloat16: bool, compiled: bool
 ) -> Callable[[], None]:
-    """A function that takes one optimizer step of a new model, like `pcdiff.learning.trainer`."""
+    """Return a function that takes one optimizer step of a new model, as the trainer does."""
     model = PointCloudGenerator.initialized(GeneratorConfig(), SEED)
     if compiled:
         for network in model.children():
@@ -112,13 +112,13 @@ def step(
 
 
 def gemm_rate(dtype: torch.dtype, size: int = 2048) -> float:
-    """The rate of one square matrix product in GFLOP/s."""
+    """Measure the rate of one square matrix product in GFLOP/s."""
     a, b = (uniform((size, size), seeded(SEED, i)).to(dtype) for i in range(2))
     return 2 * size**3 / 1e9 / elapsed(lambda: a @ b)
 
 
 def elapsed(run: Callable[[], object]) -> float:
-    """Seconds of wall time that a call takes."""
+    """Return the seconds of wall time that a call takes."""
     began = time.perf_counter()
     run()
     return time.perf_counter() - began

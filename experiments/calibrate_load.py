@@ -3,11 +3,11 @@
     python -m experiments.calibrate_load WEIGHTS CALIBRATED.safetensors
         [--objects 114] [--seed 4101]
 
-The success network sees the surface of an object, and few large, heavy objects were in its training
-data. So one number (`load_exponent` of `grasp.field.networks.energy.SuccessNetwork`) is fitted to
-simulated outcomes of the field's samples, on generated objects of an unseen seed that are enlarged
-up to four times. The number goes into the weights `CALIBRATED.safetensors`. Probabilities for light
-objects do not change.
+The success network sees the surface of an object but not its weight, and few objects in its
+training data were large and heavy. So one number (`load_exponent` of
+`grasp.field.networks.energy.SuccessNetwork`) is fitted to simulated outcomes of the field's
+samples, on generated objects from an unseen seed that are enlarged up to four times. The number
+goes into the weights `CALIBRATED.safetensors`. Probabilities for light objects do not change.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from pcdiff.randomness import seeded
 from pcdiff.tables import markdown_table
 
 SCALES = (1.0, 2.0, 3.0, 4.0)
-SAMPLES = 60  # for each object at each scale
+SAMPLES = 60  # number per object and scale
 LIKELY = Selection().least_probability  # the table counts samples that sampling would return
 
 
@@ -87,7 +87,8 @@ def trials(
         seed: Seed of the objects and of the samples.
 
     Returns:
-        For each sample the logit of its probability of success, ½·log(1 + ρ²), and whether it held.
+        For each sample the logit of its probability of success, ½·log(1 + ρ²) of its load ρ, and
+        whether it held.
     """
     hand, found = load_gripper("panda"), []
     with processes(cores()) as pool:
@@ -112,11 +113,11 @@ def fit(
     load: Float[np.ndarray, " grasps"],
     success: Bool[np.ndarray, " grasps"],
 ) -> float:
-    """The c >= 0 for which the logits a·l + b - c·load make the outcomes most likely.
+    """Fit the c >= 0 for which the logits a·l + b - c·load make the outcomes most likely.
 
     The network is calibrated for other objects too, so grasps of generated objects hold more often
-    than it predicts (see `experiments.calibrate_success`). a and b absorb this difference and are
-    not kept.
+    than it predicts (see `experiments.calibrate_success`). The factors a and b, which are fitted as
+    well, absorb this difference and are discarded.
 
     Args:
         logit: Logit l of the probability of success of each grasp.

@@ -1,12 +1,13 @@
-"""Measure how well our physics agrees with ACRONYM's labels, its speed and its repeatability.
+"""Measure how fast and repeatable our physics is, and how well it agrees with ACRONYM's labels.
 
     python -m experiments.calibrate_simulation ../shared/data/acronym_examples
 
-The folder holds ACRONYM's examples: a mug and a table with 2000 grasps each, labelled in FleX.
-`grasp.physics.PROTOCOL` was tuned on half of the mug's grasps, chosen by the seed. The table was
-only used to choose among settings that did equally well on that half. Mass and friction come from
-the files. The study also prints the agreement at half the time step, the effect of each choice in
-the protocol on the tuning half, and grasps per second once convex parts exist.
+The folder holds ACRONYM's examples: a mug and a table with 2000 grasps each, labelled with the
+simulator FleX. `grasp.physics.PROTOCOL` was tuned on half of the mug's grasps, chosen by the seed.
+The table was only used to choose among settings that did equally well on that half. Mass and
+friction come from ACRONYM's files. The study also prints the agreement at half the time step, the
+effect of each choice in the protocol on the tuning half, and grasps per second once convex parts
+exist.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Example:
         )  # fmt: skip
 
     def agreement(self, chosen: np.ndarray, trials: Trials) -> dict[str, float]:
-        """How often our labels agree with ACRONYM's."""
+        """Compute how often our labels agree with ACRONYM's."""
         assert self.grasps.success is not None
         theirs = self.grasps.success[chosen]
         sensitivity = float(trials.success[theirs].mean())
@@ -68,7 +69,7 @@ class Example:
 
 
 def alternatives() -> dict[str, Protocol]:
-    """Protocols that differ from ours in one choice, by name."""
+    """Return protocols that differ from ours in one choice each, by name."""
 
     def but(**changes: Any) -> Protocol:
         return dataclasses.replace(PROTOCOL, **changes)
@@ -174,7 +175,7 @@ def _counts(trials: Trials) -> dict[str, int]:
 
 
 def _cpu_seconds() -> float:
-    """CPU-seconds of this process and of its children that have ended."""
+    """Return the CPU-seconds of this process and of its children that have ended."""
     spent = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(each.ru_utime + each.ru_stime for each in spent)
 

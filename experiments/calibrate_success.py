@@ -1,4 +1,4 @@
-"""Calibrate the probability of success of the sampled grasps, above all on new kinds of objects.
+"""Calibrate the success probabilities of sampled grasps, above all for new kinds of objects.
 
     python -m experiments.calibrate_success WEIGHTS CALIBRATED.safetensors --seen FOLDER...
         --without WEIGHTS --unseen FOLDER... [--objects 80] [--seed 0]
@@ -8,11 +8,11 @@ less often than the success network predicts. On kinds of objects that the netwo
 predictions are overconfident. So two numbers (`grasp.judging.calibration.platt_scaling`) are fitted
 to simulated outcomes of sampled grasps. Half of these grasps are on objects from the training sets
 (`--seen`), namely those that `grasp train` holds out for validation. The other half are on objects
-from other sets (`--unseen`). A second network (`--without`) samples these; it was trained by the
-same command, but without the other sets.
+from other sets (`--unseen`). These are sampled with a second network (`--without`), which was
+trained by the same command but not on the sets of these objects.
 
 The two numbers go into the weights `CALIBRATED.safetensors`. The order of grasps does not change.
-This study ignores the load that an object's weight causes, and so do the weights that it writes:
+Neither this study nor the file that it writes takes the load of an object's weight into account:
 run `experiments.calibrate_load` afterwards.
 """
 
@@ -41,10 +41,10 @@ from pcdiff.randomness import seeded
 from pcdiff.tables import markdown_table
 
 GRASPS, TRIED = 400, 60
-"""Number of grasps requested for each object, and number of them, evenly spread, to simulate."""
+"""Number of grasps requested for each object, and how many of them are simulated."""
 
 SELECTION = Selection(least_probability=0.3, likely=0.6)
-"""Less selective than the default, so that the fit covers more than the range that is needed."""
+"""Less selective than the default, so that the fit covers more probabilities than it must."""
 
 VALIDATION = 12  # by default `grasp train` holds out one object in 12
 
@@ -103,7 +103,7 @@ def main() -> None:
 
 
 def labelled(folders: Sequence[Path], one_in: int) -> list[tuple[Path, Path]]:
-    """The label files of one object in N, each with its folder.
+    """List the label files of one object in N, each with its folder.
 
     `grasp.field.items.split` defines which objects these are.
 
@@ -120,7 +120,7 @@ def labelled(folders: Sequence[Path], one_in: int) -> list[tuple[Path, Path]]:
 
 
 def unloaded(weights: str) -> GraspField:
-    """The field of some weights, with a success network that ignores the weight of objects.
+    """Load a field and make its success network ignore the weight of objects.
 
     The numbers fitted here scale the network's prediction but not the effect of a load.
 
@@ -135,7 +135,7 @@ def unloaded(weights: str) -> GraspField:
 def predictions_and_outcomes(
     weights: str, labels: Sequence[tuple[Path, Path]], objects: int, seed: int
 ) -> tuple[Float[np.ndarray, " grasps"], Bool[np.ndarray, " grasps"]]:
-    """The predicted probability of success of sampled grasps, and whether they hold.
+    """Sample grasps; return their predicted probabilities of success and whether they hold.
 
     Args:
         weights: Name or file of the field's weights.

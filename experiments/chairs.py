@@ -3,8 +3,8 @@
     python -m experiments.chairs [CLOUDS.hdf5]
 
 It runs `pcdiff evaluate CLOUDS.hdf5 --category chair` with the shipped weights and default options,
-and `pcdiff sample --count 8`, whose sheet becomes `results/chairs.png`. Without an argument it
-looks for the development data beside the checkout.
+and `pcdiff sample --count 8`, whose sheet becomes `results/chairs.png`. Without an argument, the
+clouds are taken from the development data beside the checkout.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""Check that two revisions compute the same: run both here and compare every result bit by bit.
+"""Check that two revisions compute the same results: run both and compare bit by bit.
 
     make digests BASE=REV                          # compare REV with the last commit
     python -m experiments.digests BASE [HEAD]
 
 Each revision is checked out into its own worktree and runs there with the same number of threads,
-on inputs that the base made. The results are grasps of eight inputs (six meshes, a cloud and a
-view) for two grippers, clouds, labels of 200 grasps, 20 training steps of each head, both
-evaluations of fixed files, and outputs of the networks with the shipped weights. The study uses a
-revision only through its commands and its public Python interface, so the code behind them may
-change freely. Exit code 1 means that a result differs by more than the tolerance.
+on inputs that the base revision generated. The results are grasps of eight inputs (six meshes, a
+cloud and a view) for two grippers, clouds, labels of 200 grasps, 20 training steps of each head,
+both evaluations of fixed files, and outputs of the networks with the shipped weights. The study
+uses a revision only through its commands and its public Python interface, so the code behind them
+may change freely. Exit code 1 means that a result differs by more than the tolerance.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ OBJECTS = (
     "object-1.ply",
     "object-2.npz",
 )
-"""Inputs of `grasp sample`: a mesh of each family, a cloud and a view."""
+"""Inputs of `grasp sample`: a mesh of each family, a point cloud and a view from one side."""
 
 LABELS = 200
-"""Number of grasps that are labelled."""
+"""Number of grasps to label."""
 
 RENAMED = {": noise.": ": network."}
 """Parts of names that changed after version 0.1.0: the tensors of the cloud network."""
@@ -146,7 +146,7 @@ def main() -> None:
 
 
 def compare(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> dict[str, float | str]:
-    """The differences between two sets of results.
+    """Find the differences between two sets of results.
 
     Args:
         one: Results of the base, by name.
@@ -193,7 +193,7 @@ def _checked_out(revision: str) -> Path:
 
 
 def _run(tree: Path, command: str, folder: Path) -> str:
-    """The output of `python COMMAND` with a revision's code, run in a folder."""
+    """Run `python COMMAND` with a revision's code in a folder, and return its output."""
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     environment |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     done = subprocess.run(
@@ -210,7 +210,10 @@ def _run(tree: Path, command: str, folder: Path) -> str:
 
 
 def _inputs(tree: Path, base: str) -> Path:
-    """The folder of inputs, which the base makes once: objects, a cloud, a view, poses, clouds."""
+    """Return the folder of inputs: objects, a cloud, a view, poses, and clouds to evaluate.
+
+    The base revision generates it once.
+    """
     import trimesh
 
     folder = KEPT / base / "inputs"
@@ -275,7 +278,10 @@ def _write_clouds(folder: Path, rng: np.random.Generator) -> None:
 
 
 def _results(tree: Path, inputs: Path, base: str) -> dict[str, np.ndarray]:
-    """All results of a revision on these inputs; they take minutes, so they are kept."""
+    """Return all results of a revision on these inputs.
+
+    Computing them takes minutes, so they are kept for later runs.
+    """
     asker = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
     kept = tree.parent / f"results-{base}-{asker}.npz"
     if not kept.exists():
@@ -299,12 +305,12 @@ def _measure(tree: Path, inputs: Path, folder: Path) -> dict[str, np.ndarray]:
     shutil.copytree(inputs / "set", folder / "labelled")
 
     def ask(name: str, command: str) -> None:
-        """Keep the record that a command prints with `--json`."""
+        """Store the JSON object that a command prints with `--json`."""
         answer = json.loads(_run(tree, f"-m {command} --json", folder))
         _flatten(answer["results"], f"{name}: ", found)
 
     def keep(name: str, file: str) -> None:
-        """Keep a file that a command wrote."""
+        """Store the content of a file that a command wrote."""
         path = folder / file
         if path.suffix == ".json":
             _flatten(json.loads(path.read_text()), f"{name}: ", found)
@@ -362,7 +368,7 @@ def _measure(tree: Path, inputs: Path, folder: Path) -> dict[str, np.ndarray]:
 
 
 def _flatten(value: Any, name: str, into: dict[str, np.ndarray]) -> None:
-    """Add the numbers and words of a JSON value to a dictionary, as arrays by their path."""
+    """Add each number and string of a JSON value to a dictionary, as an array named by its path."""
     if isinstance(value, dict):
         for key, each in value.items():
             if key not in _NOT_COMPARED and "seconds" not in key:

@@ -4,18 +4,18 @@
         [--weights NAME|FILE] [--meshes FOLDER] [--labels FOLDER]
 
 It runs `grasp evaluate` on objects that were not used for training, and draws the reliability
-diagram. The choices are:
+diagram. The first argument chooses the objects:
 
 - scanned: the household meshes of the folder (see `experiments.baseline`) with the Franka hand,
   1000 grasps and 2000 candidates per mesh;
 - view: 60 grasps per mesh from one noisy depth image;
 - robotiq_2f_85: 60 grasps per mesh for another gripper, with the same weights;
-- vessels: 60 grasps for each of 50 generated mugs and bowls of an unseen seed;
+- vessels: 60 grasps for each of 50 generated mugs and bowls from an unseen seed;
 - large: 60 grasps for each household mesh at four times its size. Most of these are too heavy or
-  too wide, so this tests whether the field refuses where there is no grasp.
+  too wide, so this tests whether the field returns no grasp if none can hold.
 
 With `--labels`, the labelled candidates are kept in that folder and reused. Whether an object fits
-the gripper is normally decided by 2000 candidates; if a choice draws fewer, those decide.
+the gripper is normally decided by 2000 candidates. Some choices draw fewer; then these decide.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def main() -> None:
 
 @contextmanager
 def objects(which: str, meshes: Path) -> Iterator[list[Path]]:
-    """The meshes to evaluate on; the list is empty if their folder is missing."""
+    """Yield the list of meshes to evaluate on; it is empty if their folder is missing."""
     if which != "vessels":
         yield household_meshes(meshes) if meshes.is_dir() else []
         return
@@ -77,7 +77,10 @@ def objects(which: str, meshes: Path) -> Iterator[list[Path]]:
 
 
 def draw(reliability: dict[str, list[float]], path: Path) -> None:
-    """Draw how often grasps hold against their predicted probability; areas show their number."""
+    """Draw how often grasps hold against their predicted probability of success.
+
+    The area of each dot shows the number of grasps.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

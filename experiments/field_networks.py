@@ -3,22 +3,23 @@
     python -m experiments.field_networks [FOLDER_OF_MESHES] [--default FILE] [--paper FILE]
         [--labels FOLDER] [--samples 1000] [--objects N]
 
-The rows are the shipped weights; the default network and the network of SE(3)-DiffusionFields, from
-files that `grasp train --networks energy [--architecture paper]` wrote; and the baseline. The
-meshes are those of `experiments.baseline`, the hand is Franka's, and
+The table has four rows: the shipped weights; the default network and the network of
+SE(3)-DiffusionFields, both from files that `grasp train --networks energy [--architecture paper]`
+wrote; and the baseline. The meshes are those of `experiments.baseline`, the hand is Franka's, and
 `grasp.judging.evaluation.evaluate` judges the grasps, as for `grasp evaluate`.
 
-The success network in a file is untrained, so every field gets the one of the shipped weights
-(`with_success_of`). It ranks and refuses grasps for every field, and only the energies differ. The
-two fields from files are sampled from pure noise, with `SAMPLING`. The shipped weights start from
-proposals, which would replace the energies in deciding where grasps are. The success network is not
-neutral: it was trained on samples of the shipped energy and its predecessors.
+The success network in these files is untrained, so every field gets the success network of the
+shipped weights (`with_success_of`). It ranks and rejects grasps for every field, so that only the
+energies differ. The two fields from files are sampled from pure noise, with `SAMPLING`. The shipped
+weights start from proposals, which would replace the energies in deciding where grasps are. The
+success network is not neutral: it was trained on samples of the shipped energy and its
+predecessors.
 
 Success at a coverage C is the share of grasps that hold in the shortest prefix of the ranking that
 covers C. It is 0 for an object whose whole list covers less, so a source gains nothing by leaving
 out hard grasps. The table shows its mean over all objects that fit, followed by the share of
-objects that reach C. Mean divided by share is the precision on those objects alone, which differ
-between sources.
+objects that reach C. The mean divided by the share is the precision on the objects that reach C;
+these objects differ between sources.
 
 Training time is the wall time in seconds until the weights in the file were reached, from its
 metadata, which does not record CPU-seconds. Weights that were trained in several steps record only
@@ -66,7 +67,7 @@ COVERAGES = (0.2, 0.3, 0.4, 0.5)
 """Coverages at which the sources are compared."""
 
 BUDGET = ("sha256", "initialized_from", "grasps", "batch_size", "steps", "learning_rate", "seed")
-"""Metadata that describes the data, by its digest, and the effort of a training."""
+"""Keys of the metadata that identify the training data (by digest) and the effort of a training."""
 
 
 def main() -> None:
@@ -119,7 +120,7 @@ def main() -> None:
 def contestants(
     default: Path | None, paper: Path | None, hand: Gripper
 ) -> Iterator[tuple[str, Source, dict[str, Any]]]:
-    """The rows of the table: name, source, and metadata of its network.
+    """Yield the rows of the table: name, source, and metadata of the source's network.
 
     Args:
         default: Weights with a default energy network; None prints a message and omits the row.
@@ -150,7 +151,7 @@ def contestants(
 
 
 def with_success_of(judge: GraspField, field: GraspField) -> GraspField:
-    """The same field object with its own energy and the success network of another field.
+    """Replace the success network of a field by that of another field, and return the field.
 
     Args:
         judge: Field whose success network is copied.
@@ -161,14 +162,14 @@ def with_success_of(judge: GraspField, field: GraspField) -> GraspField:
 
 
 def known(field: GraspField, weights: str | Path) -> dict[str, Any]:
-    """The number of parameters of the energy, and the metadata of its training."""
+    """Return the number of parameters of the energy network, and the metadata of its training."""
     configuration, _ = checkpoint.load(checkpoint.find(weights, WEIGHTS), KIND)
     parameters = sum(each.numel() for each in field.energy.parameters())
     return {"energy_parameters": parameters, "training": configuration.get("training", {})}
 
 
 def timed(source: Source, spent: list[float]) -> Source:
-    """A source that appends the CPU-seconds of all threads for each object to a list."""
+    """Wrap a source so that it appends the CPU-seconds of each object to a list."""
 
     def watched(obj: Object, count: int, rng: np.random.Generator) -> Grasps:
         began = time.process_time()
@@ -180,7 +181,7 @@ def timed(source: Source, spent: list[float]) -> Source:
 
 
 def precision_at(curve: PrecisionCoverage | None, coverage: float) -> float | None:
-    """The precision of the shortest prefix of a ranking that reaches a coverage.
+    """Return the precision of the shortest prefix of a ranking that reaches a coverage.
 
     Args:
         curve: Curve of the ranking; None if the ranking is empty.
@@ -195,7 +196,7 @@ def precision_at(curve: PrecisionCoverage | None, coverage: float) -> float | No
 
 
 def success_at_coverage(report: Report, coverage: float) -> dict[str, Any]:
-    """Success at one coverage over the objects that fit, as defined at the top of the module.
+    """Compute the success at one coverage over the objects that fit, as the module defines it.
 
     Args:
         report: Report of a source.
@@ -203,8 +204,8 @@ def success_at_coverage(report: Report, coverage: float) -> dict[str, Any]:
 
     Returns:
         The coverage; the mean success; its 95 % interval over objects if at least 2 objects fit;
-        the share of these objects that reach the coverage; and the precision of each of them there.
-        Values that do not exist are None.
+        the share of these objects that reach the coverage; and the precision of each of these
+        objects at that coverage. Undefined values are None.
     """
     found = [precision_at(each.curve, coverage) for each in report.fitting]
     counted = [np.array([0.0 if each is None else each]) for each in found]
@@ -222,7 +223,7 @@ def success_at_coverage(report: Report, coverage: float) -> dict[str, Any]:
 
 
 def table(results: dict[str, dict[str, Any]], samples: int) -> str:
-    """The results in Markdown: a row for each source, then notes on how to read them."""
+    """Return the results in Markdown: a row for each source, then notes on how to read them."""
     head = [
         "source", "training, s", "weights of the energy", "success, %", "top 20, %",
         f"coverage at {samples}, %",
@@ -261,7 +262,7 @@ def table(results: dict[str, dict[str, Any]], samples: int) -> str:
 
 
 def training_seconds(training: dict[str, Any] | None) -> str:
-    """Wall time of a training in seconds, if the energy was trained in a single run."""
+    """Return the wall time of a training in seconds, if the energy was trained in a single run."""
     if training is None:
         return "–"
     alone = "initialized_from" in training and training["initialized_from"] is None
@@ -271,14 +272,14 @@ def training_seconds(training: dict[str, Any] | None) -> str:
 
 
 def budget_differences(a: dict[str, Any], b: dict[str, Any]) -> str:
-    """The entries of `BUDGET` in which two trainings differ, as text."""
+    """List the entries of `BUDGET` in which two trainings differ, as text."""
     return ", ".join(
         f"{key} {a.get(key)} and {b.get(key)}" for key in BUDGET if a.get(key) != b.get(key)
     )
 
 
 def cell(value: float | None, interval: Sequence[float] | None, factor: int, digits: int) -> str:
-    """A figure with its interval, or a dash if there is none."""
+    """Format a figure with its interval, or a dash if there is no figure."""
     if value is None:
         return "–"
     text = f"{factor * value:.{digits}f}"
@@ -289,7 +290,7 @@ def cell(value: float | None, interval: Sequence[float] | None, factor: int, dig
 
 
 def cell_at_coverage(found: dict[str, Any]) -> str:
-    """Success at a coverage, with the share of objects that reach it in brackets."""
+    """Format the success at a coverage, with the share of objects that reach it in brackets."""
     shown = cell(found["success"], found["success_interval"], 100, 1)
     return f"{shown} ({cell(found['reached'], None, 100, 0)})"
 

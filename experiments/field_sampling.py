@@ -2,9 +2,9 @@
 
     python -m experiments.field_sampling [--weights NAME|FILE] [--count N]
 
-It uses one generated object of each family, of a seed that was not used for training, with the
-Franka hand. For each object, raw samples of the field are simulated, without ranking or refusal.
-Coverage is the share of the antipodal candidates that hold which these samples cover.
+It uses one generated object of each family, from a seed that was not used for training, and the
+Franka hand. For each object, raw samples of the field are simulated; none is ranked or rejected. Of
+the antipodal candidates that hold, coverage is the share that these samples cover.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Draw grasps of a mug and a hammer, the picture in the README: `python -m experiments.grasps`.
+"""Draw the README's picture of grasps of a mug and a hammer: `python -m experiments.grasps`.
 
 The objects come from `datasets.household`, the grasps from the shipped weights. Each object is
 drawn with grasps that differ by more than 1 cm or 15°, coloured by their probability of success.
@@ -24,7 +24,7 @@ from pcdiff.randomness import seeded
 
 SEED = 0
 OBJECTS = ("mug_0_00000", "hammer_0_00001")  # the names that the maker gives
-GRASPS = 7  # of each object: more would hide it
+GRASPS = 7  # number per object; more would hide the object
 SETTINGS = PictureSettings(width=600, height=460, samples=16)
 
 

@@ -4,9 +4,9 @@
 
 It runs `python -m datasets.household --count 60 --labels 500` in a temporary folder. It kills the
 program and all its processes with SIGKILL after a random number of finished objects, `--kills`
-times, and then lets it finish. Every candidate of every object must then be there exactly once. A
-few objects are labelled again in another folder without a kill, and their labels must be the same.
-The time is that of all runs together.
+times, and then lets it finish. After that, the labels must contain every candidate of every object
+exactly once. A few objects are labelled again in another folder without a kill, and their labels
+must be the same. The reported time is the sum over all runs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from pcdiff.tables import markdown_table
 
 SEED = 0
 COMPARED = 6
-"""Number of objects that are labelled again."""
+"""Number of objects that are labelled again for comparison."""
 
 
 def main() -> None:
@@ -80,7 +80,7 @@ def interrupted(command: list[str], folder: Path, count: int, kills: int) -> lis
         kills: Number of kills.
 
     Returns:
-        The number of objects that had been labelled at each kill.
+        For each kill, the number of objects that had been labelled by then.
     """
     rng = np.random.default_rng(SEED)
     done = []
@@ -100,7 +100,7 @@ def interrupted(command: list[str], folder: Path, count: int, kills: int) -> lis
 
 
 def labelled(folder: Path) -> int:
-    """The number of files of labels in a set."""
+    """Count the label files in a set."""
     return len(list((folder / "grasps/panda").glob("*.h5")))
 
 
@@ -148,7 +148,7 @@ def labelled_again(
 
 
 def table(results: dict[str, Any]) -> str:
-    """The results in Markdown."""
+    """Return the results in Markdown."""
     card = results["labels"]
     rows = [["family", "objects", "hold, % (95 %)"]]
     for name, each in [*card["families"].items(), ("all", card)]:

@@ -20,8 +20,8 @@ def write(name: str, seed: int, results: dict[str, Any], table: str) -> None:
     Args:
         name: Name of the experiment, which is the stem of both files.
         seed: Seed of the experiment.
-        results: Figures, as a dictionary for JSON.
-        table: Figures for a person, in Markdown.
+        results: Figures as a dictionary, for the JSON file.
+        table: Figures as human-readable text in Markdown.
     """
     record = {
         "command": " ".join(
@@ -41,7 +41,7 @@ def write(name: str, seed: int, results: dict[str, Any], table: str) -> None:
 
 
 def answer(program: str, *arguments: str) -> dict[str, Any]:
-    """The record that a command of one of the two programs prints with `--json`.
+    """Run a command of `pcdiff` or `grasp` with `--json`, and return the JSON object it prints.
 
     Args:
         program: Program to run, `pcdiff` or `grasp`.
@@ -54,12 +54,12 @@ def answer(program: str, *arguments: str) -> dict[str, Any]:
 
 
 def _outside(argument: str) -> str:
-    """An argument of the command line without folders of this machine."""
+    """Strip the folders of this machine from a command-line argument."""
     return Path(argument).name if Path(argument).is_absolute() else argument
 
 
 def _commit() -> str:
-    """The commit of the checkout, with a + if the checkout has changes."""
+    """Return the commit of the checkout, followed by + if it has uncommitted changes."""
     here = Path(__file__).parent
     commit = subprocess.run(
         ["git", "describe", "--always", "--exclude=*", "--dirty=+"],

@@ -1,7 +1,7 @@
 """Read JSON and YAML files as trees of plain values, and check the values one by one.
 
-Functions that take `what` use it in the error message to name the place in the file. They raise
-`InputError` if the value there has the wrong kind. Nothing is converted silently: a number in
+Functions with a parameter `what` use it in the error message to name the value's place in the file.
+They raise `InputError` if the value has the wrong type. Nothing is converted silently: a number in
 quotes, true, false, NaN and infinity do not count as numbers.
 """
 
@@ -27,14 +27,14 @@ LARGEST_FILE = 2**28
 """Largest file size in bytes; a grasp takes about 400 in JSON, so over half a million fit."""
 
 DEEPEST_NESTING = 100
-"""Most levels of nested lists and mappings in YAML; a grasp file has about 6 to 10."""
+"""Largest depth of nested lists and mappings in YAML; a grasp file has about 6 to 10 levels."""
 
 
 def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read the mapping in a `.json`, `.yaml` or `.yml` file.
 
     Args:
-        path: The file.
+        path: File to read.
 
     Raises:
         InputError: If the file is too large or truncated, is not written in the language of its
@@ -88,7 +88,7 @@ def _parse_yaml(text: str) -> Any:
     flattened: set[yaml.Node] = set()
 
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        """The safe loader, but it reads 1e-05 as a number (YAML 1.2) and rejects repeated keys."""
+        """The safe loader, but reading 1e-05 as a number (YAML 1.2) and rejecting repeated keys."""
 
         def flatten_mapping(self, node: yaml.MappingNode) -> None:
             # Merging with << may repeat keys on purpose, so duplicates are looked for before the
@@ -144,7 +144,7 @@ def _check_unique_keys(node: yaml.MappingNode) -> None:
 
 
 def kind_of(value: object) -> str:
-    """Describe a value for an error message: the value itself if it is short, else its kind."""
+    """Describe a value for an error message: the value itself if it is short, else its type."""
     if value is None:
         return "nothing"
     if isinstance(value, dict):
@@ -230,7 +230,7 @@ def rotation_of(
     """Convert a quaternion to a rotation matrix; the quaternion may be rounded to a few digits.
 
     Args:
-        what: What the error message calls the quaternion.
+        what: Name of the quaternion in the error message.
         quaternion_xyzw: The quaternion with its scalar part last.
         tolerance: Largest accepted difference between its norm and 1.
 
@@ -249,8 +249,8 @@ def to_json(what: str, value: object) -> str:
     """Write a value as one line of JSON.
 
     Args:
-        what: What the error message calls the value.
-        value: The value.
+        what: Name of the value in the error message.
+        value: Value to write.
 
     Raises:
         InputError: If JSON cannot represent the value.

@@ -1,4 +1,4 @@
-"""Ray-cast pictures of grippers at an object; neither a display nor a GPU is needed."""
+"""Ray-cast pictures of an object with grippers; neither a display nor a GPU is needed."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def draw_grasps(
 def fork_mesh(
     gripper: Gripper, opening: float
 ) -> tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]:
-    """Build thin bars in the gripper's frame, along the hand and along each finger.
+    """Build a fork in the gripper's frame: thin bars along the hand and along each finger.
 
     Args:
         gripper: The gripper.
@@ -147,7 +147,7 @@ def _object_part(obj: Object) -> Part:
 
 
 def draw_ranked(obj: Object, gripper: Gripper, grasps: Grasps, most: int = 30) -> Image:
-    """Draw grasps from the likeliest to the least likely, coloured by probability of success.
+    """Draw grasps from the whole ranking, coloured by probability of success.
 
     Args:
         obj: The object.
@@ -183,6 +183,6 @@ def draw_outcomes(
         most: Largest number of grasps of either outcome.
     """
     held, lost = np.flatnonzero(success), np.flatnonzero(~success)
-    # Every n-th, so that at most `most` of each remain.
+    # Show every n-th grasp, so that at most `most` of each outcome remain.
     shown = np.concatenate([each[:: max(1, -(-len(each) // most))] for each in (held, lost)])
     return draw_grasps(obj, gripper, poses[shown], colours=outcome_colours(success[shown]))

@@ -1,4 +1,4 @@
-"""The data card of a set: its licences, its files, its counts."""
+"""The data card of a set: its licences, files and counts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datasets.household.catalogue import Entry
 
 
 def card(entries: Sequence[Entry]) -> str:
-    """The data card in Markdown.
+    """Return the data card in Markdown.
 
     Args:
         entries: Entries of the set's catalogue.
@@ -31,11 +31,11 @@ def card(entries: Sequence[Entry]) -> str:
 
 
 def total(entries: Sequence[Entry], parameter: str) -> int:
-    """The sum of a parameter over the entries of a catalogue.
+    """Sum one parameter over the entries of a catalogue.
 
     Args:
         entries: Entries whose parameters are integers.
-        parameter: `grasps` or `successes`.
+        parameter: Name of the parameter, `grasps` or `successes`.
     """
     return sum(int(entry.parameters[parameter]) for entry in entries)
 

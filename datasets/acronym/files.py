@@ -18,11 +18,11 @@ _NAME = re.compile(r"(?P<category>.+)_[^_]+_(?P<scale>[^_]+)")
 
 @dataclass(frozen=True)
 class FileName:
-    """What the name of one of ACRONYM's files says, `Category_hash_scale.h5`.
+    """The parts of the name of an ACRONYM file, `Category_hash_scale.h5`.
 
     Attributes:
         category: Category of the object, such as `Mug`.
-        scale: Scale as the name spells it.
+        scale: Scale as it is spelled in the name.
     """
 
     category: str
@@ -30,7 +30,7 @@ class FileName:
 
     @property
     def factor(self) -> float:
-        """Metres per unit of the mesh; NaN if the scale is not a number."""
+        """The scale as a number, in metres per unit of the mesh; NaN if it is not a number."""
         try:
             return float(self.scale)
         except ValueError:
@@ -38,17 +38,17 @@ class FileName:
 
 
 def parse_name(path: Path) -> FileName | None:
-    """The parts of a file name, or None if the name is not of the form `Category_hash_scale`.
+    """Split a file name into its parts; None if its form is not `Category_hash_scale`.
 
     Args:
-        path: File with the name to parse.
+        path: File whose name is parsed.
     """
     match = _NAME.fullmatch(path.stem)
     return None if match is None else FileName(match["category"], match["scale"])
 
 
 def grasp_files(folder: Path, categories: Collection[str] | None = None) -> list[Path]:
-    """ACRONYM's files in a folder or in its subfolder `grasps`, sorted.
+    """List the ACRONYM files in a folder or in its subfolder `grasps`, sorted.
 
     Args:
         folder: Folder with the files `Category_hash_scale.h5`.
@@ -56,7 +56,8 @@ def grasp_files(folder: Path, categories: Collection[str] | None = None) -> list
             name.
 
     Raises:
-        InputError: If the folder does not exist, has no .h5 file, or has no file of a category.
+        InputError: If the folder does not exist, has no .h5 file, or has no file of a requested
+            category.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} does not exist or is not a folder")
@@ -74,14 +75,15 @@ def grasp_files(folder: Path, categories: Collection[str] | None = None) -> list
 
 
 def mesh_file(folder: Path, object_file: str) -> Path:
-    """The mesh that one of ACRONYM's files names.
+    """Find the mesh that an ACRONYM file names.
 
     Args:
         folder: Folder of the meshes, in one of `LAYOUTS`.
-        object_file: Name of the mesh as ACRONYM's file states it: `meshes/Mug/HASH.obj`.
+        object_file: Name of the mesh as written in the ACRONYM file, such as `meshes/Mug/HASH.obj`.
 
     Raises:
-        InputError: If the mesh is missing, or its name does not have that form.
+        InputError: If the mesh is missing, or its name does not have the form
+            `meshes/Category/HASH.obj`.
     """
     named = PurePosixPath(object_file)
     if len(named.parts) < 2 or ".." in named.parts:

@@ -52,7 +52,7 @@ def write_labelled(folder: Path, labelled: LabelledObject) -> None:
 
 
 def is_written(folder: Path, name: str) -> bool:
-    """Whether both files of an object exist.
+    """Whether both the mesh and the grasp file of an object exist.
 
     Args:
         folder: Folder of the set.
@@ -62,7 +62,7 @@ def is_written(folder: Path, name: str) -> bool:
 
 
 def entries_in(folder: Path) -> Iterator[Entry]:
-    """The objects that a set's folder holds, sorted by name.
+    """Yield a catalogue entry for each object in the folder of a set, sorted by name.
 
     Args:
         folder: Folder of the set.
@@ -114,13 +114,13 @@ def entries_in(folder: Path) -> Iterator[Entry]:
 
 
 def prepare_set_folder(folder: Path) -> None:
-    """Create the folders of a set, unless another program's set is there.
+    """Create the folders of a set, unless they hold a set that another program wrote.
 
     Args:
         folder: Folder of the set.
 
     Raises:
-        InputError: If the folder holds another program's set or cannot be written to.
+        InputError: If the folder holds a set that another program wrote, or cannot be written to.
     """
     if (folder / CATALOGUE).exists() and any(e.licence != LICENCE for e in read_catalogue(folder)):
         raise InputError(

@@ -1,4 +1,4 @@
-"""Prepare a whole set: read every object, write it, then the catalogue and the data card."""
+"""Prepare a whole set: convert every object, then write the catalogue and the data card."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from pcdiff.files import atomic_write
 
 @dataclass(frozen=True)
 class Preparation:
-    """The outcome of a run.
+    """The outcome of preparing a set.
 
     Attributes:
         made: Number of objects that this run wrote.
         kept: Number of objects that an earlier run had written.
-        skipped: One sentence for each object that cannot be used.
+        skipped: One sentence for each object that could not be used.
         entries: Entries of the catalogue, for all objects in the folder.
     """
 
@@ -44,12 +44,12 @@ def prepare(
     count: int | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> Preparation:
-    """Write the objects of some of ACRONYM's files into the folder of a set.
+    """Write the objects of some ACRONYM files into the folder of a set.
 
     Objects that the folder already holds are kept as they are.
 
     Args:
-        files: ACRONYM's files, at least one.
+        files: ACRONYM files, at least one.
         meshes: Folder of the meshes, in one of `datasets.acronym.files.LAYOUTS`.
         output: Folder of the set.
         count: Largest number of objects to use from `files`, at least 1; None uses all of them.

@@ -1,4 +1,4 @@
-"""Read one of ACRONYM's objects and check that its grasps belong to its mesh."""
+"""Read one object of ACRONYM and check that its grasps belong to its mesh."""
 
 from __future__ import annotations
 
@@ -34,18 +34,19 @@ KEPT = (
 """Datasets of ACRONYM that have no field in `Grasps` and are copied unchanged."""
 
 AT_THE_MESH = 0.9
-"""Share of an object's grasps that must reach its mesh; in ACRONYM's own examples all do."""
+"""Share of an object's grasps that must reach its mesh; in ACRONYM's own examples, all do."""
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledObject:
-    """One of ACRONYM's objects with its labelled grasps, ready to be written.
+    """One object of ACRONYM with its labelled grasps, ready to be written.
 
     Attributes:
         name: Name of the object and of its files.
         obj: Mesh in metres.
-        grasps: ACRONYM's grasps, in the frame of the mesh. They name the mesh file of the set.
-        kept: Arrays of those datasets in `KEPT` that ACRONYM's file has, by name.
+        grasps: ACRONYM's grasps, in the frame of the mesh. Their `object_file` is the mesh file in
+            the set.
+        kept: Further arrays of the ACRONYM file by name: those listed in `KEPT` that it has.
     """
 
     name: str
@@ -55,7 +56,7 @@ class LabelledObject:
 
 
 def read_labelled(path: Path, meshes: Path) -> LabelledObject:
-    """Read one of ACRONYM's files and its mesh, and check that they belong together.
+    """Read an ACRONYM file and its mesh, and check that they belong together.
 
     Args:
         path: File `Category_hash_scale.h5`.
@@ -93,7 +94,7 @@ def read_labelled(path: Path, meshes: Path) -> LabelledObject:
 
 
 def _check(path: Path, grasps: Grasps) -> None:
-    """Raise if the file lacks something that every file of ACRONYM has."""
+    """Raise if the file lacks something that every ACRONYM file has."""
     name = parse_name(path)
     if name is None:
         raise InputError("its name is not of ACRONYM's form Category_hash_scale.h5")
@@ -118,9 +119,9 @@ def _check(path: Path, grasps: Grasps) -> None:
 def _check_place(path: Path, grasps: Grasps, obj: Object) -> None:
     """Raise if the mesh's surface is not where the grasps are.
 
-    ACRONYM's grasps are antipodal, whether they succeed or fail. So there is surface between the
-    fingers of each, and the tool centre point is within half the stroke of it. A mesh in another
-    unit, with other axes or moved to the origin fails this test.
+    ACRONYM's grasps are antipodal, whether they succeed or fail. So some surface lies between the
+    fingers of each grasp, within half the stroke of the tool centre point. A mesh in another unit,
+    with other axes or moved to the origin fails this test.
     """
     from scipy.spatial import cKDTree
 
@@ -136,7 +137,7 @@ def _check_place(path: Path, grasps: Grasps, obj: Object) -> None:
 
 
 def _kept(path: Path, grasps: int) -> dict[str, np.ndarray]:
-    """The datasets of `KEPT` in a file that holds `grasps` grasps."""
+    """Read the datasets listed in `KEPT` from a file that holds `grasps` grasps."""
     import h5py
 
     kept = {}

@@ -1,4 +1,4 @@
-"""The program: `python -m datasets.household --count 60 --output data/household`."""
+"""The program `python -m datasets.household --count 60 --output data/household`."""
 
 from __future__ import annotations
 
@@ -96,9 +96,9 @@ def household(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Make a set of objects: meshes in metres, convex parts, mass, friction, a sheet of pictures.
+    """Make a set of objects: meshes in metres, convex parts, masses, frictions and pictures.
 
-    The same seed makes the same objects, and a larger count starts with the same ones.
+    The same seed makes the same objects; with a larger count, the first objects stay the same.
     """
     session = Session("datasets.household", seed, as_json=as_json)
     if gripper is not None and labels is None:
@@ -167,7 +167,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the program.
 
     Args:
-        arguments: Command line; None means the arguments of the process.
+        arguments: Command-line arguments; None means those of the process.
     """
     run(app, arguments)
 

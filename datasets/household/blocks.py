@@ -35,7 +35,7 @@ def carton(draw: Draw) -> list[Polyhedron]:
 
 
 def rounded_block(draw: Draw) -> list[Polyhedron]:
-    """A block with rounded upright edges: a bar of soap, a telephone, a remote control."""
+    """A block with rounded upright edges, such as a bar of soap or a remote control."""
     draw.material("appliance", "plastic", "rubber", "wood")
     width = draw.spread("width", 0.03, 0.085)
     length = draw.uniform("slender", 1.0, 2.6) * width
@@ -69,7 +69,7 @@ def crate(draw: Draw) -> list[Polyhedron]:
 
 
 def l_shape(draw: Draw) -> list[Polyhedron]:
-    """Two bars at a right angle, lying or standing."""
+    """An L of two bars at a right angle, lying or standing."""
     draw.material("wood", "plastic", "aluminium")
     thick = draw.spread("thickness", 0.012, 0.045)
     depth = draw.spread("depth", 0.012, 0.06)
@@ -83,7 +83,7 @@ def l_shape(draw: Draw) -> list[Polyhedron]:
 
 
 def t_shape(draw: Draw) -> list[Polyhedron]:
-    """A bar across the end of another bar."""
+    """A T: one bar across the end of another."""
     draw.material("wood", "plastic", "aluminium")
     thick = draw.spread("thickness", 0.012, 0.04)
     stem = draw.spread("stem", 0.012, 0.04)
@@ -110,7 +110,7 @@ def ring(draw: Draw) -> list[Polyhedron]:
 
 
 def dumbbell(draw: Draw) -> list[Polyhedron]:
-    """A bar between two discs, hexagons or balls: a weight, a spool, a toy."""
+    """A bar between two discs, hexagons or balls, such as a dumbbell, a spool or a toy."""
     draw.material("plastic", "rubber", "wood", "hollow plastic")
     bar, length = draw.uniform("bar", 0.007, 0.018), draw.uniform("length", 0.03, 0.1)
     head = bar + draw.uniform("head", 0.006, 0.028)
@@ -130,7 +130,7 @@ def dumbbell(draw: Draw) -> list[Polyhedron]:
 
 
 def banana(draw: Draw) -> list[Polyhedron]:
-    """A bent fruit that tapers at both ends."""
+    """A banana: bent, and tapered at both ends."""
     draw.material("fruit")
     thick = draw.uniform("thickness", 0.024, 0.04)
     bend = draw.uniform("bend", 0.05, 0.09) + thick
@@ -165,7 +165,7 @@ def animal(draw: Draw) -> list[Polyhedron]:
 
 
 def toy(draw: Draw) -> list[Polyhedron]:
-    """Two to five primitives, each grown out of an earlier one along an axis."""
+    """A toy of two to five primitive shapes; each sticks out of an earlier one along an axis."""
     draw.material("wood", "plastic", "hollow plastic", "foam")
     pieces: list[Polyhedron] = []
     centres: list[np.ndarray] = []
@@ -253,7 +253,7 @@ def car(draw: Draw) -> list[Polyhedron]:
 
 
 def headphones(draw: Draw) -> list[Polyhedron]:
-    """A bent band with a cup at each end."""
+    """Headphones: a bent band with a cup at each end."""
     draw.material("plastic", "hollow plastic")
     radius, stretch = draw.uniform("radius", 0.05, 0.07), draw.uniform("stretch", 1.0, 1.25)
     thick, wide = draw.uniform("thickness", 0.004, 0.008), draw.uniform("width", 0.01, 0.02)
@@ -268,7 +268,7 @@ def headphones(draw: Draw) -> list[Polyhedron]:
 
 
 def _reach(piece: Polyhedron, direction: np.ndarray) -> float:
-    """The distance from the origin, which is inside a piece, to its surface in some direction."""
+    """The distance in a direction from the origin, which must be inside, to a piece's surface."""
     a, b, c = piece.vertices[piece.faces].swapaxes(0, 1)
     normals = np.cross(b - a, c - a)
     towards = normals @ direction
@@ -277,7 +277,7 @@ def _reach(piece: Polyhedron, direction: np.ndarray) -> float:
 
 
 def _standing_or_lying(draw: Draw, solid: list[Polyhedron]) -> list[Polyhedron]:
-    """The solid as it is, or turned so that the y axis points up."""
+    """Return the solid as it is, or turned so that its y axis points up; the choice is random."""
     if draw.choice("pose", "standing", "lying") == "standing":
         return solid
     return mapped(solid, [[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])

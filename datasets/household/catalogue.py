@@ -1,4 +1,4 @@
-"""A set of objects as a folder: meshes, their convex parts, and a catalogue.
+"""Write and read a set of objects as a folder of meshes, their convex parts, and a catalogue.
 
 ```
 FOLDER/catalogue.json          list of the objects
@@ -8,7 +8,7 @@ FOLDER/sheet.png               pictures of some of the objects
 ```
 
 `grasp.objects.loading.load_object` reads a mesh together with the parts beside it. Numbers are
-written with enough digits to be read back to the last bit.
+written with enough digits to be read back exactly.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CATALOGUE = "catalogue.json"
 MESHES = "meshes"
 
 _NAME = re.compile(r"[A-Za-z0-9._+-]{1,240}")
-"""Names of objects, which become names of files."""
+"""Pattern of valid object names, which become file names."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,13 @@ class Entry:
         family: Name of the family.
         seed: Seed of the set.
         index: Position in the set.
-        file: File of the surface, relative to the folder, with forward slashes.
-        parts: File of the convex parts, in the same form; None if the parts are unknown.
-        sha256: SHA-256 of the content of `file`, hexadecimal.
+        file: Path of the surface's mesh file, relative to the folder, with forward slashes.
+        parts: Path of the file with the convex parts, in the same form; None if they are unknown.
+        sha256: SHA-256 of the content of `file`, as hexadecimal digits.
         mass: Mass in kilograms.
         friction: Coefficient of friction against a gripper's pads.
         licence: Licence of the mesh.
-        parameters: Drawn values by name, as in `HouseholdObject`.
+        parameters: Randomly drawn values by name, as in `HouseholdObject`.
 
     Raises:
         InputError: If a value has the wrong type or is out of its range, or a file would be outside
@@ -81,7 +81,7 @@ class Entry:
 
 
 def check_name(name: Any) -> None:
-    """Raise if an object's name cannot be the name of its files.
+    """Raise if an object's name cannot serve as a file name.
 
     Args:
         name: Name to check.
@@ -128,7 +128,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "licence": (_is_text, "text"),
     "parameters": (lambda value: isinstance(value, dict), "an object"),
 }
-"""For each field except the name, a check of its value and the words for what is expected."""
+"""For each field except the name, a check of its value, and a description of valid values."""
 
 
 def write_set(
@@ -146,7 +146,8 @@ def write_set(
     Args:
         folder: Folder to write; it is created if it is missing.
         objects: Objects, in the order of the catalogue.
-        source: What the set is made from and how, without the number of objects: JSON.
+        source: What the set was made from and how, as a JSON object. It must not contain the number
+            of objects, so that a set can be extended.
         licence: Licence of the meshes.
         advance: Function that is called after each object.
 
@@ -179,7 +180,7 @@ def write_catalogue(folder: Path, entries: Sequence[Entry], source: dict[str, An
     Args:
         folder: Folder of the set.
         entries: Entries of the objects.
-        source: What the set is made from and how: JSON.
+        source: What the set was made from and how, as a JSON object.
 
     Raises:
         InputError: If the catalogue cannot be written.
@@ -204,7 +205,7 @@ def write_object(folder: Path, thing: HouseholdObject, licence: str) -> Entry:
         licence: Licence of its mesh.
 
     Raises:
-        InputError: If the object's name cannot be the name of a file, or a file cannot be written.
+        InputError: If the object's name cannot serve as a file name, or a file cannot be written.
     """
     check_name(thing.name)
     file, parts = f"{MESHES}/{thing.name}.obj", f"{MESHES}/{thing.name}.parts.obj"
@@ -261,7 +262,7 @@ def read_catalogue(folder: Path) -> list[Entry]:
 
 
 def obj_text(meshes: Sequence[Polyhedron], names: Sequence[str]) -> str:
-    """Meshes as the text of a Wavefront OBJ file, one `o` group each, with common vertex numbers.
+    """Write meshes as the text of one Wavefront OBJ file, with an `o` group for each mesh.
 
     Args:
         meshes: Meshes to write.

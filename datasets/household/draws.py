@@ -1,4 +1,4 @@
-"""The random choices behind one object, kept by name, and the materials of objects."""
+"""Draw the random parameters of one object, remember them by name, and list the materials."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ MATERIALS: dict[str, Material] = {
 
 @dataclass
 class Draw:
-    """Draws the parameters of one object and remembers them.
+    """Draws the parameters of one object at random and remembers them.
 
     Attributes:
         generator: Source of all randomness.
-        values: Drawn values by name; lengths in metres, angles in radians.
+        values: Values drawn so far, by name. Lengths are in metres, angles in radians.
         density: Density in kg/m³; NaN until a material is drawn.
         friction: Coefficient of friction; NaN until a material is drawn.
     """
@@ -67,7 +67,7 @@ class Draw:
         return value
 
     def spread(self, name: str, low: float, high: float) -> float:
-        """Draw a number whose logarithm is uniform between those of low and high."""
+        """Draw a number between low and high such that its logarithm is uniform."""
         value = math.exp(self.generator.uniform(math.log(low), math.log(high)))
         self._keep(name, value)
         return value

@@ -20,17 +20,17 @@ from pcdiff.geometry.obj import read_obj_objects
 ENDINGS = (".obj", ".stl", ".ply", ".off", ".glb", ".dae")
 
 HEAVIEST = 1.5
-"""Largest mass in kilograms. The mass of a mesh is unknown, so it is drawn; but large objects are
-hollow."""
+"""Largest mass in kilograms. The mass of a mesh is unknown, so it is drawn at random;
+objects that would be heavier are assumed to be hollow."""
 
 SMALLEST = 1e-9
-"""Smallest volume in cubic metres. A mesh that encloses less is a sheet or a hair."""
+"""Smallest volume in cubic metres. A mesh that encloses less is as thin as a sheet or a hair."""
 
 PYBULLET_SCALE = 0.015
-"""Metres per unit of `random_urdfs`, as its URDF files state."""
+"""Metres per unit of the meshes in `random_urdfs`, as stated in its URDF files."""
 
 PYBULLET_GROWTH = 2e-5
-"""Growth of each piece in metres. Pieces of one mesh that should touch are up to 8 µm apart."""
+"""Growth of each piece in metres. It closes gaps of up to 8 µm between pieces that should touch."""
 
 PYBULLET_SMALLEST = 2e-6
 """Smallest volume in cubic metres. A few of the random meshes are too small to grasp."""
@@ -40,7 +40,7 @@ PYBULLET_LICENCE = "zlib"
 
 
 def mesh_files(folder: Path) -> list[Path]:
-    """The mesh files of a folder and its subfolders, sorted, without the files of convex parts.
+    """List the mesh files in a folder and its subfolders, sorted, without files of convex parts.
 
     Args:
         folder: Folder to search.
@@ -65,7 +65,7 @@ def mesh_files(folder: Path) -> list[Path]:
 def objects_in(
     folder: Path, scale: float, seed: int, skip: Callable[[str], None]
 ) -> Iterator[HouseholdObject]:
-    """The meshes of a folder as objects, with drawn masses and frictions.
+    """Yield the meshes of a folder as objects with randomly drawn masses and frictions.
 
     Args:
         folder: Folder of mesh files, which may be in subfolders.
@@ -101,10 +101,10 @@ def objects_in(
 
 
 def pybullet_meshes() -> list[Path]:
-    """The files of the graspable objects in `pybullet_data`: its 1000 random meshes.
+    """List the files of the graspable objects in `pybullet_data`: its 1000 random meshes.
 
-    The package is located but not imported, and neither is pybullet. The other meshes of the
-    package are robots, furniture and ground.
+    The package is located without importing it or pybullet. The other meshes of the package are
+    robots, furniture and ground planes.
 
     Raises:
         InputError: If the package is not installed or lacks the meshes.
@@ -127,7 +127,7 @@ def pybullet_meshes() -> list[Path]:
 def pybullet_objects(
     scale: float, seed: int, skip: Callable[[str], None]
 ) -> Iterator[HouseholdObject]:
-    """The usable meshes of `pybullet_data`, each the union of the convex pieces in its file.
+    """Yield the usable meshes of `pybullet_data`, each as the union of its convex pieces.
 
     A mesh is usable if it is in one piece and not too small.
 
@@ -163,7 +163,7 @@ def pybullet_objects(
 
 
 def pieces_of(path: Path, scale: float) -> tuple[Polyhedron, ...]:
-    """The convex hulls of the `o` groups of an OBJ file, in metres, without the flat groups.
+    """Return the convex hull in metres of each `o` group in an OBJ file; flat groups are left out.
 
     Args:
         path: OBJ file.
@@ -183,11 +183,11 @@ def pieces_of(path: Path, scale: float) -> tuple[Polyhedron, ...]:
 
 
 def grown(pieces: Sequence[Polyhedron], by: float) -> tuple[Polyhedron, ...]:
-    """The pieces, each stretched along the axes so that its bounding box grows on every side.
+    """Stretch each piece along the axes so that its bounding box grows by a length on every side.
 
     Args:
         pieces: Convex pieces in metres.
-        by: Growth on each side in metres.
+        by: Length in metres by which the bounding box grows on each side.
     """
     larger = []
     for vertices, faces in pieces:
@@ -227,7 +227,7 @@ def _object(
 
 
 def _solid(loaded: Object) -> float:
-    """The volume in m³ that a mesh encloses; the volume of its convex hull if it is not closed.
+    """The volume in m³ that a mesh encloses, or that of its convex hull if the mesh is not closed.
 
     Raises:
         InputError: If the mesh is flat or almost flat.

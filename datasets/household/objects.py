@@ -1,4 +1,4 @@
-"""Make one household object, or many; an object depends only on its family, seed and index."""
+"""Make household objects; each depends only on its family, the seed and its index."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from datasets.household.shapes import Polyhedron, moved, union, volume, yawed
 from pcdiff.errors import InputError
 
 OFFSET = 0.05
-"""Largest distance in metres, along x and along y, from the origin to the object's middle."""
+"""Largest distance in metres, along x and along y, from the origin to an object's middle."""
 
 Family = Callable[[Draw], list[Polyhedron]]
-"""Draws its sizes and returns a solid, at any place and in any posture."""
+"""A function that draws the sizes of an object and returns its solid, at any place and posture."""
 
 FAMILIES: dict[str, Family] = {
     "animal": blocks.animal,
@@ -68,11 +68,11 @@ class HouseholdObject:
     """An object to grasp.
 
     An object from `make` has z up and stands or lies on z = 0. It is turned about z by a random
-    angle, and the middle of its bounding box is away from the origin by up to `OFFSET` along x and
-    y. So the file's origin and heading carry no information.
+    angle, and the middle of its bounding box is shifted from the origin by up to `OFFSET` along x
+    and y. So a network cannot learn anything from the origin or the heading of a file.
 
     Attributes:
-        name: Name of its files; `{family}_{seed}_{index}` for an object from `make`.
+        name: Name of the object and its files; `{family}_{seed}_{index}` for an object from `make`.
         family: Name of the family.
         seed: Seed of the set.
         index: Position in the set.
@@ -80,13 +80,13 @@ class HouseholdObject:
         faces: Triangles of the surface, counter-clockwise seen from outside; watertight if the
             object is from `make`.
         parts: Convex polyhedra in metres whose union is the solid that the surface encloses. This
-            is exact for an object from `make` that has not been `roughened`. Empty if the parts
-            are unknown.
+            holds exactly for an object from `make`, unless it went through `roughened`. Empty if
+            the parts are unknown.
         mass: Mass in kilograms.
         friction: Coefficient of friction against a gripper's pads.
-        parameters: Drawn values by name, including `yaw`, `offset_x` and `offset_y`, and the
-            density in kg/m³. Lengths are in metres, before the object was `scaled`; angles are in
-            radians.
+        parameters: Randomly drawn values by name, including `yaw`, `offset_x` and `offset_y`, and
+            the density in kg/m³. Lengths are in metres and ignore any later scaling by `scaled`;
+            angles are in radians.
     """
 
     name: str
@@ -102,7 +102,7 @@ class HouseholdObject:
 
 
 def make(family: str, seed: int = 0, index: int = 0) -> HouseholdObject:
-    """Make the object of a family that belongs to a seed and an index.
+    """Make the object that a family, a seed and an index determine.
 
     Args:
         family: Key of `FAMILIES`.
@@ -117,7 +117,7 @@ def make(family: str, seed: int = 0, index: int = 0) -> HouseholdObject:
     solid = FAMILIES[family](draw)
     if math.isnan(draw.density):
         raise ValueError(f"the family {family} draws no material")
-    # Unite before turning: after a turn, faces that meet are no longer equal to the last bit.
+    # Unite before turning, because after a turn faces that meet are no longer exactly equal.
     surface = union(solid)
     low, high = surface.vertices.min(axis=0), surface.vertices.max(axis=0)
     yaw = draw.uniform("yaw", -math.pi, math.pi)
@@ -147,8 +147,8 @@ def make_set(
 ) -> Iterator[HouseholdObject]:
     """Make the objects of a set, one at a time.
 
-    The families take turns. So object `i` depends on the seed, on `i` and on the families, but not
-    on the count: a larger set starts with the smaller one.
+    The families take turns. So object `i` depends on the seed, on `i` and on the list of families,
+    but not on the count: the first objects of a larger set are those of a smaller set.
 
     Args:
         count: Number of objects.
@@ -170,7 +170,7 @@ def make_set(
 def with_material(
     obj: HouseholdObject, density: float | None = None, friction: float | None = None
 ) -> HouseholdObject:
-    """A copy of an object with the same shape and another material.
+    """Copy an object, keeping its shape but changing its density or friction.
 
     Args:
         obj: Object to copy.
@@ -194,11 +194,11 @@ def with_material(
 
 
 def scaled(obj: HouseholdObject, factor: float) -> HouseholdObject:
-    """A copy of an object that is larger or smaller about the file's origin, of the same material.
+    """A copy of an object, scaled about the origin of its file. The material stays the same.
 
     Args:
         obj: Object to copy.
-        factor: Factor by which lengths grow.
+        factor: Factor by which all lengths are multiplied.
 
     Raises:
         InputError: If the factor is not positive and finite.

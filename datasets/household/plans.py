@@ -1,4 +1,4 @@
-"""Plan a set of objects: where they come from, and what is changed about each of them."""
+"""Plan a set of objects: where they come from, and how each of them is modified."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LICENCE = "MIT"
 """Licence of the meshes that this program makes: the program's own licence."""
 
 UNKNOWN_LICENCE = "unknown"
-"""Licence of a mesh whose licence nobody stated."""
+"""Licence of a mesh if the user does not state one."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class SetOptions:
         scale: Metres per unit of the mesh files. For generated objects, the factor by which they
             are enlarged. None uses the default of the source.
         density: Density of every object in kg/m³; the density of its material if None.
-        friction: Coefficient of friction of every object; that of its material if None.
-        roughness: Largest root mean square of the unevenness of the parts in metres; None leaves
-            the parts as they are.
+        friction: Coefficient of friction of every object; the friction of its material if None.
+        roughness: Largest unevenness of the convex parts, as a root mean square in metres; None
+            leaves the parts as they are.
 
     Raises:
         InputError: If the scale is not positive and finite.
@@ -71,11 +71,12 @@ class SetPlan:
     """A set of objects that is ready to be written.
 
     Attributes:
-        objects: The objects; each is made or read when it is requested.
+        objects: Iterator over the objects; each is made or read when it is requested.
         total: Largest number of objects that the set can have.
-        source: What the set is made from and how, for its catalogue: JSON.
+        source: What the set was made from and how, as a JSON object for its catalogue.
         licence: Licence of the meshes.
-        skipped: One sentence for each file that cannot be used; it grows while `objects` is read.
+        skipped: One sentence for each file that could not be used. The list grows while `objects`
+            is iterated over.
     """
 
     objects: Iterator[HouseholdObject]
@@ -85,7 +86,7 @@ class SetPlan:
     skipped: list[str]
 
     def write(self, folder: Path, advance: Callable[[], None] = lambda: None) -> list[Entry]:
-        """Write the set as a folder.
+        """Write the set into a folder.
 
         Args:
             folder: Folder to write; it is created if it is missing.
@@ -95,8 +96,8 @@ class SetPlan:
             The entries of the catalogue.
 
         Raises:
-            InputError: As in `datasets.household.catalogue.write_set`, or a physical quantity is
-                out of its range.
+            InputError: If a physical quantity is out of its range, or in the cases listed for
+                `datasets.household.catalogue.write_set`.
         """
         return write_set(folder, self.objects, self.source, self.licence, advance)
 
@@ -170,7 +171,7 @@ def plan_pybullet(options: SetOptions) -> SetPlan:
 
 
 def check_apart(meshes: Path, output: Path) -> None:
-    """Raise if a set would be written among the meshes that it is read from, or the reverse.
+    """Raise if the folder to read and the folder to write contain one another.
 
     Args:
         meshes: Folder of meshes to read.
@@ -195,7 +196,7 @@ def _plan(
     licence: str,
     skipped: list[str],
 ) -> SetPlan:
-    """Apply the options that all sources share."""
+    """Make a plan with the options that apply to objects from any source."""
     physics = {
         "density": options.density,
         "friction": options.friction,

@@ -1,10 +1,10 @@
-"""Make parts as uneven as real surfaces, so that physics does not rely on perfect faces.
+"""Make the convex parts as uneven as real surfaces, so that physics does not rely on flat faces.
 
 A pad that lies flat on the face of a polyhedron touches all of that face, however lightly. On a
-scanned or a worn surface it touches only some peaks, and an object squeezed between peaks can turn
-and slip, so the same grasps hold less often. An unevenness of a tenth of a millimetre changes a
-simulated grasp noticeably, but a camera cannot see it. So only the parts are made uneven, not the
-mesh.
+scanned or a worn surface the pad touches only some peaks, and an object squeezed between peaks can
+turn and slip, so the same grasps hold less often. An unevenness of a tenth of a millimetre changes
+a simulated grasp noticeably, but a camera cannot see it. So only the parts that physics uses are
+made uneven, not the mesh.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from pcdiff.errors import InputError
 
 _WAVES = 32
 _SHORTEST, _LONGEST = 0.005, 0.05
-"""Wavelengths in metres: shorter waves fall between vertices; longer ones let a pad lie flat."""
+"""Wavelengths in metres. Shorter waves would fall between vertices; longer ones leave pads flat."""
 
 _EDGE = 0.006
 """Longest edge in metres of a part after it is subdivided."""
 
 
 def roughened(obj: HouseholdObject, roughness: float) -> HouseholdObject:
-    """A copy of an object with uneven parts: the convex hulls of its parts' displaced surfaces.
+    """Copy an object and replace each part by the convex hull of its randomly displaced surface.
 
     Random waves in space, the same for all parts, displace the surface along its normals. The
-    amplitude is drawn for each object from its seed and index.
+    amplitude is random; the seed and the index of the object determine it.
 
     Args:
-        obj: Object to copy; if its parts are unknown, nothing changes.
+        obj: Object to copy. If its parts are unknown, the copy is unchanged.
         roughness: Largest root mean square of the displacements in metres, 0 to 0.001.
 
     Raises:

@@ -1,12 +1,12 @@
-"""Exactly convex pieces, and solids made of them.
+"""Build exactly convex pieces, and solids made of them.
 
-A solid is a list of convex pieces with flat faces, each a `Polyhedron`, and *is* their union. So
-the physics and the mesh describe the same set of points, and curved surfaces are polyhedra by
-definition. A solid of revolution with n sides has a regular n-gon in place of a circle. Its radius
-is measured to the middles of the facets (the apothem), so walls have exactly the requested
-thickness and opposite facets have exactly the requested distance. By the theorem of Pappus, with
-2 n tan(π/n) in place of 2π, turning a section of area A whose centroid is at radius r gives the
-volume 2 n tan(π/n) r A.
+A solid is a list of convex pieces with flat faces, each a `Polyhedron`. It is defined as their
+union. So the physics and the mesh describe the same set of points, and curved surfaces are
+polyhedra by definition. A solid of revolution with n sides has a regular n-gon in place of a
+circle. Its radius is measured to the middles of the facets (the apothem), so walls have exactly the
+requested thickness and opposite facets are exactly the requested distance apart. By the theorem of
+Pappus, with 2 n tan(π/n) in place of 2π, turning a section of area A whose centroid is at radius r
+gives the volume 2 n tan(π/n) r A.
 
 Lengths are in metres. z is the axis of revolution, and the middle of a facet is at azimuth 0.
 """
@@ -53,7 +53,7 @@ class Polyhedron(NamedTuple):
 
 
 def loft(rings: Float[np.ndarray, "rings corners 3"]) -> Polyhedron:
-    """The convex polyhedron through a stack of polygons whose corners correspond.
+    """Build the convex polyhedron through a stack of polygons whose corners correspond.
 
     The rule that cuts flat faces into triangles depends only on their corners, so two pieces that
     share a face also share its triangles.
@@ -113,7 +113,8 @@ def prism(polygon: Points, bottom: float, top: float) -> Polyhedron:
 def box(low: Vector, high: Vector) -> Polyhedron:
     """A cuboid with sides along the axes, between two opposite corners.
 
-    It takes corners instead of size and centre, so that boxes that meet do so to the last bit.
+    It takes corners instead of a size and a centre, so that adjacent boxes can share exactly equal
+    coordinates.
     """
     (x0, y0, z0), (x1, y1, z1) = low, high
     return prism([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], z0, z1)
@@ -131,7 +132,10 @@ def frustum(
 
 
 def ellipse(width: float, height: float, sides: int) -> Float[np.ndarray, "sides 2"]:
-    """A polygon around the origin; opposite sides are `width` and `height` apart if 4 | sides."""
+    """An ellipse around the origin as a polygon.
+
+    If the number of sides is divisible by 4, opposite sides are `width` and `height` apart.
+    """
     angle = (np.arange(sides) - 0.5) * 2 * np.pi / sides
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=1) / np.cos(np.pi / sides)
     return circle * [width / 2, height / 2]
@@ -168,8 +172,8 @@ def arc(
 def revolve(section: Points, sides: int) -> list[Polyhedron]:
     """Turn a convex section around the z axis.
 
-    The section at one angle and the same section at the next angle bound a piece. This piece is the
-    prism over the section cut by two planes, so it is exactly convex.
+    Each piece lies between the section at one angle and the section at the next. It is a prism over
+    the section, cut by two planes, so it is exactly convex.
 
     Args:
         section: Corners (radius, z) in counter-clockwise order. If the section starts and ends on
@@ -225,7 +229,7 @@ def lathe(profile: Points, sides: int) -> list[Polyhedron]:
 def inner_profile(
     profile: Points, thickness: float | Sequence[float]
 ) -> Float[np.ndarray, "points 2"]:
-    """The inner side of a wall: the parallel on the left of a polyline, with mitred joints.
+    """Find the inner side of a wall: a parallel to the left of a polyline, with mitred joints.
 
     Args:
         profile: Points (radius, z) from the axis outwards and up.
@@ -255,7 +259,7 @@ def inner_profile(
 
 
 def shell(profile: Points, thickness: float | Sequence[float], sides: int) -> list[Polyhedron]:
-    """A vessel: a wall of revolution with exactly the requested thickness.
+    """Build a vessel of revolution whose wall has exactly the requested thickness.
 
     Args:
         profile: Points (radius, z) of the outside, from the middle of the bottom, which is on the
@@ -284,7 +288,7 @@ def sweep(
     binormal: Vector,
     scales: Sequence[float] | Float[np.ndarray, " joints"] | None = None,
 ) -> list[Polyhedron]:
-    """A bar along a polyline in a plane, with mitred joints: neighbours share their end faces.
+    """Build a bar along a plane polyline, with mitred joints at which neighbours share a face.
 
     Args:
         path: Joints of the polyline.
@@ -316,7 +320,7 @@ def sweep(
 def resampled(
     path: Sequence[Sequence[float]] | Float[np.ndarray, "points d"], count: int
 ) -> Float[np.ndarray, "count d"]:
-    """Points at equal distances along a polyline, including its first and its last point."""
+    """Place points at equal distances along a polyline, including its first and its last point."""
     points = np.asarray(path, dtype=np.float64)
     length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
     where = np.linspace(0, length[-1], count)
@@ -326,18 +330,18 @@ def resampled(
 # ----------------------------------------------------------------------------------------- motion
 
 LYING = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
-"""Rotation that lays a solid that stands along z down along x."""
+"""Rotation that lays down a solid: its z axis becomes the x axis."""
 
 
 def moved(solid: Sequence[Polyhedron], offset: Vector) -> list[Polyhedron]:
-    """The solid, shifted by an offset in metres."""
+    """Shift a solid by an offset in metres."""
     return [Polyhedron(piece.vertices + np.asarray(offset), piece.faces) for piece in solid]
 
 
 def mapped(
     solid: Sequence[Polyhedron], matrix: Sequence[Sequence[float]] | Float[np.ndarray, "3 3"]
 ) -> list[Polyhedron]:
-    """The solid under a linear map, such as a rotation, a mirror image or a scaling along axes."""
+    """Apply a linear map to a solid, such as a rotation, a mirroring or a scaling along axes."""
     linear = np.asarray(matrix, dtype=np.float64)
     step = 1 if np.linalg.det(linear) > 0 else -1
     # A matrix product is avoided because it may round equal points of two pieces differently.
@@ -348,7 +352,7 @@ def mapped(
 
 
 def yawed(solid: Sequence[Polyhedron], angle: float) -> list[Polyhedron]:
-    """The solid, turned about z by an angle in radians."""
+    """Turn a solid about z by an angle in radians."""
     cosine, sine = np.cos(angle), np.sin(angle)
     return mapped(solid, [[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
 
@@ -357,10 +361,10 @@ def yawed(solid: Sequence[Polyhedron], angle: float) -> list[Polyhedron]:
 
 
 def union(solid: Sequence[Polyhedron]) -> Polyhedron:
-    """The watertight surface of the union of all pieces.
+    """Return the watertight surface of the union of all pieces.
 
-    Pieces that share whole faces are joined by removing those faces, which is exact. manifold3d
-    unites the remaining pieces that overlap or touch.
+    Pieces that share whole faces are joined by removing those faces, which is exact. Then
+    manifold3d unites the groups of pieces that still overlap or touch.
 
     Args:
         solid: Pieces of the solid.
@@ -390,7 +394,7 @@ def union(solid: Sequence[Polyhedron]) -> Polyhedron:
 
 
 def glued(solid: Sequence[Polyhedron]) -> list[Polyhedron]:
-    """One closed surface for each group of pieces that share faces, without the shared faces."""
+    """Join each group of pieces that share faces into one closed surface without these faces."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -421,7 +425,7 @@ def glued(solid: Sequence[Polyhedron]) -> list[Polyhedron]:
 
 
 def volume(mesh: Polyhedron) -> float:
-    """The volume that a closed surface encloses: the sum of det(a, b, c)/6 over its triangles."""
+    """Compute the volume in a closed surface: the sum of det(a, b, c)/6 over its triangles."""
     corners = mesh.vertices[mesh.faces] - mesh.vertices.mean(axis=0)
     return float(np.linalg.det(corners).sum() / 6)
 
@@ -431,6 +435,6 @@ def _level(polygon: Float[np.ndarray, "corners 2"], z: float) -> Float[np.ndarra
 
 
 def _fan(polygon: Int[np.ndarray, " corners"]) -> Int[np.ndarray, "triangles 3"]:
-    """The triangles of a polygon that fan out from its corner with the lowest index."""
+    """Cut a polygon into triangles that fan out from its corner with the lowest index."""
     around = np.roll(polygon, -int(np.argmin(polygon)))
     return np.stack([np.full(len(polygon) - 2, around[0]), around[1:-1], around[2:]], axis=1)

@@ -1,4 +1,4 @@
-"""Draw a sheet with a picture of each object, scaled to fill its tile."""
+"""Draw a sheet of tiles, each with a picture of one object that fills it."""
 
 from __future__ import annotations
 
@@ -44,13 +44,14 @@ def draw_sheet(
     samples: int = 3,
     advance: Callable[[], None] = lambda: None,
 ) -> Image:
-    """Draw meshes row by row, z up, each as large as its tile.
+    """Draw meshes row by row with z up, each scaled to fill its tile.
 
     Args:
         meshes: Surfaces to draw, at least one.
         labels: Caption of each mesh.
         kinds: Family of each mesh; meshes of one family have the same colour.
-        yaws: Angle of each mesh about z in radians; the camera turns with it.
+        yaws: Angle in radians by which each mesh is turned about z; the camera turns by the same
+            angle.
         columns: Largest number of tiles in a row.
         size: Width and height of a picture in pixels.
         samples: Samples per pixel, as in `pcdiff.drawing.rendering.render`.

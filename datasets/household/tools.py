@@ -1,4 +1,4 @@
-"""Families of tools and utensils, lying along x."""
+"""Families of tools and utensils that lie along the x axis."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from datasets.household.shapes import (
 
 
 def hammer(draw: Draw) -> list[Polyhedron]:
-    """A handle and a head with a face and a claw, a wedge or a second face."""
+    """A hammer: a handle, and a head with one face and a claw, a wedge or a second face."""
     draw.material("wood and steel", "plastic and steel", "hollow plastic")
     length = draw.uniform("length", 0.16, 0.29)
     grip = draw.uniform("grip", 0.022, 0.034)
@@ -75,7 +75,7 @@ def hammer(draw: Draw) -> list[Polyhedron]:
 
 
 def screwdriver(draw: Draw) -> list[Polyhedron]:
-    """A handle with flutes or facets, a shaft and a flat or crossed tip."""
+    """A screwdriver: a handle with flutes or facets, a shaft, and a flat or crossed tip."""
     draw.material("plastic and steel")
     length, shaft = draw.uniform("handle", 0.07, 0.11), draw.uniform("shaft", 0.06, 0.15)
     radius, rod = draw.uniform("radius", 0.01, 0.018), draw.uniform("rod", 0.0022, 0.004)
@@ -107,7 +107,7 @@ def screwdriver(draw: Draw) -> list[Polyhedron]:
 
 
 def scissors(draw: Draw) -> list[Polyhedron]:
-    """Two blades that cross at a pivot, each with an oval loop for the fingers."""
+    """Scissors: two blades that cross at a pivot, each with an oval loop for the fingers."""
     draw.material("plastic and steel")
     blade, grip = draw.uniform("blade", 0.06, 0.11), draw.uniform("grip", 0.05, 0.08)
     wide, thick = draw.uniform("wide", 0.01, 0.016), draw.uniform("thick", 0.004, 0.007)
@@ -271,7 +271,7 @@ def _block(x: float, y: float, z: float) -> Polyhedron:
 
 
 def _jaw(gap: float, thick: float) -> list[Polyhedron]:
-    """Two prongs on a base that open towards +x."""
+    """A base with two prongs that open towards +x."""
     base = [(-0.75 * gap, -0.6 * gap), (-0.2 * gap, -0.95 * gap), (-0.2 * gap, 0.95 * gap)]
     prong = [(-0.2 * gap, 0.5 * gap), (0.75 * gap, 0.5 * gap), (0.6 * gap, 0.8 * gap)]
     prong.append((-0.2 * gap, 0.95 * gap))

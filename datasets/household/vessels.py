@@ -1,7 +1,8 @@
-"""Families of solids of revolution, mostly containers for food and drink.
+"""Families of objects that are mostly solids of revolution, such as containers for food and drink.
 
-Open vessels have walls of a drawn thickness and a cavity that is open at the top; closed vessels
-are solid. All of them stand upright on z = 0 around the z axis, with handles in the xz plane.
+Open vessels have walls of a randomly drawn thickness and a cavity that is open at the top; closed
+vessels are solid. All of them stand upright on z = 0 around the z axis, with handles in the xz
+plane.
 """
 
 from __future__ import annotations
@@ -27,16 +28,16 @@ from datasets.household.shapes import (
 )
 
 WALL_SIDES = 24
-"""Number of sides of thin-walled vessels, where each side of each band of the wall is a piece."""
+"""Number of sides of thin-walled vessels. Each side of each band of the wall is a piece."""
 
 SOLID_SIDES = 32
-"""Number of sides of solids, which have few pieces for any number of sides."""
+"""Number of sides of solids. More sides do not give them more pieces."""
 
 Profile = list[tuple[float, float]]
 
 
 def mug(draw: Draw) -> list[Polyhedron]:
-    """A thin-walled cup, straight, tapered or bellied, with one handle."""
+    """A thin-walled mug with one handle; its wall is straight, tapered or bellied."""
     material = draw.material("ceramic", "ceramic", "glass", "plastic", "steel")
     radius = draw.uniform("radius", 0.032, 0.046)
     height = draw.uniform("height", 0.075, 0.115)
@@ -100,7 +101,7 @@ def pot(draw: Draw) -> list[Polyhedron]:
     body = shell([(0.0, 0.0), (radius, 0.0), (radius, height)], wall, WALL_SIDES)
     span, reach = draw.uniform("handle_span", 0.035, 0.05), draw.uniform("handle_reach", 0.02, 0.03)
     thickness = draw.uniform("handle_thickness", 0.005, 0.008)
-    # The loop is in the horizontal plane and ends where the facets of the wall have their middles.
+    # The loop is in the horizontal plane and ends at the middles of facets of the wall.
     half = min(span, 1.2 * radius) / 2
     edge = math.sqrt(radius**2 - half**2) - wall / 2
     out = radius + reach
@@ -192,7 +193,7 @@ def glass(draw: Draw) -> list[Polyhedron]:
 
 
 def wineglass(draw: Draw) -> list[Polyhedron]:
-    """A bowl on a stem with a foot."""
+    """A wine glass: a bowl on a stem with a foot."""
     draw.material("glass", "plastic")
     radius = draw.uniform("radius", 0.028, 0.042)
     depth = draw.uniform("depth", 0.06, 0.1)
@@ -220,7 +221,7 @@ def wineglass(draw: Draw) -> list[Polyhedron]:
 
 
 def bottle(draw: Draw) -> list[Polyhedron]:
-    """A body, a shoulder and a neck: closed with a cap, or open and thin-walled."""
+    """A bottle with a body, a shoulder and a neck: closed with a cap, or open and thin-walled."""
     radius = draw.uniform("radius", 0.021, 0.043)
     height = draw.uniform("height", 0.13, 0.25)
     neck = draw.uniform("neck", 0.28, 0.55) * radius + 0.003
@@ -379,7 +380,7 @@ def fruit(draw: Draw) -> list[Polyhedron]:
 
 
 def _on_profile(profile: Sequence[tuple[float, float]], z: float) -> tuple[float, float]:
-    """The point (radius, z) of a profile at a height."""
+    """Return the point (radius, z) of a profile at the height z."""
     radii, heights = zip(*profile, strict=True)
     return float(np.interp(z, heights, radii)), z
 
@@ -392,7 +393,7 @@ def _loop_handle(
     *,
     reach: float,
 ) -> list[Polyhedron]:
-    """A handle between two points of the outside, whose ends reach half-way into the wall.
+    """A handle between two points of a vessel's outside; its ends reach half-way into the wall.
 
     The path is half a superellipse over the chord between the points, so it leaves the wall at a
     right angle. A small exponent makes it square.

@@ -1,4 +1,4 @@
-"""Labelled grasps for a set of objects: every candidate is simulated and kept with its outcome.
+"""Label grasps for a set of objects: every candidate is simulated and stored with its outcome.
 
 `python -m datasets.labels data/household --gripper panda` labels a set that `datasets.household`
 wrote, or any folder of meshes. In Python, `label_folder` does the same.

@@ -1,4 +1,4 @@
-"""The program: `python -m datasets.labels data/household --gripper panda`."""
+"""The program `python -m datasets.labels data/household --gripper panda`."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the program.
 
     Args:
-        arguments: Command line; None means the arguments of the process.
+        arguments: Command-line arguments; None means those of the process.
     """
     run(app, arguments)
 

@@ -1,4 +1,4 @@
-"""The data card of a folder of labels. All its figures are counted from the files themselves."""
+"""The data card of a folder of labels. All its figures are counted from the label files."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _LIMITS = """\
 
 @dataclass(frozen=True, eq=False)
 class ObjectLabels:
-    """The labels of one object, as they were read from its file.
+    """The labels of one object, as read from its file.
 
     Attributes:
         name: Name of the object.
@@ -98,7 +98,7 @@ def write_card(
 
 
 def summary(settings: Settings, labels: Sequence[ObjectLabels]) -> dict[str, Any]:
-    """The origin of the labels and the number of successes, as a dictionary for JSON.
+    """Return the origin of the labels and the number of successes, as a dictionary for JSON.
 
     Args:
         settings: Settings of all labels.
@@ -149,7 +149,7 @@ def summary(settings: Settings, labels: Sequence[ObjectLabels]) -> dict[str, Any
 
 
 def command(settings: Settings, options: Mapping[str, float | None]) -> str:
-    """The command that makes the same labels again.
+    """Return the command that makes the same labels again.
 
     Args:
         settings: Settings of all labels.
@@ -170,7 +170,7 @@ def command(settings: Settings, options: Mapping[str, float | None]) -> str:
 
 
 def readme(card: Mapping[str, Any]) -> str:
-    """The data card in Markdown.
+    """Return the data card in Markdown.
 
     Args:
         card: Content of `card.json`.
@@ -258,7 +258,7 @@ def _kinds(grasps: Grasps) -> np.ndarray:
 
 
 def _figures(success: Sequence[np.ndarray], seed: int) -> dict[str, Any]:
-    """Counts for objects with these outcomes, and the success rate with its interval.
+    """Count objects, grasps and successes, and compute the success rate with its interval.
 
     The rate is None if there are no grasps.
     """

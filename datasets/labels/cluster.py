@@ -1,8 +1,8 @@
 """Run jobs on several machines, through Ray.
 
-The machines only need this package with its extra `ray`. Objects and labels are sent as data, and
-so is the code of this folder, which is not part of the installed package. Only the machine that
-asks for the labels writes files.
+The machines need only the installed package with its extra `ray`. Ray sends them the objects and
+the code of this folder, which is not part of the installed package, and sends the labels back. Only
+the machine that started the run writes files.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _AHEAD = 2  # jobs sent ahead for each core, so that no core waits for its next 
 def on_cluster(
     work: Work, jobs: Iterable[Job], address: str, workers: int = 0
 ) -> Iterator[tuple[Job, Grasps | str]]:
-    """Label objects on a Ray cluster, one core each.
+    """Label objects on a Ray cluster, with one core per object.
 
     Nothing is lost when a machine leaves the cluster: Ray gives its objects to other machines.
 
@@ -97,7 +97,7 @@ def _connect(ray: Any, address: str, workers: int) -> None:
 
 
 def _check_reachable(address: str) -> None:
-    """Raise unless something listens at the address; Ray itself would retry for many minutes."""
+    """Raise unless a server listens at the address; Ray itself would retry for many minutes."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
         raise InputError(

@@ -1,4 +1,4 @@
-"""Label a folder of objects: keep the labels that are there and make those that are missing.
+"""Label a folder of objects: keep existing labels and make the missing ones.
 
 ```
 FOLDER/grasps/GRIPPER/NAME.h5     labels of one object, in ACRONYM's schema
@@ -7,8 +7,8 @@ FOLDER/grasps/GRIPPER/card.json   data card for programs
 ```
 
 Labels of a grasp field's samples are in FOLDER/samples/WEIGHTS instead of FOLDER/grasps, where
-WEIGHTS is the start of the SHA-256 of the weights. They are in FOLDER/samples/WEIGHTS-view if the
-field saw only one side of each object.
+WEIGHTS is the start of the SHA-256 of the weights. If the field saw only one side of each object,
+the labels are in FOLDER/samples/WEIGHTS-view.
 
 Each file names its mesh relative to FOLDER, so the folder can be moved. Each file is written in one
 step by one process. A run that is killed therefore loses only the objects it was working on, and
@@ -43,12 +43,12 @@ from pcdiff.files import prepare_folder
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What to assume about meshes that no catalogue describes.
+    """Assumptions about meshes that no catalogue describes.
 
     Attributes:
         scale: Metres per unit of the meshes; 1 if None.
         density: Density of the objects in kg/m³; the protocol's density if None.
-        friction: Coefficient of friction of object and pads; the protocol's friction if None.
+        friction: Coefficient of friction between object and pads; the protocol's friction if None.
 
     Raises:
         InputError: If a number is out of its range.
@@ -64,7 +64,7 @@ class Assumptions:
         Conditions(density=self.density, friction=self.friction)  # refuses numbers out of range
 
     def as_dict(self) -> dict[str, float | None]:
-        """The assumptions by name, with None for those that were not given."""
+        """The assumptions as a dictionary, with None for those that were not given."""
         return dataclasses.asdict(self)
 
 
@@ -74,7 +74,7 @@ NO_ASSUMPTIONS = Assumptions()
 
 @dataclass(frozen=True)
 class LabellingResult:
-    """The outcome of a run.
+    """The outcome of labelling a folder.
 
     Attributes:
         output: Folder of the labels.
@@ -99,7 +99,7 @@ class LabellingResult:
         return dataclasses.asdict(self) | {"output": str(self.output)}
 
     def text(self) -> str:
-        """The result as text for a person."""
+        """The result as human-readable text."""
         card = self.card
         lines = [
             f"labelled {self.grasps} grasps of {self.made} objects in {self.seconds:.0f} s"
@@ -224,18 +224,18 @@ def label_folder(
 
 
 def _place(settings: Settings) -> Path:
-    """The folder of the labels, relative to the folder of the objects; see `grasp.field.items`."""
+    """Path of the folder of labels, relative to the folder of objects; see `grasp.field.items`."""
     if settings.weights is None:
         return Path(CANDIDATES)
     return Path(SAMPLES, digest(settings.weights)[:12] + ("-view" if settings.view else ""))
 
 
 def difference(found: Grasps, job: Job) -> str | None:
-    """How the conditions of labels differ from those of a job, or None if they agree.
+    """Say how the conditions of labels differ from those of a job; None if they agree.
 
     Args:
         found: Labels to check.
-        job: Job that the labels should come from.
+        job: Job that would make the labels.
     """
     sampler = found.sampler or {}
     conditions = job.conditions()

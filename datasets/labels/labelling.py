@@ -1,4 +1,4 @@
-"""Label one object: the work of one process, on this machine or on another."""
+"""Label one object; this is the work that one process does, on this machine or on another."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from grasp.field.trained import GraspField
 
 STREAM = 101
-"""Stream of the candidates; the judge uses lower values (`grasp.judging.streams.Stream`)."""
+"""Random stream of the candidates; the judge uses lower numbers, see `grasp.judging.streams`."""
 
 VIEW_STREAM = 103
-"""Second word of the views' seeds; it differs from the stream of the data card."""
+"""Random stream of the views; it differs from the stream of the data card's bootstrap."""
 
 NEAR_MISSES = 0.25
 """Default share of near misses among the candidates."""
 
 SAMPLE = "sample"
-"""Kind of a grasp that a grasp field sampled."""
+"""The kind that marks a grasp as sampled from a grasp field."""
 
 PACKAGES = ("mujoco", "coacd", "numpy")
 """Packages that influence the labels; each file states the versions that it was made with."""
@@ -56,12 +56,12 @@ class Settings:
             the object's geometry.
         weights: Weights of a `GraspField` whose samples are labelled instead of candidates: a name
             or a file. None labels candidates.
-        view: Whether the field sees one side of each object, as in
-            `grasp.judging.sources.field_source`, or the whole object. The view depends on the seed
-            and on the object's geometry.
+        view: Whether the field sees only one side of each object, as in
+            `grasp.judging.sources.field_source`, instead of the whole object. The view depends on
+            the seed and on the object's geometry.
 
     Raises:
-        InputError: If a number is out of its range, or there is a view without weights.
+        InputError: If a number is out of its range, or `view` is set without weights.
     """
 
     gripper: Gripper
@@ -97,7 +97,8 @@ class Job:
     Attributes:
         name: Name of the object, unique in its set.
         obj: Mesh of the object; the labels will name its `file`.
-        mass: Mass of the object in kilograms; computed from its volume and `density` if None.
+        mass: Mass of the object in kilograms. If None, it is computed from the volume and
+            `density`.
         density: Density of the object in kg/m³, used if there is no mass.
         friction: Coefficient of friction between object and pads.
         settings: Settings that all objects share.
@@ -112,7 +113,7 @@ class Job:
 
     @property
     def source(self) -> dict[str, Any]:
-        """The source of the grasps, as a dictionary for JSON."""
+        """Where the grasps come from, as a dictionary for JSON."""
         if self.settings.weights is None:
             return {"name": "antipodal candidates", "cone_friction": FRICTION}
         known = {
@@ -120,12 +121,12 @@ class Job:
             "sampling": sampling(self.settings.view).as_dict(),
         }
         if self.settings.view:
-            # A different name as well, so that neither kind of samples passes for the other.
+            # The name differs as well, so that the two kinds of samples cannot be confused.
             return {"name": "samples of a field from one view", "view": True, **known}
         return {"name": "samples of a field", **known}
 
     def conditions(self) -> dict[str, Any]:
-        """Everything that the labels depend on, except protocol and geometry, for JSON.
+        """Conditions that determine the labels, except protocol and geometry, as a JSON object.
 
         Equal conditions give equal labels.
         """
@@ -155,8 +156,8 @@ def label(job: Job) -> Grasps:
         All candidates with their outcomes, in the order in which they were drawn. Their `sampler`
         holds the conditions, the kind of each candidate under `kinds`
         (`grasp.judging.candidates.KINDS`), and the versions of the packages under `made_with`. If
-        no two opposite contacts of the object fit into the stroke, the result has no grasps and
-        states the reason.
+        no two opposite contacts of the object fit into the stroke, the result has no grasps and its
+        `reason` says so.
 
     Raises:
         InputError: If the object cannot be simulated because it is a point cloud, has no volume, or
@@ -201,7 +202,7 @@ def label(job: Job) -> Grasps:
 
 
 def _drawn(obj: Object, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
-    """The poses of the grasps to label, and the kind of each."""
+    """Draw the poses of the grasps to label; also return the kind of each."""
     if settings.weights is None:
         drawn = candidates(
             obj,
@@ -224,10 +225,10 @@ def _drawn(obj: Object, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
 
 
 def sampling(view: bool) -> Sampling:
-    """How to sample a field.
+    """Return the settings for sampling a field.
 
     Args:
-        view: Whether the field sees one side of each object or the whole mesh.
+        view: Whether the field sees only one side of each object instead of the whole mesh.
     """
     from grasp.field.sampling import CLOUD_SAMPLING, Sampling
 
@@ -236,7 +237,7 @@ def sampling(view: bool) -> Sampling:
 
 @functools.cache
 def load_field(weights: str) -> GraspField:
-    """The grasp field of some weights, read once in each process.
+    """Load the grasp field with these weights; each process reads it only once.
 
     Args:
         weights: Name or file of the weights.
@@ -251,7 +252,7 @@ def load_field(weights: str) -> GraspField:
 
 @functools.cache
 def digest(weights: str) -> str:
-    """The SHA-256 of a file of weights; it identifies the field that drew the samples.
+    """Return the SHA-256 of a file of weights, which identifies the field that drew the samples.
 
     Args:
         weights: Name or file of the weights.
@@ -263,7 +264,7 @@ def digest(weights: str) -> str:
 
 
 def attempt(job: Job) -> Grasps | str:
-    """The labels of an object, or one sentence that says why it cannot be labelled.
+    """Label an object; if that is impossible, return one sentence that says why.
 
     Args:
         job: Object to label.

@@ -1,4 +1,6 @@
-"""Run jobs on all cores of this machine: one process per core, one object at a time, no orphans.
+"""Run jobs on all cores of this machine: one process per core, and one object at a time in each.
+
+No worker outlives the program.
 
 `concurrent.futures` is not used because its pools cannot say which object killed a worker, and its
 workers survive a parent that is killed.
@@ -92,7 +94,10 @@ def _start(work: Work) -> tuple[Connection, SpawnProcess]:
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """Processes started in this context use one numerical thread: the other cores are busy."""
+    """Limit processes that start in this context to one numerical thread.
+
+    The other cores are busy with other processes.
+    """
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, "1"))
     try:
@@ -106,7 +111,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _serve(work: Work, connection: Connection) -> None:
-    """Do one job after another until the parent has no more jobs or is gone."""
+    """Do one job after another until the parent process has no more jobs or has ended."""
     if _GROUPS:
         os.setsid()
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -125,7 +130,7 @@ def _end_with_parent() -> None:
 
 
 def _end(process: SpawnProcess) -> None:
-    """End a worker and the processes that it started."""
+    """End a worker process and all processes that it started."""
     if _GROUPS:
         # The worker may not lead a group yet, or its group may be gone.
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -1,4 +1,4 @@
-"""The objects of a folder that are to be labelled."""
+"""Find the objects of a folder that are to be labelled."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Target:
 
     Attributes:
         name: Name of the object, unique in the folder.
-        family: Family of the object; "mesh" without a catalogue.
+        family: Family of the object; "mesh" if the folder has no catalogue.
         file: Mesh file, relative to the folder, with forward slashes.
-        mass: Mass in kilograms; None without a catalogue.
+        mass: Mass in kilograms; None if the folder has no catalogue.
         friction: Coefficient of friction against a gripper's pads.
         licence: Licence of the mesh.
-        content_sha256: SHA-256 of the mesh file; None without a catalogue.
+        content_sha256: SHA-256 of the mesh file; None if the folder has no catalogue.
     """
 
     name: str
@@ -37,12 +37,12 @@ class Target:
 
 
 def targets_in(folder: Path, friction: float | None = None) -> list[Target]:
-    """The objects of a folder: those of its catalogue, or all its meshes if it has no catalogue.
+    """List the objects in a folder: those of its catalogue, or all its meshes if it has none.
 
     Args:
         folder: Folder of the objects.
-        friction: Coefficient of friction of objects without a catalogue; the protocol's friction
-            if None.
+        friction: Coefficient of friction of all objects if the folder has no catalogue; the
+            protocol's friction if None.
 
     Raises:
         InputError: If there is no mesh, two meshes would have the same name, or the catalogue
@@ -96,7 +96,7 @@ def check_content(folder: Path, target: Target) -> None:
 
 
 def file_name(text: str) -> str:
-    """A text as a file name: characters other than letters, digits, . + and - become _.
+    """Turn a text into a file name: characters other than letters, digits, . + and - become _.
 
     Args:
         text: Text to convert.
@@ -105,5 +105,5 @@ def file_name(text: str) -> str:
 
 
 def _name(file: Path) -> str:
-    """The name of a mesh without a catalogue: its path with the ending, as a file name."""
+    """Name a mesh that no catalogue lists: its path with the extension, turned into a file name."""
     return file_name("_".join([*file.parts[:-1], file.stem, file.suffix[1:].lower()]))

@@ -1,1 +1,1 @@
-"""The commands of `grasp`, one a file, and what several of them share."""
+"""The commands of `grasp`, one per file, and helpers that several commands share."""

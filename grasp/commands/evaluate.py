@@ -1,4 +1,4 @@
-"""`grasp evaluate`: what physics says of a source of grasps."""
+"""`grasp evaluate`: judge a source of grasps by physics."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def evaluate(
     source: Annotated[
         str | None,
         typer.Option(
-            help="antipodal, a grasp file, or a folder with one grasp file per object.",
+            help="Source: antipodal, a grasp file, or a folder with one grasp file per object.",
             show_default="antipodal",
         ),
     ] = None,
@@ -44,7 +44,7 @@ def evaluate(
     view: Annotated[
         bool,
         typer.Option(
-            "--view", help="The field sees one side of each object, with a depth camera's noise."
+            "--view", help="Show the field only one side of each object, with camera noise."
         ),
     ] = False,
     gripper: GripperName = "panda",
@@ -54,7 +54,7 @@ def evaluate(
     candidates: Annotated[
         int,
         typer.Option(
-            min=1, max=MOST, help="Antipodal candidates per object; 2000 define whether it fits."
+            min=1, max=MOST, help="Antipodal candidates per object; 2000 decide whether it fits."
         ),
     ] = 2000,
     density: Annotated[float | None, typer.Option(help="Density of the objects in kg/m³.")] = None,
@@ -76,8 +76,8 @@ def evaluate(
 
     Prints, for each object and for all objects that fit the gripper: success of all grasps and of
     the 20 best ranked, coverage of the antipodal candidates that hold, precision against coverage,
-    and earth mover's distance to those candidates. Intervals are over objects. Every grasp counts;
-    one in collision is a failure.
+    and earth mover's distance to those candidates. Confidence intervals are computed over objects.
+    Every grasp counts, and one in collision is a failure.
     """
     from grasp.judging.evaluation import Budget
     from grasp.judging.request import EvaluationRequest, run_evaluation

@@ -1,4 +1,4 @@
-"""Options that several commands of `grasp` share; `pcdiff.console` has those of all commands."""
+"""Options that several commands of `grasp` share. Options of all commands: `pcdiff.console`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pcdiff.errors import InputError
 MOST = 10**6
 """Largest number of grasps per object."""
 
-GripperName = Annotated[str, typer.Option(help="Shipped gripper by name, or a .toml file.")]
-Scale = Annotated[float | None, typer.Option(help="Factor for the mesh file's numbers.")]
+GripperName = Annotated[str, typer.Option(help="Gripper: a shipped name, or a .toml file.")]
+Scale = Annotated[float | None, typer.Option(help="Multiplies the mesh file's numbers.")]
 Unit = Annotated[
     Literal["m", "cm", "mm", "inch"] | None, typer.Option(help="Unit of the mesh file's numbers.")
 ]
@@ -47,15 +47,15 @@ OPTIONS = {
     "approach": "--approach",
     "validate_one_in": "--validate-one-in",
 }
-"""The options that set the parameters which errors of the library name."""
+"""The command-line option for each parameter that an error message of the library may name."""
 
 
 def check_results(output: Path | None, picture: Path | None) -> None:
-    """Check that a command's results can be written, before work that would be lost.
+    """Check that a command's results can be written, before it starts work that would be lost.
 
     Args:
-        output: Grasp file to write, if any.
-        picture: PNG file to write, if any.
+        output: Grasp file to write; None if there is none.
+        picture: PNG file to write; None if there is none.
 
     Raises:
         InputError: If a file has another extension or cannot be written.

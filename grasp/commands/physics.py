@@ -1,4 +1,4 @@
-"""What the commands that run physics share."""
+"""Helpers that the commands which run physics share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def physics_session(command: str, seed: int, device: str, as_json: bool) -> Session:
-    """A session on the CPU, where physics runs.
+    """Start a session on the CPU, where physics runs.
 
     Args:
         command: Name of the command, e.g. "grasp simulate".

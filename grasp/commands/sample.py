@@ -1,4 +1,4 @@
-"""`grasp sample`: grasps of an object from a grasp field."""
+"""`grasp sample`: sample grasps of an object from a grasp field."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ def sample(
     ],
     gripper: GripperName = "panda",
     count: Annotated[int, typer.Option(min=1, max=MOST, help="Largest number of grasps.")] = 200,
-    weights: Annotated[str, typer.Option(help="Shipped weights by name, or a file.")] = "panda",
+    weights: Annotated[str, typer.Option(help="Weights: a shipped name, or a file.")] = "panda",
     scene: Annotated[
         Path | None, typer.Option(help="Surroundings of the object: a .yaml file.")
     ] = None,
     region: Annotated[
         str | None,
         typer.Option(
-            help="X,Y,Z,RADIUS: only grasps whose fingertips meet in this ball, in metres."
+            help="X,Y,Z,RADIUS in metres: only grasps whose fingertips meet in this ball."
         ),
     ] = None,
     approach: Annotated[
         str | None,
-        typer.Option(help="X,Y,Z,DEGREES: only grasps that approach within a cone about X,Y,Z."),
+        typer.Option(help="X,Y,Z,DEGREES: only grasps that approach within this cone about X,Y,Z."),
     ] = None,
     thin: Annotated[
         bool,
@@ -59,24 +59,24 @@ def sample(
     ] = None,
     sampler: Annotated[
         Literal["multistep", "ddim", "langevin"],
-        typer.Option(help="langevin is the reference: 48 noise levels from pure noise."),
+        typer.Option(help="Sampler; langevin is a slow reference (48 noise levels)."),
     ] = "multistep",
     from_noise: Annotated[
         bool,
-        typer.Option("--from-noise", help="Begin with pure noise, not at the surface: 12 steps."),
+        typer.Option("--from-noise", help="Begin with pure noise instead of at the surface."),
     ] = False,
     temperature: Annotated[
-        float | None, typer.Option(help="1 samples the field; lower values favour dense regions.")
+        float | None, typer.Option(help="1 samples the field; below 1 favours its dense regions.")
     ] = None,
     oversampling: Annotated[
         float | None,
         typer.Option(
-            min=1, max=100, help="Samples per grasp; up to 3 times as many if few are likely."
+            min=1, max=100, help="Samples drawn per grasp; up to 3 times as many if few hold."
         ),
     ] = None,
     mask: Annotated[
         Path | None,
-        typer.Option(help="Where the object is in a depth image: a .png or .npy file."),
+        typer.Option(help="Mask of the object in a depth image: a .png or .npy file."),
     ] = None,
     intrinsics: Annotated[
         Path | None, typer.Option(help="Camera of a depth image: a .json file with fx, fy, cx, cy.")
@@ -103,11 +103,12 @@ def sample(
 ) -> None:
     """Sample grasps of an object, the likeliest to hold first.
 
-    Each grasp comes with its probability of success, energy and width, and with whether the open
-    hand is in collision. If no grasp is likely to hold, the result is empty and says why.
+    Each grasp is returned with its probability of success, its energy, the opening of the hand, and
+    whether the open hand is in collision. If no grasp is likely to hold, the result is empty and
+    gives the reason.
     """
-    from grasp.field.conditioned import default_selection
     from grasp.field.request import Request, named_sampling, sample_grasps
+    from grasp.field.selection import default_selection
     from grasp.formats import write_grasps
     from grasp.grippers.gripper import load_gripper
     from grasp.objects.loading import load_object
@@ -160,7 +161,7 @@ def sample(
 
 
 def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any], list[str]]:
-    """The results for a program, and the lines for a person."""
+    """Return the results as a dictionary for JSON and as human-readable lines."""
     probability, collides = grasps.success_probability, grasps.in_collision
     assert probability is not None
     assert collides is not None
@@ -187,12 +188,12 @@ def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any]
 
 
 def _changed(record: Any, **given: Any) -> Any:
-    """A record with the values that were given; None leaves a default as it is."""
+    """Copy a dataclass with changed fields; a field whose new value is None keeps its old value."""
     return dataclasses.replace(record, **{k: v for k, v in given.items() if v is not None})
 
 
 def _numbers(option: str, text: str | None, form: str) -> Four | None:
-    """The four numbers of an option, which has the given form."""
+    """Parse the four numbers of an option; `form` is how the error message describes them."""
     from grasp.objects.cleaning import MAXIMUM_COORDINATE
 
     if text is None:

@@ -1,4 +1,4 @@
-"""`grasp simulate`: what physics says of the grasps in a file."""
+"""`grasp simulate`: try the grasps in a file in physics."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def simulate(
     ],
     grasps: Annotated[Path, typer.Argument(help="Grasps: .json, .h5, .hdf5, .yaml or .yml.")],
     gripper: Annotated[
-        str | None, typer.Option(help="A name or a .toml file. Default: as the grasp file says.")
+        str | None, typer.Option(help="Gripper: a name or a .toml file. Default: the grasp file's.")
     ] = None,
     mass: Annotated[
         float | None,
-        typer.Option(help="Mass of the object in kg. Default: as the grasp file says, or volume."),
+        typer.Option(help="Mass of the object in kg. Default: the grasp file's, or from volume."),
     ] = None,
     friction: Friction = None,
     scale: Scale = None,
@@ -53,16 +53,17 @@ def simulate(
     picture: Annotated[Path | None, typer.Option(help="Draw trials into this .png file.")] = None,
     trial: Annotated[
         int | None,
-        typer.Option(min=0, help="Number of the one trial to draw, from 0. Default: several."),
+        typer.Option(min=0, help="Draw only the trial with this index, from 0. Default: several."),
     ] = None,
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
     """Put the grasps in a file through physics.
 
-    The free hand closes with a fixed force, then the object is shaken; a grasp in collision fails.
-    Prints how many grasps hold, with Wilson's 95 % interval. Mass, friction and scale are those of
-    the grasp file unless given. Nothing is random: the same grasps have the same outcomes.
+    The hand, free to move, closes with a fixed force; then the object is shaken. A grasp in
+    collision fails. Prints how many grasps hold, with Wilson's 95 % interval. Mass, friction and
+    scale are read from the grasp file unless options set them. Nothing is random: the same grasps
+    have the same outcomes.
     """
     from grasp.formats import write_grasps
     from grasp.judging.proportions import success_rate
@@ -122,7 +123,7 @@ def simulate(
 
 
 def _draw(plan: TrialPlan, outcomes: Outcomes, trial: int | None) -> Image:
-    """One trial with the hand as it ended, or several of each outcome with open hands."""
+    """Draw one trial with the hand as it ended, or several of each outcome with open hands."""
     import numpy as np
 
     from grasp.pictures import draw_grasps, draw_outcomes, outcome_colours

@@ -1,4 +1,4 @@
-"""`grasp train`: a grasp field from labelled grasps."""
+"""`grasp train`: train a grasp field on labelled grasps."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def train(
     output: RunFolder,
     gripper: Annotated[
         list[str] | None,
-        typer.Option(help="A name or a .toml file; may be repeated. Default: all with labels."),
+        typer.Option(help="Gripper: a name or a .toml file; repeatable. Default: all with labels."),
     ] = None,
     networks: Annotated[
         Literal["both", "energy", "success"], typer.Option(help="Networks to train.")
@@ -45,7 +45,7 @@ def train(
     architecture: Annotated[
         Literal["default", "paper"] | None,
         typer.Option(
-            help="Energy network; paper is that of SE(3)-DiffusionFields.",
+            help="Energy network; paper means that of SE(3)-DiffusionFields.",
             show_default="default",
         ),
     ] = None,
@@ -53,7 +53,7 @@ def train(
         int, typer.Option(min=2, help="Hold out one object in N for validation.")
     ] = 12,
     grasps: Annotated[
-        int, typer.Option(min=1, help="Grasps per object and gripper in a step.")
+        int, typer.Option(min=1, help="Grasps per object and gripper in each step.")
     ] = 16,
     steps: OptimizerSteps = 20_000,
     batch_size: Annotated[

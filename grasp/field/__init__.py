@@ -1,1 +1,1 @@
-"""Head 2: the grasp field, its networks, its training and how grasps are sampled from it."""
+"""The grasp field: its networks, its training, and how grasps are sampled from it."""

@@ -1,7 +1,7 @@
-"""Samples and grasps of several objects at once.
+"""Draw samples and grasps for several objects at once.
 
 On an accelerator the poses of all objects go through the networks together, which keeps it busy. A
-CPU is busy with one object's poses and gains nothing.
+CPU is already busy with one object's poses and gains nothing.
 """
 
 from __future__ import annotations
@@ -28,17 +28,20 @@ def draw_batch(
     generators: Sequence[torch.Generator],
     sampling: Sampling,
 ) -> Float[Tensor, "objects count 4 4"]:
-    """Samples `T_object_grasp` of several objects, as `ConditionedField.draw` gives them.
+    """Draw samples `T_object_grasp` for several objects, as `ConditionedField.draw` does for one.
 
     Args:
-        fields: Objects and grippers, all of one trained field.
-        count: Number of samples per object; those of all objects must fit into memory together.
-        generators: One generator per object; its samples depend on no other.
-        sampling: How to sample.
+        fields: Conditioned fields, one per object, all made from the same trained field.
+        count: Number of samples per object. The samples of all objects must fit into memory
+            together.
+        generators: One generator per object. The samples of an object depend on its own generator
+            only.
+        sampling: Settings of the sampler.
 
     Raises:
-        InputError: If there is no object, the objects belong to several fields, the number of
-            generators differs, or as for `ConditionedField.draw`.
+        InputError: If there are no objects, they belong to different trained fields, the number of
+            generators is not the number of objects, or a condition listed for
+            `ConditionedField.draw` is met.
     """
     if len({id(each.model) for each in fields}) != 1:
         raise InputError(f"expected at least one object, all of one field, got {len(fields)}")
@@ -67,17 +70,17 @@ def sample_batch(
     sampling: Sampling,
     selection: Selection,
 ) -> list[Grasps]:
-    """Grasps of each object, as `ConditionedField.sample` chooses them from its first samples.
+    """Sample grasps of each object, chosen as in `ConditionedField.sample` from its first samples.
 
     Args:
         fields: As for `draw_batch`.
         count: Largest number of grasps per object.
         generators: As for `draw_batch`.
-        sampling: How to sample.
-        selection: How to choose grasps. No further samples are drawn, whatever its `attempts`.
+        sampling: Settings of the sampler.
+        selection: Settings for choosing grasps. Its `attempts` are ignored: samples are drawn once.
 
     Raises:
-        InputError: As for `draw_batch`.
+        InputError: If a condition listed for `draw_batch` is met.
     """
     drawn = draw_batch(fields, math.ceil(count * selection.oversampling), generators, sampling)
     found = []

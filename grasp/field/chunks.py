@@ -1,7 +1,7 @@
-"""A function of many poses, evaluated a chunk at a time, so that each chunk fits a cache.
+"""Evaluate a function of many poses chunk by chunk, so that each chunk fits into a cache.
 
-Chunks also keep several cores busier than the operations inside one do: these are so small that
-threads sharing an operation mostly wait for one another.
+Computing several chunks in parallel also keeps cores busier than sharing the operations inside one
+chunk: these are so small that threads would mostly wait for one another.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ AT_ONCE = 512
 """Largest number of poses that go through a network together."""
 
 _FEWEST = 128
-"""Smallest number of poses that is worth a thread."""
+"""Smallest number of poses for which an additional thread is worthwhile."""
 
 
 def in_chunks(function: Callable[..., tuple[Tensor, ...]], *tensors: Tensor) -> tuple[Tensor, ...]:
-    """The results of a function for chunks of tensors along their first axis, joined.
+    """Apply a function to chunks of tensors along their first axis, and join the results.
 
-    On a CPU, chunks are computed by as many threads as torch is set to use, each on its own.
+    On a CPU, as many threads as torch is set to use compute chunks in parallel.
 
     Args:
         function: Function of tensors with a common first axis. Each row of its results must depend
-            on the same row of the arguments alone.
+            only on the same row of the arguments.
         tensors: Arguments of the function.
     """
     rows, threads = len(tensors[0]), 1
@@ -64,10 +64,10 @@ def _by_threads(
 
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    """A pool of threads, each of which computes on its own.
+    """Return a pool of threads in each of which torch uses a single thread.
 
-    The threads are kept, as torch keeps its own. A new thread touches fresh memory pages, which for
-    a thousand poses takes a third of the time.
+    The pool is reused, just as torch reuses its own threads. A new thread has to touch fresh memory
+    pages, which for a thousand poses takes a third of the time.
     """
     # When a thread calls it, torch sets the number for that thread and for threads started later.
     return ThreadPoolExecutor(threads, "chunks", torch.set_num_threads, (1,))

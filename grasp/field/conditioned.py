@@ -3,7 +3,8 @@
 Frames and units: poses are `T_object_grasp` in the frame of the object's file, in metres.
 
 `ConditionedField.draw` returns samples of the field as they come. `ConditionedField.sample` returns
-grasps: the samples that are likely to hold, ranked, with what is known of each.
+grasps: the samples that are likely to hold, ranked, each with its energy, probability of success
+and width.
 """
 
 from __future__ import annotations
@@ -24,13 +25,19 @@ from grasp.field.chunks import in_chunks
 from grasp.field.model import Condition, FieldModel
 from grasp.field.proposals import Opposites, opposites, propose
 from grasp.field.sampling import (
-    CLOUD_SAMPLING,
     Guide,
     Sampling,
+    default_sampling,
     levels_of,
     trajectory,
 )
-from grasp.field.selection import CLOUD_SELECTION, Assessed, Selection, select, shortfall
+from grasp.field.selection import (
+    Assessed,
+    Selection,
+    default_selection,
+    select,
+    shortfall,
+)
 from grasp.field.weight import DENSITY, Weight, squared_load, weight_of
 from grasp.formats import Grasps
 from grasp.grippers.gripper import Gripper
@@ -49,20 +56,21 @@ from pcdiff.randomness import Generator
 if TYPE_CHECKING:
     from grasp.scenes.scene import Scene
 
-_SURPLUS = 1.2  # further samples drawn, relative to how many should do
-_DIRECTIONS = 400  # along which an object's narrowest extent is searched
+_SURPLUS = 1.2  # further samples drawn, over the number expected to suffice
+_DIRECTIONS = 400  # directions along which the narrowest extent is searched
 
 
 @dataclass(frozen=True, eq=False)
 class ConditionedField:
-    """The energy E(H, σ) of one object and gripper.
+    """A grasp field conditioned on one object and one gripper, with its energy E(H, σ).
 
     Attributes:
         model: Trained networks.
         condition: Surface of the object and probes of the gripper.
         obj: The object.
         gripper: The gripper.
-        points: Points on the object's surface in metres, for collisions and widths.
+        points: Points on the object's surface in metres, from which collisions and widths are
+            computed.
         mass: Mass of the object in kilograms; None if it is not given.
     """
 
@@ -85,7 +93,7 @@ class ConditionedField:
 
     @cached_property
     def weight(self) -> Weight | None:
-        """Weight of the object; None if neither its volume is known nor its mass given."""
+        """Weight of the object; None if its volume is unknown and its mass was not given."""
         found = weight_of(self.obj)
         if self.mass is None:
             return found
@@ -97,12 +105,12 @@ class ConditionedField:
     def cost(
         self, poses: Float[Tensor, "*batch 4 4"], noise_level: float | None = None
     ) -> Float[Tensor, "*batch"]:
-        """The energy: low near grasps, smooth, differentiable any number of times.
+        """Compute the energy, which is low near grasps, smooth, and infinitely differentiable.
 
         Args:
             poses: Poses `T_object_grasp`.
-            noise_level: σ, by which the energy is blurred: by σℓ metres and σ radians. The smallest
-                level that the field was trained at if None.
+            noise_level: Noise level σ: the energy is blurred by σℓ metres and σ radians. If None,
+                the smallest level that the field was trained at.
 
         Raises:
             InputError: If the poses are not a floating-point tensor of shape (..., 4, 4), or the
@@ -114,7 +122,7 @@ class ConditionedField:
     def cost_and_gradient(
         self, poses: Float[Tensor, "*batch 4 4"], noise_level: float | None = None
     ) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch 6"]]:
-        """The energies and their gradients d/dv E(retract(H, v)) at v = 0.
+        """Compute the energies and their gradients d/dv E(retract(H, v)) at v = 0.
 
         Gradients are per metre and per radian in the gripper's frame. Time and memory grow linearly
         with the number of poses; see `grasp.field.chunks`.
@@ -138,7 +146,7 @@ class ConditionedField:
         return value.reshape(batch), gradient.reshape(*batch, 6)
 
     def success_probability(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch"]:
-        """Probability that each grasp holds, under the object's weight if that is known.
+        """Compute the probability that each grasp holds, under the object's weight if it is known.
 
         A parallel jaw turned by π about its approach is the same grasp, so the logit is the mean of
         the network's logits for both poses.
@@ -172,14 +180,14 @@ class ConditionedField:
         sampling: Sampling,
         guide: Guide | None = None,
     ) -> Float[Tensor, "count 4 4"]:
-        """Where sampling begins: noise or noisy proposals, about the object's centre.
+        """Draw the first poses of sampling: noise or noisy proposals, about the object's centre.
 
         Args:
             count: Number of poses.
-            levels: Noise levels of the sampler; the poses are at the first.
+            levels: Noise levels of the sampler; the poses have the first of them.
             generator: One generator, or one per pose.
-            sampling: How to sample.
-            guide: Costs by which proposals are chosen, if any.
+            sampling: Settings of the sampler.
+            guide: Costs that affect which proposals are chosen; None for no costs.
 
         Raises:
             InputError: If `count` is below 1.
@@ -202,12 +210,12 @@ class ConditionedField:
         sampling: Sampling | None = None,
         guidance: Cost | Sequence[Cost] = (),
     ) -> Iterator[State]:
-        """The sampler's states, from random poses to grasps, about the object's centre.
+        """Yield the sampler's states, from random poses to grasps, about the object's centre.
 
         Args:
             count: Number of poses.
             generator: One generator, or one per pose.
-            sampling: How to sample; `default_sampling` of the object if None.
+            sampling: Settings of the sampler; `default_sampling` of the object if None.
             guidance: One cost C or several, added to the energy over the temperature, so that
                 samples follow exp(−E/T − C). A constraint of `grasp.costs` is softened while the
                 poses are noisy; any other cost is used as it is.
@@ -229,10 +237,10 @@ class ConditionedField:
         sampling: Sampling | None = None,
         guidance: Cost | Sequence[Cost] = (),
     ) -> Float[Tensor, "count 4 4"]:
-        """Samples of the field, `T_object_grasp` in float64, in no particular order.
+        """Draw samples of the field, `T_object_grasp` in float64, in no particular order.
 
-        In float64 no digit is lost where the object is far from the origin of its file. Arguments
-        and errors are those of `trajectory`.
+        With float64 there is no loss of precision if the object is far from the origin of its file.
+        Arguments and errors are those of `trajectory`.
         """
         for state in self.trajectory(count, generator, sampling, guidance):
             last = state.x
@@ -247,16 +255,17 @@ class ConditionedField:
         guidance: Cost | Sequence[Cost] = (),
         scene: Scene | None = None,
     ) -> Grasps:
-        """Grasps, the likeliest to hold first; those whose open hand is in collision come last.
+        """Sample grasps, the likeliest to hold first; those whose open hand collides come last.
 
-        Several samples are drawn per requested grasp, more if need be. Among those that are likely
-        to hold and satisfy the constraints in `guidance`, a diverse subset is returned.
+        Several samples are drawn per requested grasp, and more if too few of them are good. Among
+        those that are likely to hold and satisfy the constraints in `guidance`, a diverse subset is
+        returned.
 
         Args:
             count: Largest number of grasps.
             generator: Source of randomness.
-            sampling: How to sample; `default_sampling` of the object if None.
-            selection: How to choose grasps; `default_selection` of the object if None.
+            sampling: Settings of the sampler; `default_sampling` of the object if None.
+            selection: Settings for choosing grasps; `default_selection` of the object if None.
             guidance: As for `trajectory`.
             scene: Surroundings of the object.
 
@@ -266,7 +275,7 @@ class ConditionedField:
             `reason` says why.
 
         Raises:
-            InputError: As for `trajectory`.
+            InputError: If a condition listed for `trajectory` is met.
         """
         sampling = sampling or default_sampling(self.obj)
         selection = selection or default_selection(self.obj)
@@ -285,7 +294,7 @@ class ConditionedField:
             drawn, free = len(samples.poses), int((~samples.collides[order]).sum())
             if free == count or drawn == most:
                 return self.chosen(samples, order, count, selection)
-            # As many as give the missing ones if they are as good, and some more.
+            # Draw as many as should give the missing grasps at the same rate, and some more.
             wanted = math.ceil(_SURPLUS * (count - free) * drawn / max(free, 1))
             wanted = min(wanted, at_once, most - drawn)
 
@@ -293,9 +302,9 @@ class ConditionedField:
 
     @property
     def can_hold(self) -> bool:
-        """Whether the gripper spans any two opposite places; not decided for a point cloud.
+        """Whether the gripper spans any two opposite places; always true for a point cloud.
 
-        The opposite side of a cloud may not have been seen.
+        The opposite side of a cloud may be missing because no camera saw it.
         """
         return not self.obj.is_mesh or self.opposites.exist
 
@@ -306,7 +315,7 @@ class ConditionedField:
         constraints: Sequence[Constraint] = (),
         scene: Scene | None = None,
     ) -> Assessed:
-        """What is known of samples.
+        """Compute the properties of samples: probability of success, constraints and collisions.
 
         Args:
             poses: Poses `T_object_grasp`, translations in metres.
@@ -328,13 +337,13 @@ class ConditionedField:
     def chosen(
         self, samples: Assessed, order: np.ndarray, count: int, selection: Selection
     ) -> Grasps:
-        """The chosen samples as grasps.
+        """Make grasps of the chosen samples.
 
         Args:
             samples: All samples.
-            order: Indices of the chosen ones, as `grasp.field.selection.select` returns them.
+            order: Indices of the chosen samples, as `grasp.field.selection.select` returns them.
             count: Number of grasps that were requested.
-            selection: How they were chosen.
+            selection: Settings with which the samples were chosen.
         """
         collides = samples.collides[order]
         reason = None
@@ -348,7 +357,7 @@ class ConditionedField:
         return self._grasps(poses, samples.probability[order], collides, reason)
 
     def refusal(self) -> Grasps:
-        """No grasps, because the gripper spans no part of the object."""
+        """Return an empty result whose reason is that the gripper spans no part of the object."""
         reason = (
             "no two places on the surface face away from each other within the stroke: "
             f"{self._describe_size()}"
@@ -384,7 +393,7 @@ class ConditionedField:
         return f"the object weighs {self.weight.mass:.2g} kg{at}; "
 
     def _describe_size(self) -> str:
-        # The axes as well: a drawn object is narrowest along one of them.
+        # The axes are included because CAD models are often narrowest along one of them.
         along = np.concatenate([np.eye(3), directions(_DIRECTIONS)])
         extents = np.ptp(self.points @ along.T, axis=0)
         return (
@@ -395,15 +404,15 @@ class ConditionedField:
     # Frames
 
     def guide(self, guidance: Cost | Sequence[Cost]) -> Guide:
-        """Costs in the frame of the object's file as the sampler takes them.
+        """Wrap costs in the frame of the object's file in the form that the sampler takes.
 
         Raises:
-            InputError: If one of them is not callable.
+            InputError: If a cost is not callable.
         """
         return Guide(cost_list(guidance), self.in_file_frame)
 
     def in_file_frame(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"]:
-        """Poses in the frame of the object's file, from poses about the object's centre."""
+        """Convert poses about the object's centre to the frame of the object's file."""
         return _translated(poses, self.centre)
 
     def _evaluate(
@@ -431,16 +440,6 @@ def _check_poses(poses: Tensor) -> None:
             "poses must be a floating-point tensor of shape (..., 4, 4), got "
             f"{tuple(poses.shape)} of {poses.dtype}"
         )
-
-
-def default_sampling(obj: Object) -> Sampling:
-    """The default sampling: `Sampling()` for a mesh, `CLOUD_SAMPLING` for a cloud."""
-    return Sampling() if obj.is_mesh else CLOUD_SAMPLING
-
-
-def default_selection(obj: Object) -> Selection:
-    """The default selection: `Selection()` for a mesh, `CLOUD_SELECTION` for a cloud."""
-    return Selection() if obj.is_mesh else CLOUD_SELECTION
 
 
 def _translated(poses: Tensor, by: Tensor) -> Tensor:

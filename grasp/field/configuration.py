@@ -25,7 +25,7 @@ class FieldConfig:
         paper: Sizes of the energy network if the architecture is "paper".
         success: Sizes of the success network.
         length: ℓ in metres per radian: noise of level σ turns by σ radians and moves by σℓ metres.
-        sigma_min: Smallest noise level, which is the precision of training and sampling.
+        sigma_min: Smallest noise level, which limits the precision of training and sampling.
         sigma_max: Largest noise level. At 1.2 the wrapped normal noise of the rotations is nearly
             uniform; far above 1.2 it is not (see `pcdiff.manifolds.so3`).
         grippers: SHA-256 digests of the gripper descriptions that the field was trained on, by
@@ -77,12 +77,12 @@ class FieldConfig:
             raise InputError(f"grippers must map names to digests, got {grippers!r}")
 
     def as_dict(self) -> dict[str, Any]:
-        """The configuration as a dictionary that `from_dict` reads back."""
+        """The configuration as a dictionary; `from_dict` restores it."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, description: dict[str, Any]) -> FieldConfig:
-        """The configuration from a dictionary that `as_dict` made."""
+        """Restore a configuration from a dictionary that `as_dict` returned."""
         given = dict(description)
         for name, kind in (
             ("energy", NetworkConfig), ("success", NetworkConfig), ("paper", PaperConfig),

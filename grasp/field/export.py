@@ -1,4 +1,4 @@
-"""The cost and its gradient as programs of `torch.export`, which run without this package.
+"""Export the cost and its gradient as `torch.export` programs, which run without this package.
 
 A program holds the weights, the object and the gripper, and takes a fixed number of poses:
 
@@ -24,7 +24,7 @@ from pcdiff.manifolds.gradients import value_and_gradient
 def exported_cost(
     field: ConditionedField, count: int, noise_level: float | None = None
 ) -> ExportedProgram:
-    """`ConditionedField.cost` of `count` poses (count, 4, 4) as a program: (count,).
+    """Export `ConditionedField.cost` as a program that maps poses (count, 4, 4) to costs (count,).
 
     Args:
         field: Object and gripper.
@@ -32,7 +32,7 @@ def exported_cost(
         noise_level: As for `ConditionedField.cost`.
 
     Raises:
-        InputError: As for `ConditionedField.cost`.
+        InputError: If a condition listed for `ConditionedField.cost` is met.
     """
     return _exported(lambda poses: field.cost(poses, noise_level), field, count)
 
@@ -40,7 +40,9 @@ def exported_cost(
 def exported_cost_and_gradient(
     field: ConditionedField, count: int, noise_level: float | None = None
 ) -> ExportedProgram:
-    """`ConditionedField.cost_and_gradient` of `count` poses as a program: (count,), (count, 6).
+    """Export `ConditionedField.cost_and_gradient` as a program.
+
+    It maps poses (count, 4, 4) to costs (count,) and gradients (count, 6).
 
     Arguments and errors are those of `exported_cost`.
     """

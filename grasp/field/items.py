@@ -1,8 +1,8 @@
 """The training data of a field: labelled grasps and the surfaces of their objects.
 
-`datasets.labels` writes the folders of labels that are read here. Each has one file per gripper and
-object, `grasps/GRIPPER/NAME.h5`, which names the object's mesh relative to the folder. It may also
-hold labelled samples of earlier fields, `samples/WEIGHTS/GRIPPER/NAME.h5`.
+`datasets.labels` writes the folders of labels that are read here. Each folder has one file per
+gripper and object, `grasps/GRIPPER/NAME.h5`, which names the object's mesh relative to the folder.
+A folder may also hold labelled samples of earlier fields, `samples/WEIGHTS/GRIPPER/NAME.h5`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DISTANCES = 2000
 """Number of places per object at which the paper's network learns signed distances."""
 
 FEWEST = 5
-"""Smallest number of grasps that hold for which an object is used to train the energy."""
+"""Smallest number of successful grasps with which an object is used to train the energy."""
 
 CANDIDATES, SAMPLES = "grasps", "samples"
 """Names of the folders of labelled candidates and of labelled samples of a field."""
@@ -37,12 +37,12 @@ CANDIDATES, SAMPLES = "grasps", "samples"
 
 @dataclass(frozen=True, eq=False)
 class Tried:
-    """Grasps that held and grasps that failed.
+    """Grasps that were tried in physics, both those that held and those that failed.
 
     Attributes:
         poses: Poses `T_object_grasp`, translations in metres.
         success: True for each grasp that held.
-        squared_load: ρ² of each grasp under the weight it was tried with (see
+        squared_load: Squared load ρ² of each grasp under the weight it was tried with (see
             `grasp.field.weight`); 0 if the labels do not state the weight.
     """
 
@@ -59,7 +59,8 @@ class Item:
         name: Name of the object.
         sha256: Digest of the object's geometry.
         surfaces: Surfaces of the object, one of which is drawn at each training step.
-        distances: Places in the frame of the object's file with their signed distances, in metres.
+        distances: Places (x, y, z) in the frame of the object's file, followed by their signed
+            distances to the object, in metres.
         probes: Probes of the gripper.
         candidates: Labelled grasps that were chosen without a field.
         samples: Labelled grasps that were sampled from a field; None if there are none.
@@ -75,12 +76,12 @@ class Item:
 
     @property
     def held(self) -> Float[Tensor, "held 4 4"]:
-        """The candidates that hold."""
+        """Poses of the candidates that held."""
         return self.candidates.poses[self.candidates.success]
 
     @property
     def has_grasps(self) -> bool:
-        """True if at least `FEWEST` candidates hold, so that the object can train the energy."""
+        """True if at least `FEWEST` candidates held, which training the energy requires."""
         return len(self.held) >= FEWEST
 
 
@@ -101,7 +102,7 @@ def split(items: Sequence[Item], one_in: int) -> tuple[list[Item], list[Item]]:
 
 
 def grippers_in(folder: Path, given: Sequence[str]) -> list[Gripper]:
-    """The grippers to train on from a folder of labels.
+    """Choose the grippers to train on from a folder of labels.
 
     Args:
         folder: Folder of labels.
@@ -127,11 +128,11 @@ def grippers_in(folder: Path, given: Sequence[str]) -> list[Gripper]:
 
 
 def count_objects(folder: Path, grippers: Sequence[Gripper]) -> int:
-    """The number of objects that have labels.
+    """Count the objects that have labels.
 
     Args:
         folder: Folder of labels.
-        grippers: Grippers whose labels count.
+        grippers: Grippers whose labels are considered.
     """
     return len({path.name for hand in grippers for path in _files(folder, hand)})
 
@@ -144,15 +145,15 @@ def read_items(
     pool: ProcessPoolExecutor | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> list[Item]:
-    """The labelled grasps of a folder, with surfaces of their objects.
+    """Read the labelled grasps in a folder, with surfaces of their objects.
 
     Args:
         folder: Folder of labels.
         grippers: Grippers whose labels to read.
         cache: Folder in which the surfaces are kept, because making them takes a second per object.
-        recipe: Which surfaces to make.
+        recipe: Description of the surfaces to make.
         pool: Processes that make the surfaces; None makes them in this process.
-        advance: Called after each object.
+        advance: Function that is called after each object.
 
     Raises:
         InputError: If a file cannot be read, has no labels, or was labelled with another gripper.

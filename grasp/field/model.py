@@ -1,4 +1,4 @@
-"""The networks of the grasp field, as the diffusion core and the training loop see them.
+"""The networks of the grasp field, behind the interfaces of diffusion core and training loop.
 
 After Urain et al., "SE(3)-DiffusionFields", ICRA 2023: grasps that hold are blurred by noise of
 level σ on SE(3), and the energy E(H, σ | surface, gripper) is trained by denoising score matching
@@ -33,11 +33,11 @@ from pcdiff.manifolds.se3 import SE3
 from pcdiff.randomness import Generator, repeat
 
 KIND = "grasp-field"
-"""The kind under which the weights are saved."""
+"""The value of `kind` with which files of weights are marked."""
 
 
 class Condition(NamedTuple):
-    """What the field is conditioned on: one object and gripper, or several.
+    """The objects and grippers that the field is conditioned on, one or several of each.
 
     Attributes:
         surface: Surface of each object.
@@ -48,11 +48,11 @@ class Condition(NamedTuple):
     probes: Probes
 
     def to(self, *where: Any) -> Condition:
-        """The condition on another device or in another type."""
+        """Move the condition to another device, or convert it to another data type."""
         return Condition(self.surface.to(*where), self.probes.to(*where))
 
     def split(self) -> list[Condition]:
-        """One condition per object."""
+        """Split the condition into one per object."""
         if len(self.surface) == 1:
             return [self]
         probes = self.probes.split()
@@ -62,7 +62,7 @@ class Condition(NamedTuple):
 
     @classmethod
     def stack(cls, several: Sequence[Condition]) -> Condition:
-        """The condition of several objects, from conditions of one object each."""
+        """Combine conditions of one object each into a condition of several objects."""
         return cls(
             Surface.stack([each.surface for each in several]),
             Probes.stack([each.probes for each in several]),
@@ -73,7 +73,7 @@ class FieldModel(nn.Module):
     """The energy and the success network of a grasp field.
 
     Args:
-        config: What to build.
+        config: Configuration of the networks to build.
     """
 
     def __init__(self, config: FieldConfig) -> None:
@@ -99,11 +99,11 @@ class FieldModel(nn.Module):
     def predict_noise(
         self, x: Float[Tensor, "batch 4 4"], level: Level, condition: Condition
     ) -> Float[Tensor, "batch 6"]:
-        """ε̂ = σ S^{1/2} ∇E: the `Model` of the diffusion core.
+        """Predict the noise ε̂ = σ S^{1/2} ∇E, as a `Model` of the diffusion core must.
 
         Args:
-            x: Poses about the centre of each object's surface, equally many for each object, those
-                of the first object first.
+            x: Poses about the centre of each object's surface. There are equally many for each
+                object, and the poses of the first object come first.
             level: Noise level of each pose.
             condition: Condition of the objects.
         """
@@ -127,11 +127,11 @@ class FieldModel(nn.Module):
         generator: Generator,
         weights: Float[Tensor, " objects"],
     ) -> Tensor:
-        """The loss of the energy network: denoising score matching, the mean over objects.
+        """Compute the denoising score matching loss of the energy network, averaged over objects.
 
         Args:
-            held: Grasps that hold, about the centre of each object's surface.
-            others: Further grasps that hold; see `pcdiff.diffusion.losses.denoising_loss`.
+            held: Poses of grasps that held, about the centre of each object's surface.
+            others: Further grasps that held; see `pcdiff.diffusion.losses.denoising_loss`.
             condition: Condition of the objects.
             generator: One generator, or one per object.
             weights: Weight of each object in the mean, 0 or 1.
@@ -156,7 +156,7 @@ class FieldModel(nn.Module):
         squared_load: Float[Tensor, "objects grasps"],
         condition: Condition,
     ) -> Tensor:
-        """The loss of the success network: cross entropy, the mean over all grasps.
+        """Compute the cross-entropy loss of the success network, averaged over all grasps.
 
         Args:
             tried: Grasps that held and grasps that failed, about the centre of each object's
@@ -177,7 +177,7 @@ class FieldModel(nn.Module):
         distances: Float[Tensor, "objects points"],
         condition: Condition,
     ) -> Tensor:
-        """The second loss of the paper's network: the error of its distances, in its unit.
+        """Compute the second loss of the paper's network: the error of its distances, in its unit.
 
         Args:
             points: Points about the centre of each object's surface, in metres.

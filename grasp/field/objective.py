@@ -1,4 +1,4 @@
-"""The training objective of a `GraspField`: which grasps are drawn, and the losses on them."""
+"""The training objective of a `GraspField`: it draws grasps and computes the losses on them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENERGY, SUCCESS = NETWORKS = ("energy", "success")
 """The two networks. They share no weights, so each can be trained without the other."""
 
 OTHERS = 32
-"""Number of further grasps that hold per item, which reduce the denoising target's variance."""
+"""Number of further successful grasps per item, which reduce the denoising target's variance."""
 
 _QUERIES = 256  # places per item and step at which the paper's network learns distances
 
@@ -32,7 +32,7 @@ _EXAMPLES = 256  # largest number of items to which the scales of the inputs are
 
 
 class FieldObjective:
-    """The `Objective` of the grasp head.
+    """The training `Objective` of the grasp field.
 
     Args:
         model: Field to train.
@@ -79,7 +79,7 @@ class FieldObjective:
         }
 
     def standardize(self, seed: int) -> None:
-        """Fit the scales of the inputs of an untrained model.
+        """Fit the scales of an untrained model's inputs.
 
         Args:
             seed: Seed of the grasps and the noise that are drawn.
@@ -95,11 +95,11 @@ class FieldObjective:
     def loss(
         self, model: nn.Module, items: list[int], generators: list[torch.Generator]
     ) -> dict[str, Tensor]:
-        """The loss on training items, as `Objective.loss` describes it."""
+        """Compute the loss on training items, as `Objective.loss` describes it."""
         return self._loss(model, [self.train[item] for item in items], generators)
 
     def validation_loss(self, model: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
-        """The loss on all validation items, as `Objective.validation_loss` describes it."""
+        """Compute the loss on all validation items, as `Objective.validation_loss` describes it."""
         seed = int(torch.randint(2**31, (), generator=generator))
         generators = [seeded(seed, place) for place in range(len(self.validation))]
         return self._loss(model, self.validation, generators)
@@ -166,7 +166,7 @@ def draw_held(item: Item, count: int, generator: torch.Generator) -> Float[Tenso
         item: Labelled grasps. If too few of them hold, any candidates are drawn; the loss then
             gives the item no weight.
         count: Number of grasps, drawn with replacement.
-        generator: Generator of the draws.
+        generator: Source of randomness.
 
     Returns:
         Poses `T_object_grasp`, translations in metres.
@@ -182,7 +182,7 @@ def draw_tried(item: Item, count: int, generator: torch.Generator) -> Tried:
         item: Labelled grasps. Half of the draws are candidates and half are samples of a field; all
             are candidates if there are no samples.
         count: Number of grasps, drawn with replacement.
-        generator: Generator of the draws.
+        generator: Source of randomness.
     """
     groups = [item.candidates] if item.samples is None else [item.candidates, item.samples]
     parts = []
@@ -198,13 +198,13 @@ def draw_tried(item: Item, count: int, generator: torch.Generator) -> Tried:
 
 
 def _turned(poses: Tensor, generator: torch.Generator) -> Tensor:
-    """The poses, each turned by π about its approach axis with probability one half."""
+    """Turn each pose by π about its approach axis with probability one half."""
     turned = torch.rand(len(poses), 1, 1, generator=generator) < 0.5
     return torch.where(turned, poses * poses.new_tensor(HALF_TURN), poses)
 
 
 def _about(poses: Tensor, surface: Surface) -> Tensor:
-    """Poses about the surface's centre instead of the origin of the object's file."""
+    """Shift poses so that they are about the surface's centre instead of the file's origin."""
     about = poses.clone()
     about[:, :3, 3] -= surface.centre
     return about

@@ -1,4 +1,4 @@
-"""Surfaces and signed distances of the objects to train on, made once and kept in a folder."""
+"""Make the surfaces and signed distances of training objects once, and keep them in a folder."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _DISTANCES = "distances"
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to make for each object.
+    """Description of what is made for each object.
 
     Attributes:
-        seed: Seed of all that is drawn.
+        seed: Seed of all random draws.
         full: Number of surfaces of the whole object.
         views: Number of surfaces seen from one side with a depth camera's noise.
         distances: Number of places with a signed distance, which the paper's network learns.
@@ -59,11 +59,13 @@ class MeshFile:
 
 @dataclass(frozen=True, eq=False)
 class ObjectSurfaces:
-    """What was made for one object.
+    """Surfaces and signed distances of one object.
 
     Attributes:
-        surfaces: Surfaces of the object: first of the whole, then of single views.
-        distances: Places in the frame of the object's file with their signed distances, in metres.
+        surfaces: Surfaces of the object: first those of the whole object, then those of single
+            views.
+        distances: Places (x, y, z) in the frame of the object's file, followed by their signed
+            distances to the object, in metres.
     """
 
     surfaces: tuple[Surface, ...]
@@ -76,12 +78,12 @@ def prepare(
     recipe: Recipe,
     pool: ProcessPoolExecutor | None = None,
 ) -> Iterator[ObjectSurfaces]:
-    """The surfaces of each object, read from a folder if present, otherwise made and kept there.
+    """Yield the surfaces of each object, read from a folder or, if missing, made and kept there.
 
     Args:
-        objects: Mesh files of the objects; the result has their order.
+        objects: Mesh files of the objects; the results come in the same order.
         folder: Folder in which the surfaces are kept.
-        recipe: What to make.
+        recipe: Description of what to make.
         pool: Processes that make the surfaces; None makes them in this process.
 
     Raises:
@@ -101,12 +103,12 @@ def prepare(
 
 
 def _kept_in(folder: Path, mesh: MeshFile) -> Path:
-    """The file in which an object's surfaces are kept."""
+    """Return the path of the file in which an object's surfaces are kept."""
     return folder / f"{mesh.sha256[:16]}.safetensors"
 
 
 def _wanted(mesh: MeshFile, recipe: Recipe) -> dict[str, Any]:
-    """The metadata of a file that can be reused."""
+    """Return the metadata that a file must have to be reused."""
     return {"object": mesh.sha256, "recipe": asdict(recipe), "layout": LAYOUT}
 
 

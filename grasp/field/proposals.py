@@ -1,12 +1,12 @@
 """Proposals: hand poses at opposite places of a surface, where sampling can begin.
 
 A proposal picks two places of the surface that face away from each other and are less than the
-stroke apart. It puts the open hand midway between them, the pads parallel to the surface at one of
-the places, at a random angle about the normal there and at a random depth along the pads' length;
-poses where the open hand collides are rarely kept. Blurred by noise of a medium level, proposals
-are close to where blurred grasps are, and they cover the whole surface. From there a sampler needs
-fewer steps than from pure noise, and it does not lose the places that the field disfavours at high
-noise levels (Meng et al. 2022, "SDEdit").
+stroke apart. It puts the open hand midway between them, with the pads parallel to the surface at
+one of the places, at a random angle about the normal there, and at a random depth along the pads'
+length. Poses where the open hand collides are rarely kept. Blurred by noise of a medium level,
+proposals are close to the blurred grasps, and they cover the whole surface. From there a sampler
+needs fewer steps than from pure noise, and it does not lose the places that the field disfavours at
+high noise levels (Meng et al. 2022, "SDEdit").
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from grasp.scenes.collision import in_collision
 from pcdiff.randomness import Generator, uniform
 
 CHOICES = 8
-"""Number of proposals from which each returned one is chosen."""
+"""Number of random proposals from which each returned proposal is chosen."""
 
 _FACING = 0.7  # cosine of the largest angle between one normal and the opposite of the other
 _ASIDE = 0.005  # typical distance in metres of one place from the line along the other's normal
@@ -52,7 +52,7 @@ class Opposites(NamedTuple):
 
 
 def opposites(surface: Surface, gripper: Gripper) -> Opposites:
-    """The pairs of opposite places that a gripper can span.
+    """Find the pairs of opposite places that a gripper can span.
 
     Args:
         surface: Surface of one object.
@@ -83,18 +83,18 @@ def propose(
     generator: Generator,
     cost: Callable[[Tensor], Tensor] | None = None,
 ) -> Float[Tensor, "count 4 4"]:
-    """Proposals for grasps, as poses of the gripper about the surface's centre.
+    """Draw proposals for grasps, as poses of the gripper about the surface's centre.
 
-    Each is chosen from `CHOICES` random ones with probability proportional to exp(−cost); a
-    collision of the open hand with the surface adds to the cost.
+    Each proposal is chosen from `CHOICES` random ones with probability proportional to exp(−cost).
+    A collision of the open hand with the surface adds to the cost.
 
     Args:
         places: Opposite places on one object that the gripper can span.
         gripper: The gripper, which gives the pads.
         count: Number of proposals.
         generator: One generator, or one per proposal.
-        cost: Cost in nats of poses about the centre, (n, 4, 4) to (n,), blurred for the noise that
-            will be added to the proposals; None adds no cost.
+        cost: Function from poses about the centre (n, 4, 4) to their costs in nats (n,), softened
+            for the noise that will be added to the proposals; None adds no cost.
     """
     at = places.points
     numbers = uniform((count, 3 * CHOICES + 1), generator, at.dtype, at.device)
@@ -111,7 +111,7 @@ def propose(
 def _at(
     places: Opposites, gripper: Gripper, numbers: Float[Tensor, "count 3"]
 ) -> Float[Tensor, "count 4 4"]:
-    """One proposal per row of numbers in [0, 1), which choose the pair, the angle and the depth."""
+    """Make one proposal per row of numbers in [0, 1), which choose the pair, angle and depth."""
     points, normals, likelihood, _ = places
     share = likelihood.flatten().double().cumsum(0)
     drawn = numbers[:, 0].double().contiguous()

@@ -1,6 +1,6 @@
-"""A request for grasps of one object, from the name of weights to the record of what was found.
+"""Sample grasps of one object on request: load the weights, condition the field, and sample.
 
-This is what `grasp sample` does; a notebook or a service can call it.
+This is what `grasp sample` does. A notebook or a service can call it, too.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from grasp.costs import ApproachCone, Constraint, NearPoint
-from grasp.field.conditioned import default_sampling, default_selection
-from grasp.field.sampling import CLOUD_SAMPLING, REFERENCE, Sampling
-from grasp.field.selection import Selection
+from grasp.field.sampling import CLOUD_SAMPLING, REFERENCE, Sampling, default_sampling
+from grasp.field.selection import Selection, default_selection
 from grasp.field.trained import GraspField
 from grasp.formats import Grasps
 from grasp.grippers.gripper import Gripper, load_gripper
@@ -34,14 +33,14 @@ SOFT_METRES, SOFT_COSINE = 0.01, 0.1
 
 @dataclass(frozen=True)
 class Request:
-    """What grasps are wanted.
+    """The grasps that are requested, and how to find them.
 
     Attributes:
         count: Largest number of grasps.
         weights: Name of weights in the package, or a file.
-        gripper: Name of a shipped gripper, a .toml file, or a description.
-        sampling: How to sample; the object's default if None.
-        selection: How to choose grasps; the object's default if None.
+        gripper: Gripper: the name of a shipped one, a .toml file, or a `Gripper`.
+        sampling: Settings of the sampler; the object's default if None.
+        selection: Settings for choosing grasps; the object's default if None.
         region: Centre (x, y, z) and radius of a ball that must hold the tool centre point, in
             metres in the frame of the object's file; None for no such ball.
         approach: Direction (x, y, z) and half-angle in degrees of a cone that must hold the
@@ -65,14 +64,14 @@ class Request:
     device: str = "cpu"
 
     def constraints(self, gripper: Gripper) -> list[Constraint]:
-        """The constraints that grasps must satisfy.
+        """Return the constraints that grasps must satisfy.
 
         Args:
             gripper: The gripper, which gives the tool centre point.
 
         Raises:
-            InputError: If a cone has no half-angle from 0 to 180 degrees, or as for the
-                constraints of `grasp.costs`.
+            InputError: If the half-angle of the cone is not between 0 and 180 degrees, or in the
+                cases listed for the constraints of `grasp.costs`.
         """
         found: list[Constraint] = []
         if self.region is not None:
@@ -91,15 +90,15 @@ class Request:
 
 
 def sample_grasps(obj: Object, request: Request) -> Grasps:
-    """Grasps of an object, with a record of how they were made.
+    """Sample grasps of an object; the result also records how they were made.
 
     Args:
         obj: The object; see `grasp.load_object`.
-        request: What is wanted.
+        request: Description of the requested grasps.
 
     Raises:
-        InputError: As for `GraspField.from_pretrained`, `GraspField.condition` and
-            `ConditionedField.sample`.
+        InputError: If a condition listed for `GraspField.from_pretrained`, `GraspField.condition`
+            or `ConditionedField.sample` is met.
     """
     gripper = request.gripper
     hand = load_gripper(gripper) if isinstance(gripper, str) else gripper
@@ -127,12 +126,12 @@ def sample_grasps(obj: Object, request: Request) -> Grasps:
 
 
 def named_sampling(obj: Object, sampler: SamplerName, from_noise: bool = False) -> Sampling:
-    """How to sample an object by the name of a sampler.
+    """Return the settings for sampling an object with the sampler of a given name.
 
     Args:
-        obj: The object, whose default the sampling starts from.
+        obj: The object. Its default sampling is the starting point.
         sampler: Name of the sampler; "langevin" is the reference, 48 levels from pure noise.
-        from_noise: Begin with pure noise, not with proposals, and take 12 steps.
+        from_noise: Begin with pure noise instead of proposals, and take 12 steps.
 
     Raises:
         InputError: If there is no such sampler.

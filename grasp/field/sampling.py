@@ -1,4 +1,4 @@
-"""How poses are sampled from a field: the noise levels, the sampler, and the one loop.
+"""Sample poses from a field: the noise levels, the sampler, and the sampling loop.
 
 The loop serves one object and several alike: sampling one object is sampling a batch of one.
 """
@@ -16,6 +16,7 @@ from torch import Tensor
 from grasp.costs import Cost
 from grasp.field.chunks import in_chunks
 from grasp.field.model import Condition, FieldModel
+from grasp.objects.object import Object
 from pcdiff.diffusion.guidance import Guided, Tempered, blurred_costs, summed_cost
 from pcdiff.diffusion.samplers import AnnealedLangevin, Multistep, Sampler, State, sample
 from pcdiff.diffusion.schedules import Level, karras_levels
@@ -26,17 +27,19 @@ from pcdiff.randomness import Generator
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the sampler goes from noise to poses.
+    """Settings of the sampler, which turns noise into poses.
 
     Attributes:
         steps: Number of steps.
-        sampler: How to step from one noise level to the next.
-        begin: Noise level σ to begin at, from blurred proposals (see `grasp.field.proposals`); None
-            begins with pure noise at the largest level that the field was trained at.
-        temperature: T, by which the energy is divided at every noise level. 1 samples the field;
-            lower values favour its dense regions. A trained field is wider than the grasps it was
-            trained on, which lie at the edge of collision; a value below 1 makes up for that.
-        finest: Last noise level σ, from which poses are denoised in one step.
+        sampler: Method for stepping from one noise level to the next.
+        begin: Noise level σ at which sampling begins with blurred proposals (see
+            `grasp.field.proposals`). None begins with pure noise at the largest level that the
+            field was trained at.
+        temperature: Temperature T, by which the energy is divided at every noise level. 1 samples
+            the field; lower values favour its dense regions. Grasps to train on lie at the edge of
+            collision, and a trained field spreads wider than they do; a value below 1 makes up for
+            that.
+        finest: Last noise level σ, from which poses are denoised in one final step.
 
     Raises:
         InputError: If the temperature is out of its range.
@@ -53,19 +56,24 @@ class Sampling:
             raise InputError(f"temperature must be 0.01 to 100, got {self.temperature}")
 
     def as_dict(self) -> dict[str, Any]:
-        """The record as JSON can hold it."""
+        """The settings as a dictionary for JSON."""
         return {**asdict(self), "sampler": repr(self.sampler)}
 
 
 CLOUD_SAMPLING = Sampling(begin=None, steps=12, temperature=0.4)
-"""The default for a point cloud: proposals cannot know how thick an object is from one side."""
+"""The default for a point cloud: seen from one side, proposals cannot know how thick it is."""
 
 REFERENCE = Sampling(
     begin=None,
     steps=48,
     sampler=AnnealedLangevin(moves=3, step_ratio=0.5, predictor=Multistep()),
 )
-"""Annealed Langevin from pure noise, in which the field alone decides."""
+"""Annealed Langevin sampling from pure noise, in which the field alone decides."""
+
+
+def default_sampling(obj: Object) -> Sampling:
+    """Return the default sampling: `Sampling()` for a mesh, `CLOUD_SAMPLING` for a cloud."""
+    return Sampling() if obj.is_mesh else CLOUD_SAMPLING
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,14 +82,14 @@ class Guide:
 
     Attributes:
         costs: Costs of poses in the frame of the object's file.
-        to_file_frame: Map from poses about the object's centre to poses in that frame.
+        to_file_frame: Function from poses about the object's centre to poses in the file's frame.
     """
 
     costs: Sequence[Cost] = ()
     to_file_frame: Callable[[Tensor], Tensor] = lambda poses: poses
 
     def cost_at(self, sigma: float, space: SE3) -> Cost:
-        """The summed cost of poses about the centre, blurred to a noise level.
+        """Return the summed cost of poses about the centre, softened for a noise level.
 
         Args:
             sigma: Noise level σ.
@@ -92,11 +100,11 @@ class Guide:
 
 
 def levels_of(model: FieldModel, sampling: Sampling) -> Level:
-    """The noise levels that a sampler goes through.
+    """Return the noise levels that a sampler goes through.
 
     Args:
         model: Trained networks.
-        sampling: How to sample.
+        sampling: Settings of the sampler.
 
     Raises:
         InputError: If the field was not trained at these levels.
@@ -121,17 +129,16 @@ def trajectory(
     generator: Generator,
     guides: Sequence[Guide] = (),
 ) -> Iterator[State]:
-    """The sampler's states, from noisy poses to grasps, all about the centres of the objects.
+    """Yield the sampler's states, from noisy poses to grasps, about the centres of the objects.
 
     Args:
         model: Trained networks.
         condition: One object and gripper, or several.
-        poses: Poses at the first noise level, about each object's centre; equally many for each
-            object, those of the first object first.
-        sampling: How to sample.
+        poses: Poses at the first noise level, about each object's centre. There are equally many
+            for each object, and the poses of the first object come first.
+        sampling: Settings of the sampler.
         generator: One generator, or one per pose.
-        guides: For each object the costs that are added to the energy over the temperature; none
-            if empty.
+        guides: For each object the costs that are added to E/T; empty for no costs.
 
     Raises:
         InputError: If the field was not trained at the noise levels, or a cost does not give one
@@ -139,7 +146,7 @@ def trajectory(
     """
     objects = condition.split()
     guides = list(guides) or [Guide()] * len(objects)
-    # A CPU is busy with one object's poses in chunks that fit its cache; an accelerator wants all.
+    # A CPU is already busy with one object's poses; an accelerator computes all objects at once.
     together = poses.device.type != "cpu" and not any(each.costs for each in guides)
     tempered = Tempered(model.predict_noise, sampling.temperature)
 

@@ -1,6 +1,7 @@
-"""From samples of a field to grasps: which samples are returned, in which order, and why so few.
+"""Choose grasps from samples of a field: which are returned, in which order, and why so few.
 
-Everything here works on arrays: what is known of each sample, and where its tool centre point is.
+The functions here work on arrays: properties of each sample, and the place of its tool centre
+point.
 """
 
 from __future__ import annotations
@@ -14,27 +15,29 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from grasp.objects.object import Object
 from grasp.poses.subsets import spread, thin
 from pcdiff.errors import InputError
 
 
 @dataclass(frozen=True)
 class Selection:
-    """How grasps are chosen from samples.
+    """Settings for choosing grasps from samples.
 
     Attributes:
         oversampling: Samples drawn per requested grasp.
-        attempts: Largest number of samples, as a multiple of `oversampling`. More samples are drawn
-            while too few collision-free grasps are found.
+        attempts: Largest number of samples that may be drawn in total, as a multiple of those that
+            `oversampling` gives. More samples are drawn while too few collision-free grasps are
+            found.
         least_probability: Smallest probability of success of a grasp that is returned.
         likely: Probability of success from which samples count as equally good. Among these, the
             most diverse are returned instead of the likeliest, which resemble one another.
         choice: Number of samples to choose from per requested grasp. If fewer samples are `likely`,
-            the next likeliest fill up the choice. With `choice` and `likely` of 1 the likeliest
-            grasps are returned.
+            the next likeliest fill up the choice. If both `choice` and `likely` are 1, the
+            likeliest grasps are returned.
         apart: Distance between tool centre points in metres and angle in radians. Of grasps that
-            are closer than both, only the best is returned (see `grasp.poses.subsets.thin`); None
-            returns them all.
+            differ by less than both, only the best is returned (see `grasp.poses.subsets.thin`).
+            None returns them all.
 
     Raises:
         InputError: If a number is out of its range.
@@ -59,7 +62,7 @@ class Selection:
                 raise InputError(f"{name} must be a probability of success, 0 to 1, got {value}")
 
     def as_dict(self) -> dict[str, Any]:
-        """The record as JSON can hold it."""
+        """The settings as a dictionary for JSON."""
         return asdict(self)
 
 
@@ -68,8 +71,13 @@ CLOUD_SELECTION = Selection(oversampling=3.0, likely=1.0, choice=1.0)
 likeliest is less likely to hold than it seems."""
 
 
+def default_selection(obj: Object) -> Selection:
+    """Return the default selection: `Selection()` for a mesh, `CLOUD_SELECTION` for a cloud."""
+    return Selection() if obj.is_mesh else CLOUD_SELECTION
+
+
 class Assessed(NamedTuple):
-    """Samples and what is known of each.
+    """Samples and their properties.
 
     Attributes:
         poses: Poses `T_object_grasp`, translations in metres.
@@ -91,7 +99,7 @@ class Assessed(NamedTuple):
         return self.hits_object | self.hits_scene
 
     def joined(self, other: Assessed) -> Assessed:
-        """These samples followed by others."""
+        """Join these samples with others, which come after them."""
         (poses, *known), (more, *more_known) = self, other
         return Assessed(
             torch.cat([poses, more]),
@@ -105,12 +113,12 @@ def select(
     selection: Selection,
     tool_center_point: Float[np.ndarray, "3"],
 ) -> Int[np.ndarray, " chosen"]:
-    """Indices of the samples to return, best first; those in collision come last.
+    """Choose the indices of the samples to return, best first; those in collision come last.
 
     Args:
         samples: Samples to choose from.
         count: Largest number of grasps.
-        selection: How to choose.
+        selection: Settings for choosing them.
         tool_center_point: Tool centre point in the gripper's frame in metres; distances between
             grasps are measured there.
     """
@@ -132,13 +140,13 @@ def select(
 
 
 def shortfall(samples: Assessed, returned: int, selection: Selection, facts: str) -> str:
-    """The sentence that says why there are fewer grasps than requested.
+    """Write the sentence that says why there are fewer grasps than requested.
 
     Args:
         samples: All samples.
-        returned: Number of grasps that are returned.
-        selection: How they were chosen.
-        facts: What a user should know if there are none, such as the size of the object.
+        returned: Number of grasps that were found.
+        selection: Settings with which the grasps were chosen.
+        facts: Facts to mention if there are no grasps, such as the size of the object.
     """
     drawn, least = len(samples.poses), f"{selection.least_probability:g}"
     if not samples.meets.any():

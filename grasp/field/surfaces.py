@@ -1,4 +1,4 @@
-"""How an object becomes a `Surface`: evenly spread points with normals and areas."""
+"""Turn an object into a `Surface`: evenly spread points with normals and areas."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pcdiff.errors import InputError
 from pcdiff.geometry.neighbours import sample_farthest_points
 
 POINTS = 512
-"""Number of points of the fine level. On an object for one hand they are 7 to 10 mm apart."""
+"""Number of points of the fine level. On an object that fits a hand they are 7 to 10 mm apart."""
 
 COARSE = 128
 """Number of points of the coarse level, each of which sums up the fine points nearest to it."""
 
 LANDMARKS = 64
-"""Number of points that the networks see one by one."""
+"""Number of landmarks, the points that the networks see one by one."""
 
-# Kernel width at a place on a landmark's line: the first, in metres, plus the second times the
-# distance from the landmark.
+# The kernel width at a place on a landmark's line is the first number, in metres, plus the second
+# number times the distance from the landmark.
 _NARROWEST, _SPREADING = 0.003, 0.25
 
 _DRAWN = 4  # points drawn on a mesh per point kept, so that the kept ones are evenly spread
@@ -31,7 +31,7 @@ _FEWEST = 16  # smallest number of different points of an object
 
 
 def surface_of(obj: Object, rng: np.random.Generator, points: int = POINTS) -> Surface:
-    """The surface of a mesh or a cloud as the networks see it.
+    """Make the surface of a mesh or a cloud in the form that the networks see.
 
     Points are drawn uniformly on a mesh, or from the points of a cloud, and thinned by farthest
     point sampling. A cloud with fewer points keeps them all, in the order of farthest point
@@ -67,7 +67,7 @@ def oriented_points(
     normals: Float[np.ndarray, "points 3"],
     centre: Float[np.ndarray, "3"],
 ) -> Surface:
-    """A surface from points in the order of farthest point sampling.
+    """Make a surface from points in the order of farthest point sampling.
 
     Args:
         places: Points about `centre`, in metres.
@@ -110,7 +110,7 @@ def _along_normals(
     normals: Float[np.ndarray, "points 3"],
     values: Float[np.ndarray, "points 5"],
 ) -> Float[np.ndarray, "landmarks described"]:
-    """The description of each landmark by what is on its line; see `DESCRIBED`."""
+    """Describe each landmark by the surface along the line of its normal; see `DESCRIBED`."""
     outward = torch.from_numpy(normals[:LANDMARKS, None])
     steps = torch.tensor(LINE, dtype=torch.float64)[:, None]
     at = (torch.from_numpy(places[:LANDMARKS, None]) + steps * outward).flatten(0, 1)[None]
@@ -127,7 +127,7 @@ def _along_normals(
 def _areas(
     places: Float[np.ndarray, "points 3"], normals: Float[np.ndarray, "points 3"]
 ) -> Float[np.ndarray, " points"]:
-    """The area of each point: the disc that reaches its k-th neighbour holds about k + ½ points.
+    """Estimate each point's area: a disc that reaches its k-th neighbour holds about k + ½ points.
 
     To keep the two sides of a thin wall from being neighbours, normals count as further
     coordinates, in which opposite normals are two spacings apart.

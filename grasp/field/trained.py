@@ -1,4 +1,4 @@
-"""Head 2 as users meet it: a trained grasp field, loaded by name and conditioned on an object."""
+"""The user's entry to grasp fields: load a trained field by name, and condition it on an object."""
 
 from __future__ import annotations
 
@@ -26,36 +26,37 @@ POINTS, MOST_POINTS = 4096, 200_000
 `grasp.scenes.collision.DENSITY` asks for; a cloud uses all its points up to the largest number."""
 
 WEIGHTS = Path(__file__).parent / "weights"
-"""The weights that the package carries."""
+"""Folder of the weights in this package."""
 
 
 def pretrained_names() -> list[str]:
-    """The names of the weights that the package carries."""
+    """List the names of the weights in this package."""
     return checkpoint.names_in(WEIGHTS)
 
 
 class GraspField(FieldModel):
-    """A grasp field: the networks, how to load them, and how to use them for one object.
+    """A grasp field: its networks, and methods to load them and to condition them on an object.
 
     Args:
-        config: What to build.
+        config: Configuration of the networks to build.
     """
 
     @classmethod
     def initialized(cls, config: FieldConfig, seed: int) -> GraspField:
-        """An untrained field whose weights are a function of `seed`."""
+        """Make an untrained field whose weights are a function of `seed`."""
         with initial_weights(seed):
             return cls(config)
 
     @classmethod
     def from_pretrained(cls, weights: str | os.PathLike[str] = "panda") -> GraspField:
-        """A trained field, in evaluation mode and on the CPU.
+        """Load a trained field, in evaluation mode and on the CPU.
 
         Args:
             weights: Name of weights in the package (see `pretrained_names`), or a file.
 
         Raises:
-            InputError: If there are no such weights, or the file holds something else.
+            InputError: If there are no such weights, or the file does not hold weights of a grasp
+                field.
         """
         return checkpoint.load_model(
             weights, KIND, WEIGHTS, lambda description: cls(FieldConfig.from_dict(description))
@@ -69,15 +70,15 @@ class GraspField(FieldModel):
         seed: int = 0,
         mass: float | None = None,
     ) -> ConditionedField:
-        """The field of one object and gripper.
+        """Condition the field on one object and one gripper.
 
         Args:
             obj: A mesh or a cloud; see `grasp.load_object`.
-            gripper: A description, or the name of a shipped gripper.
+            gripper: A `Gripper`, or the name of a shipped one.
             seed: Seed of the points that are drawn on the object's surface.
             mass: Mass of the object in kilograms. If None, a closed mesh is filled at 150 kg/m³ and
-                the weight of a cloud is ignored. The centre of a mass that is given for a cloud is
-                taken to be the centre of its surface.
+                the weight of a cloud is ignored. If a mass is given for a cloud, its centre is
+                taken to be the centre of the cloud's surface.
 
         Raises:
             InputError: If there is no such gripper, the field was trained on another gripper of

@@ -1,4 +1,4 @@
-"""Training a grasp field from folders of labelled grasps: from labels to an `Objective`.
+"""Prepare the training of a grasp field: turn folders of labelled grasps into an `Objective`.
 
 This is what `grasp train` does before the training loop begins; a notebook can call it:
 
@@ -36,10 +36,10 @@ from pcdiff.errors import InputError
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a field is trained on, and from where it starts.
+    """Settings of a training: the data and the initial weights.
 
     Attributes:
-        grippers: Names of grippers or .toml files; all grippers that have labels if empty.
+        grippers: Names of grippers, or .toml files. If empty, all grippers that have labels.
         networks: Networks to train: "energy", "success" or both.
         architecture: Architecture of a new energy network; the default one if None.
         initialize_from: Weights to start from, a name or a file; None starts from random weights.
@@ -64,8 +64,8 @@ class TrainingRun:
     Attributes:
         folders: Folders of labels, as `datasets.labels` writes them.
         grippers: Grippers whose labels are read, for each folder.
-        model: The field.
-        data: What was asked for.
+        model: Grasp field to train.
+        data: Settings of the training.
     """
 
     folders: tuple[Path, ...]
@@ -91,15 +91,16 @@ class TrainingRun:
         pool: ProcessPoolExecutor | None = None,
         advance: Callable[[], None] = lambda: None,
     ) -> list[Item]:
-        """The labelled grasps with surfaces of their objects.
+        """Read the labelled grasps, with surfaces of their objects.
 
         Args:
-            kept: Folder for what is computed of the objects, which takes a second for each.
-            pool: Processes that compute it.
-            advance: Called after each object.
+            kept: Folder in which the surfaces are kept, because making them takes a second per
+                object.
+            pool: Processes that make the surfaces; None makes them in this process.
+            advance: Function that is called after each object.
 
         Raises:
-            InputError: As for `grasp.field.items.read_items`.
+            InputError: If a condition listed for `grasp.field.items.read_items` is met.
         """
         unsigned = self.model.config.architecture != PAPER
         recipe = Recipe(self.data.seed, distances=0 if unsigned else DISTANCES)
@@ -110,10 +111,10 @@ class TrainingRun:
         ]
 
     def objective(self, items: Sequence[Item]) -> FieldObjective:
-        """What the training loop takes.
+        """Make the objective, which the training loop takes.
 
         Args:
-            items: As `read` returns them.
+            items: Labelled grasps, as `read` returns them.
 
         Raises:
             InputError: If no object is left to train or to validate on, or none has enough grasps
@@ -159,11 +160,11 @@ def prepare_run(folders: Sequence[str | os.PathLike[str]], data: TrainingData) -
 
     Args:
         folders: Folders of labels, as `datasets.labels` writes them.
-        data: What to train on.
+        data: Settings of the training.
 
     Raises:
         InputError: If a folder has no labels of the grippers, or an architecture is given together
-            with weights, which have one.
+            with initial weights, which already have one.
     """
     paths = tuple(Path(folder) for folder in folders)
     hands = tuple(tuple(grippers_in(path, data.grippers)) for path in paths)

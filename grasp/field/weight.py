@@ -1,13 +1,13 @@
-"""How hard the weight of an object pulls at the pads that hold it.
+"""Compute the load that the weight of an object puts on the pads that hold it.
 
 Two opposite pads resist a turn about the closing axis by torsional friction alone: as soft-finger
 contacts they bear a torque of at most 2·μ·F·r (Murray, Li & Sastry, "A Mathematical Introduction to
 Robotic Manipulation", 1994, section 5.2), with the coefficient of friction μ, the force F of each
-pad and the radius r of its contact patch. The load ρ is the torque m·g·d of the weight over that,
-where d is the distance of the centre of mass from the closing axis.
+pad and the radius r of its contact patch. The load ρ is the torque m·g·d of the weight divided by
+this largest torque, where d is the distance of the centre of mass from the closing axis.
 
-The constants are those of the physics that labelled the grasps which the success network was
-trained on; a test holds them against `grasp.physics.PROTOCOL`.
+The constants are those of the physics that labelled the success network's training grasps; a test
+compares them with `grasp.physics.PROTOCOL`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Weight(NamedTuple):
 
 
 def weight_of(obj: Object, density: float = DENSITY) -> Weight | None:
-    """The weight of an object of uniform density; None if its volume is not known.
+    """Compute the weight of an object of uniform density; None if its volume is not known.
 
     The volume of a cloud is unknown, and so is that of an open mesh without exact convex parts.
 
@@ -70,7 +70,9 @@ def weight_of(obj: Object, density: float = DENSITY) -> Weight | None:
 def squared_load(
     poses: Float[Tensor, "*batch 4 4"], gripper: Gripper, weight: Weight
 ) -> Float[Tensor, "*batch"]:
-    """ρ² of grasps with a level closing axis, the worst case; smooth, unlike ρ itself.
+    """Compute the squared load ρ² of grasps in the worst case, a horizontal closing axis.
+
+    Unlike ρ, its square is smooth.
 
     Args:
         poses: Poses `T_object_grasp`, translations in metres.

@@ -1,11 +1,9 @@
-"""Grasp files: one record, four formats, one reader and one writer.
+"""Grasp files: four formats, with one reader and one writer for all of them.
 
-| format | files | description |
-|---|---|---|
-| `pcdiff` | `.json` | our own JSON, which holds the whole record with its unit and frame |
-| `acronym` | `.h5`, `.hdf5` | the HDF5 of ACRONYM, with labels for training |
-| `graspgen` | `.json` | the JSON of GraspGen's data set |
-| `isaac` | `.yaml`, `.yml` | the YAML of the Isaac tools, which GraspGen uses for its samples |
+| format | files | description | |---|---|---| | `pcdiff` | `.json` | our own JSON, which holds all
+fields of `Grasps` with unit and frame | | `acronym` | `.h5`, `.hdf5` | the HDF5 of ACRONYM, with
+labels for training | | `graspgen` | `.json` | the JSON of GraspGen's data set | | `isaac` |
+`.yaml`, `.yml` | the YAML of the Isaac tools, which GraspGen uses for its samples |
 
 You must supply the unit and the frame of the poses for a file that states neither, unless its
 format defines them.
@@ -42,7 +40,7 @@ FORMATS = {
     "graspgen": (".json",),
     "isaac": (".yaml", ".yml"),
 }
-"""Extensions of each format; an extension without a format means the first format that has it."""
+"""Extensions of each format. If no format is given, the first one with the extension is meant."""
 
 _EXTENSIONS = {suffix: name for name, suffixes in reversed(FORMATS.items()) for suffix in suffixes}
 
@@ -55,7 +53,7 @@ def read_grasps(
     The extension distinguishes HDF5, JSON and YAML; the content determines the format.
 
     Args:
-        path: The file.
+        path: File to read.
         frame: Frame of the hand whose poses the file holds, one of `grasp.poses.frames.FRAMES`.
             Required if the file does not state it.
         unit: Unit of the lengths, one of `UNITS`. Required if the file does not state it.
@@ -102,7 +100,7 @@ def write_grasps(
     The file is written completely or not at all.
 
     Args:
-        path: The file; an existing file is replaced.
+        path: File to write; an existing file is replaced.
         grasps: The grasps; `Grasps.ranked` determines their order in the file.
         format: One of `FORMATS`; if None, the extension determines it (ours for `.json`).
         frame: Frame of the hand whose poses are written. Only `isaac` supports other frames than
@@ -148,7 +146,7 @@ def write_grasps(
 
 
 def _parse(path: Path) -> tuple[Grasps, Convention]:
-    """Parse the grasps of a JSON or YAML file, whichever format it holds."""
+    """Parse the grasps of a JSON or YAML file; its content determines the format."""
     document = documents.read_document(path)
     named = document.get("format")
     if named == pcdiff_json.FORMAT:

@@ -1,7 +1,7 @@
 """The HDF5 schema of ACRONYM and our additions to it.
 
-The schema, as its tools (`acronym_tools`) read it and its files contain it (Eppner, Mousavian and
-Fox, "ACRONYM: A Large-Scale Grasp Dataset Based on Simulation", ICRA 2021):
+The schema (Eppner, Mousavian and Fox, "ACRONYM: A Large-Scale Grasp Dataset Based on Simulation",
+ICRA 2021), as found in ACRONYM's files and as its tools (`acronym_tools`) read them:
 
     grasps/transforms                                 float64 (n, 4, 4), T_object_grasp
     grasps/qualities/flex/object_in_gripper           int64 (n,), 1 for a successful grasp
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     import h5py
 
 MOST_GRASPS = 1_000_000
-"""A file that declares more grasps is refused before it is read; ACRONYM's files hold 2000."""
+"""Largest number of grasps that a file may declare to be read; ACRONYM's files hold 2000."""
 
 TRANSFORMS = "grasps/transforms"
 """Dataset with the poses."""
@@ -61,10 +61,10 @@ OURS = "pcdiff_grasp"
 
 
 def read(path: str | os.PathLike[str]) -> tuple[Grasps, Convention]:
-    """Read the grasps of an ACRONYM file and what it states about their unit and frame.
+    """Read the grasps of an ACRONYM file, and their unit and frame if the file states them.
 
     Args:
-        path: The file.
+        path: File to read.
 
     Raises:
         InputError: If the file is damaged, is not HDF5, or has another layout.
@@ -139,8 +139,8 @@ def write(temporary: Path, grasps: Grasps) -> None:
     """Write the grasps to a new file.
 
     Args:
-        temporary: The file.
-        grasps: The grasps.
+        temporary: File to write.
+        grasps: Grasps to write.
 
     Raises:
         InputError: If JSON cannot represent the sampler.
@@ -190,7 +190,7 @@ def write(temporary: Path, grasps: Grasps) -> None:
 
 @contextmanager
 def _write_errors() -> Iterator[None]:
-    """Turn h5py's error for a full disk into the `OSError` that `atomic_write` reports."""
+    """Turn h5py's error for a full disk into an `OSError`, which `atomic_write` reports."""
     try:
         yield
     except RuntimeError as error:  # from h5py if closing the file fails
@@ -222,7 +222,7 @@ def _numbers(place: h5py.Group, name: str) -> np.ndarray | None:
 
 
 def _check_size(dataset: h5py.Dataset) -> None:
-    """Raise if this is a group or a dataset that is too large to read."""
+    """Raise if an HDF5 object is a group, or a dataset that is too large to read."""
     import h5py
 
     if not isinstance(dataset, h5py.Dataset):

@@ -18,10 +18,10 @@ VERSION = 1
 """Version of our own files and of our additions to ACRONYM files."""
 
 METRE = "metre"
-"""Spelling of the unit in our files."""
+"""How our files name the unit of length."""
 
 OBJECT_FRAME = "object mesh file"
-"""Spelling in our files of the frame in which poses are expressed: the mesh file's own frame."""
+"""How our files name the frame in which poses are expressed, which is the mesh file's own frame."""
 
 _SPELLINGS = {
     METRE: "m",
@@ -42,8 +42,9 @@ class Convention:
         unit: Unit of lengths, a key of `pcdiff.geometry.limits.UNITS`; None if it is not stated.
         T_frame_grasp: Pose of the gripper frame in the frame of the hand whose poses the file
             holds; None if that frame is not stated.
-        written: True if the file itself states them, so that the caller must not contradict it;
-            False if only the definition of its format does, which the caller may override.
+        written: True if the file itself states unit and frame, so that the caller must not
+            contradict them; False if only the definition of the file's format does, which the
+            caller may override.
     """
 
     unit: str | None
@@ -56,7 +57,7 @@ BY_FORMAT = Convention("m", FRAMES["gripper"], written=False)
 
 
 def check_version(version: object) -> None:
-    """Check that this program can read a file of this version.
+    """Raise if this program cannot read a file with this version.
 
     Args:
         version: Version that the file states.
@@ -74,7 +75,7 @@ def check_version(version: object) -> None:
 
 
 def unit_named(name: str) -> str:
-    """Return the key of `UNITS` for a unit as files spell it.
+    """Return the key in `UNITS` for a unit name as it is spelled in a file.
 
     Args:
         name: Name of the unit, e.g. "metre" or "m".
@@ -94,15 +95,15 @@ def in_our_convention(
     """Convert grasps from a file's convention to metres and poses of our gripper frame.
 
     Args:
-        grasps: Grasps with the lengths and poses of the file.
+        grasps: Grasps whose lengths and poses are still in the file's convention.
         stated: Convention that the file or its format states.
         unit: Unit from the caller, a key of `UNITS`; None to rely on the file.
         frame: Frame from the caller, a key of `grasp.poses.frames.FRAMES`; None to rely on the
             file.
 
     Raises:
-        InputError: If Unit or frame is stated neither by the file nor by the caller, the caller
-            contradicts the file, or a name is unknown.
+        InputError: If the unit or the frame is stated neither by the file nor by the caller, the
+            caller contradicts the file, or a name is unknown.
     """
     known = {
         "unit": (stated.unit, unit, UNITS),

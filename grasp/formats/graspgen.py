@@ -1,7 +1,7 @@
 """The JSON of GraspGen's data set and our additions to it.
 
 `docs/GRASP_DATASET_FORMAT.md` in the repository of GraspGen (Murali et al. 2025) defines it;
-GraspDataGen writes the same with `gripper` added:
+GraspDataGen writes the same format with `gripper` added:
 
     {"object": {"file": "mug.obj", "scale": 1.0},
      "gripper": {"name": "franka_panda",
@@ -10,14 +10,14 @@ GraspDataGen writes the same with `gripper` added:
 
 `transforms` are poses of the gripper's base in the frame of the scaled mesh, in metres. As in
 `docs/GRIPPER_DESCRIPTION.md`, +z is the approach and +x the closing direction, which is our gripper
-frame. If a gripper's asset has other axes, the file gives their offset, and `transforms` times the
-offset are poses of our frame; GraspGen's own loader does the same. An offset of 16 numbers is a
-matrix in row-major order. `object` and `object_in_gripper` may be missing, as in the files that
-GraspGen records on a robot.
+frame. If a gripper's asset has other axes, the file gives their offset; multiplying `transforms` by
+it gives poses of our frame, as in GraspGen's own loader. An offset of 16 numbers is a matrix in
+row-major order. `object` and `object_in_gripper` may be missing, as in the files that GraspGen
+records on a robot.
 
 Our files also have `unit` and `frame`, and next to `transforms` one list for each further per-grasp
-array; other readers ignore these. The format has no place for mass, friction and the rest of the
-record.
+array; other readers ignore these. The format has no place for mass, friction and the other fields
+of `Grasps`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ THEIR_NAMES = {"panda": "franka_panda"}
 
 
 def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
-    """Parse the grasps of a document and what it states about their unit and frame.
+    """Parse the grasps of a document, and their unit and frame if it states them.
 
     Args:
         document: The parsed file.
@@ -126,7 +126,7 @@ def dump(grasps: Grasps) -> str:
 
 
 def _columns(grasps: dict[str, Any], count: int) -> dict[str, Any]:
-    """The arrays of `PER_GRASP` from lists with one entry per grasp."""
+    """Read the arrays of `PER_GRASP` from lists with one entry per grasp."""
     arrays: dict[str, Any] = {}
     for name, (parse_entry, dtype) in COLUMNS.items():
         key = "object_in_gripper" if name == "success" else name
@@ -148,7 +148,7 @@ def _columns(grasps: dict[str, Any], count: int) -> dict[str, Any]:
 
 
 def _offset(value: object) -> Float[np.ndarray, "4 4"]:
-    """Parse an offset: translation and quaternion, 16 numbers, or 4 rows."""
+    """Parse an offset: a translation and a quaternion, 16 numbers, or 4 rows of 4 numbers."""
     if isinstance(value, list) and len(value) == 2:
         offset = np.eye(4)
         offset[:3, 3] = documents.vector(f"the translation of {OFFSET}", value[0])

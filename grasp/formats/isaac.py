@@ -1,8 +1,8 @@
 """The YAML of the Isaac tools, which GraspGen uses for its samples, and our additions to it.
 
 NVIDIA defines it (Isaac ROS, "Isaac Grasp File"; Isaac Sim, "Grasp Editor"). GraspGen's
-`save_to_isaac_grasp_format` and GraspDataGen write it, the latter with `object_file` and
-`object_scale` added:
+`save_to_isaac_grasp_format` and GraspDataGen write it; GraspDataGen adds `object_file` and
+`object_scale`:
 
     format: isaac_grasp
     format_version: 1.0
@@ -16,13 +16,13 @@ NVIDIA defines it (Isaac ROS, "Isaac Grasp File"; Isaac Sim, "Grasp Editor"). Gr
 
 The definition leaves the frames to the user of the file: `object_frame` and `gripper_frame` are
 meant for people, not for programs. It also names no unit. GraspGen writes poses of our gripper
-frame, but the Grasp Editor usually writes poses of `panda_hand`. So you must supply both to the
-reader, except for files that we have written: they have `unit: metre`,
+frame, but the Grasp Editor usually writes poses of `panda_hand`. So you must supply both the unit
+and the frame to the reader, except for files that we have written: they have `unit: metre`,
 `object_frame: object mesh file` and a name from `grasp.poses.frames.FRAMES` as `gripper_frame`.
 
 `confidence` is the probability of success. If only labels are known, GraspDataGen and we write a
-confidence of 1 or 0, and we add `confidence_is: success`. Each grasp also has its further values
-under our names; other readers ignore these. Joint positions are not read.
+confidence of 1 or 0, and we add `confidence_is: success`. Further values of each grasp are stored
+under our own names; other readers ignore them. Joint positions are not read.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ VERSION = 1.0
 
 
 def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
-    """Parse the grasps of a document and what it states about their unit and frame.
+    """Parse the grasps of a document, and their unit and frame if it states them.
 
     Args:
         document: The parsed file.

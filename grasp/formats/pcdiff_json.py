@@ -10,10 +10,11 @@
      "reason": null}
 
 `pose` holds the rows of `T_object_grasp`. The grasps are sorted, best first. `reason` says why
-there are no grasps, or fewer than requested. Unknown values are null or missing. If they are known,
-`object` also has `mass`, `friction` and `center_of_mass`, each grasp has `success` and `failure`,
-and the file has the `protocol` of the physics. The reader uses `approach` and `closing` to convert
-poses of a gripper frame with other axes. It ignores unknown keys and refuses a newer `version`.
+there are no grasps, or fewer than requested. Unknown values are null or missing. If known, further
+values are stored: `object` has `mass`, `friction` and `center_of_mass`, each grasp has `success`
+and `failure`, and the file has the `protocol` of the physics. The reader uses `approach` and
+`closing` to convert poses of a gripper frame with other axes. It ignores unknown keys and refuses a
+newer `version`.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ FORMAT = "pcdiff-grasp/grasps"
 
 
 def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
-    """Parse the grasps of a document and what it states about their unit and frame.
+    """Parse the grasps of a document, and their unit and frame if it states them.
 
     Args:
         document: The parsed file.

@@ -1,4 +1,4 @@
-"""The record of grasps that all readers return and all writers take."""
+"""The class `Grasps`, which all readers of grasp files return and all writers take."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLUMNS: dict[str, tuple[Callable[[str, object], Any], Any]] = {
     "in_collision": (documents.boolean, np.bool_),
     "failure": (documents.text, np.str_),
 }
-"""Parser of one entry and type of the array, for each name in `PER_GRASP`."""
+"""For each name in `PER_GRASP`, the function that parses one entry, and the type of the array."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +44,8 @@ class Grasps:
         energy: Energy of the field up to a constant, dimensionless; lower is better.
         success_probability: Predicted probability of success.
         success: True for each grasp that held in physics.
-        width: Opening between the pads in metres: after closing for simulated grasps, distance of
-            the contacts for planned ones.
+        width: Opening between the pads in metres: the opening after closing for simulated grasps,
+            or the distance between the contacts for planned ones.
         in_collision: True for each grasp at which the open gripper touches the object.
         failure: Short code for why each grasp failed in physics; "" for a successful grasp.
         mass: Mass of the object in kilograms.
@@ -104,7 +104,7 @@ class Grasps:
         return len(self.poses)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the arrays of `PER_GRASP` that are known."""
+        """Return those arrays of `PER_GRASP` that are not None, by name."""
         values = {name: getattr(self, name) for name in PER_GRASP}
         return {name: array for name, array in values.items() if array is not None}
 
@@ -139,7 +139,7 @@ def check_length(name: str, values: np.ndarray, count: int) -> None:
 
     Args:
         name: Name of the array.
-        values: The array.
+        values: Array to check.
         count: Number of grasps.
 
     Raises:
@@ -167,10 +167,10 @@ def _check_range(name: str, values: np.ndarray) -> None:
 
 
 def columns(grasps: list[dict[str, Any]]) -> dict[str, Any]:
-    """Collect the arrays of `PER_GRASP` from one mapping per grasp.
+    """Collect the arrays of `PER_GRASP` from mappings, one for each grasp.
 
     Args:
-        grasps: The mappings.
+        grasps: One mapping from names to values for each grasp.
 
     Raises:
         InputError: If some grasps have a value that others lack, or a value has the wrong type.

@@ -1,6 +1,6 @@
-"""The judge of any source of grasps.
+"""Judge any source of grasps by physics.
 
-From the bottom up: `contacts`, `candidates` and the `antipodal` baseline; the metrics in
-`proportions`, `coverage` and `calibration`; random `streams` and `labels`; then `report`,
-`evaluation` and `sources`.
+The modules, where later ones use earlier ones: `contacts`, `candidates` and the `antipodal`
+baseline; the metrics in `proportions`, `coverage` and `calibration`; the random `streams` and the
+`labels`; then `report`, `evaluation` and `sources`.
 """

@@ -1,4 +1,4 @@
-"""The baseline without a network: antipodal grasps, ranked by the geometry of their contacts."""
+"""A baseline without a network: antipodal grasps, ranked by the geometry of their contacts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from grasp.objects.rays import Target
 from grasp.scenes.collision import in_collision as contains_points
 
 Collides = Callable[[Object, Gripper, np.ndarray], np.ndarray]
-"""Returns for poses (n, 4, 4) whether the open gripper touches the object, as (n,) bool."""
+"""A function from poses (n, 4, 4) to (n,) bool: whether the open gripper touches the object."""
 
 _MOST_CANDIDATES = 16  # candidates per requested grasp before the baseline gives up
 
@@ -30,17 +30,19 @@ _FACING = math.cos(math.radians(30))  # the surface must face the pad within thi
 
 @dataclass(frozen=True)
 class Ranking:
-    """Weights of the properties that rank a grasp; each property ranges from 0 to 1, 1 is best.
+    """Weights of the properties that rank a grasp. Each property ranges from 0 to 1, the best.
 
     The weights were chosen on procedural objects, one from each family.
 
     Attributes:
-        alignment: Weight of the alignment of the line with the normals, which is 1 if the line is
-            perpendicular to both surfaces and 0 at the edge of a friction cone.
+        alignment: Weight of the alignment of the line between the contacts with the surface
+            normals. It is 1 if the line is perpendicular to both surfaces and 0 at the edge of a
+            friction cone.
         area: Weight of the share of the pad that touches the object, for the finger that touches
             less.
-        balance: Weight of the balance, which is 1 if the line goes through the object's centre and
-            0 if it passes at the distance of the object's farthest point or beyond.
+        balance: Weight of the balance, which is 1 if the line between the contacts goes through the
+            object's centre, and 0 if it is at least as far from the centre as the object's farthest
+            point.
         room: Weight of the share of the stroke that remains when the fingers touch the object.
     """
 
@@ -73,9 +75,9 @@ def sample_antipodal(
             a check that none of its points lies inside the gripper.
 
     Returns:
-        Grasps, best ranked first, with the distance of the contacts as width. There are fewer than
-        `count`, and a reason, if 16 times as many candidates do not contain enough without
-        collision.
+        Grasps, best ranked first, with the distance between the contacts as width. If 16 times as
+        many candidates as requested contain too few without collision, there are fewer than
+        `count`, and `reason` says so.
 
     Raises:
         InputError: If an argument is out of range.
@@ -201,14 +203,14 @@ def contact_area(
 
 
 def _is_pad(box: Box) -> bool:
-    """True if a box of the closed finger reaches x = 0."""
+    """Whether a box of the closed finger is a pad, that is, whether it reaches x = 0."""
     return bool(box.centre[0] - box.half_extents[0] < 1e-6)
 
 
 def _faces_in_front(obj: Object) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """Return a function that tells for points on the pads whether they touch a mesh.
+    """Return a function that computes which points on the pads touch a mesh.
 
-    It takes the points and the inward normals of their pads.
+    The function takes the points and the inward normals of their pads.
     """
     assert obj.faces is not None and obj.sided is not None
     target, sided = Target(obj.vertices, obj.faces), obj.sided
@@ -224,7 +226,10 @@ def _faces_in_front(obj: Object) -> Callable[[np.ndarray, np.ndarray], np.ndarra
 
 
 def _points_in_front(obj: Object) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """The same for a cloud; each point stands for a disc of twice the typical point spacing."""
+    """Return a function that computes which points on the pads touch a cloud.
+
+    Each point of the cloud stands for a disc of twice the typical point spacing.
+    """
     from scipy.spatial import cKDTree
 
     assert obj.normals is not None

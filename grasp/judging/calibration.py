@@ -1,4 +1,4 @@
-"""Calibration of predicted probabilities of success."""
+"""Measure and correct the calibration of predicted probabilities of success."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Reliability:
 
     Attributes:
         predicted: Mean predicted probability in each non-empty bin, ascending.
-        happened: Share of successes in each of these bins.
+        happened: Observed share of successes in each of these bins.
         count: Number of grasps in each of these bins.
     """
 

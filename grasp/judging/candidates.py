@@ -1,4 +1,4 @@
-"""Candidate grasps at antipodal contacts, to be labelled by physics."""
+"""Draw candidate grasps at antipodal contacts, which physics will label."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _SURFACE_POINTS = 512  # points of the surface that decide whether a proposal is
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Unranked grasps to try.
+    """Unranked grasps that are to be tried in physics.
 
     Attributes:
         poses: `T_object_grasp` in metres.
         kinds: Kind of each candidate, one of `KINDS`.
-        contacts: Pair of contacts that each candidate was made from.
-        depth: Distance along the approach from the gripper's base to the midpoint of the contacts
-            in metres, before near misses are moved.
+        contacts: Pair of contacts from which each candidate was made.
+        depth: Distance in metres along the approach from the gripper's base to the midpoint of the
+            contacts. For near misses, it is the distance before they are moved.
     """
 
     poses: Float[np.ndarray, "grasps 4 4"]
@@ -68,14 +68,14 @@ def candidates(
     """Draw antipodal grasps with varied approach and depth.
 
     The hand closes along the line between two `antipodal_contacts`, with their midpoint between the
-    fingers. Four proposals are made per candidate. If an object has both thick and thin pairs (see
-    `KINDS`), each of the two makes up at least 30 % of the proposals. The approach is uniform
-    around the line. In three quarters of the proposals the contacts are anywhere on the pads, in
-    the others anywhere along the fingers.
+    fingers. Four proposals are made per candidate. If an object has both thick and thin pairs of
+    contacts (see `KINDS`), each of the two kinds makes up at least 30 % of the proposals. The
+    approach direction is uniform around the line. In three quarters of the proposals the contacts
+    are anywhere on the pads, in the others anywhere along the fingers.
 
-    Half of the candidates are drawn from all proposals. The other half is drawn from the clear
-    ones, at which no sampled surface point lies inside the open gripper, as long as there are any.
-    So some of the candidates collide.
+    Half of the candidates are drawn from all proposals. The other half is drawn, as long as there
+    are any, from the clear proposals, at which no sampled surface point lies inside the open
+    gripper. So some of the candidates collide.
 
     A near miss is translated along and rotated about each axis through the midpoint of its contacts
     by normally distributed amounts. Their standard deviation is drawn for each near miss: 0.4 to
@@ -90,7 +90,7 @@ def candidates(
         near_misses: Expected share of near misses, 0 to 1.
 
     Returns:
-        `count` candidates in random order; none if no pair of contacts was found.
+        `count` candidates in random order, or no candidates if no pair of contacts was found.
 
     Raises:
         InputError: If an argument is out of range.
@@ -116,8 +116,8 @@ def thickness(obj: Object) -> float:
     """Compute the thickness of an object in metres, independent of its orientation in the file.
 
     It is √12 σ, where σ² is the smallest eigenvalue of the covariance of the surface or of a
-    cloud's points. This is the diameter of a ball, and slightly more than the smallest side of
-    other shapes.
+    cloud's points. For a ball this is the diameter; for other shapes it is slightly more than the
+    smallest side.
 
     Args:
         obj: The object.
@@ -142,7 +142,7 @@ def thickness(obj: Object) -> float:
 def _balanced_pairs(
     thin: Bool[np.ndarray, " pairs"], count: int, rng: np.random.Generator
 ) -> Int[np.ndarray, " count"]:
-    """Choose indices of pairs such that neither thin nor thick pairs are too rare."""
+    """Choose indices of pairs of contacts such that neither thin nor thick pairs are too rare."""
     chosen = rng.integers(len(thin), size=count)
     least = math.ceil(_SMALLEST_SHARE * count)
     for rare in (thin, ~thin):

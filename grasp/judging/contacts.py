@@ -100,7 +100,7 @@ def antipodal_contacts(
         friction: Coefficient of friction; its arc tangent is the half-angle of the cones.
 
     Returns:
-        At most `count` pairs; fewer, or none, if they are rare.
+        At most `count` pairs. There are fewer, or none, if antipodal pairs are rare.
 
     Raises:
         InputError: If an argument is out of range.

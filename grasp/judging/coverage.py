@@ -1,4 +1,4 @@
-"""How well one set of grasps covers another: coverage, precision against coverage, distance."""
+"""Measure how well one set of grasps covers another: coverage, precision, and distance."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pcdiff.errors import InputError
 class EarthMoversDistance(NamedTuple):
     """Mean distances in radians under optimal one-to-one matchings of two sets.
 
-    Each distance uses the matching that minimises it, so the three matchings may differ, and
+    Each of the three distances uses the matching that minimises it, so the matchings may differ.
     `combined` is at least as large as the other two.
 
     Attributes:
@@ -43,8 +43,9 @@ def earth_movers_distance(
 ) -> EarthMoversDistance:
     """Compute the earth mover's distance of two equally large sets by exact assignment.
 
-    min over permutations π of mean_i d(a_i, b_π(i)) for three distances d: the angle, the
-    translation in units of ℓ, and both combined. This is the 1-Wasserstein distance of the sets.
+    It is the minimum over permutations π of mean_i d(a_i, b_π(i)) for three distances d: the angle,
+    the translation in units of ℓ, and both combined. This is the 1-Wasserstein distance of the
+    sets.
 
     Args:
         a: Poses of the first set.
@@ -153,7 +154,7 @@ class PrecisionCoverage:
 
     @property
     def area(self) -> float:
-        """Σ_k precision_k · (coverage_k − coverage_{k−1}), which is 1 for a perfect source."""
+        """Area under the curve, Σ_k precision_k · (coverage_k − coverage_{k−1}); at most 1."""
         return float((self.precision * np.diff(self.coverage, prepend=0.0)).sum())
 
 
@@ -166,9 +167,9 @@ def precision_coverage_curve(
 ) -> PrecisionCoverage:
     """Compute precision against coverage along a ranking (the curve of 6-DOF GraspNet).
 
-    Mousavian, Eppner and Fox 2019 lower a threshold on the score; here the curve has one point for
-    each number of best ranked grasps. A sample covers the positives near it even if it does not
-    hold itself: precision accounts for that.
+    Mousavian, Eppner and Fox (2019) trace the curve by lowering a threshold on the score; here it
+    has one point for each number of best ranked grasps. A sample covers the positives near it even
+    if it does not hold itself; failures lower the precision instead.
 
     Args:
         samples: Poses, best ranked first.

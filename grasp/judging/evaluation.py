@@ -2,8 +2,8 @@
 
 The source gives a number of grasps for each object, and every grasp is tried in physics as it is:
 none is rejected or drawn again, and a grasp in collision counts as a failure. Antipodal candidates,
-tried in the same physics, determine independently of the source how an object can be grasped. The
-candidates that hold are the *positives* that a source should cover, and an object *fits* the
+which are tried in the same physics, show independently of the source how an object can be grasped.
+The candidates that hold are the *positives* that a source should cover, and an object *fits* the
 gripper if there are enough of them.
 """
 
@@ -26,7 +26,7 @@ from grasp.objects.object import Object
 from pcdiff.errors import InputError
 
 Source = Callable[[Object, int, np.random.Generator], Grasps]
-"""Returns at most the requested number of grasps of an object, best ranked first."""
+"""A function that returns at most the requested number of grasps, best ranked first."""
 
 # Conditions that the report takes from the trials, so the caller must not state them.
 _MEASURED = ("protocol", "friction")
@@ -83,8 +83,8 @@ def evaluate(
         budget: Size and seed of the evaluation; `Budget()` if None.
         physics: Further facts about the simulator for the report, e.g. the density. The report
             takes protocol and friction from the trials.
-        labels: Returns an object's candidates with their `success`, e.g. from a file;
-            `label_candidates` makes them if None.
+        labels: Function that returns an object's candidates with their `success`, e.g. from a file.
+            If None, `label_candidates` makes them.
 
     Raises:
         InputError: If there are no objects, or two of them have the same geometry; `physics` states
@@ -199,7 +199,7 @@ def _judge(
 
 
 def _measured(judgements: Sequence[Judgement]) -> dict[str, Any]:
-    """Protocol and friction of the trials; lists if they differ between objects."""
+    """Collect protocol and friction of the trials; each is a list if it differs between objects."""
     found: dict[str, Any] = {}
     for quantity in _MEASURED:
         every = {getattr(each, quantity) for each in judgements} - {None}
@@ -209,7 +209,7 @@ def _measured(judgements: Sequence[Judgement]) -> dict[str, Any]:
 
 
 def _overall(judgements: Sequence[Judgement], seed: int) -> dict[str, Estimate | float]:
-    """Each figure over the objects that fit and have this figure."""
+    """Average each figure over the objects that fit and have this figure."""
     overall: dict[str, Estimate | float] = {}
     fitting = [each.figures() for each in judgements if each.fits]
     for key in FIGURES:

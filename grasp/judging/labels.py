@@ -1,4 +1,4 @@
-"""Labelled candidates: antipodal grasps with their outcomes in physics."""
+"""Label candidates: draw antipodal grasps and record their outcomes in physics."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Outcomes(Protocol):
 
 
 Simulator = Callable[[Object, Gripper, np.ndarray], Outcomes]
-"""Runs the grasps with poses (n, 4, 4) in physics and returns their outcomes."""
+"""A function that tries grasps with poses (n, 4, 4) in physics and returns their outcomes."""
 
 
 def label_candidates(
@@ -79,10 +79,10 @@ def label_candidates(
 
 
 def with_outcomes(grasps: Grasps, trials: Outcomes) -> Grasps:
-    """Return the grasps with their outcomes in physics.
+    """Add the outcomes of trials in physics to grasps.
 
     Args:
-        grasps: The grasps.
+        grasps: Grasps to label.
         trials: Outcomes of these grasps, in the same order.
     """
     return dataclasses.replace(

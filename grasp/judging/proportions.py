@@ -1,4 +1,4 @@
-"""Success rates and their confidence intervals."""
+"""Compute success rates and their confidence intervals."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ FITS_CANDIDATES = 2000
 """Number of antipodal candidates that decide whether an object fits a gripper."""
 
 FITS_SUCCESSES = 20
-"""Number of these candidates that must hold in physics for the object to fit."""
+"""Number of these candidates that must hold in physics for the object to fit the gripper."""
 
 
 class Estimate(NamedTuple):
     """A figure with its confidence interval.
 
     Attributes:
-        value: The figure.
+        value: Value of the figure.
         low: Lower end of the interval.
         high: Upper end of the interval.
     """
@@ -107,10 +107,10 @@ def cluster_bootstrap(
     """Compute the mean over all values, with an interval from resampling the objects.
 
     Grasps of one object tend to succeed or fail together. So objects, not grasps, are drawn with
-    replacement, as many as there are and each with all of its values (the cluster bootstrap:
-    Davison and Hinkley 1997, section 3.8, and Field and Welsh 2007). The mean is
-    Σ values / Σ counts over the drawn objects, and the interval is that of its percentiles. To give
-    all objects the same weight, pass one value per object.
+    replacement. As many objects are drawn as there are, each with all of its values (the cluster
+    bootstrap: Davison and Hinkley 1997, section 3.8, and Field and Welsh 2007). The mean is Σ
+    values / Σ counts over the drawn objects, and the percentiles of these means give the interval.
+    To give all objects the same weight, pass one value per object.
 
     Args:
         values: Array of values for each object, booleans or numbers, with at least one value each.
@@ -150,7 +150,8 @@ def fits(success: Bool[np.ndarray, " candidates"]) -> bool:
 
     Args:
         success: True for each antipodal candidate of the object that held in physics. Only the
-            first `FITS_CANDIDATES` count; fewer suffice if `FITS_SUCCESSES` of them hold.
+            first `FITS_CANDIDATES` count. Fewer candidates are enough if `FITS_SUCCESSES` of them
+            hold.
     """
     return int(success[:FITS_CANDIDATES].sum()) >= FITS_SUCCESSES
 
@@ -159,8 +160,8 @@ def check_not_empty(name: str, values: np.ndarray) -> None:
     """Raise `InputError` if an array is empty.
 
     Args:
-        name: What the message calls the array.
-        values: The array.
+        name: Name of the array in the error message.
+        values: Array to check.
     """
     if not len(values):
         raise InputError(f"{name} must not be empty")

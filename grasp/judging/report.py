@@ -45,7 +45,7 @@ FIGURES = (
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """How good a source is on one object.
+    """The judgement of a source on one object: the outcomes of its grasps, and figures.
 
     Attributes:
         name: Name of the object.
@@ -63,7 +63,8 @@ class Judgement:
             positives.
         distance: Earth mover's distance to the positives; None without grasps or positives.
         pairs: Number of matched pairs in `distance`.
-        reason: The source's reason for giving fewer grasps than requested.
+        reason: The source's reason for returning fewer grasps than requested; None if there is
+            none.
         protocol: Version of the physics protocol for grasps and candidates; None if nothing was
             tried.
         friction: Coefficient of friction in these trials; None if nothing was tried.
@@ -101,7 +102,7 @@ class Judgement:
         return self._or_zero(None if self.curve is None else float(self.curve.coverage[-1]))
 
     def _or_zero(self, figure: float | None) -> float | None:
-        """Replace a missing figure about the positives by 0 if the source gave no grasps."""
+        """Replace a missing figure by 0 if there are positives but the source gave no grasps."""
         return 0.0 if figure is None and self.positives else figure
 
     def figures(self) -> dict[str, float | None]:
@@ -121,10 +122,11 @@ class Judgement:
         }
 
     def curve_at(self, cut: int) -> tuple[float, float]:
-        """Return precision and coverage of the best ranked grasps.
+        """Return the precision and the coverage of the best ranked grasps.
 
         Args:
-            cut: Number of best ranked grasps that count; all of them if there are fewer.
+            cut: Number of best ranked grasps that count; if there are fewer grasps, all of them
+                count.
         """
         if self.curve is None:
             return 0.0, 0.0
@@ -151,7 +153,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Stamp:
-    """The conditions of an evaluation, without which its figures mean nothing.
+    """The conditions of an evaluation, without which its figures cannot be interpreted.
 
     Attributes:
         gripper: Name of the gripper.
@@ -159,9 +161,9 @@ class Stamp:
         samples: Number of grasps requested from the source for each object.
         candidates: Number of antipodal candidates of each object.
         seed: Seed of all random draws.
-        physics: Facts about the simulator from the caller, and from the trials `protocol` (its
-            version) and `friction` (the coefficient). The last two are lists if objects differ and
-            missing if nothing was tried.
+        physics: Facts about the simulator that the caller stated, together with `protocol` (its
+            version) and `friction` (the coefficient), which come from the trials. These two are
+            lists if they differ between objects, and are missing if nothing was tried.
     """
 
     gripper: str
@@ -174,14 +176,14 @@ class Stamp:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """The result of `evaluate`, in fractions, radians, and translations over ℓ.
+    """The result of `evaluate`. Figures are fractions, radians, or translations divided by ℓ.
 
     Attributes:
         judgements: Judgement of every object, in the order in which the objects were passed.
         overall: Mean of each of `FIGURES` over the objects that fit and have this figure, with
-            equal weights and the 95 % interval of the cluster bootstrap. For a single object it
-            has no interval, and without any object it is missing. An object may lack the earth
-            mover's distances: see `matched`.
+            equal weights and the 95 % interval of the cluster bootstrap. A figure of a single
+            object has no interval, and a figure that no object has is missing. Some objects may
+            lack the earth mover's distances: see `matched`.
         stamp: Conditions of the evaluation.
     """
 
@@ -261,7 +263,7 @@ class Report:
         }
 
     def table(self) -> str:
-        """Return the report as Markdown: one row per object, one for all that fit, then notes."""
+        """Return the report in Markdown: a row per object, a row for all that fit, then notes."""
         head = (
             "object", "fits", "positives", "grasps", "success, %", f"top {TOP}, %", "coverage, %",
             "at base, %", "P–C area", "EMD rotation", "EMD translation/ℓ", "EMD both",
@@ -277,7 +279,7 @@ class Report:
         return "\n\n".join([markdown_table(rows, aligned=True), *self._notes()])
 
     def _notes(self) -> list[str]:
-        """Paragraphs below the table."""
+        """Return the paragraphs below the table."""
         notes = []
         points = "; ".join(
             f"{row['grasps']}: {100 * row['precision']:.1f} / {100 * row['coverage']:.1f}"

@@ -1,4 +1,4 @@
-"""A request for an evaluation, from names to the report: what `grasp evaluate` does."""
+"""Evaluate a source of grasps on request, as `grasp evaluate` does."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from pcdiff.errors import InputError
 
 @dataclass(frozen=True)
 class EvaluationRequest:
-    """Which grasps are judged, and how.
+    """The grasps to judge, and the conditions under which they are judged.
 
     Attributes:
         gripper: Name of a shipped gripper, or a .toml file.
-        source: Name of the source; see `grasp.judging.sources.named_source`. The baseline if
-            neither this nor `weights` is given.
-        weights: Weights of a field that is judged, a name or a file.
-        view: Whether the field sees one side of each object, with a depth camera's noise.
+        source: Name of the source; see `grasp.judging.sources.named_source`. If neither `source`
+            nor `weights` is given, the baseline is judged.
+        weights: Weights of a grasp field to judge: a name or a file.
+        view: Whether the field sees only one side of each object, with a depth camera's noise.
         budget: Size and seed of the evaluation.
         density: Density of the objects in kg/m³; that of the protocol if None.
         friction: Coefficient of friction between object and pads; that of the protocol if None.
@@ -35,7 +35,7 @@ class EvaluationRequest:
         unit: Unit of the poses in files that do not state it.
 
     Raises:
-        InputError: If there are two sources, or a view without a field.
+        InputError: If both `source` and `weights` are given, or `view` is set without `weights`.
     """
 
     gripper: str = "panda"
@@ -70,12 +70,13 @@ def run_evaluation(
     """Judge a source of grasps on objects.
 
     Args:
-        objects: Meshes.
-        request: What is judged.
+        objects: Meshes of the objects to grasp.
+        request: Description of the evaluation.
         simulator: Physics with the density and the friction of the request.
 
     Raises:
-        InputError: If an object is a point cloud, or as for `grasp.judging.evaluation.evaluate`.
+        InputError: If an object is a point cloud, or in the cases listed for
+            `grasp.judging.evaluation.evaluate`.
     """
     for obj in objects:
         check_mesh(obj)

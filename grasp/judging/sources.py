@@ -1,4 +1,4 @@
-"""Sources of grasps and of labelled candidates for an evaluation: samplers and files."""
+"""Sources of grasps and of labelled candidates for an evaluation, either samplers or files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def check_grasp_file(path: Path) -> None:
     Call this before long work whose results will be written.
 
     Args:
-        path: The file.
+        path: File to write.
 
     Raises:
         InputError: If the extension is not one of `EXTENSIONS`.
@@ -69,7 +69,7 @@ def named_source(
 
     Raises:
         InputError: If there is no such source; a single file is named for several objects; or a
-            frame or a unit is passed although no file is read. The source itself raises
+            frame or a unit is passed although the source is not a file. The source itself raises
             `InputError` if a file cannot be read or belongs to another geometry.
     """
     if name == ANTIPODAL:
@@ -100,10 +100,10 @@ def field_source(
     """Return a source that samples a trained field.
 
     Args:
-        field: The field.
+        field: Grasp field to sample.
         gripper: The gripper.
-        sampling: How to sample; see `ConditionedField.sample`.
-        selection: How to choose grasps; see there.
+        sampling: Settings of the sampler; see `ConditionedField.sample`.
+        selection: Settings for choosing grasps; see `ConditionedField.sample`.
         view: True to show the field only one side of each mesh, with a depth camera's noise, seen
             from a random direction at a distance of 50 cm to 1 m; False to show it the whole mesh.
     """
@@ -128,9 +128,9 @@ def kept_labels(
     seed: int,
     physics: Mapping[str, Any],
 ) -> Callable[[Object], Grasps]:
-    """Return labelled candidates that are kept in a folder.
+    """Return a function that labels candidates and keeps the labels in a folder.
 
-    They are reused if present, otherwise created.
+    Labels are reused if present, otherwise created.
 
     Args:
         folder: Folder with one file per gripper and geometry; created if missing.
@@ -178,7 +178,7 @@ def kept_labels(
 def _first_grasps(
     path: Path, obj: Object, count: int, frame: str | None, unit: str | None
 ) -> Grasps:
-    """The first grasps of a file, after checking that they belong to the object."""
+    """Read the first grasps of a file, after checking that they belong to the object."""
     grasps = read_grasps(path, frame=frame, unit=unit)
     if grasps.object_sha256 is None:
         _check_scale(path, grasps, obj)
@@ -188,7 +188,10 @@ def _first_grasps(
 
 
 def _check_scale(path: Path, grasps: Grasps, obj: Object) -> None:
-    """Raise if the file states another scale; 1 may also mean that it states none."""
+    """Raise if the file states another scale than the object's.
+
+    A scale of 1 is accepted, because it may mean that the file states none.
+    """
     stated = grasps.object_scale
     if stated != 1 and not math.isclose(stated, obj.scale, rel_tol=1e-6):
         raise InputError(
@@ -198,7 +201,7 @@ def _check_scale(path: Path, grasps: Grasps, obj: Object) -> None:
 
 
 def _file_for(obj: Object, folder: Path) -> Path:
-    """The grasp file in a folder that is named after the object."""
+    """Find the grasp file in a folder that is named after the object."""
     found = [path for each in EXTENSIONS if (path := folder / f"{obj.name}{each}").is_file()]
     if len(found) != 1:
         raise InputError(

@@ -10,7 +10,7 @@ from grasp.objects.object import Object
 
 
 class Stream(IntEnum):
-    """Purpose of a random draw, the second word of its seed.
+    """The purpose of a random draw, which is the second word of its seed.
 
     Different purposes have different values, so no two draws share a stream. Values from 100 on are
     reserved for programs outside the library, such as `datasets.labels`.

@@ -1,4 +1,4 @@
-"""Grasps from a file put through physics: what `grasp simulate` does.
+"""Try the grasps of a file in physics, as `grasp simulate` does.
 
 plan = plan_trials("mug.obj", "grasps.json", TrialOptions(friction=0.8))
 outcomes = plan.run(simulate)
@@ -21,7 +21,7 @@ from pcdiff.errors import InputError
 
 @dataclass(frozen=True)
 class TrialOptions:
-    """What a user may say about a mesh and a file of grasps.
+    """Settings that a mesh or a grasp file may leave out (gripper, scale, units, frame).
 
     Attributes:
         gripper: Name of a gripper or a .toml file; the gripper that the grasp file names if None.
@@ -29,7 +29,7 @@ class TrialOptions:
             is given.
         unit: Unit of the mesh file's numbers.
         frame: Frame of the poses, if their file does not state it.
-        grasp_unit: Unit of the poses, likewise.
+        grasp_unit: Unit of the poses, if their file does not state it.
     """
 
     gripper: str | None = None
@@ -41,7 +41,7 @@ class TrialOptions:
 
 @dataclass(frozen=True, eq=False)
 class TrialPlan:
-    """Grasps that are going to be tried.
+    """Grasps that are ready to be tried in physics.
 
     Attributes:
         obj: The object, a mesh.
@@ -55,15 +55,15 @@ class TrialPlan:
 
     @property
     def other_geometry(self) -> bool:
-        """Whether the file says that its grasps are of another geometry than the object's."""
+        """Whether the grasp file states a geometry that differs from the object's."""
         return self.grasps.object_sha256 not in (None, self.obj.sha256)
 
     def run(self, simulator: Simulator) -> Outcomes:
-        """What physics says of each grasp."""
+        """Try each grasp in physics and return the outcomes."""
         return simulator(self.obj, self.gripper, self.grasps.poses)
 
     def labelled(self, outcomes: Outcomes) -> Grasps:
-        """The grasps with what physics says of each."""
+        """Return the grasps, labelled with their outcomes in physics."""
         return dataclasses.replace(
             with_outcomes(self.grasps, outcomes),
             gripper=self.gripper.name,
@@ -77,12 +77,12 @@ class TrialPlan:
 def plan_trials(
     mesh: str | os.PathLike[str], file: str | os.PathLike[str], options: TrialOptions | None = None
 ) -> TrialPlan:
-    """Read a mesh and the grasps that are going to be tried on it.
+    """Read a mesh and the grasps to try on it.
 
     Args:
         mesh: File of the mesh that the grasps refer to.
         file: File of grasps.
-        options: What the files do not state.
+        options: Settings that the files leave out (gripper, scale, units, frame).
 
     Raises:
         InputError: If a file cannot be read, the object is a point cloud, there are no grasps, or
@@ -105,10 +105,10 @@ def plan_trials(
 
 
 def check_mesh(obj: Object) -> None:
-    """Refuse an object that physics cannot have.
+    """Raise if an object cannot be simulated.
 
     Raises:
-        InputError: If it is a point cloud.
+        InputError: If the object is a point cloud.
     """
     if not obj.is_mesh:
         raise InputError(f"{obj.file} is a point cloud, but physics needs a mesh")

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from pcdiff.clouds.generator import PointCloudGenerator
+from pcdiff.clouds.objective import StepClouds
 from pcdiff.errors import InputError
 from pcdiff.learning import checkpoint
 from pcdiff.learning.configuration import TrainingConfig
@@ -300,9 +301,9 @@ def test_the_first_difference_to_a_run_is_named(tmp_path):
 def test_another_generator_and_other_clouds_are_named(tmp_path):
     tiny.run(train(tiny.cloud_objective(), CONFIG, tmp_path))
     message = refusal(tiny.cloud_objective("gaussian"), CONFIG, tmp_path, resume=True)
-    assert "its model.prior is 'flow', but this run's is 'gaussian'" in message
+    assert "its model.prior.name is 'flow', but this run's is 'gaussian'" in message
     other = tiny.cloud_objective()
-    moved = type(other)(other.model, other.train + 0.01, other.validation, 16, 2)
+    moved = type(other)(other.model, other.train + 0.01, other.validation, StepClouds(16, 2))
     assert "its data.sha256 is" in refusal(moved, CONFIG, tmp_path, resume=True)
 
 
@@ -379,7 +380,7 @@ def test_impossible_clouds_are_refused(options, words):
 def test_validation_clouds_with_too_few_points_are_refused_before_training():
     sound = tiny.cloud_objective()
     with pytest.raises(InputError, match="points per cloud: expected 2 to 12"):
-        type(sound)(sound.model, sound.train, tiny.clouds(3, 12), 16, 2)
+        type(sound)(sound.model, sound.train, tiny.clouds(3, 12), StepClouds(16, 2))
 
 
 def test_the_log_is_read_by_plotting_tools(tmp_path):

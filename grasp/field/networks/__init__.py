@@ -1,1 +1,1 @@
-"""Networks of the grasp head: an energy of a pose, given an object's surface and a gripper."""
+"""Networks of the grasp field: they map a pose, an object's surface and a gripper to a number."""

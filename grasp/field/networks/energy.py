@@ -2,11 +2,11 @@
 
 At each probe, kernel sums give the amount of surface nearby, the signed distance to it and its
 normal in the gripper's frame. Some probes use fine kernels and some coarse ones (see
-`NetworkConfig.looks`). Kernels widen with the noise level, because details that are blurred in the
-data need not be seen sharply. The whole object enters as a sum over its landmarks and by its centre
-and covariance, all in the gripper's frame. Apart from these features the perceptron sees only the
-gripper's dimensions and the noise level. So by construction its output is smooth and does not
-change when object and gripper move together.
+`NetworkConfig.looks`). The kernels widen with the noise level, because details that the noise blurs
+need not be seen sharply. The network sees the whole object through a sum over its landmarks and
+through its centre and covariance, all in the gripper's frame. Apart from these features the
+perceptron sees only the gripper's dimensions and the noise level. So by construction its output is
+smooth and does not change when object and gripper move together.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pcdiff.errors import InputError
 
 _WIDENING = 0.35  # width added to a kernel in quadrature, over the spread σℓ of the grasps
 _COARSE = 4.0  # kernel width at the coarse level, over the width at the fine level
-_FREQUENCIES = (0.5, 1.0, 2.0, 4.0)  # of the sines and cosines of log σ
+_FREQUENCIES = (0.5, 1.0, 2.0, 4.0)  # frequencies of the sines and cosines of log σ
 _EMBEDDED = 64  # size of the embedding of σ
 _PER_PROBE = 5  # features per probe: amount, distance and normal
 _FINEST = 0.007  # typical kernel width without noise, in metres
@@ -42,8 +42,8 @@ class NetworkConfig:
     Attributes:
         width: Width of the hidden layers.
         layers: Number of hidden layers.
-        summary: Number of features of the sum over landmarks.
-        few_probes: If true, only the probes `FEW_FINE` and `FEW_COARSE` are used.
+        summary: Number of features per landmark, which are summed over the landmarks.
+        few_probes: If true, only the probes in `FEW_FINE` and `FEW_COARSE` are used.
     """
 
     width: int = 384
@@ -67,15 +67,15 @@ def features(
     curved: bool = True,
     config: NetworkConfig | None = None,
 ) -> Float[Tensor, "objects grasps features"]:
-    """The features of each grasp: what its probes see, then the object's centre and covariance.
+    """Compute the features of each grasp from its probes and the object's centre and covariance.
 
     Args:
         poses: Poses of the gripper about the centre of each object's surface, in metres.
-        spread: σℓ, how far noise moves the grasps, in metres.
+        spread: Distance in metres by which the noise moves the grasps, σℓ.
         probes: Probes of each object's gripper, or of one gripper for all objects.
         surface: Surface of each object.
-        curved: If true, second derivatives by the poses are exact; see `kernel_sums`.
-        config: Sizes, which decide which probes are used; None uses them all.
+        curved: If true, second derivatives in the poses are exact; see `kernel_sums`.
+        config: Sizes of the network, which include the choice of probes; None uses all probes.
     """
     objects, grasps = poses.shape[:2]
     rotation, translation = poses[..., :3, :3], poses[..., :3, 3]
@@ -111,11 +111,12 @@ def features(
 
 
 class Summary(nn.Module):
-    """The whole object seen from the gripper: Σᵢ aᵢ φ(A pᵢ + B nᵢ + C dᵢ + D(σ)) over landmarks.
+    """Features of the whole object seen from the gripper: Σᵢ aᵢ φ(A pᵢ + B nᵢ + C dᵢ + D(σ)).
 
-    A sum over a set (Zaheer et al. 2017, "Deep Sets"). The share aᵢ of the area, the place pᵢ, the
-    normal nᵢ and the description dᵢ belong to landmark i; place and normal are in the gripper's
-    frame. A, B and C are weights, D(σ) is made from the embedding of σ, and φ is SiLU.
+    This is a sum over the set of landmarks (Zaheer et al. 2017, "Deep Sets"). The share aᵢ of the
+    area, the place pᵢ, the normal nᵢ and the description dᵢ belong to landmark i; place and normal
+    are in the gripper's frame. A, B and C are weights, D(σ) is made from the embedding of σ, and φ
+    is SiLU.
 
     Args:
         size: Number of features.
@@ -133,7 +134,7 @@ class Summary(nn.Module):
         noise: Float[Tensor, "objects grasps embedded"],
         surface: Surface,
     ) -> Float[Tensor, "objects grasps size"]:
-        """The features of each pose.
+        """Compute the features of each pose.
 
         Args:
             poses: Poses of the gripper about the centre of each object's surface, in metres.
@@ -184,7 +185,7 @@ class Perceptron(nn.Module):
         self.last = nn.Linear(config.width, 1)
 
     def standardize(self, seen: Float[Tensor, "*batch features"]) -> None:
-        """Standardize the features by their mean and deviation in these examples."""
+        """Fit the standardization of the features to their mean and deviation in these examples."""
         flat = seen.flatten(0, -2)
         self.mean.copy_(flat.mean(0))
         self.deviation.copy_(flat.std(0) + _LEAST_DEVIATION)
@@ -197,7 +198,7 @@ class Perceptron(nn.Module):
         probes: Probes,
         surface: Surface,
     ) -> Float[Tensor, "objects grasps"]:
-        """The number of each grasp.
+        """Compute the number for each grasp.
 
         Args:
             seen: Features of each grasp, as `features` returns them.
@@ -225,7 +226,7 @@ class Perceptron(nn.Module):
 
 
 class PoseNetwork(nn.Module):
-    """A network that gives one number per pose for a surface, a gripper and a noise level.
+    """A network that maps a pose, a surface, a gripper and a noise level to one number.
 
     Args:
         config: Sizes.
@@ -245,14 +246,14 @@ class PoseNetwork(nn.Module):
         surface: Surface,
         curved: bool = True,
     ) -> Float[Tensor, "objects grasps"]:
-        """The number of each pose.
+        """Compute the number for each pose.
 
         Args:
             poses: Poses of the gripper about the centre of each object's surface, in metres.
             noise_level: Noise level σ of each pose.
             probes: Probes of each object's gripper, or of one gripper for all objects.
             surface: Surface of each object.
-            curved: If true, second derivatives by the poses are exact; see `kernel_sums`.
+            curved: If true, second derivatives in the poses are exact; see `kernel_sums`.
         """
         spread = noise_level * self.length
         seen = features(poses, spread, probes, surface, curved, self.config)
@@ -273,7 +274,7 @@ class PoseNetwork(nn.Module):
 
 
 class EnergyNetwork(PoseNetwork):
-    """E(H, σ | surface, gripper), up to a constant that depends on surface, gripper and σ."""
+    """The energy E(H, σ | surface, gripper), up to a constant that is the same for all poses H."""
 
     def forward(
         self,
@@ -283,7 +284,7 @@ class EnergyNetwork(PoseNetwork):
         surface: Surface,
         curved: bool = True,
     ) -> Float[Tensor, "objects grasps"]:
-        """The energy of each pose; arguments as for `PoseNetwork`."""
+        """Compute the energy of each pose; arguments as for `PoseNetwork`."""
         number = super().forward(poses, noise_level, probes, surface, curved)
         # The energy should change by about one over the spread of the noise. Where the kernels are
         # wider than that spread, the features change less, and this factor makes up for it.
@@ -311,11 +312,11 @@ class SuccessNetwork(PoseNetwork):
     def under_load(
         self, logits: Float[Tensor, "*batch"], squared_load: Float[Tensor, "*batch"]
     ) -> Float[Tensor, "*batch"]:
-        """The logits l under a load: l − c/2·log(1 + ρ²).
+        """Convert logits l to logits under a load, l − c/2·log(1 + ρ²).
 
         Args:
             logits: Logits l from this network.
-            squared_load: ρ² of each grasp; 0 if the weight is unknown.
+            squared_load: Squared load ρ² of each grasp; 0 if the weight is unknown.
         """
         return logits - self.load_exponent / 2 * squared_load.log1p()
 
@@ -324,8 +325,8 @@ class SuccessNetwork(PoseNetwork):
         """Replace every logit l by `scale`·l + `shift`, two numbers that Platt scaling fits.
 
         Args:
-            scale: Factor, positive so that grasps keep their order.
-            shift: Number that is added.
+            scale: Factor of the logits. It must be positive so that grasps keep their order.
+            shift: Number that is added to the scaled logits.
 
         Raises:
             InputError: If the scale is not positive, or either number is not finite.

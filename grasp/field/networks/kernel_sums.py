@@ -1,11 +1,13 @@
 """Gaussian-weighted sums over an object's points: a smooth description of the surface near a place.
 
 M(x) = Σᵢ exp(−‖x − pᵢ‖²/2h²) vᵢ is infinitely smooth in x, because it involves no nearest
-neighbour, which could change. Its derivative needs a sum of the same kind, of the values v ⊗ p:
+neighbour, which could switch from one point to another. Its derivative needs a sum of the same kind
+over the values v ⊗ p:
 
     ∂M/∂x = (Σᵢ wᵢ vᵢ ⊗ pᵢ − M ⊗ x)/h²
 
-So one pass over the points gives values and derivatives, and derivatives of any order are exact.
+So one pass over the points gives the sum and its derivative, and derivatives of any order are
+exact.
 """
 
 from __future__ import annotations
@@ -34,18 +36,18 @@ def kernel_sums(
     values: Float[Tensor, "objects points channels"],
     curved: bool = True,
 ) -> Float[Tensor, "objects queries channels"]:
-    """Σᵢ exp(−‖x − pᵢ‖²/2h²) vᵢ at each query x, differentiable any number of times in x alone.
+    """Compute Σᵢ exp(−‖x − pᵢ‖²/2h²) vᵢ at each query x, infinitely differentiable in x alone.
 
-    Composes with `torch.func`: `vmap`, `jvp`, `jacrev`, `jacfwd` and `hessian`.
+    The function composes with `torch.func`: `vmap`, `jvp`, `jacrev`, `jacfwd` and `hessian`.
 
     Args:
-        x: Queries in metres.
-        precision: 1/h² of each query in 1/m²; a constant.
-        points: Points p in metres; constants.
-        values: Values v of the points; constants.
-        curved: If false, the first derivative counts as a constant when it is differentiated. A
-            derivative by x and then by a network's weights is still exact, at less than half the
-            cost.
+        x: Places at which the sums are evaluated (queries), in metres.
+        precision: 1/h² of each query in 1/m². No gradient flows to it.
+        points: Points p in metres. No gradient flows to them.
+        values: Values v of the points. No gradient flows to them.
+        curved: If false, the first derivative is treated as a constant when it is differentiated
+            again. Differentiating by x and then by a network's weights is still exact, at less than
+            half the cost.
     """
     with_moments = torch.is_grad_enabled() and x.requires_grad
     sums: Tensor = _KernelSums.apply(x, precision, points, values, curved, with_moments)[0]
@@ -63,12 +65,12 @@ def look(
     Float[Tensor, "objects queries 3"],
     Float[Tensor, "objects queries 1"],
 ]:
-    """How much surface is near each place, which way it faces, and how far away it is.
+    """Compute how much surface is near each place, which way it faces, and how far away it is.
 
     The amount is log(1 + area under the kernel), where a plane through the place has area 1. The
-    normal is the mean normal. The distance in kernel widths is the one of implicit moving least
-    squares, Σ w n·(x − p) / Σ w (Kolluri 2008). A constant in the denominators makes normal and
-    distance vanish where no surface is near.
+    normal is the kernel-weighted mean. The distance, in kernel widths, is that of implicit moving
+    least squares, Σ w n·(x − p) / Σ w (Kolluri 2008). A constant in the denominators makes the
+    normal and the distance go to zero where no surface is near.
 
     Args:
         x: Places to look from, in metres.
@@ -85,7 +87,7 @@ def look(
 
 
 class _KernelSums(torch.autograd.Function):
-    """The sums and, if requested, the sums of v ⊗ p, from which the derivative is computed."""
+    """Computes the sums of v and, if requested, of v ⊗ p, from which the derivative follows."""
 
     @staticmethod
     def forward(
@@ -168,5 +170,5 @@ def _sums(x: Tensor, precision: Tensor, points: Tensor, values: Tensor) -> Tenso
 
 
 def _times_points(values: Tensor, points: Tensor) -> Tensor:
-    """v ⊗ p, flattened into one axis."""
+    """Compute the outer products v ⊗ p, flattened into one axis."""
     return (values[..., None] * points[..., None, :]).flatten(-2)

@@ -1,10 +1,10 @@
-"""The network of SE(3)-DiffusionFields (Urain et al., ICRA 2023), our reference.
+"""The network of SE(3)-DiffusionFields (Urain et al., ICRA 2023), with which ours is compared.
 
-The pose maps points that are fixed to the gripper into the object's frame. There a field, which is
-conditioned on the noise level and on a code of the object's shape, gives each point its signed
-distance to the object and a few further features. A decoder turns the features of all points into
-one energy. The field is the one of DeepSDF (Park et al., CVPR 2019): eight layers, of which the
-fifth sees the field's inputs again.
+The pose maps points that are fixed to the gripper into the object's frame. There a network, the
+"field", maps each point to its signed distance to the object and a few further features. It is
+conditioned on the noise level and on a code of the object's shape. A decoder turns the features of
+all points into one energy. The field is the network of DeepSDF (Park et al., CVPR 2019): eight
+layers, of which the fifth sees the field's inputs again.
 
 As in the paper's variant for point clouds, an encoder computes the code, so the network works for
 objects it has not seen; in the paper's first variant the code comes from a table of the training
@@ -57,8 +57,8 @@ _PERIODS = (1.5, 12.0)  # their shortest and longest period; log σ spans about 
 class PaperConfig:
     """Sizes of a `PaperNetwork`.
 
-    The default has 554 thousand weights: 75 in the encoder, 367 in the field, 112 in the decoder.
-    The default `EnergyNetwork` has 354 thousand.
+    The default has 554 thousand weights: 75 in the encoder, 367 in the field and 112 in the
+    decoder. The default `EnergyNetwork` has 354 thousand.
 
     Attributes:
         width: Width of the field's hidden layers.
@@ -68,8 +68,9 @@ class PaperConfig:
         encoder: Width of the encoder's first layer; each of the next two is twice as wide as the
             one before.
         decoder: Width of the decoder's hidden layer.
-        unit: Length in metres by which lengths are divided.
-        least_noise: σ at which the field's first output is a signed distance.
+        unit: Length in metres by which all lengths are divided.
+        least_noise: Noise level σ at which the field's first output is trained to be a signed
+            distance.
     """
 
     width: int = 208
@@ -83,7 +84,7 @@ class PaperConfig:
 
 
 class PaperNetwork(nn.Module):
-    """E(H, σ | surface, gripper), with the same interface as `EnergyNetwork`.
+    """The energy E(H, σ | surface, gripper), with the same interface as `EnergyNetwork`.
 
     Args:
         config: Sizes.
@@ -109,7 +110,7 @@ class PaperNetwork(nn.Module):
         surface: Surface,
         curved: bool = True,
     ) -> Float[Tensor, "objects grasps"]:
-        """The energy of each grasp.
+        """Compute the energy of each grasp.
 
         Args:
             poses: Poses of the gripper about the centre of each object's surface, in metres.
@@ -127,7 +128,7 @@ class PaperNetwork(nn.Module):
     def signed_distance(
         self, points: Float[Tensor, "objects queries 3"], surface: Surface
     ) -> Float[Tensor, "objects queries"]:
-        """The field's signed distance at `least_noise` in metres, negative inside.
+        """Compute the field's signed distance in metres at `least_noise`; it is negative inside.
 
         Args:
             points: Points about the centre of each object's surface, in metres.
@@ -144,20 +145,20 @@ def distance_loss(
     given: Float[Tensor, "objects queries"],
     clamp: float = 0.1,
 ) -> Float[Tensor, ""]:
-    """mean |clamp(predicted, δ) − clamp(given, δ)|, equation 4 of DeepSDF (Park et al. 2019).
+    """Compute mean |clamp(predicted, δ) − clamp(given, δ)|, equation 4 of DeepSDF.
 
-    The paper adds this loss to the denoising loss.
+    Urain et al. add this loss of Park et al. (2019) to the denoising loss.
 
     Args:
         predicted: Predicted signed distances in metres.
         given: True signed distances in metres; see `grasp.objects.signed_distances`.
-        clamp: δ in metres; distances beyond it all count as δ.
+        clamp: Limit δ in metres; larger distances count as δ.
     """
     return (predicted.clamp(-clamp, clamp) - given.clamp(-clamp, clamp)).abs().mean()
 
 
 class _Encoder(nn.Module):
-    """PointNet: a perceptron on each point and normal, a maximum over points, a linear layer."""
+    """A PointNet: a perceptron on each point and normal, a maximum over points, a linear layer."""
 
     def __init__(self, config: PaperConfig) -> None:
         super().__init__()
@@ -168,7 +169,7 @@ class _Encoder(nn.Module):
         self.last = nn.Linear(widths[-1], config.code)
 
     def forward(self, surface: Surface) -> Float[Tensor, "objects code"]:
-        """The code of each surface; points without area, which are padding, are ignored."""
+        """Compute the code of each surface; points without area, which are padding, are ignored."""
         area = surface.values[..., :1]
         normals = surface.values[..., 1:4] / area.where(area > 0, 1.0)
         seen = self.points(torch.cat([surface.points / self.unit, normals], -1))
@@ -199,10 +200,10 @@ class _Field(nn.Module):
         noise_level: Float[Tensor, "objects grasps"],
         code: Float[Tensor, "objects code"],
     ) -> Float[Tensor, "objects grasps points outputs"]:
-        """The outputs at each place.
+        """Compute the outputs at each place.
 
         Args:
-            places: Places about the centre of each object's surface, over `PaperConfig.unit`.
+            places: Places about the centre of each object's surface, divided by `PaperConfig.unit`.
             noise_level: Noise level σ of each grasp.
             code: Code of each object's shape.
         """
@@ -223,9 +224,9 @@ class _Field(nn.Module):
 
 
 def _linear(layer: nn.Module, own: Tensor, shared: Tensor) -> Tensor:
-    """A linear layer whose inputs are `own` for each point and `shared` by a grasp's points.
+    """Apply a linear layer to inputs `own` of each point and inputs `shared` by a grasp's points.
 
-    The shared inputs are multiplied once per grasp.
+    To save time, the shared inputs are multiplied only once per grasp.
     """
     assert isinstance(layer, nn.Linear)
     of_own, of_shared = layer.weight.split([own.shape[-1], shared.shape[-1]], dim=1)

@@ -19,8 +19,8 @@ from grasp.grippers.gripper import Gripper
 from pcdiff.errors import InputError
 
 FINE, ALL = 43, 62
-"""Number of probes at the pads and fingers, which see the fine level of a surface, and of all
-probes, which see its coarse level."""
+"""Number of probes at the pads and fingers, which see the fine level of a surface, and number of
+all probes, which see its coarse level."""
 
 FEW_FINE = (
     *(0, 2, 4, 6, 8, 16, 18, 20, 22, 24),  # corners and centres of the pads
@@ -55,16 +55,16 @@ class Probes(NamedTuple):
     dimensions: Float[Tensor, "grippers dimensions"]
 
     def to(self, *where: Any) -> Probes:
-        """The probes on another device or in another type."""
+        """Move the probes to another device, or convert them to another data type."""
         return Probes(*(each.to(*where) for each in self))
 
     def split(self) -> list[Probes]:
-        """The probes of each gripper."""
+        """Split the probes into those of each gripper."""
         return [Probes(*each) for each in zip(*(part.split(1) for part in self), strict=True)]
 
     @classmethod
     def stack(cls, several: Sequence[Probes]) -> Probes:
-        """The probes of several grippers, from those of each."""
+        """Combine the probes of single grippers into the probes of several."""
         return cls(*(torch.cat(each) for each in zip(*several, strict=True)))
 
 
@@ -77,7 +77,7 @@ _ON_AXIS = 0.001  # largest distance from the axis in metres that counts as on t
 
 
 def probes(gripper: Gripper) -> Probes:
-    """The probes of a gripper with its fingers wide open.
+    """Place the probes of a gripper whose fingers are wide open.
 
     Args:
         gripper: A parallel jaw whose pads are centred on its z axis, and whose tool centre point is

@@ -31,8 +31,8 @@ class Surface:
     normal n and place p; the last two give signed distances.
 
     Attributes:
-        centre: Centre of the surface in the frame of the object's file, in metres. All else is
-            relative to it, so that a far origin costs no precision.
+        centre: Centre of the surface in the frame of the object's file, in metres. All other
+            coordinates are relative to it, so that a far origin costs no precision.
         points: Points p of the fine level in metres.
         values: Values of each point: a in square metres, a·n, and a·(n·p) in cubic metres.
         coarse_points: Points of the coarse level in metres: centroids of groups of fine points.
@@ -56,17 +56,17 @@ class Surface:
         return len(self.points)
 
     def to(self, *where: Any) -> Surface:
-        """The surface on another device or in another type."""
+        """Move the surface to another device, or convert it to another data type."""
         return Surface(**{each.name: getattr(self, each.name).to(*where) for each in fields(self)})
 
     def split(self) -> list[Surface]:
-        """One surface per object."""
+        """Split the surface into one per object."""
         each = zip(*(getattr(self, part.name).split(1) for part in fields(self)), strict=True)
         return [Surface(*parts) for parts in each]
 
     @classmethod
     def stack(cls, surfaces: Sequence[Surface]) -> Surface:
-        """The surface of several objects, from surfaces of one object each."""
+        """Combine surfaces of one object each into the surface of several objects."""
         return cls(
             **{
                 each.name: _together([getattr(surface, each.name) for surface in surfaces])
@@ -76,7 +76,7 @@ class Surface:
 
 
 def _together(tensors: list[Tensor]) -> Tensor:
-    """Tensors joined along the first axis; shorter ones are padded with points of zero area."""
+    """Join tensors along the first axis, padding shorter ones with points of zero area."""
     longest = max(tensor.shape[1] for tensor in tensors)
     if any(tensor.shape[1] < longest for tensor in tensors):
         tensors = [
