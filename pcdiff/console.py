@@ -147,7 +147,7 @@ def check_file(path: Path) -> None:
         path: Path of the file. Its folder may be missing, and an existing file may be replaced.
 
     Raises:
-        InputError: The path exists and is not a regular file, or its folder is not writable.
+        InputError: If the path exists and is not a regular file, or its folder is not writable.
     """
     if path.exists() and not path.is_file():
         raise InputError(f"cannot write {path}: it exists and is not a regular file")
@@ -163,7 +163,7 @@ def check_folder(path: Path) -> None:
         path: Path of the folder, which may be missing.
 
     Raises:
-        InputError: The folder cannot be created or is not writable.
+        InputError: If the folder cannot be created or is not writable.
     """
     nearest = path
     while not nearest.exists() and nearest != nearest.parent:
@@ -185,7 +185,7 @@ class Session:
         as_json: Print the JSON record instead of the text.
 
     Raises:
-        InputError: The device does not exist.
+        InputError: If the device does not exist.
     """
 
     def __init__(

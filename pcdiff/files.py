@@ -32,8 +32,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         The path of a new empty file in the same folder, with the same suffix.
 
     Raises:
-        InputError: The file cannot be written: the disk is full, permission is missing, or the path
-            is a folder or a device.
+        InputError: If the file cannot be written: the disk is full, permission is missing, or the
+            path is a folder or a device.
     """
     target = Path(os.path.realpath(path))
     # The name does not contain the target's, which may already have the largest length allowed.
@@ -71,7 +71,7 @@ def prepare_folder(path: str | os.PathLike[str]) -> Path:
         The same path.
 
     Raises:
-        InputError: The folder cannot be created or is not writable.
+        InputError: If the folder cannot be created or is not writable.
     """
     folder = Path(path)
     probe = folder / f"{_PARTIAL}{secrets.token_hex(8)}"

@@ -90,7 +90,7 @@ class Constraint(ABC):
             length: Length ℓ of the noise in metres per radian.
 
         Raises:
-            InputError: The noise level is negative or not finite.
+            InputError: If the noise level is negative or not finite.
         """
         if not 0 <= noise_level < math.inf:
             raise InputError(f"the noise level must be 0 or more and finite, got {noise_level}")
@@ -108,7 +108,7 @@ class NearPoint(Constraint):
         sigma: Distance in metres that costs ½.
 
     Raises:
-        InputError: A number is not finite, or the radius or σ is not above 0.
+        InputError: If a number is not finite, or the radius or σ is not above 0.
     """
 
     point: Float[np.ndarray, "3"]
@@ -147,7 +147,7 @@ class InBox(Constraint):
         sigma: Distance in metres that costs ½.
 
     Raises:
-        InputError: A bound is NaN, a lower bound is above its upper bound, or σ is not above 0.
+        InputError: If a bound is NaN, a lower bound is above its upper bound, or σ is not above 0.
     """
 
     lower: Float[np.ndarray, "3"]
@@ -194,7 +194,7 @@ class ApproachCone(Constraint):
         sigma: Difference of cosines that costs ½, dimensionless.
 
     Raises:
-        InputError: The direction has length 0 or is not finite, the half-angle is out of its
+        InputError: If the direction has length 0 or is not finite, the half-angle is out of its
             range, or σ is not above 0.
     """
 

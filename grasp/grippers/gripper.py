@@ -152,7 +152,7 @@ class Gripper:
             width: Opening between the pads in metres.
 
         Raises:
-            InputError: The width is not between 0 and `stroke`.
+            InputError: If the width is not between 0 and `stroke`.
         """
         if not 0 <= width <= self.stroke * (1 + 1e-9):
             raise InputError(
@@ -177,7 +177,7 @@ class Gripper:
             width: Opening between the pads in metres, 0 to `stroke`.
 
         Raises:
-            InputError: The width is not between 0 and `stroke`.
+            InputError: If the width is not between 0 and `stroke`.
         """
         self.check_width(width)
         right, left = self.fingers(width)
@@ -192,7 +192,7 @@ class Gripper:
             width: Opening between the pads in metres, 0 to `stroke`.
 
         Raises:
-            InputError: The width is not between 0 and `stroke`.
+            InputError: If the width is not between 0 and `stroke`.
         """
         return box_mesh(self.boxes(width))
 
@@ -220,7 +220,8 @@ def load_gripper(name_or_path: str | os.PathLike[str]) -> Gripper:
         name_or_path: `panda`, `robotiq_2f_85`, `robotiq_2f_140`, or a path that ends in `.toml`.
 
     Raises:
-        InputError: There is no such gripper, or an entry of the file is missing, unknown or wrong.
+        InputError: If there is no such gripper, or an entry of the file is missing, unknown or
+            wrong.
     """
     path = Path(name_or_path)
     if path.suffix != ".toml":

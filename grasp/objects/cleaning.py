@@ -56,8 +56,8 @@ def clean_mesh(
         read-only.
 
     Raises:
-        InputError: A number is not finite or too large, an index has no vertex, there is no area,
-            or an array has the wrong shape or type.
+        InputError: If a number is not finite or too large, an index has no vertex, there is no
+            area, or an array has the wrong shape or type.
     """
     if not len(faces):
         raise InputError(f"{what} is a mesh without faces")
@@ -103,9 +103,9 @@ def clean_points(
         The points in metres and their unit normals, both read-only.
 
     Raises:
-        InputError: A number is not finite or too large, a normal does not have length 1, there are
-            fewer than `NEIGHBOURS` different points, all points are on one line, or an array has
-            the wrong shape or type.
+        InputError: If a number is not finite or too large, a normal does not have length 1, there
+            are fewer than `NEIGHBOURS` different points, all points are on one line, or an array
+            has the wrong shape or type.
     """
     points = _checked_positions(points, scale, what, "point")
     if normals is None:

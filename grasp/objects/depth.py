@@ -101,7 +101,7 @@ def check_intrinsics(matrix: np.ndarray, what: str = "a camera") -> None:
         what: Name of the camera or file in the error message.
 
     Raises:
-        InputError: The matrix is not one of a camera.
+        InputError: If the matrix is not one of a camera.
     """
     if matrix.shape != (3, 3) or matrix.dtype.kind not in "fiu":
         raise InputError(
@@ -144,7 +144,7 @@ def read_depth_image(
             own mask.
 
     Raises:
-        InputError: A file is missing, damaged, too large or of another shape, the camera or the
+        InputError: If a file is missing, damaged, too large or of another shape, the camera or the
             unit is unknown, or a depth is negative.
     """
     stored: dict[str, np.ndarray] = {}
@@ -207,7 +207,7 @@ def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
         names: Names of arrays; those that the file lacks are left out of the result.
 
     Raises:
-        InputError: The file is missing, damaged or too large, or holds Python objects.
+        InputError: If the file is missing, damaged or too large, or holds Python objects.
     """
     archive_bytes = io.BytesIO(read_bytes(path))
     arrays: dict[str, np.ndarray] = {}

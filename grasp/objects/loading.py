@@ -70,7 +70,7 @@ def load_object(
             file's unit and frame; None if unknown.
 
     Raises:
-        InputError: The file is missing, damaged, too large or of another format; its geometry is
+        InputError: If the file is missing, damaged, too large or of another format; its geometry is
             empty, without area or not finite; its size in metres is implausible; its parts have
             another place or size; or an argument does not apply to the file.
     """

@@ -87,8 +87,8 @@ class Object:
             scale: Length of one unit of the vertices in metres.
 
         Raises:
-            InputError: A number is not finite, an index has no vertex, the mesh has no area, or an
-                array has the wrong shape or type.
+            InputError: If a number is not finite, an index has no vertex, the mesh has no area, or
+                an array has the wrong shape or type.
         """
         vertices, faces, sided = clean_mesh(vertices, faces, scale, file or name)
         scaled = None
@@ -121,7 +121,7 @@ class Object:
             scale: Length of one unit of the points in metres.
 
         Raises:
-            InputError: A number is not finite, a normal does not have length 1, there are fewer
+            InputError: If a number is not finite, a normal does not have length 1, there are fewer
                 than `grasp.objects.normals.NEIGHBOURS` different points, all points are on one
                 line, or an array has the wrong shape or type.
         """
@@ -159,7 +159,7 @@ class Object:
         """Outward unit normals of the faces of a mesh.
 
         Raises:
-            InputError: The object is a point cloud.
+            InputError: If the object is a point cloud.
         """
         vectors = area_vectors(self.vertices[self._triangles()])
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -193,7 +193,7 @@ class Object:
             rng: Source of randomness.
 
         Raises:
-            InputError: The object is a point cloud.
+            InputError: If the object is a point cloud.
         """
         triangles = self.vertices[self._triangles()]
         cumulative = np.cumsum(np.linalg.norm(area_vectors(triangles), axis=1))
@@ -205,7 +205,7 @@ class Object:
         """A new trimesh with the same vertices and faces.
 
         Raises:
-            InputError: The object is a point cloud.
+            InputError: If the object is a point cloud.
         """
         import trimesh
 

@@ -39,7 +39,7 @@ def signed_distances(
         signed distances; both in metres.
 
     Raises:
-        InputError: The object is a point cloud.
+        InputError: If the object is a point cloud.
     """
     places, _ = obj.surface_faces(count // 2, rng)
     low, high = obj.bounds[0] - MARGIN, obj.bounds[1] + MARGIN
@@ -66,7 +66,7 @@ def signed_distance(
         points: Points in the frame of the object's file, in metres.
 
     Raises:
-        InputError: The object is a point cloud.
+        InputError: If the object is a point cloud.
     """
     distance = _distance(obj, points)
     return np.where(_is_inside(obj, points), -distance, distance)

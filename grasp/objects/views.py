@@ -134,7 +134,7 @@ class View:
             name: Name of the cloud.
 
         Raises:
-            InputError: Too few points were measured.
+            InputError: If too few points were measured.
         """
         return Object.from_points(self.points(), viewpoint=np.zeros(3), name=name)
 
@@ -145,7 +145,7 @@ class View:
             name: Name of the cloud.
 
         Raises:
-            InputError: Too few points were measured.
+            InputError: If too few points were measured.
         """
         cloud = self.in_camera(name)
         assert cloud.normals is not None
@@ -168,7 +168,7 @@ def look_at(
             it, the object's x axis is up instead.
 
     Raises:
-        InputError: The camera is at its target, a number is not finite, or `up` is zero.
+        InputError: If the camera is at its target, a number is not finite, or `up` is zero.
     """
     forward = target - position
     distance = np.linalg.norm(forward)
@@ -236,8 +236,8 @@ def render_view(
         rng: Source of randomness for the noise; required if there is noise.
 
     Raises:
-        InputError: The object is a point cloud, the intrinsics are not those of a camera, the pose
-            is not a rigid transform, or there is noise but no `rng`.
+        InputError: If the object is a point cloud, the intrinsics are not those of a camera, the
+            pose is not a rigid transform, or there is noise but no `rng`.
     """
     if obj.faces is None:
         raise InputError(f"{obj.file or obj.name} is a point cloud, expected a mesh to look at")
@@ -303,7 +303,7 @@ def write_view(path: str | os.PathLike[str], view: View) -> None:
         view: View to write.
 
     Raises:
-        InputError: The path does not end in .npz, or the file cannot be written.
+        InputError: If the path does not end in .npz, or the file cannot be written.
     """
     if Path(path).suffix.lower() != ".npz":
         raise InputError(f"a view must be written to a file that ends in .npz, got {path}")
@@ -324,7 +324,7 @@ def read_view(path: str | os.PathLike[str]) -> View:
         path: File to read.
 
     Raises:
-        InputError: The file is missing or damaged, or has no mask or no pose.
+        InputError: If the file is missing or damaged, or has no mask or no pose.
     """
     path = Path(path)
     image = read_depth_image(path)

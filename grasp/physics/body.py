@@ -43,7 +43,7 @@ def rigid_body(obj: Object, parts: Sequence[Part], mass: float | None, density: 
         density: Density in kg/m³.
 
     Raises:
-        InputError: The mass or the density is not a positive number, or neither the mesh nor its
+        InputError: If the mass or the density is not a positive number, or neither the mesh nor its
             convex parts have a volume.
     """
     for name, value in (("mass", mass), ("density", density)):

@@ -27,7 +27,7 @@ class Conditions:
             protocol's coefficient if None.
 
     Raises:
-        InputError: A number is out of its range.
+        InputError: If a number is out of its range.
     """
 
     mass: float | None = None

@@ -68,8 +68,8 @@ def convex_parts(obj: Object, cache: str | os.PathLike[str] | None = None) -> li
         Convex parts as (vertices, faces), with vertices in metres in the object's frame.
 
     Raises:
-        InputError: The object is a point cloud, coacd finds no convex parts, takes too long or is
-            killed, or a cache file is damaged.
+        InputError: If the object is a point cloud, coacd finds no convex parts, takes too long or
+            is killed, or a cache file is damaged.
     """
     if obj.parts is not None:
         return list(obj.parts)
@@ -102,7 +102,7 @@ def decompose(
         mode.
 
     Raises:
-        InputError: coacd takes too long or is killed.
+        InputError: If coacd takes too long or is killed.
     """
     with tempfile.TemporaryDirectory() as folder:
         mesh, parts = Path(folder) / "mesh.npz", Path(folder) / "parts.npz"

@@ -87,7 +87,7 @@ def simulate(
         progress: Function that is called with the number of trials finished since its last call.
 
     Raises:
-        InputError: The object is a point cloud or has no volume; a pose is not rigid or is more
+        InputError: If the object is a point cloud or has no volume; a pose is not rigid or is more
             than 100 m from the object; the mass computed from the volume is too large; the number
             of workers is below 1 or above 4 per CPU core; or MuJoCo rejects the convex parts.
     """
@@ -126,8 +126,8 @@ def in_collision(
         protocol: Protocol that sets the tolerance.
 
     Raises:
-        InputError: The object or a pose is refused as by `simulate`, or the width is not between 0
-            and the gripper's stroke.
+        InputError: If the object or a pose is refused as by `simulate`, or the width is not between
+            0 and the gripper's stroke.
     """
     from grasp.physics.trial import World
 

@@ -31,7 +31,7 @@ def processes(workers: int) -> Iterator[ProcessPoolExecutor | None]:
         The pool, or None with 1 worker.
 
     Raises:
-        InputError: The number of workers is below 1 or above 4 per CPU core.
+        InputError: If the number of workers is below 1 or above 4 per CPU core.
     """
     check_workers(workers)
     if workers == 1:
@@ -57,7 +57,7 @@ def check_workers(workers: int) -> None:
         workers: Number of worker processes.
 
     Raises:
-        InputError: The number is below 1 or above 4 per CPU core.
+        InputError: If the number is below 1 or above 4 per CPU core.
     """
     most = _WORKERS_PER_CORE * cores()
     if workers < 1:

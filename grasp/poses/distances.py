@@ -52,7 +52,7 @@ def pose_distances(
         length: ℓ in metres per radian.
 
     Raises:
-        InputError: `length` is not positive or a pose is not finite.
+        InputError: If `length` is not positive or a pose is not finite.
     """
     from scipy.spatial.distance import cdist
 

@@ -18,7 +18,8 @@ def check_poses(name: str, poses: np.ndarray) -> None:
         poses: The array; n may be 0.
 
     Raises:
-        InputError: A pose is not a rigid transform; the message gives the index of the first one.
+        InputError: If a pose is not a rigid transform; the message gives the index of the first
+            one.
     """
     if poses.ndim != 3 or poses.shape[1:] != (4, 4) or poses.dtype.kind != "f":
         raise InputError(

@@ -35,7 +35,7 @@ def thin(
         Indices of the kept grasps in ascending order.
 
     Raises:
-        InputError: A threshold is negative or not finite, or a pose is not finite.
+        InputError: If a threshold is negative or not finite, or a pose is not finite.
     """
     from scipy.spatial import cKDTree
 
@@ -79,7 +79,7 @@ def spread(
         Indices in the order in which they were chosen.
 
     Raises:
-        InputError: A scale is not positive and finite, or a pose is not finite.
+        InputError: If a scale is not positive and finite, or a pose is not finite.
     """
     import torch
 

@@ -77,8 +77,8 @@ def in_collision(
         tolerance: Smallest distance in metres of a point from the sides of a box that it is in.
 
     Raises:
-        InputError: A pose is not rigid, a point is not finite, or the width or the tolerance is out
-            of its range.
+        InputError: If a pose is not rigid, a point is not finite, or the width or the tolerance is
+            out of its range.
     """
     xp = functions_of(poses)
     centres, halves = _boxes(gripper, width, tolerance)
@@ -113,7 +113,7 @@ def closing_width(
         Openings from 0 to the gripper's stroke; 0 if nothing is between the fingers.
 
     Raises:
-        InputError: A pose is not rigid or a point is not finite.
+        InputError: If a pose is not rigid or a point is not finite.
     """
     xp = functions_of(poses)
     lower = np.stack([box.centre - box.half_extents for box in gripper.finger_boxes])
@@ -193,7 +193,7 @@ def meets_half_space(
         tolerance: Largest overlap in metres that does not count.
 
     Raises:
-        InputError: A pose is not rigid, or the width or the tolerance is out of its range.
+        InputError: If a pose is not rigid, or the width or the tolerance is out of its range.
     """
     check_poses("grasp", on_host(poses))
     check_poses("half-space", on_host(T_object_surface)[None])
@@ -232,7 +232,7 @@ def meets_box(
         tolerance: Largest overlap in metres that does not count.
 
     Raises:
-        InputError: A pose is not rigid, or the size, the width or the tolerance is out of its
+        InputError: If a pose is not rigid, or the size, the width or the tolerance is out of its
             range.
     """
     check_poses("grasp", on_host(poses))

@@ -61,7 +61,7 @@ def load_scene(path: str | os.PathLike[str]) -> Scene:
         path: YAML file in the format that this module describes.
 
     Raises:
-        InputError: The file, or a file that it names, is missing or damaged; a key is unknown or
+        InputError: If the file, or a file that it names, is missing or damaged; a key is unknown or
             missing; a value has the wrong type or shape; or a pose is not rigid.
     """
     path = Path(path)

@@ -29,7 +29,7 @@ class PlacedBox:
             the axes.
 
     Raises:
-        InputError: A side length is not above 0 or the pose is not rigid.
+        InputError: If a side length is not above 0 or the pose is not rigid.
     """
 
     size: Float[np.ndarray, "3"]
@@ -50,7 +50,7 @@ class PlacedMesh:
         T_world_mesh: Frame of the mesh file.
 
     Raises:
-        InputError: The object is a point cloud or the pose is not rigid.
+        InputError: If the object is a point cloud or the pose is not rigid.
     """
 
     object: Object
@@ -73,7 +73,7 @@ class PlacedCloud:
         T_world_cloud: Frame of the file.
 
     Raises:
-        InputError: A point is not finite or the pose is not rigid.
+        InputError: If a point is not finite or the pose is not rigid.
     """
 
     points: Float[np.ndarray, "points 3"]
@@ -97,7 +97,7 @@ class Scene:
         T_world_object: Frame of the file of the object to grasp.
 
     Raises:
-        InputError: A pose is not rigid.
+        InputError: If a pose is not rigid.
     """
 
     T_world_table: Float[np.ndarray, "4 4"] | None = None
@@ -133,7 +133,7 @@ class Scene:
             seed: Seed of these points.
 
         Raises:
-            InputError: A pose is not rigid or another argument is out of its range.
+            InputError: If a pose is not rigid or another argument is out of its range.
         """
         check_poses("grasp", on_host(poses))
         poses = as_double(poses)
@@ -156,7 +156,7 @@ class Scene:
             seed: Seed of the points; a mesh has the same points wherever it is placed.
 
         Raises:
-            InputError: The density is not above 0 or gives too many points.
+            InputError: If the density is not above 0 or gives too many points.
         """
         if not 0 < density < math.inf:
             raise InputError(

@@ -43,7 +43,7 @@ def categories(path: str | os.PathLike[str]) -> dict[str, dict[str, int]]:
         `{category: {split: shapes}}`, with categories sorted and splits in the order of `SPLITS`.
 
     Raises:
-        InputError: The file is missing, damaged, or has another layout.
+        InputError: If the file is missing, damaged, or has another layout.
     """
     with _canonical_file(path) as datasets:
         return {
@@ -66,8 +66,8 @@ def read_clouds(
         The clouds as float32 (other floating-point types are converted), in the file's unit.
 
     Raises:
-        InputError: The file is missing, damaged or has another layout; it lacks the category or the
-            split; or the dataset has another shape or type, no shapes, fewer than 2 points per
+        InputError: If the file is missing, damaged or has another layout; it lacks the category or
+            the split; or the dataset has another shape or type, no shapes, fewer than 2 points per
             shape, or a number that is not finite.
     """
     if split not in SPLITS:
@@ -106,7 +106,7 @@ def write_clouds(
         attributes: Attributes of the file: the source of the clouds, their unit and their axes.
 
     Raises:
-        InputError: There is nothing to write, `read_clouds` would refuse an array, or the file
+        InputError: If there is nothing to write, `read_clouds` would refuse an array, or the file
             cannot be written.
     """
     with cloud_writer(path, attributes) as writer:
@@ -128,7 +128,7 @@ def cloud_writer(
         attributes: Attributes of the file.
 
     Raises:
-        InputError: The file cannot be written, or the body has written nothing.
+        InputError: If the file cannot be written, or the body has written nothing.
     """
     import h5py
 

@@ -54,7 +54,7 @@ class EvaluationConfig:
         workers: Number of processes that compute the earth mover's distance.
 
     Raises:
-        InputError: A number is out of range.
+        InputError: If a number is out of range.
     """
 
     sets: int = 10
@@ -107,7 +107,8 @@ def evaluate_on_file(
         progress: Function called now and then with the fraction done.
 
     Raises:
-        InputError: The file cannot be read, the generator is an auto-encoder, or see `evaluate`.
+        InputError: If the file cannot be read, the generator is an auto-encoder; also for the
+            reasons given in `evaluate`.
     """
     train, test = (read_clouds(path, category, name) for name in ("train", split))
 
@@ -150,7 +151,7 @@ def evaluate(
         progress: Function called now and then with the fraction done.
 
     Raises:
-        InputError: Clouds are not finite, too few, or have too few points; a generated set has
+        InputError: If clouds are not finite, too few, or have too few points; a generated set has
             another size than the test set; or the last seed is too large.
     """
     seed, points, distances = config.seed, config.points, config.distances

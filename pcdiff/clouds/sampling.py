@@ -44,7 +44,7 @@ class Sampling:
         sampler: "multistep" (second-order DPM-Solver++(2M)), "ddim" or "ancestral" (DDPM).
 
     Raises:
-        InputError: The sampler has another name.
+        InputError: If the sampler has another name.
     """
 
     points: int = 2048
@@ -108,8 +108,8 @@ def sample_to_folder(
         progress: Function called with the number of clouds finished since its last call.
 
     Raises:
-        InputError: The folder cannot be written, the generator is an auto-encoder, or a number is
-            out of range.
+        InputError: If the folder cannot be written, the generator is an auto-encoder, or a number
+            is out of range.
     """
     prepare_folder(folder)
     generators = shape_generators(seed, count)
@@ -150,7 +150,7 @@ def reconstruct_to_folder(
         directions added, in box-normalised coordinates.
 
     Raises:
-        InputError: The cloud cannot be read or has no extent, the folder cannot be written, or a
+        InputError: If the cloud cannot be read or has no extent, the folder cannot be written, or a
             number is out of range.
     """
     original = load_cloud(cloud)[None]
@@ -196,7 +196,7 @@ def interpolate_to_folder(
         form: Format of the files.
 
     Raises:
-        InputError: A cloud cannot be read or has no extent, the folder cannot be written, or a
+        InputError: If a cloud cannot be read or has no extent, the folder cannot be written, or a
             number is out of range.
     """
     begin, end = (normalize_to_box(load_cloud(file)[None])[0][0] for file in (first, second))

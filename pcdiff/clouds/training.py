@@ -55,7 +55,7 @@ class NewModel:
         schedule: Name of the noise schedule.
 
     Raises:
-        InputError: An auto-encoder has a `kl_weight`.
+        InputError: If an auto-encoder has a `kl_weight`.
     """
 
     prior: Literal["flow", "gaussian", "none"] | None = None
@@ -96,8 +96,8 @@ def train_on_file(
         resume: True to continue the run in `output`, or to begin if there is none yet.
 
     Raises:
-        InputError: The clouds or the weights cannot be read, a number is out of range, or see
-            `pcdiff.learning.trainer.train`.
+        InputError: If the clouds or the weights cannot be read, a number is out of range; also for
+            the reasons given in `pcdiff.learning.trainer.train`.
     """
     training, validation = (_box_normalised(clouds, split) for split in ("train", "val"))
     if isinstance(model, NewModel):

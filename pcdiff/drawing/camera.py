@@ -27,8 +27,8 @@ class Camera:
         field_of_view: Vertical opening angle in degrees, in (0, 180).
 
     Raises:
-        InputError: The angle is out of range, or the camera looks at its own position or along its
-            upward direction.
+        InputError: If the angle is out of range, or the camera looks at its own position or along
+            its upward direction.
     """
 
     position: Vector
@@ -97,7 +97,8 @@ def frame(
         The camera.
 
     Raises:
-        InputError: There are no parts, the margin or the aspect is out of range, or see `Camera`.
+        InputError: If there are no parts, the margin or the aspect is out of range; also for the
+            reasons given in `Camera`.
     """
     if not parts:
         raise InputError("a picture needs at least one part to draw, got none")

@@ -55,7 +55,7 @@ def draw_curves(
         The picture.
 
     Raises:
-        InputError: There is nothing to draw, a step is missing, a cell is not a number, a
+        InputError: If there is nothing to draw, a step is missing, a cell is not a number, a
             logarithmic axis would have to show a number that is not positive, or matplotlib is not
             installed.
     """

@@ -63,7 +63,7 @@ def render(
         The picture `(height, width, 3)`.
 
     Raises:
-        InputError: There are no parts, or a size or the number of samples is below 1.
+        InputError: If there are no parts, or a size or the number of samples is below 1.
     """
     if not parts:
         raise InputError("a picture needs at least one part to draw, got none")

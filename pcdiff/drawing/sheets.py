@@ -33,7 +33,7 @@ def height_colours(points: np.ndarray, up: Literal["y", "z"] = "y") -> np.ndarra
         One sRGB colour per point, `(n, 3)`.
 
     Raises:
-        InputError: The array has another shape, or a number is not finite.
+        InputError: If the array has another shape, or a number is not finite.
     """
     check_points(points, "the points to colour")
     height = points[:, "xyz".index(up)].astype(np.float64)
@@ -75,8 +75,8 @@ def draw_clouds(
         The sheet.
 
     Raises:
-        InputError: There are no clouds, a cloud has another shape or is not finite, the number of
-            labels or colours differs from the number of clouds, or the size or the number of
+        InputError: If there are no clouds, a cloud has another shape or is not finite, the number
+            of labels or colours differs from the number of clouds, or the size or the number of
             columns is below 1.
     """
     if len(clouds) == 0:

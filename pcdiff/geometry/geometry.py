@@ -40,7 +40,7 @@ def check_corners(name: Path | str, vertices: np.ndarray, faces: np.ndarray) -> 
         faces: Indices of vertices.
 
     Raises:
-        InputError: An index is negative or too large.
+        InputError: If an index is negative or too large.
     """
     if len(faces) and (faces.min() < 0 or faces.max() >= len(vertices)):
         raise InputError(

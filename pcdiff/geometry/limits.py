@@ -52,7 +52,7 @@ def check_file(path: Path) -> None:
     """Check that a file exists, is not empty and has at most `MAXIMUM_BYTES`.
 
     Raises:
-        InputError: The file fails one of these checks.
+        InputError: If the file fails one of these checks.
     """
     with file_errors(path):
         if not path.exists():
@@ -73,7 +73,7 @@ def read_bytes(path: Path) -> bytes:
     """Read a whole file after `check_file`.
 
     Raises:
-        InputError: The file fails the check or cannot be read.
+        InputError: If the file fails the check or cannot be read.
     """
     check_file(path)
     with file_errors(path):
@@ -84,7 +84,7 @@ def read_npy(path: Path) -> np.ndarray:
     """Map the array of a .npy file into memory, so that a false header cannot reserve memory.
 
     Raises:
-        InputError: The file is missing, damaged or too large, or holds Python objects.
+        InputError: If the file is missing, damaged or too large, or holds Python objects.
     """
     check_file(path)
     with file_errors(path):
@@ -115,7 +115,7 @@ def check_count(path: Path, count: int, limit: int, what: str) -> None:
         what: Name of the items in the plural.
 
     Raises:
-        InputError: There are more items.
+        InputError: If there are more items.
     """
     if count > limit:
         raise InputError(f"{path} has {count} {what}, expected at most {limit}: make it coarser")

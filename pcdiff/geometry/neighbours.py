@@ -63,7 +63,7 @@ def knn_points(
         return_nn: Whether to return the coordinates of the neighbours too.
 
     Raises:
-        InputError: The clouds do not match, are empty or hold a number that is not finite, or
+        InputError: If the clouds do not match, are empty or hold a number that is not finite, or
             lengths or `K` are out of range.
     """
     if p1.ndim != 3 or p2.ndim != 3 or p1.shape[::2] != p2.shape[::2]:
@@ -121,7 +121,7 @@ def sample_farthest_points(
         padded with 0 and the indices with −1.
 
     Raises:
-        InputError: The clouds are empty, have another shape or are not finite, or lengths or `K`
+        InputError: If the clouds are empty, have another shape or are not finite, or lengths or `K`
             are out of range.
     """
     if points.ndim != 3 or 0 in points.shape:
@@ -208,7 +208,7 @@ def checked_lengths(name: str, lengths: Tensor | None, points: Tensor) -> Tensor
         points: Clouds that the lengths belong to.
 
     Raises:
-        InputError: There is not one length per cloud, or a length is out of range.
+        InputError: If there is not one length per cloud, or a length is out of range.
     """
     if lengths is None:
         return torch.full((len(points),), points.shape[1], device=points.device)

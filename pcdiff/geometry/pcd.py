@@ -128,7 +128,8 @@ def lzf_decompress(data: bytes, size: int) -> bytes:
         size: Number of bytes of the result.
 
     Raises:
-        ValueError: The result has another number of bytes, or copies bytes from before its start.
+        ValueError: If the result has another number of bytes, or copies bytes from before its
+            start.
     """
     out = bytearray()
     position = 0

@@ -51,7 +51,7 @@ class EmbreeCaster:
     """Embree, in single precision; arguments as for `ray_caster`.
 
     Raises:
-        ImportError: The package embreex cannot be imported.
+        ImportError: If the package embreex cannot be imported.
     """
 
     def __init__(

@@ -46,7 +46,7 @@ def read_geometry(path: Path) -> Geometry:
         path: File to read; its ending states the format.
 
     Raises:
-        InputError: The file is missing, empty, damaged, of another format, or larger than the
+        InputError: If the file is missing, empty, damaged, of another format, or larger than the
             limits in `pcdiff.geometry.limits`.
     """
     reader = READERS.get(path.suffix.lower())

@@ -24,7 +24,7 @@ def lines_of(path: Path) -> Iterator[Iterator[list[str]]]:
     """Open a text file as an iterator over the words of each line.
 
     Raises:
-        InputError: The file cannot be read, or the body raised `ValueError`, `IndexError` or
+        InputError: If the file cannot be read, or the body raised `ValueError`, `IndexError` or
             `OverflowError`; the message then names the current line.
     """
     number, text = 0, ""

@@ -41,8 +41,8 @@ def save(
         tensors: The tensors by name.
 
     Raises:
-        InputError: The file cannot be written, e.g. because the disk is full; an existing file is
-            then unchanged.
+        InputError: If the file cannot be written, e.g. because the disk is full; an existing file
+            is then unchanged.
     """
     from safetensors.torch import save as to_bytes
 
@@ -64,7 +64,7 @@ def load(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[
         The configuration, and the tensors by name.
 
     Raises:
-        InputError: The file is missing or damaged, has no configuration of our format, or has
+        InputError: If the file is missing or damaged, has no configuration of our format, or has
             another version or kind.
     """
     from safetensors import SafetensorError, safe_open
@@ -99,7 +99,7 @@ def find(weights: str | os.PathLike[str], shipped: Path) -> Path:
         shipped: Folder of the weights that a package carries.
 
     Raises:
-        InputError: Neither such a file nor such a name exists.
+        InputError: If neither such a file nor such a name exists.
     """
     path, names = Path(weights), names_in(shipped)
     if not path.exists() and str(weights) in names:
@@ -130,7 +130,7 @@ def load_model(
         renamed: Function from a tensor's name in weights of any version to its name today.
 
     Raises:
-        InputError: The weights do not exist, are damaged, or belong to another kind of model.
+        InputError: If the weights do not exist, are damaged, or belong to another kind of model.
     """
     path = find(weights, shipped)
     configuration, tensors = load(path, kind)
@@ -161,7 +161,7 @@ def load_state(module: Any, tensors: Mapping[str, Tensor], path: str | os.PathLi
         path: File that they came from, for the error message.
 
     Raises:
-        InputError: A tensor is missing, unknown to the module, or of another shape.
+        InputError: If a tensor is missing, unknown to the module, or of another shape.
     """
     expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}

@@ -33,7 +33,7 @@ class TrainingConfig:
         seed: Seed of all random numbers.
 
     Raises:
-        InputError: A number is out of range.
+        InputError: If a number is out of range.
     """
 
     steps: int = 20_000

@@ -73,7 +73,7 @@ class TrainingState:
         """Write the state to a `.safetensors` file, completely or not at all.
 
         Raises:
-            InputError: The file cannot be written.
+            InputError: If the file cannot be written.
         """
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
@@ -87,7 +87,7 @@ class TrainingState:
         """Replace this state by one that `save` wrote.
 
         Raises:
-            InputError: The file is missing or damaged, or holds the state of a run with another
+            InputError: If the file is missing or damaged, or holds the state of a run with another
                 model, other data or other settings.
         """
         header, tensors = checkpoint.load(path, STATE_KIND)

@@ -75,9 +75,9 @@ def train(
         The progress after each step.
 
     Raises:
-        InputError: `output` holds a run and `resume` is False; that run has another model, other
-            data or other settings; the batch cannot be split over the processes; the loss
-            diverged; or a file cannot be written.
+        InputError: If `output` holds a run and `resume` is False; that run has another model, other
+            data or other settings; the batch cannot be split over the processes; the loss diverged;
+            or a file cannot be written.
     """
     if objective.size < 1:
         raise InputError("the training set is empty")

@@ -52,8 +52,8 @@ def chamfer_distance(
         The differentiable loss, and None in the place of PyTorch3D's loss of the normals.
 
     Raises:
-        InputError: The clouds do not fit together, are empty or contain a NaN, a length is out of
-            range, or a reduction has another name.
+        InputError: If the clouds do not fit together, are empty or contain a NaN, a length is out
+            of range, or a reduction has another name.
     """
     if batch_reduction not in ("mean", "sum", None):
         raise InputError(f"batch_reduction must be 'mean', 'sum' or None, got {batch_reduction!r}")
@@ -95,7 +95,7 @@ def pairwise_chamfer(
         diagonal is 0.
 
     Raises:
-        InputError: A set is empty, has another shape, or is not finite.
+        InputError: If a set is empty, has another shape, or is not finite.
     """
     check_clouds("the first set", a)
     others = a if b is None else b

@@ -42,7 +42,7 @@ def earth_mover_distance(a: Float[Tensor, "points 3"], b: Float[Tensor, "points 
         b: The second cloud, with as many points as the first.
 
     Raises:
-        InputError: The clouds have different sizes, no points, another shape, or a NaN.
+        InputError: If the clouds have different sizes, no points, another shape, or a NaN.
     """
     if a.ndim != 2 or b.ndim != 2:
         raise InputError(
@@ -73,7 +73,7 @@ def pairwise_earth_mover(
         symmetric and its diagonal is 0.
 
     Raises:
-        InputError: A set is empty, has another shape or is not finite, or the clouds of the two
+        InputError: If a set is empty, has another shape or is not finite, or the clouds of the two
             sets have different sizes.
     """
     others = a if b is None else b
@@ -109,7 +109,7 @@ def earth_mover_workers(count: int) -> Iterator[Executor | None]:
         The executor to pass to those calls, or None for a count of 1, which needs no other process.
 
     Raises:
-        InputError: The count is less than 1.
+        InputError: If the count is less than 1.
     """
     if count < 1:
         raise InputError(f"the number of workers must be at least 1, got {count}")
@@ -142,7 +142,7 @@ def approximate_earth_mover_distance(
         b: The second clouds, with as many points as the first.
 
     Raises:
-        InputError: The clouds have different sizes, no points, another shape, or a NaN.
+        InputError: If the clouds have different sizes, no points, another shape, or a NaN.
     """
     if a.shape != b.shape or a.ndim < 2:
         raise InputError(

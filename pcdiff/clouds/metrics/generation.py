@@ -72,7 +72,7 @@ def one_nearest_neighbour_accuracy(
         reference_reference: Distances within the reference set.
 
     Raises:
-        InputError: The sets have different sizes or fewer than 2 shapes, or a distance is not
+        InputError: If the sets have different sizes or fewer than 2 shapes, or a distance is not
             finite.
     """
     matrices = {
@@ -110,7 +110,7 @@ def coverage(generated_reference: Float[Tensor, "generated reference"]) -> float
         generated_reference: Distances from each generated shape (row) to each reference shape.
 
     Raises:
-        InputError: A set is empty, or a distance is not finite.
+        InputError: If a set is empty, or a distance is not finite.
     """
     check_distances("the generated-reference distances", generated_reference)
     covered = generated_reference.argmin(dim=1).unique()
@@ -124,7 +124,7 @@ def minimum_matching_distance(generated_reference: Float[Tensor, "generated refe
         generated_reference: Distances from each generated shape (row) to each reference shape.
 
     Raises:
-        InputError: A set is empty, or a distance is not finite.
+        InputError: If a set is empty, or a distance is not finite.
     """
     check_distances("the generated-reference distances", generated_reference)
     return float(generated_reference.amin(dim=0).double().mean())
@@ -152,7 +152,7 @@ def jensen_shannon_divergence(
         resolution: Number of voxels along an edge of the cube.
 
     Raises:
-        InputError: A set is empty, not finite, or exceeds the cube by more than rounding, or the
+        InputError: If a set is empty, not finite, or exceeds the cube by more than rounding, or the
             resolution is less than 1.
     """
     if resolution < 1:
@@ -194,7 +194,7 @@ def nearest_training_distance(
         progress: Function called now and then with the fraction done.
 
     Raises:
-        InputError: A set is empty, has another shape, or is not finite.
+        InputError: If a set is empty, has another shape, or is not finite.
     """
     return pairwise_chamfer(clouds, train, progress).amin(dim=1)
 
@@ -236,7 +236,7 @@ def prepare_reference(
         progress: Function called now and then with the fraction done.
 
     Raises:
-        InputError: There are fewer than 2 shapes, they have another shape or are not finite, a
+        InputError: If there are fewer than 2 shapes, they have another shape or are not finite, a
             distance has another name, or the clouds have fewer than `emd_points` points.
     """
     check_clouds("the reference set", clouds, least=2)
@@ -275,7 +275,8 @@ def generation_metrics(
         reference has the distances, and "jsd" in bits.
 
     Raises:
-        InputError: The set has another shape than the reference, leaves the cube, or is not finite.
+        InputError: If the set has another shape than the reference, leaves the cube, or is not
+            finite.
     """
     check_clouds("the generated set", generated, least=2)
     if generated.shape != reference.clouds.shape:
@@ -326,8 +327,8 @@ def floor(
         The metrics of `generation_metrics`, each summarised over the draws.
 
     Raises:
-        InputError: There are fewer training than reference shapes, the number of draws is less than
-            1, or see `generation_metrics`.
+        InputError: If there are fewer training than reference shapes, the number of draws is less
+            than 1; also for the reasons given in `generation_metrics`.
     """
     check_clouds("the training set", train)
     if draws < 1:
