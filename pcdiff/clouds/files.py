@@ -39,7 +39,7 @@ def load_cloud(path: str | os.PathLike[str]) -> Float[Tensor, "points 3"]:
     file starts with x, y and z; any normals, and in a `.xyz` file any other columns, are ignored.
 
     Args:
-        path: File to read; its ending states the format.
+        path: File to read. The ending of its name determines the format.
 
     Returns:
         The points as float32, in the file's unit and frame.

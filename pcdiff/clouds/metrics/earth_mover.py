@@ -58,7 +58,7 @@ def pairwise_earth_mover(
     executor: Executor | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Float[Tensor, "shapes1 columns"]:
-    """The exact earth mover's distance between every cloud of two sets.
+    """Compute the exact earth mover's distance of every cloud of one set to every cloud of another.
 
     Args:
         a: The first set.
@@ -69,7 +69,7 @@ def pairwise_earth_mover(
         progress: Function called now and then with the fraction done.
 
     Returns:
-        The distances in the clouds' unit, float64 on the CPU. Within one set the matrix is
+        The distances in the clouds' unit, float64 on the CPU. If `b` is None, the matrix is
         symmetric and its diagonal is 0.
 
     Raises:
@@ -129,8 +129,8 @@ def approximate_earth_mover_distance(
 
     Annealed Sinkhorn iterations (Cuturi 2013; Schmitzer 2019) in float32 give dual potentials that
     are then made feasible, so the bound never exceeds the exact value except by rounding. Use it
-    for many pairs at once on an accelerator, or for clouds too large to match exactly; on a CPU
-    with 512 points the exact distance costs no more.
+    for many pairs at once on an accelerator, or for clouds too large to match exactly; on a CPU,
+    for 512 points, the exact distance costs no more.
 
     Measured over 50 pairs of 512 points, the bound is below the exact distance by 0.20 % on average
     and at most 0.96 % for box-normalised real chairs (ModelNet10, test split), by 0.12 % and at
