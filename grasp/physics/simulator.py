@@ -78,8 +78,8 @@ def simulate(
         obj: Object to grasp, a mesh; see `convex_parts` for the parts that the gripper touches.
         gripper: Gripper that closes on the object.
         poses: Grasp poses `T_object_grasp`, (grasps, 4, 4), translations in metres.
-        conditions: Mass, density and friction of the object; the protocol's density and friction if
-            None.
+        conditions: Mass, density and friction of the object. None means the protocol's density and
+            friction.
         protocol: Protocol of the trials.
         workers: Number of processes. With more than one, a script that calls this function needs
             the usual guard `if __name__ == "__main__":`, because the processes are spawned.
@@ -97,7 +97,7 @@ def simulate(
     friction = protocol.friction if given.friction is None else given.friction
     density = protocol.density if given.density is None else given.density
     body = rigid_body(obj, convex_parts(obj), given.mass, density)
-    Conditions(mass=body.mass)  # refuses a huge object
+    Conditions(mass=body.mass)  # raises if the object is too heavy
     outcomes: list[Outcome] = []
     for done in _run(body, gripper, friction, protocol, poses, workers, pool):
         outcomes += done
@@ -122,12 +122,12 @@ def in_collision(
         poses: Grasp poses `T_object_grasp`, (grasps, 4, 4), translations in metres.
         gripper: Gripper at each pose.
         obj: Object to grasp, a mesh.
-        width: Opening between the pads in metres; the largest opening if None.
+        width: Opening between the pads in metres. None means the largest opening.
         protocol: Protocol that sets the tolerance.
 
     Raises:
-        InputError: If the object or a pose is refused as by `simulate`, or the width is not between
-            0 and the gripper's stroke.
+        InputError: If `simulate` would refuse the object or a pose, or the width is not between 0
+            and the gripper's stroke.
     """
     from grasp.physics.trial import World
 

@@ -1,4 +1,4 @@
-"""Frames of the hand in which a grasp pose may be given, and conversions to and from our frame.
+"""Frames of the hand in which a grasp pose may be given, and conversions between the frames.
 
 Everywhere in this package a grasp is `T_object_grasp`: the pose of the gripper frame in the frame
 of the object's mesh file. The gripper frame has its origin at the base of the hand, +z along the

@@ -149,7 +149,7 @@ class Scene:
     def surface_points(
         self, density: float = DENSITY, seed: int = 0
     ) -> Float[np.ndarray, "points 3"]:
-        """Random points on the meshes and all points of the clouds, in metres in the world frame.
+        """Return random points on the meshes and all points of the clouds, in metres in the world.
 
         Args:
             density: Number of points per square metre of the meshes.

@@ -121,7 +121,7 @@ def draw_curves(
 
 
 def _column(rows: Sequence[Mapping[str, Any]], name: str) -> Float[np.ndarray, " rows"]:
-    """The finite numbers of a column, and NaN in cells without one."""
+    """Return the numbers of a column, with NaN for cells without a finite number."""
     values = np.full(len(rows), np.nan)
     for index, row in enumerate(rows):
         cell = row.get(name)

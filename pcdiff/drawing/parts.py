@@ -27,7 +27,7 @@ TINT: Vector = (0.40, 0.60, 0.80)
 
 @dataclass(frozen=True, eq=False)
 class Spheres:
-    """Spheres of one radius, as which a point cloud is drawn.
+    """Spheres of equal radius, which show the points of a cloud.
 
     Attributes:
         centres: Centres of the spheres, `(n, 3)` with n ≥ 1.
@@ -107,8 +107,8 @@ def check_points(points: np.ndarray, name: str) -> None:
         name: Name of the array in the error message, in the plural.
 
     Raises:
-        InputError: If the array does not have the shape `(n, 3)` with n ≥ 1, or it holds something
-            else than finite numbers.
+        InputError: If the array does not have the shape `(n, 3)` with n ≥ 1, or it contains
+            anything but finite numbers.
     """
     if (
         points.ndim != 2

@@ -63,13 +63,13 @@ def draw_clouds(
     Args:
         clouds: One or more clouds `(n, 3)` with n ≥ 1, of any scale.
         columns: Largest number of tiles in a row.
-        labels: Captions, one per cloud; None for none.
+        labels: Captions, one per cloud. None means no captions.
         size: Width and height of a tile in pixels.
         up: Upward axis of the clouds. A z-up cloud is drawn like its y-up copy (x, z, −y).
         colours: For each cloud one sRGB colour `(3,)`, or one per point `(n, 3)`; None uses
             `height_colours`.
         direction: Direction from the cloud to the camera, in y-up axes.
-        samples: Rays per pixel; see `render`.
+        samples: Number of rays per pixel; see `render`.
 
     Returns:
         The sheet.
