@@ -125,7 +125,7 @@ def _draw(
     device: torch.device | str,
 ) -> Tensor:
     numbers = _drawn(draw, shape, generator, dtype)
-    # Such a copy does not wait for the GPU. It would be unsafe in the other direction only.
+    # A non-blocking copy does not wait for the GPU. It is unsafe only from the GPU to the CPU.
     return numbers.to(device, non_blocking=torch.device(device).type == "cuda")
 
 

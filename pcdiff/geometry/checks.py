@@ -16,7 +16,7 @@ def check_clouds(name: str, clouds: Tensor, least: int = 1) -> None:
         least: Smallest number of shapes that the caller can use.
 
     Raises:
-        InputError: If the tensor is not such a set.
+        InputError: If the tensor is not a set of at least `least` finite clouds.
     """
     if clouds.ndim != 3 or clouds.shape[2] != 3:
         raise InputError(f"{name} must have shape (shapes, points, 3), got {tuple(clouds.shape)}")
@@ -31,7 +31,8 @@ def check_finite(name: str, values: Tensor) -> None:
     """Check that all values are finite floating-point numbers.
 
     Raises:
-        InputError: If a value is not; the message starts with `name`.
+        InputError: If a value is not a finite floating-point number; the message starts with
+            `name`.
     """
     if not values.is_floating_point():
         raise InputError(f"{name} must be floating point, got {values.dtype}")

@@ -52,7 +52,7 @@ def check_file(path: Path) -> None:
     """Check that a file exists, is not empty and has at most `MAXIMUM_BYTES`.
 
     Raises:
-        InputError: If the file fails one of these checks.
+        InputError: If the file does not pass these checks.
     """
     with file_errors(path):
         if not path.exists():
@@ -70,7 +70,7 @@ def check_file(path: Path) -> None:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a whole file after `check_file`.
+    """Check a file with `check_file` and read all of it.
 
     Raises:
         InputError: If the file fails the check or cannot be read.
@@ -81,7 +81,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_npy(path: Path) -> np.ndarray:
-    """Map the array of a .npy file into memory, so that a false header cannot reserve memory.
+    """Map the array of a .npy file into memory, so that a wrong header cannot reserve memory.
 
     Raises:
         InputError: If the file is missing, damaged or too large, or holds Python objects.
@@ -111,11 +111,11 @@ def check_count(path: Path, count: int, limit: int, what: str) -> None:
     Args:
         path: File that states or holds the count.
         count: Number of items.
-        limit: Largest number that is accepted.
+        limit: Largest number of items that is accepted.
         what: Name of the items in the plural.
 
     Raises:
-        InputError: If there are more items.
+        InputError: If there are more than `limit` items.
     """
     if count > limit:
         raise InputError(f"{path} has {count} {what}, expected at most {limit}: make it coarser")
