@@ -45,10 +45,10 @@ EmaDecay = Annotated[
 ]
 ValidateEvery = Annotated[int, typer.Option(min=1, help="Validate and save every N steps.")]
 Resume = Annotated[
-    bool, typer.Option("--resume", help="Continue the run in --output, if there is one.")
+    bool, typer.Option("--resume", help="Continue the run in --output if there is one.")
 ]
 InitializeFrom = Annotated[
-    str | None, typer.Option(help="Start from these weights: a name or a file.")
+    str | None, typer.Option(help="Weights to start from: a name or a file.")
 ]
 
 # typer may carry its own copy of click; its public BadParameter shows where the errors live.

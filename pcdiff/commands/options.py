@@ -20,7 +20,7 @@ Temperature = Annotated[
     typer.Option(
         min=0,
         max=10,
-        help="Spread of the latent; below 1, shapes are more typical.",
+        help="Spread of the latent. Values below 1 give more typical shapes and less variety.",
     ),
 ]
 Steps = Annotated[int, typer.Option(min=2, max=10**4, help="Network evaluations per cloud.")]

@@ -160,7 +160,7 @@ class BoxTree:
     def _within(
         self, origins: np.ndarray, directions: np.ndarray, reach: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Find triangle and distance of each ray's first crossing, if it is within the reach."""
+        """Find triangle and distance of each ray's first crossing, at least of those in reach."""
         face = np.full(len(origins), -1)
         distance = np.full(len(origins), np.inf)
         for start in range(0, len(origins), _RAYS_AT_ONCE):

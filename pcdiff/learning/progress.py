@@ -65,7 +65,7 @@ def train_with_progress(
         resume: True to continue the run in `output`, or to begin if there is none yet.
 
     Raises:
-        InputError: For the reasons given in `pcdiff.learning.trainer.train`.
+        InputError: If `pcdiff.learning.trainer.train` raises it.
     """
     row: dict[str, float] | None = None
     with console.progress("training", config.steps, distributed.is_first()) as advance:
