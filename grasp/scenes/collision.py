@@ -74,7 +74,7 @@ def in_collision(
         points: Points on a surface in metres, in the frame of the poses. With 5 random points per
             square centimetre, a fingertip whose cross-section is 1 cm² hits at least one in 99 of
             100 cases.
-        width: Opening between the pads in metres; the largest opening if None.
+        width: Opening between the pads in metres. None means the largest opening.
         tolerance: Smallest distance in metres between a point in a box and the sides of this box
             that counts as a collision.
 
@@ -191,7 +191,7 @@ def meets_half_space(
         poses: Gripper poses.
         gripper: Gripper at each pose.
         T_object_surface: Frame of the plane z = 0; the half-space is z < 0.
-        width: Opening between the pads in metres; the largest opening if None.
+        width: Opening between the pads in metres. None means the largest opening.
         tolerance: Largest overlap in metres that does not count.
 
     Raises:
@@ -230,7 +230,7 @@ def meets_box(
         T_object_box: Frame of the box, whose centre is the origin and whose sides are parallel to
             the axes.
         size: Side lengths of the box in metres.
-        width: Opening between the pads in metres; the largest opening if None.
+        width: Opening between the pads in metres. None means the largest opening.
         tolerance: Largest overlap in metres that does not count.
 
     Raises:

@@ -90,7 +90,8 @@ class Scene:
     """The surroundings of an object to grasp, without the object itself; lengths in metres.
 
     Args:
-        T_world_table: Frame of the table, which fills the half-space z < 0; None for no table.
+        T_world_table: Frame of the table, which fills the half-space z < 0. None means that there
+            is no table.
         boxes: Boxes of the scene.
         meshes: Meshes of the scene.
         clouds: Point clouds of the scene.
@@ -128,7 +129,7 @@ class Scene:
         Args:
             poses: Grasp poses `T_object_grasp`, an array or a tensor on any device.
             gripper: Gripper at each pose.
-            width: Opening between the pads in metres; the largest opening if None.
+            width: Opening between the pads in metres. None means the largest opening.
             density: Number of points per square metre that represent a mesh.
             seed: Seed of these points.
 

@@ -1,9 +1,10 @@
 """The canonical file for a set of point clouds.
 
-It is an HDF5 file with one dataset for each category and split, named `/{ShapeNet synset
-id}/{train|val|test}`, float32 of shape (shapes, points, 3). The widely used `shapenet.hdf5` has
-this layout, so it can be read as it is. Other groups, datasets and attributes are ignored.
-Coordinates keep the unit and the axes of their source, which the file's attributes state.
+It is an HDF5 file with one dataset for each category and split, named
+`/{ShapeNet synset id}/{train|val|test}`, float32 of shape (shapes, points, 3). The widely used
+`shapenet.hdf5` has this layout, so it can be read as it is. Other groups, datasets and attributes
+are ignored. Coordinates keep the unit and the axes of their source, which the file's attributes
+state.
 """
 
 from __future__ import annotations

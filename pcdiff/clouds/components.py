@@ -48,8 +48,8 @@ class Components:
 
     Attributes:
         networks: For each name, a function that makes a network that predicts the velocity (see
-            `pcdiff.clouds.networks.interface.CloudNetwork`). It is called as `maker(latent,
-            **options)`.
+            `pcdiff.clouds.networks.interface.CloudNetwork`). It is called as
+            `maker(latent, **options)`.
         encoders: For each name, a function that makes an encoder (see `CloudEncoder` in the same
             module). It is called in the same way.
         priors: For each name, a function that makes a law of the latent (see

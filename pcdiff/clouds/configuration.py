@@ -116,7 +116,7 @@ class GeneratorConfig:
 
     @classmethod
     def from_dict(cls, description: dict[str, Any]) -> GeneratorConfig:
-        """Build a configuration from the dictionary that `as_dict` or version 0.1.0 made of it."""
+        """Build a configuration from a dictionary that `as_dict` or version 0.1.0 made."""
         given = dict(description)
         record = given.pop("standardization")
         if "widths" in given:

@@ -151,8 +151,9 @@ def evaluate(
         progress: Function called now and then with the fraction done.
 
     Raises:
-        InputError: If clouds are not finite, too few, or have too few points; a generated set has
-            another size than the test set; or the last seed is too large.
+        InputError: If there are too few clouds, or clouds that have too few points or are not
+            finite; if a generated set has another size than the test set; or if the last seed is
+            too large.
     """
     seed, points, distances = config.seed, config.points, config.distances
     check_clouds("the training set", train)

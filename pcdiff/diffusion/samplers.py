@@ -128,7 +128,7 @@ def langevin_step(
     step_size: Tensor | float,
     generator: Generator | None,
 ) -> Tensor:
-    """x ← x ⊕ (½η² S ∇log p + η S^{1/2} ε): one unadjusted Langevin step in the body frame.
+    """Take an unadjusted Langevin step in the body frame: x ← x ⊕ (½η² S ∇log p + η S^{1/2} ε).
 
     Args:
         manifold: Space of the points, with the metric S.

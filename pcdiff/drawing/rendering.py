@@ -178,7 +178,7 @@ def _sphere_triangles(spheres: Spheres, pixels: float) -> _Triangles:
 
 
 class _Hits(NamedTuple):
-    """The points where rays meet a surface; `rays` holds the indices of the rays that meet one."""
+    """The points where rays meet a surface; `rays` holds the indices of these rays."""
 
     rays: Int[np.ndarray, " hits"]
     points: Float[np.ndarray, "hits 3"]

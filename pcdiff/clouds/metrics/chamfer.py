@@ -36,10 +36,10 @@ def chamfer_distance(
 ) -> tuple[Float[Tensor, ""] | Float[Tensor, " batch"], None]:
     """Compute the Chamfer distance of each pair of clouds `x[n]`, `y[n]`.
 
-    With the defaults it is the mean over the points of x of the squared distance to the nearest
-    point of y, plus the mean over the points of y of that to the nearest point of x. The function
-    covers a subset of `pytorch3d.loss.chamfer_distance`: norm 2, no normals, no weights, and both
-    directions.
+    With the defaults it is a sum of two means: over the points of x, of the squared distance to the
+    nearest point of y, and over the points of y, of the squared distance to the nearest point of x.
+    The function covers a subset of `pytorch3d.loss.chamfer_distance`: norm 2, no normals, no
+    weights, and both directions.
 
     Args:
         x: The first clouds.

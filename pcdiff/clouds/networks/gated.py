@@ -48,8 +48,8 @@ class GatedPointNetwork(nn.Module):
     """`GatedLinear` layers that treat each point on its own, after Luo & Hu (CVPR 2021).
 
     The network is equivariant to the order of the points. It differs from that of Luo & Hu in two
-    ways: the noise level enters as sines of its log signal-to-noise ratio, not as β, sin β and cos
-    β, and one hidden layer mixes the latent and the level before they gate the points.
+    ways: the noise level enters as sines of its log signal-to-noise ratio, rather than as (β, sin
+    β, cos β), and one hidden layer mixes the latent and the level before they gate the points.
 
     Args:
         latent: Size of the shape latent.
