@@ -250,19 +250,19 @@ class Power(Manifold):
         return (point_shape[0], *self.factor.tangent_shape(point_shape[1:]))
 
     def retract(self, x: Tensor, v: Tensor) -> Tensor:
-        """Apply the method of the factor to each copy."""
+        """Apply the factor's method of the same name to each copy."""
         return self.factor.retract(x, v)
 
     def local(self, x: Tensor, y: Tensor) -> Tensor:
-        """Apply the method of the factor to each copy."""
+        """Apply the factor's method of the same name to each copy."""
         return self.factor.local(x, y)
 
     def to_unit(self, v: Tensor) -> Tensor:
-        """Apply the method of the factor to each copy."""
+        """Apply the factor's method of the same name to each copy."""
         return self.factor.to_unit(v)
 
     def from_unit(self, u: Tensor) -> Tensor:
-        """Apply the method of the factor to each copy."""
+        """Apply the factor's method of the same name to each copy."""
         return self.factor.from_unit(u)
 
     def tangent_noise(self, x: Tensor, generator: Generator | None) -> Tensor:
