@@ -3,7 +3,7 @@
     import pcdiff
     clouds = pcdiff.PointCloudGenerator.from_pretrained("chair").sample(16, generator=g)
 
-`import pcdiff` is lazy: torch is imported with the first name that needs it.
+`import pcdiff` is lazy: torch is imported only when a name that needs it is first used.
 """
 
 from typing import TYPE_CHECKING, Any

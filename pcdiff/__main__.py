@@ -1,4 +1,4 @@
-"""`python -m pcdiff`, the `pcdiff` command, in the form that `torchrun -m` wants."""
+"""The `pcdiff` command as `python -m pcdiff`, the form that `torchrun -m` needs."""
 
 from pcdiff.cli import main
 

@@ -19,7 +19,7 @@ app = console.application(
 
 
 def main() -> None:
-    """The entry point of the `pcdiff` command."""
+    """Run the `pcdiff` command."""
     console.run(app)
 
 

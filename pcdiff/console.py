@@ -1,4 +1,4 @@
-"""What every command of the project shares: options, errors, progress bars, the JSON record.
+"""What all commands of the project share: options, errors, progress bars and the JSON output.
 
 Library errors never name a command-line option. Where a user needs to know the option, the library
 raises `InputError(message, parameter="kl_weight")`, and the command says which of its options sets
@@ -45,10 +45,10 @@ EmaDecay = Annotated[
 ]
 ValidateEvery = Annotated[int, typer.Option(min=1, help="Validate and save every N steps.")]
 Resume = Annotated[
-    bool, typer.Option("--resume", help="Continue the run in --output, if there is one.")
+    bool, typer.Option("--resume", help="Continue the run in --output if there is one.")
 ]
 InitializeFrom = Annotated[
-    str | None, typer.Option(help="Start from these weights: a name or a file.")
+    str | None, typer.Option(help="Weights to start from: a name or a file.")
 ]
 
 # typer may carry its own copy of click; its public BadParameter shows where the errors live.
@@ -56,7 +56,7 @@ _UsageError: Any = typer.BadParameter.__bases__[0]
 
 
 def application(summary: str) -> typer.Typer:
-    """An empty command-line program.
+    """Make a command-line program without commands.
 
     Args:
         summary: First line of its `--help`.
@@ -70,16 +70,16 @@ def application(summary: str) -> typer.Typer:
 
 
 def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a program and exit: 0 on success, 2 with one sentence on standard error for bad input.
+    """Run a program and exit, with code 0 on success, or with code 2 for bad input.
 
     Args:
-        app: The program.
+        app: The program. For bad input it prints one sentence on standard error.
         arguments: Its command line; by default the arguments of this process.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = app(args=given or ["--help"], standalone_mode=False)
-        with _standard_output():  # a full disk behind it shows here, not at exit
+        with _standard_output():  # a full disk raises here, not at exit
             sys.stdout.flush()
     except InputError as error:
         code = _complain(str(error))
@@ -97,9 +97,9 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
 
 @contextlib.contextmanager
 def name_options(**options: str) -> Iterator[None]:
-    """Append the command's option to an `InputError` about one of these parameters.
+    """Append the name of an option to an `InputError` about the parameter that the option sets.
 
-    Use it as a decorator of a command or as a `with` block around the call of the library.
+    Use it as a decorator of a command, or in a `with` statement around the call of the library.
 
     Args:
         **options: For each parameter that a library error may name, the option that sets it:
@@ -125,13 +125,13 @@ def _complain(sentence: str) -> int:
 
 
 def _speaks() -> bool:
-    """Of several processes that `torchrun` started, only the first prints."""
+    """Whether this process prints: of the processes that `torchrun` starts, only the first does."""
     return os.environ.get("RANK", "0") == "0"
 
 
 @contextlib.contextmanager
 def _standard_output() -> Iterator[None]:
-    """Make a system error in this block name standard output, as it would name a file."""
+    """Make a system error in the `with` block name standard output, as it would name a file."""
     try:
         yield
     except OSError as error:
@@ -139,7 +139,7 @@ def _standard_output() -> Iterator[None]:
 
 
 def check_file(path: Path) -> None:
-    """Raise unless a file can be written, before doing work that would be lost.
+    """Check that a file can be written, before doing work that would be lost.
 
     Nothing is created or changed.
 
@@ -147,7 +147,7 @@ def check_file(path: Path) -> None:
         path: Path of the file. Its folder may be missing, and an existing file may be replaced.
 
     Raises:
-        InputError: The path exists and is not a regular file, or its folder is not writable.
+        InputError: If the path exists and is not a regular file, or its folder is not writable.
     """
     if path.exists() and not path.is_file():
         raise InputError(f"cannot write {path}: it exists and is not a regular file")
@@ -155,7 +155,7 @@ def check_file(path: Path) -> None:
 
 
 def check_folder(path: Path) -> None:
-    """Raise unless files can be written into a folder, before doing work that would be lost.
+    """Check that files can be written into a folder, before doing work that would be lost.
 
     Nothing is created or changed.
 
@@ -163,7 +163,7 @@ def check_folder(path: Path) -> None:
         path: Path of the folder, which may be missing.
 
     Raises:
-        InputError: The folder cannot be created or is not writable.
+        InputError: If the folder cannot be created or is not writable.
     """
     nearest = path
     while not nearest.exists() and nearest != nearest.parent:
@@ -175,17 +175,17 @@ def check_folder(path: Path) -> None:
 
 
 class Session:
-    """One run of a command: its clocks, its device, and the record that it prints.
+    """One run of a command: its clocks, its device, and the results that it prints.
 
     Args:
         command: Name of the command, e.g. "pcdiff sample".
         seed: Seed of the run.
         device: Requested device: "cpu", "cuda" or "cuda:N".
         threads: CPU threads for torch; 0 lets torch choose.
-        as_json: Print the JSON record instead of the text.
+        as_json: True to print the results as JSON instead of text.
 
     Raises:
-        InputError: The device does not exist.
+        InputError: If the device does not exist.
     """
 
     def __init__(
@@ -209,13 +209,13 @@ class Session:
             typer.echo(text, err=True)
 
     def finish(self, results: dict[str, Any], text: str) -> None:
-        """Print the results, as one JSON object or as text for a person.
+        """Print the results, as one JSON object or as human-readable text.
 
         Under `torchrun` only the first process prints.
 
         Args:
-            results: What the command found or made, as JSON can hold it.
-            text: The same for a person.
+            results: What the command found or made, in values that can be written as JSON.
+            text: The same results as human-readable text.
         """
         if not _speaks():
             return
@@ -237,7 +237,7 @@ class Session:
 
 
 def version() -> str:
-    """The version of the installed distribution."""
+    """Return the version of the installed distribution."""
     try:
         return importlib.metadata.version("pcdiff-grasp")
     except importlib.metadata.PackageNotFoundError:
@@ -246,7 +246,7 @@ def version() -> str:
 
 @contextlib.contextmanager
 def progress(description: str, total: int, shown: bool = True) -> Iterator[Callable[..., None]]:
-    """A progress bar on standard error.
+    """Show a progress bar on standard error.
 
     Args:
         description: Text to the left of the bar.
@@ -281,7 +281,7 @@ def progress(description: str, total: int, shown: bool = True) -> Iterator[Calla
 
 
 def _cpu_seconds() -> float:
-    """Processor seconds of this process and its finished children."""
+    """Return the processor seconds of this process and its finished children."""
     return sum(os.times()[:4])
 
 

@@ -1,4 +1,4 @@
-"""The embedding through which a network sees a noise level."""
+"""The embedding that turns a noise level into features for a network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 def sinusoidal_embedding(
     value: Float[Tensor, " batch"], width: int, shortest_period: float, longest_period: float
 ) -> Float[Tensor, "batch width"]:
-    """Cosines and sines with periods spaced geometrically (Vaswani et al. 2017, section 3.5).
+    """Compute cosines and sines with geometrically spaced periods (Vaswani et al. 2017).
 
     Args:
         value: Scalars to embed.

@@ -6,10 +6,10 @@ from __future__ import annotations
 class InputError(ValueError):
     """Something a user supplied (a file, an array, an option) cannot be used.
 
-    The message is one sentence that names the thing, what was expected and what came. It never
-    names a command-line option, because the library does not know which program calls it. The
-    command line prints the message and exits with code 2 (see `pcdiff.console.name_options`);
-    every other exception is a bug and keeps its traceback.
+    The message is one sentence that names what is wrong, what was expected and what was given. It
+    never names a command-line option, because the library does not know which program calls it. The
+    command line prints the message and exits with code 2 (see `pcdiff.console.name_options`); every
+    other exception is a bug and keeps its traceback.
 
     Attributes:
         parameter: Name of the function parameter or configuration field to change, e.g.

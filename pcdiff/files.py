@@ -32,8 +32,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         The path of a new empty file in the same folder, with the same suffix.
 
     Raises:
-        InputError: The file cannot be written: the disk is full, permission is missing, or the path
-            is a folder or a device.
+        InputError: If the file cannot be written, because the disk is full, permission is missing,
+            or the path is a folder or a device.
     """
     target = Path(os.path.realpath(path))
     # The name does not contain the target's, which may already have the largest length allowed.
@@ -59,10 +59,10 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def prepare_folder(path: str | os.PathLike[str]) -> Path:
-    """Create a folder if it is missing, and check that it is writable before hours of work.
+    """Create a folder if it is missing, and check that files can be written into it.
 
-    Temporary files of a killed `atomic_write` are removed, so only one process at a time may use
-    the folder.
+    Call it before long work, so that the work is not lost. Temporary files of a killed
+    `atomic_write` are removed, so only one process at a time may use the folder.
 
     Args:
         path: Path of the folder.
@@ -71,7 +71,7 @@ def prepare_folder(path: str | os.PathLike[str]) -> Path:
         The same path.
 
     Raises:
-        InputError: The folder cannot be created or is not writable.
+        InputError: If the folder cannot be created or is not writable.
     """
     folder = Path(path)
     probe = folder / f"{_PARTIAL}{secrets.token_hex(8)}"

@@ -24,16 +24,18 @@ _GLOBAL_GENERATOR = threading.RLock()
 
 
 def seeded(*words: int) -> torch.Generator:
-    """A CPU generator whose stream is a function of the given integers, such as `(seed, step)`.
+    """Make a CPU generator whose numbers depend only on given integers, such as `(seed, step)`.
 
-    NumPy's `SeedSequence` mixes the words, so neighbouring words give unrelated streams. With at
-    most four words, trailing zeros do not count: `seeded(s, 0)` has the same stream as `seeded(s)`.
+    NumPy's `SeedSequence` mixes the integers, so neighbouring integers give unrelated random
+    numbers. With at most four integers, trailing zeros do not count: `seeded(s, 0)` draws the same
+    numbers as `seeded(s)`.
 
     Args:
         words: One or more integers from 0 to 2³² − 1.
 
     Raises:
-        InputError: If a word is outside that range; NumPy would read a larger one as two words.
+        InputError: If an integer is outside that range, because NumPy would read a larger one as
+            two.
     """
     import numpy as np
 
@@ -46,7 +48,7 @@ def seeded(*words: int) -> torch.Generator:
 
 
 def spawn(generator: torch.Generator, count: int) -> list[torch.Generator]:
-    """`count` independent CPU generators, seeded by draws from `generator`.
+    """Make `count` independent CPU generators, seeded by draws from `generator`.
 
     The first `n` generators do not depend on `count`.
     """
@@ -58,7 +60,7 @@ def spawn(generator: torch.Generator, count: int) -> list[torch.Generator]:
 
 
 def repeat(generator: Generator, count: int) -> Generator:
-    """Generators for a batch in which each sample is repeated `count` times in a row.
+    """Return generators for a batch in which each sample is repeated `count` times in a row.
 
     Args:
         generator: One generator, which is returned as it is, or one per sample, each of which
@@ -72,7 +74,7 @@ def repeat(generator: Generator, count: int) -> Generator:
 
 @contextlib.contextmanager
 def initial_weights(seed: int) -> Iterator[None]:
-    """A context in which torch initialises modules as a function of `seed`.
+    """Make torch's initial weights of modules depend only on `seed` in a `with` block.
 
     torch draws weights from its global generator, whose state is restored at the end.
     """
@@ -87,7 +89,7 @@ def normal(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """Standard normal numbers of the given shape.
+    """Draw standard normal numbers of the given shape.
 
     Args:
         shape: Shape of the result; with a sequence of generators, `shape[0]` is their number.
@@ -96,7 +98,8 @@ def normal(
         device: Device of the result.
 
     Raises:
-        InputError: If there is no generator, or if their number is not that of the entries.
+        InputError: If there is no generator, or if the number of generators differs from that of
+            the entries.
     """
     return _draw(torch.randn, shape, generator, dtype, device)
 
@@ -107,7 +110,7 @@ def uniform(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """Uniform numbers on [0, 1) of the given shape.
+    """Draw uniform numbers on [0, 1) of the given shape.
 
     Args:
         shape: Shape of the result; with a sequence of generators, `shape[0]` is their number.
@@ -116,7 +119,8 @@ def uniform(
         device: Device of the result.
 
     Raises:
-        InputError: If there is no generator, or if their number is not that of the entries.
+        InputError: If there is no generator, or if the number of generators differs from that of
+            the entries.
     """
     return _draw(torch.rand, shape, generator, dtype, device)
 
@@ -129,7 +133,7 @@ def _draw(
     device: torch.device | str,
 ) -> Tensor:
     numbers = _drawn(draw, shape, generator, dtype)
-    # Such a copy does not wait for the GPU. It would be unsafe in the other direction only.
+    # A non-blocking copy does not wait for the GPU. It is unsafe only from the GPU to the CPU.
     return numbers.to(device, non_blocking=torch.device(device).type == "cuda")
 
 
@@ -139,7 +143,7 @@ def _drawn(
     generator: Generator | None,
     dtype: torch.dtype,
 ) -> Tensor:
-    """Numbers on the generator's device."""
+    """Draw numbers on the generator's device."""
     if generator is None:
         raise InputError("random numbers need a generator, got None")
     if isinstance(generator, torch.Generator):

@@ -1,4 +1,4 @@
-"""Differentiable costs of grasp poses, to guide a sampler or to plan with."""
+"""Differentiable costs of grasp poses, with which to guide a sampler or a planner."""
 
 from grasp.costs.terms import ApproachCone, Constraint, Cost, InBox, NearPoint
 

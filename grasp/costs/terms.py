@@ -36,7 +36,7 @@ class Constraint(ABC):
         sigma: Excess σ that costs ½, in the unit of the excess.
 
     Raises:
-        InputError: σ is not above 0, or another argument is out of its range.
+        InputError: If σ is not above 0, or another argument is out of its range.
     """
 
     sigma: float
@@ -47,11 +47,11 @@ class Constraint(ABC):
 
     @abstractmethod
     def _check(self) -> None:
-        """Raise InputError if an argument is out of its range."""
+        """Check that every argument is in its range; raise `InputError` otherwise."""
 
     @abstractmethod
     def _spread(self, noise_level: float, length: float) -> float:
-        """Largest standard deviation of the excess under noise of a level, in the excess's unit."""
+        """Return the largest standard deviation of the excess under noise, in the excess's unit."""
 
     @abstractmethod
     def excess(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch components"]:
@@ -62,7 +62,7 @@ class Constraint(ABC):
         """
 
     def __call__(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch"]:
-        """½ |excess/σ|².
+        """Return the cost ½ |excess/σ|².
 
         Args:
             poses: Grasp poses `T_object_grasp`.
@@ -78,7 +78,7 @@ class Constraint(ABC):
         return (self.excess(poses) == 0).all(dim=-1)
 
     def blurred(self, noise_level: float, length: float) -> Constraint:
-        """The same constraint with a larger σ that suits poses with noise on them.
+        """Return the same constraint with a larger σ, which suits noisy poses.
 
         For a normal excess with mean e and standard deviation s, the cost −log E[exp(−½ (e/σ)²)]
         grows like ½ e²/(σ² + s²). At a high noise level the unblurred cost is too steep for a
@@ -90,7 +90,7 @@ class Constraint(ABC):
             length: Length ℓ of the noise in metres per radian.
 
         Raises:
-            InputError: The noise level is negative or not finite.
+            InputError: If the noise level is negative or not finite.
         """
         if not 0 <= noise_level < math.inf:
             raise InputError(f"the noise level must be 0 or more and finite, got {noise_level}")
@@ -99,16 +99,16 @@ class Constraint(ABC):
 
 @dataclass(frozen=True, eq=False)
 class NearPoint(Constraint):
-    """The tool centre point is inside a ball; the excess is its distance to the ball in metres.
+    """The tool centre point lies in a ball; the excess is its distance to the ball in metres.
 
     Args:
         point: Centre of the ball, (3,), in metres in the object's frame.
         radius: Radius of the ball in metres.
-        gripper: Gripper whose tool centre point is meant.
+        gripper: Gripper whose tool centre point is constrained.
         sigma: Distance in metres that costs ½.
 
     Raises:
-        InputError: A number is not finite, or the radius or σ is not above 0.
+        InputError: If a number is not finite, or the radius or σ is not above 0.
     """
 
     point: Float[np.ndarray, "3"]
@@ -138,16 +138,16 @@ class NearPoint(Constraint):
 
 @dataclass(frozen=True, eq=False)
 class InBox(Constraint):
-    """The tool centre point is inside a box; the excess is the vector to the box in metres.
+    """The tool centre point lies in a box; the excess is the vector from it to the box in metres.
 
     Args:
         lower: Lower bounds, (3,), in metres in the object's frame; −∞ for no bound.
         upper: Upper bounds, (3,), in metres in the object's frame; +∞ for no bound.
-        gripper: Gripper whose tool centre point is meant.
+        gripper: Gripper whose tool centre point is constrained.
         sigma: Distance in metres that costs ½.
 
     Raises:
-        InputError: A bound is NaN, a lower bound is above its upper bound, or σ is not above 0.
+        InputError: If a bound is NaN, a lower bound is above its upper bound, or σ is not above 0.
     """
 
     lower: Float[np.ndarray, "3"]
@@ -194,7 +194,7 @@ class ApproachCone(Constraint):
         sigma: Difference of cosines that costs ½, dimensionless.
 
     Raises:
-        InputError: The direction has length 0 or is not finite, the half-angle is out of its
+        InputError: If the direction has length 0 or is not finite, the half-angle is out of its
             range, or σ is not above 0.
     """
 
@@ -238,9 +238,9 @@ def _check_positive(what: str, value: float) -> None:
 
 
 def _spread_of_tool(gripper: Gripper, noise_level: float, length: float) -> float:
-    """Standard deviation of the tool centre point p in metres: σℓ by translation, σ|p| by rotation.
+    """Standard deviation of the tool centre point p in metres, by translation and rotation.
 
-    The second is an upper bound; it is reached in directions perpendicular to p.
+    Translation gives σℓ. Rotation gives at most σ|p|, reached in directions perpendicular to p.
     """
     reach = float(np.linalg.norm(gripper.tool_center_point))
     return noise_level * math.hypot(length, reach)

@@ -59,7 +59,7 @@ class Box:
 
 @dataclass(frozen=True, eq=False)
 class Gripper:
-    """A parallel-jaw gripper in its base frame: +z is the approach, +x the closing direction.
+    """A parallel-jaw gripper in its base frame: +z is the approach and +x the closing direction.
 
     Args:
         name: Name used in grasp files, made of letters, digits, `.`, `_` and `-`.
@@ -84,7 +84,7 @@ class Gripper:
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 digest of the description.
+        """The SHA-256 digest of the description.
 
         Descriptions used to contain six control points: the base, the palm, and the root and tip
         of both open fingers. In the shipped files they follow from the other entries. The digest
@@ -124,7 +124,7 @@ class Gripper:
         return float(np.diff(self._finger_bounds, axis=0)[0, 0])
 
     def tool_points(self, poses: Float[Array, "*batch 4 4"]) -> Float[Array, "*batch 3"]:
-        """R p + t: the tool centre points p of grasps in the object's frame, in metres.
+        """Return the tool centre points of grasps, R p + t, in the object's frame, in metres.
 
         Args:
             poses: Grasp poses `T_object_grasp`, an array or a tensor; differentiable for a tensor.
@@ -135,7 +135,7 @@ class Gripper:
         return poses[..., :3, :3] @ point + poses[..., :3, 3]
 
     def tool_poses(self, poses: Float[Array, "*batch 4 4"]) -> Float[Array, "*batch 4 4"]:
-        """`T_object_tool`: the grasp poses with their origin moved to the tool centre point.
+        """Return `T_object_tool`: the grasp poses with their origin moved to the tool centre point.
 
         Args:
             poses: Grasp poses `T_object_grasp`, an array or a tensor.
@@ -152,7 +152,7 @@ class Gripper:
             width: Opening between the pads in metres.
 
         Raises:
-            InputError: The width is not between 0 and `stroke`.
+            InputError: If the width is not between 0 and `stroke`.
         """
         if not 0 <= width <= self.stroke * (1 + 1e-9):
             raise InputError(
@@ -177,7 +177,7 @@ class Gripper:
             width: Opening between the pads in metres, 0 to `stroke`.
 
         Raises:
-            InputError: The width is not between 0 and `stroke`.
+            InputError: If the width is not between 0 and `stroke`.
         """
         self.check_width(width)
         right, left = self.fingers(width)
@@ -192,7 +192,7 @@ class Gripper:
             width: Opening between the pads in metres, 0 to `stroke`.
 
         Raises:
-            InputError: The width is not between 0 and `stroke`.
+            InputError: If the width is not between 0 and `stroke`.
         """
         return box_mesh(self.boxes(width))
 
@@ -220,7 +220,8 @@ def load_gripper(name_or_path: str | os.PathLike[str]) -> Gripper:
         name_or_path: `panda`, `robotiq_2f_85`, `robotiq_2f_140`, or a path that ends in `.toml`.
 
     Raises:
-        InputError: There is no such gripper, or an entry of the file is missing, unknown or wrong.
+        InputError: If there is no such gripper, or an entry of the file is missing, unknown or
+            wrong.
     """
     path = Path(name_or_path)
     if path.suffix != ".toml":
@@ -316,7 +317,7 @@ def _positive(value: Any, what: str, largest: float, unit: str) -> float:
 
 
 def _vector(value: Any, size: int, what: str) -> np.ndarray:
-    """A read-only float64 vector of lengths in metres."""
+    """Convert a list of lengths in metres to a read-only float64 vector."""
     if not (isinstance(value, list) and len(value) == size and all(map(_is_number, value))):
         raise InputError(f"{what} must be {size} numbers, got {_shown(value)}")
     # Compared before the conversion, because integers may be too large for float64.

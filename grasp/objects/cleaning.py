@@ -1,7 +1,7 @@
 """Cleaning of raw geometry.
 
-Equal vertices and points are merged, faces are turned outside out, and missing normals are
-estimated.
+Equal vertices and points are merged, faces are turned so that their fronts face outward, and
+missing normals are estimated.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _THINNEST = 1e-12
 def clean_mesh(
     vertices: np.ndarray, faces: np.ndarray, scale: float, what: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Merge equal vertices, remove faces without area, and turn faces outside out.
+    """Merge equal vertices, remove faces without area, and turn the fronts of faces outward.
 
     Args:
         vertices: Vertices in the unit that `scale` converts to metres.
@@ -56,8 +56,8 @@ def clean_mesh(
         read-only.
 
     Raises:
-        InputError: A number is not finite or too large, an index has no vertex, there is no area,
-            or an array has the wrong shape or type.
+        InputError: If a number is not finite or too large, an index has no vertex, the mesh has no
+            area, or an array has the wrong shape or type.
     """
     if not len(faces):
         raise InputError(f"{what} is a mesh without faces")
@@ -103,9 +103,9 @@ def clean_points(
         The points in metres and their unit normals, both read-only.
 
     Raises:
-        InputError: A number is not finite or too large, a normal does not have length 1, there are
-            fewer than `NEIGHBOURS` different points, all points are on one line, or an array has
-            the wrong shape or type.
+        InputError: If a number is not finite or too large, a normal does not have length 1, there
+            are fewer than `NEIGHBOURS` different points, all points are on one line, or an array
+            has the wrong shape or type.
     """
     points = _checked_positions(points, scale, what, "point")
     if normals is None:
@@ -139,7 +139,7 @@ def clean_points(
 
 
 def frozen(array: np.ndarray) -> np.ndarray:
-    """The array in C order and read-only."""
+    """Return the array in C order and read-only."""
     array = np.ascontiguousarray(array)
     array.flags.writeable = False
     return array
@@ -166,7 +166,7 @@ def _checked_positions(
 
 
 def _first_of_equals(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each distinct row its first index, and for each row the number of its distinct row."""
+    """Number the distinct rows; return the first index of each, and the number of each row."""
     order = np.lexsort(rows.T)
     new = np.ones(len(rows), bool)
     new[1:] = (rows[order][1:] != rows[order][:-1]).any(axis=1)
@@ -218,8 +218,8 @@ def _views_of_the_sides(
         pieces: Number of the connected piece of each face.
 
     Returns:
-        For each piece, the sum of cosines between the normals and the directions in which places
-        on it see past the mesh, and the sum of the cosines' magnitudes.
+        Two sums for each piece. Both run over directions in which places on the piece have a free
+        view past the mesh, and add up the cosine between normal and direction, or its magnitude.
     """
     triangles = vertices[faces]
     vectors = area_vectors(triangles)

@@ -1,4 +1,4 @@
-"""Depth images: the pinhole camera, and the two file formats.
+"""Depth images: the pinhole camera, and the two file formats that can be read.
 
 Camera frame: x to the right, y down, z forward, in metres. The coordinates of a pixel are
 (u, v) = (column, row), whole numbers at its middle. A depth is the z coordinate of the visible
@@ -53,7 +53,7 @@ class DepthImage:
 
 
 def intrinsics_matrix(fx: float, fy: float, cx: float, cy: float) -> Float[np.ndarray, "3 3"]:
-    """The matrix of a pinhole camera without skew.
+    """Make the matrix of a pinhole camera without skew.
 
     Args:
         fx: Horizontal focal length in pixels.
@@ -67,7 +67,7 @@ def intrinsics_matrix(fx: float, fy: float, cx: float, cy: float) -> Float[np.nd
 def pixel_rays(
     intrinsics: Float[np.ndarray, "3 3"], height: int, width: int
 ) -> Float[np.ndarray, "height width 3"]:
-    """The point at depth 1 that each pixel shows: K⁻¹ (u, v, 1).
+    """Compute the point at depth 1 that each pixel shows: K⁻¹ (u, v, 1).
 
     Args:
         intrinsics: Matrix K of the camera in pixels.
@@ -81,14 +81,14 @@ def pixel_rays(
 def back_project(
     depth: Float[np.ndarray, "height width"], intrinsics: Float[np.ndarray, "3 3"]
 ) -> Float[np.ndarray, "height width 3"]:
-    """The point that each pixel shows, in the camera frame: z K⁻¹ (u, v, 1).
+    """Compute the point that each pixel shows, in the camera frame: z K⁻¹ (u, v, 1).
 
     Args:
         depth: Depth z of each pixel, in any unit.
         intrinsics: Matrix K of the camera in pixels.
 
     Returns:
-        Points in the unit of the depth; the origin where the depth is 0.
+        Points in the unit of the depth. A pixel of depth 0 gives the origin.
     """
     return depth[..., None] * pixel_rays(intrinsics, *depth.shape)
 
@@ -101,7 +101,7 @@ def check_intrinsics(matrix: np.ndarray, what: str = "a camera") -> None:
         what: Name of the camera or file in the error message.
 
     Raises:
-        InputError: The matrix is not one of a camera.
+        InputError: If the matrix is not a valid camera matrix.
     """
     if matrix.shape != (3, 3) or matrix.dtype.kind not in "fiu":
         raise InputError(
@@ -138,13 +138,13 @@ def read_depth_image(
     Args:
         path: File to read.
         scale: Factor for the depths, in addition to the unit.
-        unit: Unit of the depths: m, cm, mm or inch; None to use that of the file.
+        unit: Unit of the depths: m, cm, mm or inch. None means the unit of the file.
         intrinsics: JSON file or matrix to use instead of the file's own camera.
-        mask: PNG or .npy file that is not 0 on the object, or array, to use instead of the file's
-            own mask.
+        mask: Mask to use instead of the file's own: an array, or a PNG or .npy file, that is not 0
+            on the object.
 
     Raises:
-        InputError: A file is missing, damaged, too large or of another shape, the camera or the
+        InputError: If a file is missing, damaged, too large or of another shape, the camera or the
             unit is unknown, or a depth is negative.
     """
     stored: dict[str, np.ndarray] = {}
@@ -207,7 +207,7 @@ def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
         names: Names of arrays; those that the file lacks are left out of the result.
 
     Raises:
-        InputError: The file is missing, damaged or too large, or holds Python objects.
+        InputError: If the file is missing, damaged or too large, or holds Python objects.
     """
     archive_bytes = io.BytesIO(read_bytes(path))
     arrays: dict[str, np.ndarray] = {}

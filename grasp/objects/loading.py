@@ -51,11 +51,11 @@ def load_object(
     """Read an object and convert it to metres.
 
     - A mesh: .obj, .stl, .ply, .off, .glb or .dae. It need not be watertight, and several
-      geometries in one file become one. If `NAME.parts.obj` is beside `NAME.obj`, its objects (`o`)
-      are the convex parts.
-    - A point cloud: .ply without faces, .pcd, .xyz or .npy. Normals that the file lacks are
+      geometries in one file become one. If there is a file `NAME.parts.obj` beside `NAME.obj`, each
+      object (`o`) in it is one convex part of the mesh.
+    - A point cloud: .ply without faces, .pcd, .xyz or .npy. Normals that are not in the file are
       estimated.
-    - A depth image with its camera: .npz, or .png with a .json beside it, as described at
+    - A depth image with its camera: .npz, or .png with a .json beside it, as described in
       `grasp.objects.depth.read_depth_image`. The object is a cloud in the camera frame (x to the
       right, y down, z forward), and so are the poses of grasps on it.
 
@@ -70,7 +70,7 @@ def load_object(
             file's unit and frame; None if unknown.
 
     Raises:
-        InputError: The file is missing, damaged, too large or of another format; its geometry is
+        InputError: If the file is missing, damaged, too large or of another format; its geometry is
             empty, without area or not finite; its size in metres is implausible; its parts have
             another place or size; or an argument does not apply to the file.
     """
@@ -199,7 +199,7 @@ def _check_extent(loaded: Object, scale: float, otherwise: str = "") -> None:
 
 
 def _check_parts(loaded: Object) -> None:
-    """Refuse parts that do not belong to the mesh, as when only one of the files was changed."""
+    """Refuse parts that do not fit the mesh, as when only one of the two files was changed."""
     if loaded.parts is None or loaded.file is None:
         return
     vertices = np.vstack([vertices for vertices, _ in loaded.parts])

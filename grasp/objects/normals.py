@@ -71,11 +71,11 @@ def orient_outward(
 
     The cloud is viewed from `VIEWS` directions. Hidden point removal (Katz, Tal and Basri, "Direct
     visibility of point sets", 2007) finds the points that are visible, and their outside is on the
-    viewer's side. Points that no direction sees, or that are seen from both sides, take their sign
-    from neighbours along the minimum spanning tree of the graph of neighbours. An edge of this
-    graph costs 1 − |n₁·n₂|, so signs spread over flat places first and across edges last (Hoppe et
-    al. 1992, section 3.3). That propagation alone fails where it jumps between the two walls of a
-    bowl.
+    viewer's side. Points that are visible from no direction, or from both sides, take the sign of
+    their normal from neighbours along the minimum spanning tree of the graph of neighbours. An edge
+    of this graph costs 1 − |n₁·n₂|, so signs spread over flat places first and across edges last
+    (Hoppe et al. 1992, section 3.3). That propagation alone fails where it jumps between the two
+    walls of a bowl.
 
     A sheet without thickness has no outside; its normals agree with one another.
 
@@ -114,7 +114,8 @@ def _votes(
     """Compare the normal of each point with the directions that see the point.
 
     Returns:
-        The sum of the cosines between the two for each point, and the sum of their magnitudes.
+        For each point, the sum of the cosines between its normal and the directions that see it,
+        and the sum of the magnitudes of these cosines.
     """
     from scipy.spatial import ConvexHull, QhullError
 
@@ -139,7 +140,7 @@ def _votes(
 
 
 def directions(count: int) -> Float[np.ndarray, "count 3"]:
-    """Unit vectors spread evenly over the sphere, on a spiral with the golden angle.
+    """Make unit vectors that are spread evenly over the sphere, on a golden-angle spiral.
 
     Args:
         count: Number of directions.

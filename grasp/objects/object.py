@@ -45,8 +45,8 @@ class Object:
         sha256: Hexadecimal hash of the geometry in metres; equal arrays have equal hashes, whatever
             file they come from.
         parts: Exact convex parts in metres; None if they are unknown.
-        sided: Whether the outside of each face is known. Where it is not, as for a sheet, a gripper
-            may touch both sides. None for a cloud.
+        sided: Whether the outside of each face is known. Where it is unknown, as for a sheet, a
+            gripper may touch both sides. None for a cloud.
     """
 
     name: str
@@ -73,10 +73,10 @@ class Object:
         """Make a mesh object from arrays.
 
         Equal vertices are merged; faces without area and vertices without faces are removed. A
-        closed, consistently wound surface is turned outside out as a whole. If its faces contradict
-        their neighbours, each connected piece is turned on its own. Each piece of an open surface
-        is turned so that its front sees more of the surroundings than its back; if both see about
-        the same, the piece stays as it is.
+        closed, consistently wound surface is turned as a whole so that its faces point outward. If
+        its faces contradict their neighbours, each connected piece is turned on its own. Each piece
+        of an open surface is turned so that its front sees more of the surroundings than its back;
+        if both see about the same, the piece stays as it is.
 
         Args:
             vertices: Vertices in the unit that `scale` converts to metres.
@@ -87,8 +87,8 @@ class Object:
             scale: Length of one unit of the vertices in metres.
 
         Raises:
-            InputError: A number is not finite, an index has no vertex, the mesh has no area, or an
-                array has the wrong shape or type.
+            InputError: If a number is not finite, an index has no vertex, the mesh has no area, or
+                an array has the wrong shape or type.
         """
         vertices, faces, sided = clean_mesh(vertices, faces, scale, file or name)
         scaled = None
@@ -121,7 +121,7 @@ class Object:
             scale: Length of one unit of the points in metres.
 
         Raises:
-            InputError: A number is not finite, a normal does not have length 1, there are fewer
+            InputError: If a number is not finite, a normal does not have length 1, there are fewer
                 than `grasp.objects.normals.NEIGHBOURS` different points, all points are on one
                 line, or an array has the wrong shape or type.
         """
@@ -135,17 +135,17 @@ class Object:
 
     @cached_property
     def bounds(self) -> Float[np.ndarray, "2 3"]:
-        """Smallest and largest coordinates in metres."""
+        """The smallest and the largest coordinates in metres, as two rows."""
         return np.stack([self.vertices.min(axis=0), self.vertices.max(axis=0)])
 
     @property
     def extent(self) -> Float[np.ndarray, "3"]:
-        """Side lengths in metres of the bounding box along the file's axes."""
+        """The side lengths in metres of the bounding box along the file's axes."""
         return self.bounds[1] - self.bounds[0]
 
     @cached_property
     def centre(self) -> Float[np.ndarray, "3"]:
-        """The centre of the geometry in metres; the file's origin does not matter.
+        """The centre of the geometry in metres, which does not depend on the file's origin.
 
         It is the centre of mass of a watertight mesh of uniform density, the area-weighted mean of
         the triangles of any other mesh, and the mean of the points of a cloud.
@@ -159,7 +159,7 @@ class Object:
         """Outward unit normals of the faces of a mesh.
 
         Raises:
-            InputError: The object is a point cloud.
+            InputError: If the object is a point cloud.
         """
         vectors = area_vectors(self.vertices[self._triangles()])
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -193,7 +193,7 @@ class Object:
             rng: Source of randomness.
 
         Raises:
-            InputError: The object is a point cloud.
+            InputError: If the object is a point cloud.
         """
         triangles = self.vertices[self._triangles()]
         cumulative = np.cumsum(np.linalg.norm(area_vectors(triangles), axis=1))
@@ -202,10 +202,10 @@ class Object:
         return on_triangles(triangles[face], root, share), face
 
     def mesh(self) -> trimesh.Trimesh:
-        """A new trimesh with the same vertices and faces.
+        """Make a trimesh with the same vertices and faces.
 
         Raises:
-            InputError: The object is a point cloud.
+            InputError: If the object is a point cloud.
         """
         import trimesh
 

@@ -1,4 +1,4 @@
-"""Crossings of rays with a mesh.
+"""The places where rays cross a mesh.
 
 A ray caster finds the triangle that a ray meets, perhaps in single precision; the distance then
 comes from the plane of the triangle in double precision.
@@ -26,7 +26,7 @@ class Hits:
         ray: Index of the ray.
         face: Index of the triangle.
         distance: Distance from the ray's origin, in lengths of its direction.
-        normal: Unit normal of the triangle, on the side from which its corners run
+        normal: Unit normal of the triangle, which points to the side from which its corners run
             counter-clockwise.
         slope: Dot product of the normal and the direction: negative if the ray comes from the side
             of the normal.
@@ -60,7 +60,7 @@ class Target:
     def is_hit(
         self, origins: Float[np.ndarray, "rays 3"], directions: Float[np.ndarray, "rays 3"]
     ) -> Bool[np.ndarray, " rays"]:
-        """Whether each ray meets the mesh; arguments as for `first`."""
+        """Test whether each ray meets the mesh; the arguments are those of `first`."""
         return self._caster.first(origins - self._middle, directions).face >= 0
 
     def first(
@@ -80,7 +80,7 @@ class Target:
     def all(
         self, origins: Float[np.ndarray, "rays 3"], directions: Float[np.ndarray, "rays 3"]
     ) -> Hits:
-        """Find every crossing of each ray; arguments as for `first`.
+        """Find every crossing of each ray; the arguments are those of `first`.
 
         Crossings of one ray that are closer together than 1e-5 of the diagonal count as one.
         """

@@ -24,7 +24,7 @@ _AT_ONCE = 1000  # number of points whose candidate triangles are in memory at a
 def signed_distances(
     obj: Object, count: int, rng: np.random.Generator
 ) -> tuple[Float[np.ndarray, "count 3"], Float[np.ndarray, " count"]]:
-    """Draw points to learn signed distances from, half near the surface and half in the box.
+    """Draw points with signed distances to learn from: half near the surface, half in the box.
 
     The points near the surface are uniform on it and then moved by Gaussian noise (as in Park et
     al., "DeepSDF", CVPR 2019). The others are uniform in the object's box, enlarged by `MARGIN`.
@@ -39,7 +39,7 @@ def signed_distances(
         signed distances; both in metres.
 
     Raises:
-        InputError: The object is a point cloud.
+        InputError: If the object is a point cloud.
     """
     places, _ = obj.surface_faces(count // 2, rng)
     low, high = obj.bounds[0] - MARGIN, obj.bounds[1] + MARGIN
@@ -52,7 +52,7 @@ def signed_distances(
 def signed_distance(
     obj: Object, points: Float[np.ndarray, "points 3"]
 ) -> Float[np.ndarray, " points"]:
-    """The distance in metres from each point to the nearest triangle, negative inside.
+    """Compute the distance in metres from each point to the nearest triangle, negative inside.
 
     A point is inside if its winding number is above ½ (Jacobson et al., "Robust inside-outside
     segmentation using generalized winding numbers", SIGGRAPH 2013). Here this number is the mean,
@@ -66,7 +66,7 @@ def signed_distance(
         points: Points in the frame of the object's file, in metres.
 
     Raises:
-        InputError: The object is a point cloud.
+        InputError: If the object is a point cloud.
     """
     distance = _distance(obj, points)
     return np.where(_is_inside(obj, points), -distance, distance)
@@ -84,7 +84,7 @@ def _is_inside(obj: Object, points: np.ndarray) -> Bool[np.ndarray, " points"]:
 
 
 def _distance(obj: Object, points: np.ndarray) -> Float[np.ndarray, " points"]:
-    """The exact distance from each point to the nearest triangle.
+    """Compute the exact distance from each point to the nearest triangle.
 
     A tree of centres finds all triangles that can be the nearest. `trimesh.proximity` does the same
     with a tree of boxes, but needs another package for it.

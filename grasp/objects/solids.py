@@ -15,7 +15,8 @@ def solid(
 ) -> tuple[float, Float[np.ndarray, "3"], Float[np.ndarray, "3 3"]] | None:
     """Measure the solid inside a mesh, at density 1.
 
-    A closed mesh is measured itself; for any other mesh the convex parts are added up.
+    A closed mesh is measured directly; for any other mesh the measures of the convex parts are
+    added up.
 
     Args:
         obj: Mesh to measure.
@@ -42,9 +43,9 @@ def moments(
 ) -> tuple[float, Float[np.ndarray, "3"], Float[np.ndarray, "3 3"]]:
     """Measure the solid inside closed surfaces, at density 1.
 
-    The result is a sum over the signed tetrahedra between the triangles and one point. For the
-    tetrahedron 0, p1, p2, p3 with s = p1 + p2 + p3 and volume V, the integral of x is V·s/4, and
-    the integral of x·xᵀ is V/20·(p1·p1ᵀ + p2·p2ᵀ + p3·p3ᵀ + s·sᵀ).
+    The result is a sum over the signed tetrahedra between the triangles and one common point. For
+    the tetrahedron with corners 0, p1, p2, p3, and with s = p1 + p2 + p3 and volume V, the integral
+    of x is V·s/4, and the integral of x·xᵀ is V/20·(p1·p1ᵀ + p2·p2ᵀ + p3·p3ᵀ + s·sᵀ).
 
     Args:
         triangles: Corners of the faces, counter-clockwise seen from outside.
@@ -68,6 +69,6 @@ def moments(
 
 
 def _possible(inertia: np.ndarray) -> bool:
-    """Whether a body can have this inertia: no moment is larger than the sum of the other two."""
+    """Test whether a body can have this inertia: no moment exceeds the sum of the other two."""
     least, middle, most = np.linalg.eigvalsh(inertia)
     return bool(least > 0 and most <= (least + middle) * (1 + 1e-6))

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 
 
 def area_vectors(triangles: Float[np.ndarray, "faces 3 3"]) -> Float[np.ndarray, "faces 3"]:
-    """The normal of each triangle times its area.
+    """Compute the unit normal of each triangle times its area.
 
     Normals point to the side from which the corners run counter-clockwise.
     """
@@ -16,7 +16,7 @@ def area_vectors(triangles: Float[np.ndarray, "faces 3 3"]) -> Float[np.ndarray,
 
 
 def is_closed(faces: Int[np.ndarray, "faces 3"]) -> bool:
-    """Whether a surface is watertight and consistently wound.
+    """Test whether a surface is watertight and consistently wound.
 
     In such a surface, each edge is traversed exactly once in each direction.
     """
@@ -31,9 +31,9 @@ def is_closed(faces: Int[np.ndarray, "faces 3"]) -> bool:
 def surface_centre(
     vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
 ) -> Float[np.ndarray, "3"]:
-    """The centre of mass of a watertight mesh of uniform density.
+    """Compute the centre of mass of a watertight mesh of uniform density.
 
-    For any other mesh, it is the area-weighted mean of the triangles.
+    For any other mesh, the result is the area-weighted mean of the triangles.
     """
     low, high = vertices.min(axis=0), vertices.max(axis=0)
     # Coordinates are relative to the centre of the box, so that a far origin costs no precision.
@@ -55,7 +55,7 @@ def surface_centre(
 def faces_at(
     cumulative: Float[np.ndarray, " faces"], areas: Float[np.ndarray, " count"]
 ) -> Int[np.ndarray, " count"]:
-    """The faces in which a cumulative sum of areas passes the given areas."""
+    """Find the faces at which a cumulative sum of areas exceeds the given areas."""
     face = np.searchsorted(cumulative, areas, side="right")
     return np.minimum(face, len(cumulative) - 1)
 
@@ -65,7 +65,7 @@ def on_triangles(
     root: Float[np.ndarray, " count"],
     share: Float[np.ndarray, " count"],
 ) -> Float[np.ndarray, "count 3"]:
-    """One point on each triangle.
+    """Compute one point on each triangle.
 
     The points are uniform on the triangles if the square of `root`, and `share`, are uniform in
     [0, 1].

@@ -1,8 +1,8 @@
 """Single views of an object, as a depth camera sees it from one side.
 
-They serve training and evaluation on partial clouds: only the side that faces the camera is
-visible, the object hides parts of itself, and the measurement may be noisy. Camera frame, pixels
-and depths are as in `grasp.objects.depth`.
+Views serve training and evaluation on partial clouds: only the side that faces the camera is
+visible, the object hides parts of itself, and the measurement may be noisy. The camera frame,
+pixels and depths are those of `grasp.objects.depth`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class DepthNoise:
     θ is the angle between the surface's normal and the line of sight. The last two parameters are
     from Khoshelham and Oude Elberink, "Accuracy and resolution of Kinect depth data" (2012), and
     the others from Nguyen, Izadi and Lovell, "Modeling Kinect sensor noise for improved 3D
-    reconstruction and tracking" (2012). The steps are, in this order:
+    reconstruction and tracking" (2012). The steps of the noise are, in this order:
 
     1. Lateral: each pixel shows a point a random number of pixels away, normal in each direction
        with standard deviation σ_L = lateral + lateral_slope θ/(π/2 − θ).
@@ -57,7 +57,7 @@ class DepthNoise:
         lateral_slope: Growth of the lateral standard deviation with the angle, in pixels.
         axial: Smallest axial standard deviation in metres.
         axial_growth: Growth of the axial standard deviation with the depth, in 1/metres.
-        axial_best: Depth of the smallest axial standard deviation in metres.
+        axial_best: Depth in metres at which the axial standard deviation is smallest.
         axial_slope: Growth of the axial standard deviation with the angle, in metres^(3/2).
         oblique_angle: Angle in radians above which the axial noise grows with the angle.
         grazing_angle: Largest angle in radians at which anything is measured.
@@ -77,13 +77,13 @@ class DepthNoise:
     focal_baseline: float = 585.0 * 0.075
 
     def lateral_deviation(self, angle: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-        """σ_L in pixels, at an angle below π/2."""
+        """Return σ_L in pixels, for angles below π/2."""
         return self.lateral + self.lateral_slope * angle / (pi / 2 - angle)
 
     def axial_deviation(
         self, depth: Float[np.ndarray, "*shape"], angle: Float[np.ndarray, "*shape"]
     ) -> Float[np.ndarray, "*shape"]:
-        """σ_z in metres, at a depth above 0 and an angle below π/2."""
+        """Return σ_z in metres, for depths above 0 and angles below π/2."""
         oblique = self.axial_slope * (angle / (pi / 2 - angle)) ** 2 / np.sqrt(depth)
         frontal = self.axial + self.axial_growth * (depth - self.axial_best) ** 2
         return frontal + np.where(angle > self.oblique_angle, oblique, 0)
@@ -111,7 +111,7 @@ class View:
 
     Attributes:
         depth: Depth of each pixel in metres along the camera's z; 0 where nothing was measured.
-        mask: Pixels that show the object; the depth of some may not have been measured.
+        mask: Pixels that show the object. Some of them may have no measured depth.
         intrinsics: Matrix of the camera in pixels.
         T_camera_object: Pose of the object's frame in the camera's frame.
     """
@@ -126,26 +126,26 @@ class View:
         return DepthImage(self.depth, self.intrinsics, self.mask).points()
 
     def in_camera(self, name: str = "view") -> Object:
-        """The measured cloud in the camera frame, with estimated normals that face the camera.
+        """Return the measured cloud in the camera frame, with normals that face the camera.
 
-        `load_object` returns the same cloud for the file that `write_view` writes.
+        If `write_view` writes the view to a file, `load_object` reads the same cloud from it.
 
         Args:
             name: Name of the cloud.
 
         Raises:
-            InputError: Too few points were measured.
+            InputError: If too few points were measured.
         """
         return Object.from_points(self.points(), viewpoint=np.zeros(3), name=name)
 
     def in_object(self, name: str = "view") -> Object:
-        """The same cloud and normals in the object's frame.
+        """Return the measured cloud and its normals in the object's frame.
 
         Args:
             name: Name of the cloud.
 
         Raises:
-            InputError: Too few points were measured.
+            InputError: If too few points were measured.
         """
         cloud = self.in_camera(name)
         assert cloud.normals is not None
@@ -159,7 +159,7 @@ def look_at(
     target: Float[np.ndarray, "3"],
     up: Sequence[float] = (0.0, 0.0, 1.0),
 ) -> Float[np.ndarray, "4 4"]:
-    """`T_camera_object` of a camera that is upright and looks at a point.
+    """Return `T_camera_object` of an upright camera that looks at a point.
 
     Args:
         position: Position of the camera in the object's frame.
@@ -168,7 +168,7 @@ def look_at(
             it, the object's x axis is up instead.
 
     Raises:
-        InputError: The camera is at its target, a number is not finite, or `up` is zero.
+        InputError: If the camera is at its target, a number is not finite, or `up` is zero.
     """
     forward = target - position
     distance = np.linalg.norm(forward)
@@ -200,7 +200,7 @@ def poses_on_sphere(
     distance: float,
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "count 4 4"]:
-    """`T_camera_object` of cameras that look at a point from uniformly random directions.
+    """Draw `T_camera_object` of cameras that look at a point from uniformly random directions.
 
     Args:
         count: Number of cameras.
@@ -236,8 +236,8 @@ def render_view(
         rng: Source of randomness for the noise; required if there is noise.
 
     Raises:
-        InputError: The object is a point cloud, the intrinsics are not those of a camera, the pose
-            is not a rigid transform, or there is noise but no `rng`.
+        InputError: If the object is a point cloud, the intrinsics are not those of a camera, the
+            pose is not a rigid transform, or there is noise but no `rng`.
     """
     if obj.faces is None:
         raise InputError(f"{obj.file or obj.name} is a point cloud, expected a mesh to look at")
@@ -260,7 +260,7 @@ def _cast(
     faces: Int[np.ndarray, "faces 3"],
     rays: Float[np.ndarray, "rays 3"],
 ) -> tuple[Float[np.ndarray, " rays"], Float[np.ndarray, " rays"]]:
-    """Depth and angle θ of the first surface on each ray (x, y, 1) from the origin.
+    """Find the depth and the angle θ of the first surface on each ray (x, y, 1) from the origin.
 
     Both are 0 for a ray that meets nothing. The depth is the distance in lengths of the ray's
     direction, whose z is 1.
@@ -303,7 +303,7 @@ def write_view(path: str | os.PathLike[str], view: View) -> None:
         view: View to write.
 
     Raises:
-        InputError: The path does not end in .npz, or the file cannot be written.
+        InputError: If the path does not end in .npz, or the file cannot be written.
     """
     if Path(path).suffix.lower() != ".npz":
         raise InputError(f"a view must be written to a file that ends in .npz, got {path}")
@@ -324,7 +324,7 @@ def read_view(path: str | os.PathLike[str]) -> View:
         path: File to read.
 
     Raises:
-        InputError: The file is missing or damaged, or has no mask or no pose.
+        InputError: If the file is missing or damaged, or has no mask or no pose.
     """
     path = Path(path)
     image = read_depth_image(path)

@@ -1,4 +1,4 @@
-"""Does a grasp hold? Trials of a gripper and an object in MuJoCo, calibrated on ACRONYM's labels.
+"""Tests of whether a grasp holds: trials in MuJoCo, calibrated on ACRONYM's labels.
 
 Importing this package does not import MuJoCo; only the functions that run trials do.
 """

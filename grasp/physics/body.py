@@ -33,17 +33,17 @@ class Body:
 
 
 def rigid_body(obj: Object, parts: Sequence[Part], mass: float | None, density: float) -> Body:
-    """The rigid body of an object with uniform density.
+    """Make the rigid body of an object with uniform density.
 
     Args:
         obj: Object, a mesh.
-        parts: Convex parts of the object; they define the volume of a mesh that is not closed, see
-            `grasp.objects.solids.solid`.
-        mass: Mass in kilograms; volume times density if None.
-        density: Density in kg/m³.
+        parts: Convex parts of the object; they define the volume of a mesh that is not closed (see
+            `grasp.objects.solids.solid`).
+        mass: Mass in kilograms. None means volume times density.
+        density: Density in kg/m³, used only if `mass` is None.
 
     Raises:
-        InputError: The mass or the density is not a positive number, or neither the mesh nor its
+        InputError: If the mass or the density is not a positive number, or neither the mesh nor its
             convex parts have a volume.
     """
     for name, value in (("mass", mass), ("density", density)):

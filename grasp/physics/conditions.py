@@ -1,4 +1,4 @@
-"""The physical conditions of a trial that belong to the object and not to the protocol."""
+"""The physical conditions of a trial that depend on the object."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from pcdiff.errors import InputError
 
-# MuJoCo's numbers overflow far beyond these limits; no object that a gripper holds comes near them.
+# MuJoCo's numbers overflow far beyond these limits. No object to grasp comes near them.
 _LARGEST_MASS = 1e4  # kg
 _LARGEST_DENSITY = 1e5  # kg/m³
 _LARGEST_FRICTION = 100.0
@@ -16,18 +16,18 @@ _LARGEST_FRICTION = 100.0
 
 @dataclass(frozen=True)
 class Conditions:
-    """Mass, density and friction of the object; the protocol has defaults for the last two.
+    """Mass, density and friction of the object. The protocol has defaults for density and friction.
 
     Args:
-        mass: Mass of the object in kilograms, above 0 and at most 10 000; computed from volume and
-            density if None.
-        density: Density of the object in kg/m³, above 0 and at most 100 000; not used if there is a
-            mass. The protocol's density if None.
-        friction: Coefficient of friction between object and gripper, above 0 and at most 100; the
-            protocol's coefficient if None.
+        mass: Mass of the object in kilograms, above 0 and at most 10 000. None means volume times
+            density.
+        density: Density of the object in kg/m³, above 0 and at most 100 000; not used if a mass is
+            given. None means the protocol's density.
+        friction: Coefficient of friction between object and gripper, above 0 and at most 100. None
+            means the protocol's coefficient.
 
     Raises:
-        InputError: A number is out of its range.
+        InputError: If a number is out of its range.
     """
 
     mass: float | None = None

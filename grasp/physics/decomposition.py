@@ -49,27 +49,27 @@ out of memory or after a user killed coacd, says nothing about the mesh."""
 
 
 def cache_folder() -> Path:
-    """The folder for convex parts: `pcdiff-grasp/parts` in $XDG_CACHE_HOME, by default ~/.cache."""
+    """The cache folder for convex parts: `pcdiff-grasp/parts` in $XDG_CACHE_HOME or ~/.cache."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(base) if base else Path.home() / ".cache") / "pcdiff-grasp" / "parts"
 
 
 def convex_parts(obj: Object, cache: str | os.PathLike[str] | None = None) -> list[Part]:
-    """The convex parts of a mesh: its exact ones if it has them, otherwise coacd's.
+    """Return the convex parts of a mesh: the exact parts if it has them, otherwise coacd's.
 
     coacd takes seconds to a minute, so its convex parts are cached in a file that is named by a
     hash of the geometry and of the settings.
 
     Args:
         obj: Object, a mesh.
-        cache: Folder of the cache files; `cache_folder()` if None.
+        cache: Folder of the cache files. None means `cache_folder()`.
 
     Returns:
         Convex parts as (vertices, faces), with vertices in metres in the object's frame.
 
     Raises:
-        InputError: The object is a point cloud, coacd finds no convex parts, takes too long or is
-            killed, or a cache file is damaged.
+        InputError: If the object is a point cloud, coacd finds no convex parts, takes too long or
+            is killed, or a cache file is damaged.
     """
     if obj.parts is not None:
         return list(obj.parts)
@@ -98,11 +98,11 @@ def decompose(
         faces: Vertex indices of the triangles.
 
     Returns:
-        Convex parts as (vertices, faces). The list is empty if coacd finds none or fails in each
-        mode.
+        Convex parts as (vertices, faces). The list is empty if coacd finds no parts or fails in
+        every mode.
 
     Raises:
-        InputError: coacd takes too long or is killed.
+        InputError: If coacd takes too long or is killed.
     """
     with tempfile.TemporaryDirectory() as folder:
         mesh, parts = Path(folder) / "mesh.npz", Path(folder) / "parts.npz"
@@ -143,7 +143,7 @@ def _write(path: Path, parts: Sequence[Part]) -> None:
 
 
 def _cause(done: subprocess.CompletedProcess[bytes]) -> str:
-    """The cause of a process's end, in a few words."""
+    """Describe in a few words why a process ended."""
     if done.returncode < 0:
         return f"signal {-done.returncode}, perhaps because memory ran out"
     lines = done.stderr.decode(errors="replace").split("\n")

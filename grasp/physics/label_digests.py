@@ -1,4 +1,4 @@
-"""Digests of what labels depend on besides poses, conditions and protocol."""
+"""Digests of everything that labels depend on, except poses, conditions and protocol."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from grasp.physics.decomposition import SETTINGS
 
 
 def label_digests(obj: Object, gripper: Gripper) -> dict[str, Any]:
-    """Digests of the gripper's description and of the object's convex parts, to store with labels.
+    """Compute digests of the gripper and of the object's convex parts, to store with labels.
 
     Two grippers can have the same name, and the digest of an object covers its surface but not the
     convex parts that the gripper touches.
@@ -21,8 +21,9 @@ def label_digests(obj: Object, gripper: Gripper) -> dict[str, Any]:
         gripper: Gripper of the trials.
 
     Returns:
-        A dictionary for JSON with `gripper_sha256` and `parts`: the digest of the exact convex
-        parts, or the settings of coacd for an object that has none.
+        A dictionary that can be written as JSON. `gripper_sha256` is the digest of the gripper's
+        description. `parts` is the digest of the exact convex parts or, for an object without them,
+        the settings of coacd.
     """
     return {
         "gripper_sha256": gripper.sha256,

@@ -36,7 +36,7 @@ _OBJECT = {"contype": 2, "conaffinity": 1}
 
 @dataclass(frozen=True)
 class Addresses:
-    """Indices into the arrays of MuJoCo.
+    """Where the object and the fingers are in the arrays of MuJoCo.
 
     Args:
         object_position: Index in `qpos` of the first of 7 numbers of the object's pose.
@@ -44,8 +44,8 @@ class Addresses:
         finger_position: Indices of the two fingers in `qpos`.
         finger_velocity: Indices of the two fingers in `qvel`.
         finger_body: Body numbers of the two fingers.
-        finger_control: Indices in `ctrl` of the finger forces, as a share of the full force;
-            positive closes.
+        finger_control: Indices in `ctrl` of the finger forces. A force is a share of the full force
+            and is positive when it closes the hand.
         turn_control: For each axis, the index in `ctrl` of the base's acceleration in rad/s².
     """
 
@@ -73,7 +73,7 @@ def build(
         The model, and where to find its bodies in MuJoCo's arrays.
 
     Raises:
-        InputError: MuJoCo rejects the object's convex parts.
+        InputError: If MuJoCo rejects the object's convex parts.
     """
     spec = mujoco.MjSpec()
     spec.option.timestep = protocol.time_step
@@ -89,7 +89,7 @@ def build(
         "condim": 4,
         "friction": [friction, protocol.torsional_friction * friction, 0.0],
         "solref": [protocol.time_constant, 1.0],
-        # The same impedance at any depth, so the last three numbers have no effect.
+        # The impedance is the same at any depth, so the last three numbers have no effect.
         "solimp": [protocol.impedance, protocol.impedance, 0.001, 0.5, 2.0],
         # Surfaces within the gap are reported as contacts, but only overlapping ones press.
         "gap": protocol.contact_gap / 2,

@@ -1,4 +1,4 @@
-"""The protocol of one trial: every number of the physics that decides, in one place.
+"""The protocol of a trial: all numbers of the simulation that decide whether a grasp holds.
 
 The protocol follows ACRONYM (Eppner, Mousavian, Fox: "ACRONYM: A large-scale grasp dataset based on
 simulation", ICRA 2021, section IV). The free-floating hand closes on the free-floating object
@@ -9,7 +9,7 @@ The numbers were tuned on half of the grasps of ACRONYM's example mug; where sev
 equally well, ACRONYM's example table decided. `experiments/results/calibrate_simulation.md` shows
 how well the labels of the mug's other half are matched. Changing any number requires a new
 `version`. One choice is made elsewhere: how an object without exact convex parts is decomposed.
-Labels record it separately (`grasp.physics.label_digests`).
+Label files state this choice separately (`grasp.physics.label_digests`).
 """
 
 from __future__ import annotations
@@ -50,12 +50,13 @@ class Protocol:
     Args:
         version: Version of the protocol, which every label file records.
         time_step: Time step of the integrator (MuJoCo's `implicitfast`).
-        force: Force of each finger; the gripper's largest force if that is smaller.
+        force: Force of each finger, or the gripper's largest force if that is smaller.
         closing_speed: Speed of a finger that touches nothing, in m/s.
         squeeze_time: Longest time that the hand keeps closing after its free stroke.
         settled_speed: Closing ends when fingers and object are slower than this, in m/s, and the
             object's rotation is slower than `settled_spin`.
-        settled_spin: See `settled_speed`; in rad/s.
+        settled_spin: Largest speed of the object's rotation at which closing may end, in rad/s; see
+            `settled_speed`.
         shut: Closing also ends when the opening is smaller than this.
         motions: Motions after closing, in order.
         gravity: Gravitational acceleration during shaking in m/s².

@@ -1,4 +1,4 @@
-"""Runs coacd in its own process: `run_coacd.py MESH.npz PARTS.npz MODE SETTINGS`.
+"""Run coacd in its own process: `run_coacd.py MESH.npz PARTS.npz MODE SETTINGS`.
 
 On some meshes, even on sound ones, coacd aborts the process that calls it, because an assertion in
 its test for self-intersections fails. The caller must survive this, so it runs this file as a

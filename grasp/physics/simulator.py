@@ -78,8 +78,8 @@ def simulate(
         obj: Object to grasp, a mesh; see `convex_parts` for the parts that the gripper touches.
         gripper: Gripper that closes on the object.
         poses: Grasp poses `T_object_grasp`, (grasps, 4, 4), translations in metres.
-        conditions: Mass, density and friction of the object; the protocol's density and friction if
-            None.
+        conditions: Mass, density and friction of the object. None means the protocol's density and
+            friction.
         protocol: Protocol of the trials.
         workers: Number of processes. With more than one, a script that calls this function needs
             the usual guard `if __name__ == "__main__":`, because the processes are spawned.
@@ -87,7 +87,7 @@ def simulate(
         progress: Function that is called with the number of trials finished since its last call.
 
     Raises:
-        InputError: The object is a point cloud or has no volume; a pose is not rigid or is more
+        InputError: If the object is a point cloud or has no volume; a pose is not rigid or is more
             than 100 m from the object; the mass computed from the volume is too large; the number
             of workers is below 1 or above 4 per CPU core; or MuJoCo rejects the convex parts.
     """
@@ -97,7 +97,7 @@ def simulate(
     friction = protocol.friction if given.friction is None else given.friction
     density = protocol.density if given.density is None else given.density
     body = rigid_body(obj, convex_parts(obj), given.mass, density)
-    Conditions(mass=body.mass)  # refuses a huge object
+    Conditions(mass=body.mass)  # raises if the object is too heavy
     outcomes: list[Outcome] = []
     for done in _run(body, gripper, friction, protocol, poses, workers, pool):
         outcomes += done
@@ -122,11 +122,11 @@ def in_collision(
         poses: Grasp poses `T_object_grasp`, (grasps, 4, 4), translations in metres.
         gripper: Gripper at each pose.
         obj: Object to grasp, a mesh.
-        width: Opening between the pads in metres; the largest opening if None.
+        width: Opening between the pads in metres. None means the largest opening.
         protocol: Protocol that sets the tolerance.
 
     Raises:
-        InputError: The object or a pose is refused as by `simulate`, or the width is not between 0
+        InputError: If `simulate` would refuse the object or a pose, or the width is not between 0
             and the gripper's stroke.
     """
     from grasp.physics.trial import World

@@ -44,8 +44,7 @@ class Outcome(NamedTuple):
 class World:
     """A gripper and an object, ready for any number of independent trials.
 
-    `trial` and `collides` are all that most callers need; the other methods are the steps of a
-    trial.
+    Most callers need only `trial` and `collides`; the other methods are the steps of a trial.
 
     Args:
         body: Object as a rigid body.
@@ -54,7 +53,7 @@ class World:
         protocol: Protocol of the trials.
 
     Attributes:
-        model: MuJoCo's model of the two.
+        model: MuJoCo's model of the gripper and the object.
         data: State of the simulation.
         at: Indices into the arrays of `model` and `data`.
     """
@@ -173,7 +172,7 @@ class World:
         """Check whether both fingers touch the object at this moment.
 
         Args:
-            failure: Name of the failure if they do not.
+            failure: Name of the failure to return if a finger does not touch the object.
 
         Returns:
             "" if both fingers touch the object, `unstable` if the simulation has diverged,

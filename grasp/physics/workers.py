@@ -19,9 +19,9 @@ _WORKERS_PER_CORE = 4
 
 @contextlib.contextmanager
 def processes(workers: int) -> Iterator[ProcessPoolExecutor | None]:
-    """A pool of worker processes for several calls of `simulate`.
+    """Start a pool of worker processes for several calls of `simulate`, and end it on leaving.
 
-    Without it, every call of `simulate` starts and ends its own processes.
+    Without a pool, every call of `simulate` starts and ends its own processes.
 
     Args:
         workers: Number of worker processes. With 1 there is no pool, and `simulate` works in the
@@ -31,7 +31,7 @@ def processes(workers: int) -> Iterator[ProcessPoolExecutor | None]:
         The pool, or None with 1 worker.
 
     Raises:
-        InputError: The number of workers is below 1 or above 4 per CPU core.
+        InputError: If the number of workers is below 1 or above 4 per CPU core.
     """
     check_workers(workers)
     if workers == 1:
@@ -44,20 +44,20 @@ def processes(workers: int) -> Iterator[ProcessPoolExecutor | None]:
 
 
 def cores() -> int:
-    """Number of CPU cores that this process may use; all cores if the system cannot tell."""
+    """Return the number of CPU cores that this process may use, or of all cores if unknown."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def check_workers(workers: int) -> None:
-    """Check that a number of worker processes makes sense on this machine.
+    """Check that a number of worker processes is suitable for this machine.
 
     Args:
         workers: Number of worker processes.
 
     Raises:
-        InputError: The number is below 1 or above 4 per CPU core.
+        InputError: If the number is below 1 or above 4 per CPU core.
     """
     most = _WORKERS_PER_CORE * cores()
     if workers < 1:
@@ -70,9 +70,9 @@ def check_workers(workers: int) -> None:
 
 @contextlib.contextmanager
 def no_interrupt() -> Iterator[None]:
-    """Processes started in this context ignore Ctrl-C, which a terminal sends to all of them.
+    """Make processes that start in the `with` block ignore Ctrl-C, which a terminal sends to all.
 
-    Only our own process has to react; a process that is still starting would print a traceback.
+    Only the main process has to react; a process that is still starting would print a traceback.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield

@@ -31,7 +31,8 @@ class PoseDistances(NamedTuple):
     """Distances from each of n poses to each of m other poses, in arrays (n, m).
 
     Attributes:
-        rotation: Angle between the two poses in radians, the smaller one of the two jaw turns.
+        rotation: Angle between the two poses in radians: the smaller of the angles for the two jaw
+            turns.
         translation: Distance between the two origins in metres.
         combined: sqrt(rotation² + (translation/ℓ)²) in radians.
     """
@@ -52,7 +53,7 @@ def pose_distances(
         length: ℓ in metres per radian.
 
     Raises:
-        InputError: `length` is not positive or a pose is not finite.
+        InputError: If `length` is not positive or a pose is not finite.
     """
     from scipy.spatial.distance import cdist
 
@@ -70,18 +71,18 @@ def pose_distances(
 
 
 def _angle(frobenius: np.ndarray) -> np.ndarray:
-    """The rotation angle for ‖R − R'‖_F."""
+    """Convert ‖R − R'‖_F to the rotation angle."""
     return 2 * np.arcsin(np.minimum(frobenius / math.sqrt(8), 1))
 
 
 def paired_angles(
     a: Float[np.ndarray, "n 4 4"], b: Float[np.ndarray, "#n 4 4"]
 ) -> Float[np.ndarray, " n"]:
-    """Compute the angle between a[i] and b[i] in radians, the smaller one of the two jaw turns.
+    """Compute the angle between a[i] and b[i] in radians, the smaller for the two jaw turns.
 
     Args:
-        a: Poses.
-        b: As many poses, or a single one to compare all of `a` with.
+        a: Poses of the first set.
+        b: As many poses as in `a`, or one pose with which all poses of `a` are compared.
     """
     rotations = a[:, :3, :3], b[:, :3, :3], (b * HALF_TURN)[:, :3, :3]
     straight, turned = (
@@ -94,8 +95,8 @@ def check_finite_poses(name: str, poses: np.ndarray) -> None:
     """Raise `InputError` unless `poses` is a finite array of shape (n, 4, 4).
 
     Args:
-        name: What the message calls the array.
-        poses: The array.
+        name: Name of the array in the error message.
+        poses: The array to check.
     """
     if poses.ndim != 3 or poses.shape[1:] != (4, 4):
         raise InputError(f"{name} must have shape (n, 4, 4), got {poses.shape}")

@@ -1,4 +1,4 @@
-"""Frames of the hand in which a grasp pose may be given, and conversions to and from our frame.
+"""Frames of the hand in which a grasp pose may be given, and conversions between the frames.
 
 Everywhere in this package a grasp is `T_object_grasp`: the pose of the gripper frame in the frame
 of the object's mesh file. The gripper frame has its origin at the base of the hand, +z along the
@@ -62,7 +62,7 @@ def axes(approach: str, closing: str) -> Float[np.ndarray, "4 4"]:
         closing: Axis along which the fingers close, one of the same names.
 
     Raises:
-        InputError: An axis has an unknown name, or the two axes are parallel.
+        InputError: If an axis has an unknown name, or the two axes are parallel.
     """
     z, x = _axis("approach", approach), _axis("closing", closing)
     if z @ x != 0:
@@ -109,7 +109,7 @@ def named_frame(name: str) -> Float[np.ndarray, "4 4"]:
         name: Name of the frame.
 
     Raises:
-        InputError: There is no frame with this name.
+        InputError: If there is no frame with this name.
     """
     if name not in FRAMES:
         raise InputError(f"the frame must be one of {', '.join(FRAMES)}, got {name!r}")
@@ -129,7 +129,7 @@ def to_frame(
         frame: Name of the other frame, one of `FRAMES`.
 
     Raises:
-        InputError: There is no frame with this name.
+        InputError: If there is no frame with this name.
     """
     return T_object_grasp @ inverse(named_frame(frame))
 
@@ -147,6 +147,6 @@ def from_frame(
         frame: Name of the other frame, one of `FRAMES`.
 
     Raises:
-        InputError: There is no frame with this name.
+        InputError: If there is no frame with this name.
     """
     return T_object_frame @ named_frame(frame)

@@ -11,14 +11,15 @@ ORTHONORMALITY_TOLERANCE = 1e-4
 
 
 def check_poses(name: str, poses: np.ndarray) -> None:
-    """Raise unless the array holds rigid transforms and has shape (n, 4, 4).
+    """Check that an array holds rigid transforms and has shape (n, 4, 4).
 
     Args:
-        name: What the message calls one pose, e.g. "grasp".
-        poses: The array; n may be 0.
+        name: Name of one pose in the error message, e.g. "grasp".
+        poses: The array to check; n may be 0.
 
     Raises:
-        InputError: A pose is not a rigid transform; the message gives the index of the first one.
+        InputError: If a pose is not a rigid transform; the message gives the index of the first
+            one.
     """
     if poses.ndim != 3 or poses.shape[1:] != (4, 4) or poses.dtype.kind != "f":
         raise InputError(

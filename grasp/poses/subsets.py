@@ -22,9 +22,9 @@ def thin(
     translation: float = TRANSLATION,
     rotation: float = ROTATION,
 ) -> Int[np.ndarray, " kept"]:
-    """Drop every grasp that lies within both thresholds of a better ranked grasp that is kept.
+    """Drop every grasp that is within both thresholds of a better ranked grasp that is kept.
 
-    The choice is greedy along the ranking.
+    Grasps are considered in the order of their ranking.
 
     Args:
         poses: Poses of the grasps, best ranked first.
@@ -35,7 +35,7 @@ def thin(
         Indices of the kept grasps in ascending order.
 
     Raises:
-        InputError: A threshold is negative or not finite, or a pose is not finite.
+        InputError: If a threshold is negative or not finite, or a pose is not finite.
     """
     from scipy.spatial import cKDTree
 
@@ -65,13 +65,13 @@ def spread(
     """Choose grasps that are far from each other by farthest point sampling.
 
     For small angles the distance is sqrt((Δt/translation)² + (Δθ/rotation)²), with the smaller Δθ
-    of the two jaw turns. It is computed as the Euclidean distance between the vectors
-    (t, z/√2, x ⊗ x/2, y ⊗ y/2), where x, y and z are the axes of the hand: these vectors are the
-    same for both jaw turns.
+    for the two jaw turns. It is computed as the Euclidean distance between the vectors (t, z/√2, x
+    ⊗ x/2, y ⊗ y/2), where x, y and z are the axes of the hand: these vectors are the same for both
+    jaw turns.
 
     Args:
         poses: Poses of the grasps; the first one is always chosen first.
-        count: Number of grasps to choose; all are chosen if there are no more than that.
+        count: Number of grasps to choose. If there are fewer grasps, all are chosen.
         translation: Translation in metres that counts as one unit of distance.
         rotation: Angle in radians that counts as one unit of distance.
 
@@ -79,7 +79,7 @@ def spread(
         Indices in the order in which they were chosen.
 
     Raises:
-        InputError: A scale is not positive and finite, or a pose is not finite.
+        InputError: If a scale is not positive and finite, or a pose is not finite.
     """
     import torch
 

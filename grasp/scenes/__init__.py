@@ -1,1 +1,1 @@
-"""What is around an object to grasp, and whether a gripper collides with it."""
+"""The surroundings of an object to grasp, and tests whether a gripper collides with them."""

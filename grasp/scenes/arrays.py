@@ -1,7 +1,7 @@
-"""What numpy arrays and torch tensors need to share one implementation.
+"""Helpers that let one implementation serve numpy arrays and torch tensors.
 
-Their functions mostly have the same names and arguments, so code that takes its functions from
-`functions_of` works on both: on arrays, and on tensors on the device where they are.
+The functions of numpy and torch mostly have the same names and arguments. So code that takes its
+functions from `functions_of` works on arrays, and on tensors on whichever device they are.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ else:
 
 
 def functions_of(array: AnyArray) -> Any:
-    """The module that computes with an array: `numpy`, or `torch` for a tensor."""
+    """Return the module that computes with an array: `numpy`, or `torch` for a tensor."""
     if isinstance(array, np.ndarray):
         return np
     import torch
@@ -35,7 +35,7 @@ def is_on_cpu(array: AnyArray) -> bool:
 
 
 def numpy_on_cpu(array: AnyArray) -> Any:
-    """A tensor on the CPU as a numpy array, anything else unchanged.
+    """Return a tensor on the CPU as a numpy array, and anything else unchanged.
 
     On a CPU, numpy needs about half as long as torch for `grasp.scenes.collision`.
     """
@@ -43,7 +43,7 @@ def numpy_on_cpu(array: AnyArray) -> Any:
 
 
 def as_double(array: Array) -> Array:
-    """A copy of an array, or a tensor without gradients, in double precision.
+    """Return a copy of an array, or of a tensor without its gradients, in double precision.
 
     Tensors on a device without double precision (Apple's `mps`) become float32.
     """
@@ -54,7 +54,7 @@ def as_double(array: Array) -> Array:
 
 
 def like(array: Array, values: AnyArray) -> Array:
-    """Values as the same kind of array, on the same device and, for a tensor, of the same dtype."""
+    """Convert values to the kind and device of another array and, for a tensor, to its dtype."""
     if isinstance(array, np.ndarray):
         return on_host(values)
     if isinstance(values, np.ndarray):
@@ -63,12 +63,12 @@ def like(array: Array, values: AnyArray) -> Array:
 
 
 def on_host(array: AnyArray) -> np.ndarray:
-    """The values as a numpy array."""
+    """Return the values as a numpy array."""
     return array if isinstance(array, np.ndarray) else array.detach().cpu().numpy()
 
 
 def keep_largest(largest: AnyArray, index: Any, values: Any) -> None:
-    """largest[index] = max(largest[index], values) in place, also for repeated indices."""
+    """Set largest[index] = max(largest[index], values) in place, also for repeated indices."""
     if isinstance(largest, np.ndarray):
         np.maximum.at(largest, index, values)
     else:

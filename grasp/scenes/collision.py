@@ -1,10 +1,11 @@
 """Tests whether a gripper collides with what is around it, and how far its fingers close.
 
 The gripper is the set of boxes in its description, at the largest opening unless another one is
-given. It collides with whatever it overlaps by more than a tolerance, as in the physics. Against
-boxes and half-spaces this is exact. An object is represented by points on its surface and collides
-if a point is inside a box. So the points must be dense enough for the smallest part that they have
-to hit, and a finger that is completely inside a solid is not found, because it crosses no surface.
+given. It collides with whatever it overlaps by more than a tolerance, as in the physics simulation.
+The test is exact for boxes and half-spaces. An object is represented by points on its surface and
+collides if a point is inside a box. So the points must be dense enough to hit the smallest part of
+the gripper, and a finger that is completely inside a solid is not detected, because it crosses no
+surface.
 
 Poses are rigid transforms `T_object_grasp`, (n, 4, 4), in metres. "Object" stands for the frame of
 the points, boxes and half-spaces, which can also be the world. Poses are numpy arrays or tensors;
@@ -65,7 +66,7 @@ def in_collision(
     width: float | None = None,
     tolerance: float = POINT_TOLERANCE,
 ) -> Bool[Array, " n"]:
-    """Test whether a point is inside one of the gripper's boxes by at least the tolerance.
+    """Test whether any point is inside a box of the gripper by at least the tolerance.
 
     Args:
         poses: Gripper poses.
@@ -73,12 +74,13 @@ def in_collision(
         points: Points on a surface in metres, in the frame of the poses. With 5 random points per
             square centimetre, a fingertip whose cross-section is 1 cm² hits at least one in 99 of
             100 cases.
-        width: Opening between the pads in metres; the largest opening if None.
-        tolerance: Smallest distance in metres of a point from the sides of a box that it is in.
+        width: Opening between the pads in metres. None means the largest opening.
+        tolerance: Smallest distance in metres between a point in a box and the sides of this box
+            that counts as a collision.
 
     Raises:
-        InputError: A pose is not rigid, a point is not finite, or the width or the tolerance is out
-            of its range.
+        InputError: If a pose is not rigid, a point is not finite, or the width or the tolerance is
+            out of its range.
     """
     xp = functions_of(poses)
     centres, halves = _boxes(gripper, width, tolerance)
@@ -93,12 +95,12 @@ def in_collision(
 def closing_width(
     poses: Float[Array, "n 4 4"], gripper: Gripper, points: Float[AnyArray, "m 3"]
 ) -> Float[Array, " n"]:
-    """The opening in metres at which both fingers touch whatever is between them.
+    """Compute the opening in metres at which both fingers touch whatever is between them.
 
     Both fingers move alike and push the object along x until both touch it. The opening is then the
     extent along x of everything between the pads, or more if another box of the fingers touches
-    first. Squeezing further turns an oblique object, so a real hand ends narrower. With the boxes b
-    of the closed finger, which start at x = g_b, and the points x_i in the way of each box, it is
+    first. Squeezing further turns an oblique object, so a real hand closes further. With the boxes
+    b of the closed finger, which start at x = g_b, and the points x_i in the way of each box, it is
 
         max_{b, i} (x_i − g_b) + max_{b, i} (−x_i − g_b).
 
@@ -110,10 +112,10 @@ def closing_width(
         points: Points on a surface in metres, in the frame of the poses.
 
     Returns:
-        Openings from 0 to the gripper's stroke; 0 if nothing is between the fingers.
+        The openings, from 0 to the gripper's stroke; 0 if nothing is between the fingers.
 
     Raises:
-        InputError: A pose is not rigid or a point is not finite.
+        InputError: If a pose is not rigid or a point is not finite.
     """
     xp = functions_of(poses)
     lower = np.stack([box.centre - box.half_extents for box in gripper.finger_boxes])
@@ -189,11 +191,11 @@ def meets_half_space(
         poses: Gripper poses.
         gripper: Gripper at each pose.
         T_object_surface: Frame of the plane z = 0; the half-space is z < 0.
-        width: Opening between the pads in metres; the largest opening if None.
+        width: Opening between the pads in metres. None means the largest opening.
         tolerance: Largest overlap in metres that does not count.
 
     Raises:
-        InputError: A pose is not rigid, or the width or the tolerance is out of its range.
+        InputError: If a pose is not rigid, or the width or the tolerance is out of its range.
     """
     check_poses("grasp", on_host(poses))
     check_poses("half-space", on_host(T_object_surface)[None])
@@ -228,11 +230,11 @@ def meets_box(
         T_object_box: Frame of the box, whose centre is the origin and whose sides are parallel to
             the axes.
         size: Side lengths of the box in metres.
-        width: Opening between the pads in metres; the largest opening if None.
+        width: Opening between the pads in metres. None means the largest opening.
         tolerance: Largest overlap in metres that does not count.
 
     Raises:
-        InputError: A pose is not rigid, or the size, the width or the tolerance is out of its
+        InputError: If a pose is not rigid, or the size, the width or the tolerance is out of its
             range.
     """
     check_poses("grasp", on_host(poses))
@@ -256,10 +258,10 @@ def meets_box(
 
 
 def _separating_axes(hand: Float[Array, "n 3 3"]) -> Float[Array, "n 15 3"]:
-    """Unit vectors in the frame of a box; 0 for parallel edges, which separate nothing.
+    """Compute separating axes in the frame of a box; 0 for parallel edges, which give no axis.
 
     Args:
-        hand: Axes of other boxes in that frame, as columns.
+        hand: Axes of the hands, whose boxes are tested against that box, as columns in its frame.
     """
     xp: Any = functions_of(hand)
     own = xp.broadcast_to(like(hand, np.eye(3)), hand.shape)
@@ -274,7 +276,7 @@ def _separating_axes(hand: Float[Array, "n 3 3"]) -> Float[Array, "n 15 3"]:
 def _boxes(
     gripper: Gripper, width: float | None, tolerance: float
 ) -> tuple[Float[np.ndarray, "boxes 3"], Float[np.ndarray, "boxes 3"]]:
-    """Centres and half extents of the gripper's boxes at an opening."""
+    """Return the centres and half extents of the gripper's boxes at an opening."""
     if not 0 <= tolerance < math.inf:
         raise InputError(f"the tolerance of a collision must be 0 m or more, got {tolerance}")
     boxes = gripper.boxes(gripper.stroke if width is None else width)

@@ -1,4 +1,4 @@
-"""Scenes read from one YAML file.
+"""Reading of scenes from YAML files.
 
     table: {position: [0, 0, 0.4]}              # everything below z = 0 of its frame
     boxes:
@@ -9,11 +9,11 @@
       - {file: scan.ply, unit: mm, scale: 1.0}
     object: {position: [0.3, 0.1, 0.4]}         # frame of the object to grasp
 
-Every key is optional. A pose says where the frame of a thing is in the world: either as `pose`, the
-rows of its matrix, or as `position` in metres and `quaternion_xyzw`. The position is zero and the
-rotation the identity unless given. The centre of a box is the origin of its frame, and `size` holds
-its side lengths. A table has no edges and no underside; use a box for a table that has them. Files
-are relative to the YAML file, and `unit` and `scale` are those of
+Every key is optional. A pose says where the frame of an entry is in the world: either as `pose`,
+the rows of its matrix, or as `position` in metres and `quaternion_xyzw`. The position is zero and
+the rotation the identity unless given. The centre of a box is the origin of its frame, and `size`
+holds its side lengths. A table has no edges and no underside; use a box for a table that has them.
+Files are relative to the YAML file, and `unit` and `scale` are those of
 `grasp.objects.loading.load_object`. A mesh is any mesh that `load_object` reads. A cloud is a file
 of points or a depth image, whose mask is ignored.
 """
@@ -55,13 +55,13 @@ Read = Callable[[dict[str, Any], Path], Placed]
 
 
 def load_scene(path: str | os.PathLike[str]) -> Scene:
-    """Read a scene.
+    """Read a scene from a YAML file.
 
     Args:
         path: YAML file in the format that this module describes.
 
     Raises:
-        InputError: The file, or a file that it names, is missing or damaged; a key is unknown or
+        InputError: If the file, or a file that it names, is missing or damaged; a key is unknown or
             missing; a value has the wrong type or shape; or a pose is not rigid.
     """
     path = Path(path)
@@ -105,7 +105,7 @@ def _scene(document: dict[str, Any], folder: Path) -> Scene:
 def _entry(
     what: str, value: object, read: Read[Placed], folder: Path, needed: set[str], other: set[str]
 ) -> Placed:
-    """Read one thing of the scene; every error about it starts with its name."""
+    """Read one entry of the scene; every error about it starts with the name of the entry."""
     entries = documents.mapping(what, value)
     try:
         _check_keys(entries, needed, other | _POSE)
@@ -163,7 +163,7 @@ def _cloud(entries: dict[str, Any], folder: Path) -> PlacedCloud:
 
 
 def _file(entries: dict[str, Any], folder: Path) -> tuple[Path, float, str | None]:
-    """The path, scale and unit of the file in an entry."""
+    """Return the path, the scale and the unit of the file in an entry."""
     scale = documents.number("scale", entries.get("scale", 1.0))
     if not scale > 0:
         raise InputError(f"scale must be above 0, got {scale}")
@@ -174,7 +174,7 @@ def _file(entries: dict[str, Any], folder: Path) -> tuple[Path, float, str | Non
 
 
 def _pose(entries: dict[str, Any], folder: Path) -> Float[np.ndarray, "4 4"]:
-    """The pose of an entry; the folder is not used."""
+    """Return the pose of an entry; the folder is not used."""
     if "pose" in entries:
         if entries.keys() & {"position", "quaternion_xyzw"}:
             raise InputError(

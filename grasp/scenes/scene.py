@@ -29,7 +29,7 @@ class PlacedBox:
             the axes.
 
     Raises:
-        InputError: A side length is not above 0 or the pose is not rigid.
+        InputError: If a side length is not above 0 or the pose is not rigid.
     """
 
     size: Float[np.ndarray, "3"]
@@ -50,7 +50,7 @@ class PlacedMesh:
         T_world_mesh: Frame of the mesh file.
 
     Raises:
-        InputError: The object is a point cloud or the pose is not rigid.
+        InputError: If the object is a point cloud or the pose is not rigid.
     """
 
     object: Object
@@ -73,7 +73,7 @@ class PlacedCloud:
         T_world_cloud: Frame of the file.
 
     Raises:
-        InputError: A point is not finite or the pose is not rigid.
+        InputError: If a point is not finite or the pose is not rigid.
     """
 
     points: Float[np.ndarray, "points 3"]
@@ -90,14 +90,15 @@ class Scene:
     """The surroundings of an object to grasp, without the object itself; lengths in metres.
 
     Args:
-        T_world_table: Frame of the table, which fills the half-space z < 0; None for no table.
+        T_world_table: Frame of the table, which fills the half-space z < 0. None means that there
+            is no table.
         boxes: Boxes of the scene.
         meshes: Meshes of the scene.
         clouds: Point clouds of the scene.
         T_world_object: Frame of the file of the object to grasp.
 
     Raises:
-        InputError: A pose is not rigid.
+        InputError: If a pose is not rigid.
     """
 
     T_world_table: Float[np.ndarray, "4 4"] | None = None
@@ -128,12 +129,12 @@ class Scene:
         Args:
             poses: Grasp poses `T_object_grasp`, an array or a tensor on any device.
             gripper: Gripper at each pose.
-            width: Opening between the pads in metres; the largest opening if None.
+            width: Opening between the pads in metres. None means the largest opening.
             density: Number of points per square metre that represent a mesh.
             seed: Seed of these points.
 
         Raises:
-            InputError: A pose is not rigid or another argument is out of its range.
+            InputError: If a pose is not rigid or another argument is out of its range.
         """
         check_poses("grasp", on_host(poses))
         poses = as_double(poses)
@@ -149,14 +150,14 @@ class Scene:
     def surface_points(
         self, density: float = DENSITY, seed: int = 0
     ) -> Float[np.ndarray, "points 3"]:
-        """Random points on the meshes and all points of the clouds, in metres in the world frame.
+        """Return random points on the meshes and all points of the clouds, in metres in the world.
 
         Args:
             density: Number of points per square metre of the meshes.
             seed: Seed of the points; a mesh has the same points wherever it is placed.
 
         Raises:
-            InputError: The density is not above 0 or gives too many points.
+            InputError: If the density is not above 0 or gives too many points.
         """
         if not 0 < density < math.inf:
             raise InputError(

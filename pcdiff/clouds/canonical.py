@@ -3,7 +3,8 @@
 It is an HDF5 file with one dataset for each category and split, named
 `/{ShapeNet synset id}/{train|val|test}`, float32 of shape (shapes, points, 3). The widely used
 `shapenet.hdf5` has this layout, so it can be read as it is. Other groups, datasets and attributes
-are ignored. Coordinates are in the unit and axes of their source; the file's attributes state them.
+are ignored. Coordinates keep the unit and the axes of their source, which the file's attributes
+state.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def categories(path: str | os.PathLike[str]) -> dict[str, dict[str, int]]:
         `{category: {split: shapes}}`, with categories sorted and splits in the order of `SPLITS`.
 
     Raises:
-        InputError: The file is missing, damaged, or has another layout.
+        InputError: If the file is missing, damaged, or has another layout.
     """
     with _canonical_file(path) as datasets:
         return {
@@ -55,7 +56,7 @@ def categories(path: str | os.PathLike[str]) -> dict[str, dict[str, int]]:
 def read_clouds(
     path: str | os.PathLike[str], category: str, split: str
 ) -> Float[Tensor, "shapes points 3"]:
-    """Read one split of one category into memory, and nothing else.
+    """Read one split of one category into memory, without reading the rest of the file.
 
     Args:
         path: Canonical HDF5 file.
@@ -66,8 +67,8 @@ def read_clouds(
         The clouds as float32 (other floating-point types are converted), in the file's unit.
 
     Raises:
-        InputError: The file is missing, damaged or has another layout; it lacks the category or the
-            split; or the dataset has another shape or type, no shapes, fewer than 2 points per
+        InputError: If the file is missing, damaged or has another layout; it lacks the category or
+            the split; or the dataset has another shape or type, no shapes, fewer than 2 points per
             shape, or a number that is not finite.
     """
     if split not in SPLITS:
@@ -106,7 +107,7 @@ def write_clouds(
         attributes: Attributes of the file: the source of the clouds, their unit and their axes.
 
     Raises:
-        InputError: There is nothing to write, `read_clouds` would refuse an array, or the file
+        InputError: If there is nothing to write, `read_clouds` would refuse an array, or the file
             cannot be written.
     """
     with cloud_writer(path, attributes) as writer:
@@ -121,14 +122,14 @@ def cloud_writer(
 ) -> Iterator[CloudWriter]:
     """Write a canonical file one split at a time, for sets that do not fit in memory.
 
-    The file appears at `path` when the body ends. If the body raises, nothing appears.
+    The file appears at `path` when the `with` block ends. If the block raises, no file is written.
 
     Args:
         path: HDF5 file to write; an existing file is replaced.
         attributes: Attributes of the file.
 
     Raises:
-        InputError: The file cannot be written, or the body has written nothing.
+        InputError: If the file cannot be written, or the block has written no clouds.
     """
     import h5py
 
@@ -148,10 +149,10 @@ def cloud_writer(
 
 
 class CloudWriter:
-    """A canonical file that is being written; `cloud_writer` makes it."""
+    """A canonical file that is being written. Use `cloud_writer` to open one."""
 
     def __init__(self, path: str | os.PathLike[str], file: h5py.File) -> None:
-        """Wrap an open HDF5 file; messages name it by `path`."""
+        """Wrap an open HDF5 file, which error messages call `path`."""
         self._path = path
         self._file = file
 
@@ -164,7 +165,8 @@ class CloudWriter:
             clouds: Floating-point numbers of shape (shapes, points, 3).
 
         Raises:
-            InputError: As for `write_clouds`, or the split was written before.
+            InputError: If the split was written before; also for the reasons given in
+                `write_clouds`.
         """
         group = synset_id(category)
         if split not in SPLITS:
@@ -224,7 +226,7 @@ def _canonical_file(
 
 @contextlib.contextmanager
 def _write_errors(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn an error of h5py into one that names the user's file, not the temporary one."""
+    """Turn an error of h5py into an `InputError` that names `path`, not the temporary file."""
     try:
         yield
     except (OSError, RuntimeError) as error:  # RuntimeError if closing fails
@@ -232,7 +234,7 @@ def _write_errors(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """The operating system's words if HDF5's message has an error number, else that message."""
+    """The operating system's message if HDF5's message has an error number, else HDF5's message."""
     message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     number = re.search(r"errno = (\d+)", message)
     return os.strerror(int(number[1])) if number else _first_sentence(message)

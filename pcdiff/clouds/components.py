@@ -1,7 +1,7 @@
-"""The parts of a generator by name: networks, encoders and priors.
+"""The parts from which a generator is built, by name: networks, encoders and priors.
 
-A configuration names its parts. `SHIPPED` knows those of the package; a user who brings others
-passes a record that knows those, too:
+A configuration names its parts. `SHIPPED` holds the parts of this package; a user who brings other
+parts passes an extended copy:
 
     components = SHIPPED.extended(networks={"mine": MyNetwork})
     model = PointCloudGenerator(config, components)
@@ -30,18 +30,18 @@ Maker = Callable[..., nn.Module]
 
 @dataclass(frozen=True)
 class Choice:
-    """A part by name.
+    """The choice of a part: its name and its options.
 
     Attributes:
         name: Name of the part in `Components`.
-        options: Keyword arguments of the part, as JSON can hold them.
+        options: Keyword arguments that the part is made with; all values must be valid in JSON.
     """
 
     name: str
     options: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """The description that `Choice(**description)` reads back."""
+        """The choice as a dictionary; `Choice(**dictionary)` restores it."""
         return asdict(self)
 
 
@@ -50,10 +50,13 @@ class Components:
     """The parts that a configuration can name.
 
     Attributes:
-        networks: Networks that predict the velocity; see
-            `pcdiff.clouds.networks.interface.CloudNetwork`. Called as `maker(latent, **options)`.
-        encoders: Encoders, see `CloudEncoder` there; called likewise.
-        priors: Laws of the latent, see `pcdiff.clouds.priors.LatentPrior`; called likewise.
+        networks: For each name, a function that makes a network that predicts the velocity (see
+            `pcdiff.clouds.networks.interface.CloudNetwork`). It is called as
+            `maker(latent, **options)`.
+        encoders: For each name, a function that makes an encoder (see `CloudEncoder` in the same
+            module). It is called in the same way.
+        priors: For each name, a function that makes a law of the latent (see
+            `pcdiff.clouds.priors.LatentPrior`). It is called in the same way.
 
     Raises:
         InputError: If a prior is called "none", which in a configuration means no prior.
@@ -73,7 +76,7 @@ class Components:
         encoders: Mapping[str, Maker] | None = None,
         priors: Mapping[str, Maker] | None = None,
     ) -> Components:
-        """These parts and others; a name that is taken means the new part."""
+        """Return a copy with more parts; a part with an existing name replaces the old part."""
         return replace(
             self,
             networks={**self.networks, **(networks or {})},
@@ -82,11 +85,11 @@ class Components:
         )
 
     def make(self, kind: str, choice: Choice, latent: int) -> nn.Module:
-        """The part of a kind that a configuration chose.
+        """Make the part that a configuration chose.
 
         Args:
-            kind: "networks", "encoders" or "priors".
-            choice: Name and options.
+            kind: Kind of the part: "networks", "encoders" or "priors".
+            choice: Name and options of the part.
             latent: Size of the shape latent.
 
         Raises:

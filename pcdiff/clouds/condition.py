@@ -1,4 +1,4 @@
-"""What a cloud is generated from: the record that a network of the cloud head is conditioned on."""
+"""The condition of a network of the cloud head: what a cloud is generated from."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import Tensor
 
 
 class CloudCondition(NamedTuple):
-    """The condition of each cloud of a batch; a network reads the entries that it knows.
+    """What each cloud of a batch is generated from. A network reads only the entries that it knows.
 
     Attributes:
         latent: One vector per shape.
         tokens: A set of vectors per shape.
         category: Number of the category of each shape.
-        partial: Points that are known of each shape, in the network's units.
+        partial: Known points of each shape, in the network's units.
     """
 
     latent: Float[Tensor, "batch latent"] | None = None
@@ -25,15 +25,15 @@ class CloudCondition(NamedTuple):
     partial: Float[Tensor, "batch known 3"] | None = None
 
     def select(self, index: slice | Tensor) -> CloudCondition:
-        """The condition of some clouds of the batch."""
+        """Return the condition of some clouds of the batch."""
         return self._map(lambda entry: entry[index])
 
     def repeat_interleave(self, times: int) -> CloudCondition:
-        """The condition of a batch in which each cloud stands `times` times in a row."""
+        """Return the condition of a batch in which each cloud stands `times` times in a row."""
         return self._map(lambda entry: entry.repeat_interleave(times, dim=0))
 
     def to(self, *where: Any) -> CloudCondition:
-        """The condition on another device; floating-point entries may change their type."""
+        """Move the condition to another device, or convert its floating-point entries."""
         return self._map(
             lambda entry: (
                 entry.to(*where)

@@ -1,4 +1,4 @@
-"""Everything that builds a generator of clouds; it travels with the weights."""
+"""The configuration from which a generator of clouds is built; weights files store it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pcdiff.errors import InputError
 
 @dataclass(frozen=True)
 class Standardization:
-    """The stored record between box-normalised coordinates and the network's unit variance.
+    """The shift and the scale between box-normalised coordinates and the network's unit variance.
 
     Attributes:
-        mean: Mean of all points of the training clouds, box-normalised.
-        deviation: Standard deviation, one number for the three axes.
+        mean: Mean of all points of the box-normalised training clouds.
+        deviation: Standard deviation of these points, one number for all three axes.
 
     Raises:
         InputError: If a number is not finite or the deviation not above 0.
@@ -40,35 +40,35 @@ class Standardization:
 
     @classmethod
     def of(cls, clouds: Float[Tensor, "shapes points 3"]) -> Standardization:
-        """The record for these box-normalised clouds."""
+        """Return the mean and the standard deviation of these box-normalised clouds."""
         mean = clouds.mean(dim=(0, 1))
         deviation = (clouds - mean).square().mean().sqrt()
         x, y, z = mean.tolist()
         return cls((x, y, z), float(deviation))
 
     def apply(self, clouds: Tensor) -> Tensor:
-        """From box-normalised coordinates to network units."""
+        """Convert box-normalised coordinates to network units."""
         return (clouds - torch.tensor(self.mean).to(clouds)) / self.deviation
 
     def invert(self, clouds: Tensor) -> Tensor:
-        """From network units to box-normalised coordinates."""
+        """Convert network units to box-normalised coordinates."""
         return clouds * self.deviation + torch.tensor(self.mean).to(clouds)
 
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """Everything that builds a `PointCloudGenerator`; it travels with the weights.
+    """Everything that is needed to build a `PointCloudGenerator`. Weights files store it.
 
     Attributes:
         latent: Size of the shape latent z.
-        network: The network that predicts the velocity, by name and options.
-        encoder: The encoder.
-        prior: The prior of z, by name alone if its options are the defaults; "none" makes an
-            auto-encoder, and "flow" and "gaussian" are shipped.
-        kl_weight: Weight of KL(q(z|x) ‖ p(z)), in nats per shape, beside the mean squared error
-            of ε.
+        network: Name and options of the network that predicts the velocity.
+        encoder: Name and options of the encoder.
+        prior: Name and options of the prior of z, or its name alone for the default options. "none"
+            makes an auto-encoder; the package has the priors "flow" and "gaussian".
+        kl_weight: Weight of KL(q(z|x) ‖ p(z)), in nats per shape, in the loss, where the mean
+            squared error of ε has the weight 1.
         schedule: Noise schedule, which must preserve variance.
-        standardization: See there.
+        standardization: Shift and scale from box-normalised coordinates to the network's units.
 
     Raises:
         InputError: If the schedule does not preserve variance, or the weight is not finite or
@@ -98,7 +98,7 @@ class GeneratorConfig:
             )
 
     def as_dict(self) -> dict[str, Any]:
-        """The description that `from_dict` reads back."""
+        """The configuration as a dictionary, which `from_dict` reads back."""
         assert isinstance(self.prior, Choice)
         record = self.standardization
         return {
@@ -113,7 +113,7 @@ class GeneratorConfig:
 
     @classmethod
     def from_dict(cls, description: dict[str, Any]) -> GeneratorConfig:
-        """The configuration that `as_dict` described, or that version 0.1.0 described."""
+        """Build a configuration from a dictionary that `as_dict` or version 0.1.0 made."""
         given = dict(description)
         record = given.pop("standardization")
         if "widths" in given:
@@ -129,7 +129,7 @@ class GeneratorConfig:
 
 
 def _from_0_1_0(given: dict[str, Any]) -> dict[str, Any]:
-    """A description of version 0.1.0, whose network, encoder and priors had no names."""
+    """Convert the dictionary of version 0.1.0, whose network, encoder and priors had no names."""
     flow = {"layers": given.pop("flow_layers"), "hidden": given.pop("flow_hidden")}
     network, encoder = ({"widths": given.pop(name)} for name in ("widths", "encoder_widths"))
     prior = given.pop("prior")
@@ -142,8 +142,8 @@ def _from_0_1_0(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def renamed_from_0_1_0(name: str) -> str:
-    """The name of a tensor today, from its name in weights of version 0.1.0.
+    """Return the current name of a tensor, given its name in weights of version 0.1.0.
 
-    The network was called `noise` then, although its output is a velocity.
+    That version called the network `noise`, although its output is a velocity.
     """
     return name.replace("noise.", "network.", 1) if name.startswith("noise.") else name

@@ -46,15 +46,15 @@ class EvaluationConfig:
     Attributes:
         sets: Number of generated sets; their seeds are `seed`, `seed + 1`, …
         seed: Seed of the first set and of everything that the evaluation draws itself.
-        points: Random points per cloud that are compared.
-        emd_points: How many of these points the earth mover's distance uses.
+        points: Number of random points of each cloud that are compared.
+        emd_points: Number of these points that the earth mover's distance uses.
         distances: Distances to compare by: "cd" (squared Chamfer), "emd" (earth mover's).
         floor_draws: Number of random training subsets, each as large as the test set, that are
             evaluated in place of a generated set; 0 for none.
         workers: Number of processes that compute the earth mover's distance.
 
     Raises:
-        InputError: A number is out of range.
+        InputError: If a number is out of range.
     """
 
     sets: int = 10
@@ -100,14 +100,15 @@ def evaluate_on_file(
         generator: The generator, on the device to compute on.
         path: Canonical HDF5 file.
         category: Name of the category, e.g. "chair", or its synset id.
-        split: Split to compare with; the split train is used for the floor and memorisation.
+        split: Split to compare with. The split "train" is used for the floor and the memorisation.
         config: The settings of the evaluation.
-        sampling: How latents become clouds, with at least as many points as are compared.
+        sampling: How latents become clouds. It must give at least as many points as are compared.
         temperature: Spread of the latent.
         progress: Function called now and then with the fraction done.
 
     Raises:
-        InputError: The file cannot be read, the generator is an auto-encoder, or see `evaluate`.
+        InputError: If the file cannot be read or the generator is an auto-encoder; also for the
+            reasons given in `evaluate`.
     """
     train, test = (read_clouds(path, category, name) for name in ("train", split))
 
@@ -133,7 +134,7 @@ def evaluate(
     split: str = "test",
     progress: Progress | None = None,
 ) -> Report:
-    """Compare a generator with the test shapes, and beside it the real training shapes.
+    """Compare both generated shapes and real training shapes with the test shapes.
 
     Every cloud, real or generated, is reduced to `config.points` random points and then normalised
     to its box, so its unit and the origin of its frame do not matter. Everything that does not
@@ -150,8 +151,9 @@ def evaluate(
         progress: Function called now and then with the fraction done.
 
     Raises:
-        InputError: Clouds are not finite, too few, or have too few points; a generated set has
-            another size than the test set; or the last seed is too large.
+        InputError: If there are too few clouds, or clouds that have too few points or are not
+            finite; if a generated set has another size than the test set; or if the last seed is
+            too large.
     """
     seed, points, distances = config.seed, config.points, config.distances
     check_clouds("the training set", train)

@@ -39,15 +39,15 @@ def load_cloud(path: str | os.PathLike[str]) -> Float[Tensor, "points 3"]:
     file starts with x, y and z; any normals, and in a `.xyz` file any other columns, are ignored.
 
     Args:
-        path: File to read; its ending states the format.
+        path: File to read. The ending of its name determines the format.
 
     Returns:
         The points as float32, in the file's unit and frame.
 
     Raises:
-        InputError: The file is missing, damaged, too large or of another format, or is a mesh; or
-            the cloud has fewer than 2 points or a coordinate that is not finite, or would lose its
-            shape in float32.
+        InputError: If the file is missing, damaged, too large or of another format, or is a mesh;
+            or the cloud has fewer than 2 points or a coordinate that is not finite, or would lose
+            its shape in float32.
     """
     path = Path(path)
     if path.suffix.lower() not in ENDINGS:
@@ -69,7 +69,7 @@ def save_cloud(path: str | os.PathLike[str], cloud: Float[Tensor, "points 3"]) -
         cloud: Points to write, at least 2.
 
     Raises:
-        InputError: The path has another ending, `load_cloud` would refuse the cloud, or the file
+        InputError: If the path has another ending, `load_cloud` would refuse the cloud, or the file
             cannot be written.
     """
     points = _checked_cloud(f"the cloud for {path}", cloud.detach().cpu().numpy())

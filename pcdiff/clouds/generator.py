@@ -1,13 +1,14 @@
 """Head 1: a variational auto-encoder of shapes whose decoder is a diffusion of points.
 
-After Luo & Hu, "Diffusion Probabilistic Models for 3D Point Cloud Generation", CVPR 2021. An
+It follows Luo & Hu, "Diffusion Probabilistic Models for 3D Point Cloud Generation", CVPR 2021. An
 encoder maps a cloud to a latent z, a network denoises points given z, and a prior over z generates
 new shapes; without a prior the model is an auto-encoder. Each of the three is chosen by name (see
-`pcdiff.clouds.components`). Unlike theirs, the network predicts v, the encoder has no batch
-normalisation, and the noise schedule ends in noise.
+`pcdiff.clouds.components`). Unlike in the paper, the network predicts v, the encoder has no batch
+normalisation, and the noise schedule ends in pure noise.
 
-Units: clouds are *box-normalised* (centred on their bounding box, divided by half its longest
-side) at the surface of this module; inside, they are standardised by the record `Standardization`.
+Units: clouds are *box-normalised* (centred on their bounding box, divided by half its longest side)
+in the arguments and results of public functions; inside, they are standardised by
+`Standardization`.
 """
 
 from __future__ import annotations
@@ -63,11 +64,11 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 
 class PointCloudGenerator(nn.Module):
-    """Generates, encodes, decodes and interpolates point clouds.
+    """A model that generates, encodes, decodes and interpolates point clouds.
 
     Args:
-        config: What to build.
-        components: The parts that the configuration can name.
+        config: The configuration to build.
+        components: The parts whose names the configuration may use.
 
     Raises:
         InputError: If the configuration names a part that is not there, or a part does not have the
@@ -101,7 +102,7 @@ class PointCloudGenerator(nn.Module):
     def initialized(
         cls, config: GeneratorConfig, seed: int, components: Components = SHIPPED
     ) -> PointCloudGenerator:
-        """An untrained generator whose weights are a function of `seed`."""
+        """Make an untrained generator whose weights depend only on `config` and `seed`."""
         with initial_weights(seed):
             return cls(config, components)
 
@@ -109,11 +110,11 @@ class PointCloudGenerator(nn.Module):
     def from_pretrained(
         cls, weights: str | os.PathLike[str] = "chair", components: Components = SHIPPED
     ) -> PointCloudGenerator:
-        """A trained generator, in evaluation mode and on the CPU.
+        """Load a trained generator, in evaluation mode and on the CPU.
 
         Args:
-            weights: Name of weights in the package (see `pretrained_names`), or a file.
-            components: The parts that the weights can name.
+            weights: Name of weights in the package (see `pretrained_names`), or the path of a file.
+            components: The parts whose names the weights may use.
 
         Raises:
             InputError: If there are no such weights, or the file holds something else.
@@ -127,7 +128,7 @@ class PointCloudGenerator(nn.Module):
         )
 
     def save(self, path: str | os.PathLike[str], training: dict[str, Any] | None = None) -> None:
-        """Write the weights, the configuration and a record of the training that made them."""
+        """Write the weights, the configuration and a description of the training to a file."""
         configuration = {"model": self.config.as_dict(), "training": training or {}}
         checkpoint.save(path, KIND, configuration, self.state_dict())
 
@@ -139,13 +140,13 @@ class PointCloudGenerator(nn.Module):
         return cast(CloudNetwork, self.network).independent_points
 
     def condition_on(self, latents: Float[Tensor, "batch *latent"]) -> CloudCondition:
-        """The condition that latents of the encoder become."""
+        """Return the condition that the network needs for latents of the encoder."""
         return CloudCondition(**{cast(CloudEncoder, self.encoder).provides: latents})
 
     def predict_noise(
         self, x: Float[Tensor, "batch points 3"], level: Level, condition: CloudCondition
     ) -> Float[Tensor, "batch points 3"]:
-        """ε̂(x_t, t | z) in standardised units: the `Model` of the diffusion core.
+        """Predict the noise ε̂(x_t, t | z) in standardised units, as a `Model` of the core.
 
         The network's output is read as v (Salimans & Ho 2022), so that at high noise, where x_t is
         almost ε, an error of the network is not magnified in x̂₀.
@@ -165,7 +166,7 @@ class PointCloudGenerator(nn.Module):
     def posterior(
         self, clouds: Float[Tensor, "batch points 3"]
     ) -> tuple[Float[Tensor, "batch *latent"], Float[Tensor, "batch *latent"]]:
-        """Mean and log variance of q(z | cloud) for standardised clouds."""
+        """Return the mean and the log variance of q(z | cloud) for standardised clouds."""
         mean, log_variance = self.encoder(clouds)
         return mean, log_variance
 
@@ -175,11 +176,11 @@ class PointCloudGenerator(nn.Module):
         generator: Generator,
         levels_per_cloud: int = 1,
     ) -> dict[str, Tensor]:
-        """What training minimises, and its terms, as means over the batch.
+        """Compute the training loss and its terms, as means over the batch.
 
         `loss = denoising + kl_weight · kl`, equation 10 of Luo & Hu 2021 with Ho's simple weights.
         One latent is drawn per cloud. The cloud's points are then split into `levels_per_cloud`
-        groups with a noise level each, which is allowed if points are independent given z.
+        groups, each with its own noise level, which is allowed if points are independent given z.
 
         Args:
             clouds: Box-normalised clouds; the number of points is a multiple of `levels_per_cloud`.
@@ -201,7 +202,7 @@ class PointCloudGenerator(nn.Module):
         condition = self.condition_on(latent).repeat_interleave(levels_per_cloud)
         generator = randomness.repeat(
             generator, levels_per_cloud
-        )  # a cloud's own serves its groups
+        )  # all groups of a cloud share its generator
         denoising, _ = denoising_loss(
             self.predict_noise, SPACE, self.config.schedule, groups, generator, condition
         )
@@ -212,10 +213,11 @@ class PointCloudGenerator(nn.Module):
         }
 
     def _draw_latent(self, x0: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        """z ~ q(z | x₀), and KL(q ‖ p) in nats.
+        """Draw z ~ q(z | x₀), and return it with KL(q ‖ p) in nats.
 
-        With an invertible prior the second is the unbiased estimate log q(z | x₀) − log p(z). With
-        any other prior p is N(0, I), in closed form. An auto-encoder gets the mean and zeros.
+        With an invertible prior the KL is the unbiased estimate log q(z | x₀) − log p(z). With any
+        other prior p is N(0, I), and the KL is exact. For an auto-encoder z is the mean of q, and
+        the KL is 0.
         """
         mean, log_variance = self.posterior(x0)
         if self.prior is None:
@@ -239,21 +241,21 @@ class PointCloudGenerator(nn.Module):
         sampler: Sampler | None = None,
         temperature: float = 1.0,
     ) -> Float[Tensor, "count points 3"]:
-        """New shapes.
+        """Generate new shapes.
 
-        Each shape has its own stream of random numbers, so shape i is the same whatever `count`
-        is, up to the rounding of matrix products, which may depend on their size.
+        Each shape has its own random numbers, so shape i does not depend on `count`, except through
+        the rounding of matrix products, which may depend on their size.
 
         Args:
             count: Number of shapes.
             points: Number of points per shape, at least 1.
             generator: One generator, or one per shape.
             steps: Number of sampling steps.
-            sampler: How to step; `Multistep()` if None.
+            sampler: Sampler that takes the steps; None means `Multistep()`.
             temperature: Spread of the latent; see `LatentPrior.sample`.
 
         Returns:
-            Clouds that are box-normalised as far as the model has learnt it.
+            The clouds, which are box-normalised as accurately as the model has learnt it.
 
         Raises:
             InputError: If a number is out of its range, or the model has no prior.
@@ -273,7 +275,7 @@ class PointCloudGenerator(nn.Module):
         return self.decode(latents, points, generators, steps, sampler)
 
     def encode(self, clouds: Float[Tensor, "batch points 3"]) -> Float[Tensor, "batch *latent"]:
-        """The mean of q(z | cloud) for box-normalised clouds of any number of points."""
+        """Return the mean of q(z | cloud) for box-normalised clouds of any number of points."""
         return self.posterior(self._standardised(clouds))[0]
 
     def decode(
@@ -284,7 +286,7 @@ class PointCloudGenerator(nn.Module):
         steps: int = DEFAULT_STEPS,
         sampler: Sampler | None = None,
     ) -> Float[Tensor, "batch points 3"]:
-        """Clouds from latents; the other arguments are those of `sample`."""
+        """Generate clouds from latents; the other arguments are those of `sample`."""
         if points < 1:
             raise InputError(f"points per shape: expected at least 1, got {points}")
         shape = tuple(cast(CloudEncoder, self.encoder).latent_shape)
@@ -313,7 +315,7 @@ class PointCloudGenerator(nn.Module):
         steps: int = DEFAULT_STEPS,
         sampler: Sampler | None = None,
     ) -> Iterator[State]:
-        """The sampler's states on the way from noise to clouds, in standardised coordinates."""
+        """Yield the sampler's states from noise to clouds, in standardised coordinates."""
         levels = sampling_levels(self.config.schedule, steps)
         x = SPACE.random((len(latents), points, 3), 1.0, generator).to(latents)
         condition = self.condition_on(latents)
@@ -329,7 +331,7 @@ class PointCloudGenerator(nn.Module):
         steps: int = DEFAULT_STEPS,
         sampler: Sampler | None = None,
     ) -> Float[Tensor, "batch decoded 3"]:
-        """`decode(encode(clouds))`."""
+        """Encode and decode clouds: `decode(encode(clouds))`."""
         return self.decode(self.encode(clouds), points, generator, steps, sampler)
 
     def interpolate(
@@ -342,20 +344,20 @@ class PointCloudGenerator(nn.Module):
         steps: int = DEFAULT_STEPS,
         sampler: Sampler | None = None,
     ) -> Float[Tensor, "count decoded 3"]:
-        """Shapes between two box-normalised clouds, both ends included.
+        """Generate shapes between two box-normalised clouds, including both ends.
 
-        The path is straight in z, or in the base space of an invertible prior, where the prior is
-        a Gaussian. All shapes start from one noise, so neighbours resemble one another point by
-        point.
+        The path is straight in z, or in the base space of an invertible prior, where the prior is a
+        Gaussian. All shapes start from the same noise, so corresponding points of neighbouring
+        shapes are close to each other.
 
         Args:
-            first: One end, any number of points.
-            second: The other end.
+            first: Cloud at one end, with any number of points.
+            second: Cloud at the other end, with any number of points.
             count: Number of shapes on the path, at least 2.
             points: Number of points per shape.
             generator: One generator.
             steps: Number of sampling steps.
-            sampler: How to step; `Multistep()` if None.
+            sampler: Sampler that takes the steps; None means `Multistep()`.
 
         Raises:
             InputError: If a number is out of its range.
@@ -376,7 +378,7 @@ class PointCloudGenerator(nn.Module):
     def variational_bound(
         self, clouds: Float[Tensor, "batch points 3"], generator: Generator, steps: int = 1000
     ) -> Bound:
-        """The bound on −log p(cloud) of this model, term by term.
+        """Compute the upper bound on −log p(cloud) of this model, term by term.
 
         The density is that of the ordered points in box-normalised coordinates. For an
         auto-encoder the bound is on −log p(cloud | z), without a latent term.
@@ -384,8 +386,8 @@ class PointCloudGenerator(nn.Module):
         Args:
             clouds: Box-normalised clouds.
             generator: One generator, or one per cloud.
-            steps: Number of steps of the generative chain, each one evaluation of the network. The
-                bound tightens with their number; they are even in the log of σ/α.
+            steps: Number of steps of the generative chain, equally spaced in log(σ/α). Each step
+                evaluates the network once, and more steps give a tighter bound.
 
         Raises:
             InputError: If the prior has no density.
@@ -406,7 +408,7 @@ class PointCloudGenerator(nn.Module):
         return replace(bound, reconstruction=bound.reconstruction + units)
 
     def _standardised(self, clouds: Tensor) -> Tensor:
-        """Box-normalised clouds in network units, on the model's device and in its type."""
+        """Convert box-normalised clouds to network units, on the model's device and in its type."""
         check_clouds("the clouds", clouds)
         return self.config.standardization.apply(clouds.to(next(self.parameters())))
 
@@ -421,16 +423,16 @@ class PointCloudGenerator(nn.Module):
 
 
 def sampling_levels(schedule: Schedule, steps: int) -> Level:
-    """The levels that sampling visits, by Karras spacing."""
+    """Return the noise levels that sampling visits, in Karras spacing."""
     return karras_levels(schedule, steps, *sampled_ratios(schedule))
 
 
 def sampled_ratios(schedule: Schedule) -> tuple[float, float]:
-    """The σ/α that sampling begins with and ends at, within what was trained."""
+    """Return the first and the last σ/α of sampling, both within the trained range."""
     largest, smallest = schedule.trained_ratios()
     return min(LARGEST_RATIO, largest), max(SMALLEST_RATIO, smallest)
 
 
 def pretrained_names() -> list[str]:
-    """The names of the weights that the package carries."""
+    """Return the names of the weights that come with the package."""
     return checkpoint.names_in(WEIGHTS)

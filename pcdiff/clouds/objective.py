@@ -1,4 +1,4 @@
-"""What training a `PointCloudGenerator` means: its data, its loss, its validation."""
+"""The training objective of a `PointCloudGenerator`: its data, its loss and its validation."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class StepClouds:
     """How a training step uses a cloud.
 
     Attributes:
-        points: Number of random points of each cloud, a multiple of `levels_per_cloud`.
-        levels_per_cloud: Number of noise levels per cloud.
+        points: Number of random points taken from each cloud, a multiple of `levels_per_cloud`.
+        levels_per_cloud: Number of noise levels that are drawn per cloud.
         mirror: Axis along which half of the clouds are reflected, normal to the category's plane of
             symmetry.
     """
@@ -38,14 +38,15 @@ class CloudObjective:
 
     Args:
         model: Generator to train.
-        train: Box-normalised clouds.
-        validation: Box-normalised clouds.
+        train: Box-normalised clouds to train on.
+        validation: Box-normalised clouds to validate on.
         use: How a step uses each cloud.
-        source: File that the data came from, for the record.
-        initialized_from: Weights that training started from, for the record.
+        source: File that the data came from, which the description of the run mentions.
+        initialized_from: Weights that training started from, which the description of the run
+            mentions.
 
     Raises:
-        InputError: If a step cannot use the clouds so.
+        InputError: If the clouds do not allow the use that `use` describes.
     """
 
     kind = KIND
@@ -99,7 +100,7 @@ class CloudObjective:
     def loss(
         self, model: nn.Module, items: list[int], generators: list[torch.Generator]
     ) -> dict[str, Tensor]:
-        """As `Objective.loss`."""
+        """See `Objective.loss`."""
         clouds = subsample(self.train[items], self.points, generators)
         if self.mirror != "none":
             signs = [2 * int(torch.randint(2, (), generator=g)) - 1 for g in generators]
@@ -111,7 +112,7 @@ class CloudObjective:
         return generator.loss(clouds.to(device), generators, self.levels_per_cloud)
 
     def validation_loss(self, model: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
-        """As `Objective.validation_loss`."""
+        """See `Objective.validation_loss`."""
         clouds = subsample(self.validation, self.points, generator)
         model_ = cast(PointCloudGenerator, model)
         device = next(model_.parameters()).device

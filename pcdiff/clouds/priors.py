@@ -1,4 +1,4 @@
-"""Priors: laws p(z) of the shape latent."""
+"""Priors: probability laws p(z) of the shape latent."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pcdiff.randomness import Generator, normal
 
 
 class LatentPrior(nn.Module, ABC):
-    """A law of the shape latent that can be drawn from.
+    """A probability law of the shape latent from which latents can be drawn.
 
-    Nothing else is required. A prior that is not an `InvertiblePrior` has no density here: training
-    then keeps q(z | x) near N(0, I), the variational bound is refused, and interpolation is
+    A prior needs only `sample`. A prior that is not an `InvertiblePrior` has no density: training
+    then keeps q(z | x) near N(0, I), the variational bound raises an error, and interpolation is
     straight in z.
     """
 
@@ -29,13 +29,14 @@ class LatentPrior(nn.Module, ABC):
         temperature: float = 1.0,
         device: torch.device | str = "cpu",
     ) -> Float[Tensor, "count *latent"]:
-        """Latents z.
+        """Draw latents z.
 
         Args:
             count: Number of latents.
             generator: One generator, or one per latent.
-            temperature: Spread of the draws; below 1 gives more typical shapes of fewer kinds.
-            device: Device of the parameters.
+            temperature: Spread of the draws. Values below 1 give more typical shapes and less
+                variety.
+            device: Device of the latents, which must be that of the prior's parameters.
         """
 
 
@@ -54,14 +55,14 @@ class InvertiblePrior(LatentPrior):
     def to_base(
         self, z: Float[Tensor, "batch latent"]
     ) -> tuple[Float[Tensor, "batch latent"], Float[Tensor, " batch"]]:
-        """w = f⁻¹(z) and log|det ∂w/∂z|."""
+        """Return w = f⁻¹(z) and log|det ∂w/∂z|."""
 
     @abstractmethod
     def from_base(self, w: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch latent"]:
-        """z = f(w)."""
+        """Return z = f(w)."""
 
     def log_prob(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, " batch"]:
-        """log p(z) in nats, by the change of variables."""
+        """Return log p(z) in nats, by the change of variables."""
         w, log_determinant = self.to_base(z)
         return log_determinant - 0.5 * (w.square() + math.log(2 * math.pi)).sum(dim=1)
 
@@ -72,7 +73,7 @@ class InvertiblePrior(LatentPrior):
         temperature: float = 1.0,
         device: torch.device | str = "cpu",
     ) -> Float[Tensor, "count latent"]:
-        """Latents z = f(temperature · w); arguments as for `LatentPrior.sample`."""
+        """Draw latents z = f(temperature · w); the arguments are those of `LatentPrior.sample`."""
         return self.from_base(temperature * normal((count, self.latent), generator, device=device))
 
 
@@ -82,19 +83,19 @@ class GaussianPrior(InvertiblePrior):
     def to_base(
         self, z: Float[Tensor, "batch latent"]
     ) -> tuple[Float[Tensor, "batch latent"], Float[Tensor, " batch"]]:
-        """The identity."""
+        """Return z unchanged, and a log determinant of 0."""
         return z, z.new_zeros(len(z))
 
     def from_base(self, w: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch latent"]:
-        """The identity."""
+        """Return w unchanged, because the map is the identity."""
         return w
 
 
 class FlowPrior(InvertiblePrior):
     """A normalizing flow of affine coupling layers (RealNVP, Dinh et al. 2017), as Luo & Hu use it.
 
-    Each layer scales and shifts one half of the coordinates as a function of the other half; halves
-    take turns. It begins as the identity.
+    Each layer scales and shifts one half of the coordinates as a function of the other half; the
+    halves take turns. An untrained flow is the identity.
 
     Args:
         latent: Size of z, an even number.
@@ -111,7 +112,7 @@ class FlowPrior(InvertiblePrior):
     def to_base(
         self, z: Float[Tensor, "batch latent"]
     ) -> tuple[Float[Tensor, "batch latent"], Float[Tensor, " batch"]]:
-        """All layers, from z to w."""
+        """Apply all layers, from z to w."""
         kept, moved = z.chunk(2, dim=1)
         log_determinant = z.new_zeros(len(z))
         for network in self.couplings:
@@ -121,7 +122,7 @@ class FlowPrior(InvertiblePrior):
         return torch.cat([kept, moved], dim=1), log_determinant
 
     def from_base(self, w: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch latent"]:
-        """All layers backwards, from w to z."""
+        """Apply the inverse layers in reverse order, from w to z."""
         kept, moved = w.chunk(2, dim=1)
         for network in reversed(self.couplings):
             log_scale, shift = _scale_and_shift(network, moved)

@@ -16,13 +16,13 @@ class Stamp:
     Attributes:
         category: Category of the shapes.
         split: Split of the file that the generated sets are compared with.
-        points: Random points per cloud, drawn before the cloud is normalised.
-        emd_points: How many of these points the earth mover's distance uses; None if it was not
+        points: Number of random points per cloud, drawn before the cloud is normalised.
+        emd_points: Number of these points that the earth mover's distance uses; None if it was not
             computed.
         reference_shapes: Number of shapes in the reference set.
         train_shapes: Number of shapes in the training set.
         seeds: Seed of each generated set.
-        floor_draws: Number of random training subsets behind the floor.
+        floor_draws: Number of random training subsets that the floor was computed from.
     """
 
     category: str
@@ -36,7 +36,7 @@ class Stamp:
 
     @property
     def normalization(self) -> str:
-        """How each cloud was normalised: always the same."""
+        """How each cloud was normalised, which is the same in every evaluation."""
         return "each cloud centred on its box and divided by half the box's longest side"
 
     @property
@@ -55,7 +55,7 @@ class Stamp:
         return self.seeds[0]
 
     def as_dict(self) -> dict[str, Any]:
-        """All conditions, including those that follow from others."""
+        """Return all conditions as a dictionary, including those that follow from others."""
         return {
             **dataclasses.asdict(self),
             "normalization": self.normalization,
@@ -85,8 +85,9 @@ class Report:
     Accuracies and coverages are fractions, the divergence is in bits.
 
     Attributes:
-        generated: Each metric over the generated sets.
-        floor: Each metric over random subsets of the training set; empty without draws.
+        generated: Mean and spread of each metric over the generated sets.
+        floor: Mean and spread of each metric over random subsets of the training set; empty if
+            there were no draws.
         memorization: Distances that show whether the generator copies training shapes.
         stamp: Conditions of the evaluation.
     """
@@ -97,11 +98,11 @@ class Report:
     stamp: Stamp
 
     def as_dict(self) -> dict[str, Any]:
-        """The report as nested dictionaries, as JSON can hold them."""
+        """Return the report as nested dictionaries that can be written as JSON."""
         return {**dataclasses.asdict(self), "stamp": self.stamp.as_dict()}
 
     def table(self) -> str:
-        """The report as Markdown: the table, the memorisation distances, the conditions."""
+        """Return the report as Markdown: the table, memorisation distances and conditions."""
         stamp, memorization = self.stamp, self.memorization
         rows = [
             ("metric", f"generated, {stamp.sets} sets", f"floor (real), {stamp.floor_draws} draws"),
@@ -131,7 +132,7 @@ class Report:
 
 
 def _presentation(key: str) -> tuple[str, float, int]:
-    """How the table shows a metric: name with unit, factor, number of decimals."""
+    """Return how the table shows a metric: name with unit, factor and number of decimals."""
     name = key.upper()
     if key.startswith(("1-nna", "cov")):
         return f"{name}, %", 1e2, 1

@@ -1,4 +1,4 @@
-"""From a generator to files: new clouds, a reconstruction, an interpolation, a picture of each."""
+"""Functions that write generated, reconstructed and interpolated clouds and a picture of them."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Sampling:
     """How a generator turns latents into clouds.
 
     Attributes:
-        points: Points per cloud.
-        steps: Evaluations of the network per cloud.
+        points: Number of points per cloud.
+        steps: Number of evaluations of the network per cloud.
         sampler: "multistep" (second-order DPM-Solver++(2M)), "ddim" or "ancestral" (DDPM).
 
     Raises:
-        InputError: The sampler has another name.
+        InputError: If `sampler` is none of these names.
     """
 
     points: int = 2048
@@ -60,24 +60,24 @@ class Sampling:
             )
 
     def new_sampler(self) -> Sampler:
-        """A sampler of that name with its default settings."""
+        """Make the sampler with its default settings."""
         return _SAMPLERS[self.sampler]()
 
 
 @dataclass(frozen=True)
 class CloudFiles:
-    """Clouds on disk.
+    """The files to which clouds were written.
 
     Attributes:
         files: One file per cloud.
-        picture: PNG with pictures of the first 32 clouds.
+        picture: PNG file with pictures of the first 32 clouds.
     """
 
     files: tuple[Path, ...]
     picture: Path
 
     def as_dict(self) -> dict[str, Any]:
-        """The paths as JSON can hold them."""
+        """Return the paths as a dictionary that can be written as JSON."""
         return {"files": [str(file) for file in self.files], "picture": str(self.picture)}
 
 
@@ -102,14 +102,14 @@ def sample_to_folder(
         folder: Folder for the results; created if missing.
         count: Number of clouds.
         sampling: How latents become clouds.
-        temperature: Spread of the latent; below 1 shapes are more typical.
+        temperature: Spread of the latent. Values below 1 give more typical shapes and less variety.
         seed: Seed of the run. Cloud i depends only on the seed and i.
         form: Format of the files.
         progress: Function called with the number of clouds finished since its last call.
 
     Raises:
-        InputError: The folder cannot be written, the generator is an auto-encoder, or a number is
-            out of range.
+        InputError: If the folder cannot be written, the generator is an auto-encoder, or a number
+            is out of range.
     """
     prepare_folder(folder)
     generators = shape_generators(seed, count)
@@ -146,11 +146,11 @@ def reconstruct_to_folder(
         form: Format of the written file.
 
     Returns:
-        The files, and the Chamfer distance between the cloud and the result: squared, both
-        directions added, in box-normalised coordinates.
+        The files, and the Chamfer distance between the cloud and the result: squared distances in
+        box-normalised coordinates, with both directions added.
 
     Raises:
-        InputError: The cloud cannot be read or has no extent, the folder cannot be written, or a
+        InputError: If the cloud cannot be read or has no extent, the folder cannot be written, or a
             number is out of range.
     """
     original = load_cloud(cloud)[None]
@@ -187,8 +187,8 @@ def interpolate_to_folder(
 
     Args:
         generator: The generator, on the device to compute on.
-        first: File of one end: .ply, .xyz or .npy.
-        second: File of the other end.
+        first: File of the cloud at one end: .ply, .xyz or .npy.
+        second: File of the cloud at the other end.
         folder: Folder for the results; created if missing.
         count: Number of shapes, including both ends.
         sampling: How latents become clouds.
@@ -196,7 +196,7 @@ def interpolate_to_folder(
         form: Format of the files.
 
     Raises:
-        InputError: A cloud cannot be read or has no extent, the folder cannot be written, or a
+        InputError: If a cloud cannot be read or has no extent, the folder cannot be written, or a
             number is out of range.
     """
     begin, end = (normalize_to_box(load_cloud(file)[None])[0][0] for file in (first, second))
@@ -209,7 +209,7 @@ def interpolate_to_folder(
 
 
 def shape_generators(seed: int, count: int) -> list[torch.Generator]:
-    """One random generator per shape; that of shape i depends only on the seed and i."""
+    """Make one random generator per shape; that of shape i depends only on the seed and i."""
     return [seeded(seed, index) for index in range(count)]
 
 

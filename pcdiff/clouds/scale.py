@@ -45,8 +45,8 @@ def normalize_to_box(
         The clouds in [-1, 1]³, each with a longest side of 2, and their normalisation.
 
     Raises:
-        InputError: A cloud has no points, no extent (all its points are equal) or an extent that is
-            not finite; the message names its index.
+        InputError: If a cloud has no points, no extent (all its points are equal) or an extent that
+            is not finite; the message names its index.
     """
     if clouds.shape[1] == 0:
         raise InputError("clouds without points cannot be normalised")
@@ -74,7 +74,7 @@ def subsample(
         generator: One generator, or one per cloud.
 
     Raises:
-        InputError: The clouds have fewer points, or `points` is less than 1.
+        InputError: If the clouds have fewer points, or `points` is less than 1.
     """
     shapes, available, _ = clouds.shape
     if not 1 <= points <= available:

@@ -28,10 +28,11 @@ class TrainingClouds:
     """The clouds to train on and how a training step uses them.
 
     Attributes:
-        file: Canonical HDF5 file; its split train is trained on, its split val validates.
+        file: Canonical HDF5 file, whose split "train" is used for training and "val" for
+            validation.
         category: Name of the category, e.g. "chair", or its synset id.
-        points: Random points per cloud and step.
-        levels_per_cloud: Noise levels per cloud and step; divides `points`.
+        points: Number of random points per cloud and step.
+        levels_per_cloud: Number of noise levels per cloud and step. It must divide `points`.
         mirror: Axis along which half of the clouds are reflected, normal to the category's plane of
             symmetry.
     """
@@ -45,9 +46,9 @@ class TrainingClouds:
 
 @dataclass(frozen=True)
 class NewModel:
-    """The choices that define a model which starts from random weights.
+    """The choices that define a new model, whose initial weights are random.
 
-    None leaves a choice to the defaults of `GeneratorConfig`.
+    None means the default of `GeneratorConfig`.
 
     Attributes:
         prior: Prior of the latent; "none" makes an auto-encoder.
@@ -55,7 +56,7 @@ class NewModel:
         schedule: Name of the noise schedule.
 
     Raises:
-        InputError: An auto-encoder has a `kl_weight`.
+        InputError: If `kl_weight` is given for an auto-encoder.
     """
 
     prior: Literal["flow", "gaussian", "none"] | None = None
@@ -71,7 +72,7 @@ class NewModel:
             )
 
     def stated(self) -> dict[str, Any]:
-        """The choices that are not left to the defaults, by name."""
+        """Return the choices that are not None, by name."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
 
@@ -85,19 +86,19 @@ def train_on_file(
 ) -> FinishedRun:
     """Train a generator; see `pcdiff.learning.progress.train_with_progress` for the files.
 
-    Under `torchrun` it trains with all its processes.
+    Under `torchrun`, all processes train together.
 
     Args:
         clouds: The clouds to train on.
-        model: The definition of a new model, or weights to start from: a name or a file.
+        model: The definition of a new model, or weights to start from: their name or their file.
         config: The settings of the run.
         output: Folder of the run; created if missing.
         device: Device to train on.
         resume: True to continue the run in `output`, or to begin if there is none yet.
 
     Raises:
-        InputError: The clouds or the weights cannot be read, a number is out of range, or see
-            `pcdiff.learning.trainer.train`.
+        InputError: If the clouds or the weights cannot be read, or a number is out of range; also
+            for the reasons given in `pcdiff.learning.trainer.train`.
     """
     training, validation = (_box_normalised(clouds, split) for split in ("train", "val"))
     if isinstance(model, NewModel):
@@ -117,7 +118,7 @@ def train_on_file(
 
 
 def fastest_micro_batch(points: int, device: str) -> int:
-    """The micro-batch for `TrainingConfig` that trains fastest, as measured on one CPU.
+    """Return the micro-batch for `TrainingConfig` that trains fastest, as measured on one CPU.
 
     Args:
         points: Points per cloud and step.

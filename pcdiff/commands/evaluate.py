@@ -26,15 +26,18 @@ def evaluate(
     clouds: CloudsFile,
     category: Category = "chair",
     weights: Weights = "chair",
-    split: Annotated[str, typer.Option(help="Split to compare with.")] = "test",
+    split: Annotated[str, typer.Option(help="Split of the file to compare with.")] = "test",
     sets: Annotated[
-        int, typer.Option(min=1, max=10**4, help="Generated sets, with seeds seed, seed+1, …")
+        int,
+        typer.Option(min=1, max=10**4, help="Number of generated sets (seeds seed, seed+1, …)."),
     ] = 10,
     floor_draws: Annotated[
-        int, typer.Option(min=0, max=10**4, help="Random training sets for the floor.")
+        int, typer.Option(min=0, max=10**4, help="Number of random training sets for the floor.")
     ] = 5,
     points: Points = 1024,
-    emd: Annotated[bool, typer.Option(help="Also the earth mover's distance (slow).")] = True,
+    emd: Annotated[
+        bool, typer.Option(help="Compute the earth mover's distance too (slow).")
+    ] = True,
     steps: Steps = 20,
     sampler: SamplerName = "multistep",
     temperature: Temperature = 1.0,
@@ -43,7 +46,7 @@ def evaluate(
     threads: Threads = 0,
     as_json: Json = False,
 ) -> None:
-    """Compare a generator with real shapes.
+    """Compare a generator's shapes with real shapes.
 
     Prints 1-NNA, coverage, MMD, JSD and memorisation beside the floor, which is the score of real
     training shapes in place of generated ones. Definitions: squared Chamfer distance, both

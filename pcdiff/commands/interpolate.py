@@ -1,4 +1,4 @@
-"""`pcdiff interpolate`: shapes between two clouds."""
+"""`pcdiff interpolate`: generate shapes between two clouds."""
 
 from __future__ import annotations
 

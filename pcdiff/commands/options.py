@@ -1,4 +1,4 @@
-"""Options that several commands of `pcdiff` share; `pcdiff.console` has those of all commands."""
+"""Options that several commands of `pcdiff` share; `pcdiff.console` has those that all share."""
 
 from __future__ import annotations
 
@@ -7,19 +7,26 @@ from typing import Annotated, Literal
 
 import typer
 
-CloudFile = Annotated[Path, typer.Argument(help="A cloud: .ply, .xyz or .npy.")]
-CloudsFile = Annotated[Path, typer.Argument(help="Canonical HDF5: /{synset id}/{split}.")]
-Category = Annotated[str, typer.Option(help="A name such as chair, or a synset id.")]
-Weights = Annotated[str, typer.Option(help="Shipped weights by name, or a .safetensors file.")]
-Output = Annotated[Path, typer.Option(help="Folder for the results; created if missing.")]
-Points = Annotated[int, typer.Option(min=2, max=10**6, help="Points per cloud.")]
-Temperature = Annotated[
-    float, typer.Option(min=0, max=10, help="Spread of the latent; below 1: typical shapes.")
+CloudFile = Annotated[Path, typer.Argument(help="File of a cloud: .ply, .xyz or .npy.")]
+CloudsFile = Annotated[
+    Path, typer.Argument(help="Canonical HDF5 file, with datasets /{synset id}/{split}.")
 ]
-Steps = Annotated[int, typer.Option(min=2, max=10**4, help="Evaluations of the network per cloud.")]
+Category = Annotated[str, typer.Option(help="Category: a name such as chair, or a synset id.")]
+Weights = Annotated[str, typer.Option(help="Name of shipped weights, or a .safetensors file.")]
+Output = Annotated[Path, typer.Option(help="Folder for the results; created if missing.")]
+Points = Annotated[int, typer.Option(min=2, max=10**6, help="Number of points per cloud.")]
+Temperature = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=10,
+        help="Spread of the latent. Values below 1 give more typical shapes and less variety.",
+    ),
+]
+Steps = Annotated[int, typer.Option(min=2, max=10**4, help="Network evaluations per cloud.")]
 SamplerName = Annotated[
     Literal["multistep", "ddim", "ancestral"],
-    typer.Option(help="Second-order DPM-Solver++(2M), DDIM, or DDPM's ancestral sampling."),
+    typer.Option(help="Sampler: DPM-Solver++(2M), DDIM, or DDPM's ancestral sampling."),
 ]
 Form = Annotated[
     Literal["ply", "npy", "xyz"], typer.Option("--format", help="Format of the written clouds.")

@@ -1,4 +1,4 @@
-"""`pcdiff reconstruct`: a cloud, encoded and decoded."""
+"""`pcdiff reconstruct`: encode and decode a cloud."""
 
 from __future__ import annotations
 

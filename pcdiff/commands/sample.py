@@ -1,4 +1,4 @@
-"""`pcdiff sample`: new clouds from a generator."""
+"""`pcdiff sample`: generate new clouds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def sample(
 ) -> None:
     """Generate clouds.
 
-    Writes one file per cloud and sheet.png, pictures of the first 32. Coordinates are
+    Writes one file per cloud, and sheet.png with pictures of the first 32 clouds. Coordinates are
     box-normalised: the bounding box of each shape is centred at 0 and its longest side is 2.
     """
     from pcdiff.clouds.generator import PointCloudGenerator

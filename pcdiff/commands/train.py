@@ -1,4 +1,4 @@
-"""`pcdiff train`: a generator from clouds."""
+"""`pcdiff train`: train a generator on clouds."""
 
 from __future__ import annotations
 
@@ -39,18 +39,23 @@ def train(
     category: Category = "chair",
     prior: Annotated[
         Literal["flow", "gaussian", "none"] | None,
-        typer.Option(help="Prior of the latent; none: auto-encoder.", show_default="flow"),
+        typer.Option(help="Prior of the latent; none makes an auto-encoder.", show_default="flow"),
     ] = None,
     kl_weight: Annotated[
-        float | None, typer.Option(min=0, help="Weight of the latent's KL.", show_default="1e-4")
+        float | None,
+        typer.Option(
+            min=0,
+            help="Weight of the latent's KL divergence.",
+            show_default="1e-4",
+        ),
     ] = None,
     schedule: Annotated[
         Literal["linear", "cosine"] | None,
         typer.Option(help="Noise schedule.", show_default="cosine"),
     ] = None,
-    points: Annotated[int, typer.Option(min=2, help="Points per cloud and step.")] = 512,
+    points: Annotated[int, typer.Option(min=2, help="Number of points per cloud and step.")] = 512,
     levels_per_cloud: Annotated[
-        int, typer.Option(min=1, help="Noise levels per cloud and step.")
+        int, typer.Option(min=1, help="Number of noise levels per cloud and step.")
     ] = 4,
     mirror: Annotated[
         Literal["none", "x", "y", "z"],
@@ -58,13 +63,13 @@ def train(
     ] = "none",
     steps: OptimizerSteps = 20_000,
     batch_size: Annotated[
-        int, typer.Option(min=1, max=2**20, help="Clouds per step, over all processes.")
+        int, typer.Option(min=1, max=2**20, help="Number of clouds per step, over all processes.")
     ] = 32,
     micro_batch: Annotated[
         int | None,
         typer.Option(
             min=0,
-            help="Clouds that pass through the networks together; 0: all.",
+            help="Number of clouds that pass through the networks together; 0 means all.",
             # POINTS_IN_CACHE of pcdiff.clouds.training, which --help does not import.
             show_default="on a CPU 4096 points, on a GPU all",
         ),
@@ -74,7 +79,11 @@ def train(
     validate_every: ValidateEvery = 500,
     bfloat16: Annotated[bool, typer.Option(help="Run the networks in bfloat16.")] = True,
     compile_networks: Annotated[
-        bool, typer.Option("--compile/--no-compile", help="torch.compile; needs a C++ compiler.")
+        bool,
+        typer.Option(
+            "--compile/--no-compile",
+            help="Use torch.compile (needs a C++ compiler).",
+        ),
     ] = False,
     resume: Resume = False,
     initialize_from: InitializeFrom = None,
@@ -85,9 +94,9 @@ def train(
 ) -> None:
     """Train a generator.
 
-    Trains on the split train and validates on val. Writes last.safetensors (for --resume),
-    best.safetensors (lowest validation loss), metrics.csv and curves.png. To use two processes:
-    torchrun --nproc-per-node 2 -m pcdiff train ...
+    Trains on the split "train" and validates on the split "val". Writes last.safetensors (for
+    --resume), best.safetensors (lowest validation loss), metrics.csv and curves.png. To use two
+    processes: torchrun --nproc-per-node 2 -m pcdiff train ...
     """
     from pcdiff.clouds.training import (
         NewModel,

@@ -1,1 +1,1 @@
-"""The diffusion core for all manifolds: schedules, process, losses, samplers, guidance, bound."""
+"""Diffusion on all manifolds: schedules, process, losses, samplers, guidance and bound."""

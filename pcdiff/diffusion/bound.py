@@ -23,7 +23,7 @@ from pcdiff.randomness import Generator
 
 @dataclass(frozen=True)
 class Bound:
-    """An upper bound on −log p(x₀) of each sample, and the terms of the bound, in nats.
+    """An upper bound on −log p(x₀) of each sample, and the terms of this bound, in nats.
 
     x₀ is continuous, so p is a density in the units of its coordinates and the bound can be
     negative.
@@ -65,11 +65,11 @@ def variational_bound(
     latent: Float[Tensor, " batch"] | None = None,
     prior_deviation: float = 1.0,
 ) -> Bound:
-    """Equation 5 of Ho et al. 2020 for the chain over `levels`, with one draw of x_t per step.
+    """Estimate equation 5 of Ho et al. 2020 for a chain, with one draw of x_t per step.
 
     The chain is p(x_T) = N(0, prior_deviation² I), p(x_s | x_t) = q(x_s | x_t, x̂₀(x_t)), and the
-    decoder of the last step is p(x₀ | x₁) = N(x̂₀(x₁), (σ₁/α₁)² I). Both KL terms and the decoder
-    are closed forms, evaluated in float64.
+    decoder of the last step is p(x₀ | x₁) = N(x̂₀(x₁), (σ₁/α₁)² I). Both KL terms and the decoder's
+    term are evaluated in closed form, in float64.
 
     Args:
         model: Noise predictor.
@@ -113,7 +113,7 @@ def _steps(
     generator: Generator,
     condition: Any,
 ) -> Iterator[Tensor]:
-    """The term of each step: posterior matching, and for the last step the decoder's term."""
+    """Yield the term of each step: posterior matching, and for the last step the decoder's term."""
     for level, earlier in pairwise(chain):
         over_batch = level.over_batch(x0, manifold.point_ndim)
         x = perturb(manifold, x0, over_batch, generator)

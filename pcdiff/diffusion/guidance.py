@@ -4,9 +4,9 @@ Each wrapper is a `Model` itself, so wrappers nest:
 
     model = Guided(Tempered(field, 0.5), manifold, [cost])
 
-predicts the noise of exp(−E/T − C) for a field with the energy E at temperature T and a cost C.
-The law that is meant holds at every noise level; Langevin moves draw from it, deterministic
-samplers follow its score without being exact.
+predicts the noise of exp(−E/T − C) for a field with the energy E at temperature T and a cost C. The
+wrapped model has this law at every noise level. Langevin moves draw from the law; deterministic
+samplers follow its score but do not draw from it exactly.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ Cost = Callable[[Tensor], Tensor]
 
 @runtime_checkable
 class BlurrableCost(Protocol):
-    """A cost that has a softer form for noisy points.
+    """A cost that has a softer form, which is used for noisy points.
 
     A steep cost makes a sampler diverge at high noise, where its steps are long.
     """
 
     def __call__(self, points: Tensor) -> Tensor:
-        """The cost of clean points, `(batch…)`."""
+        """Return the cost of each clean point, `(batch…)`."""
 
     def blurred(self, noise_level: float, length: float) -> Cost:
-        """The cost of points with noise.
+        """Return the cost to use for noisy points.
 
         Args:
             noise_level: σ of the points, dimensionless.
@@ -51,7 +51,7 @@ class BlurrableCost(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Tempered:
-    """ε̂/T: the noise that belongs to p^{1/T} = exp(−E/T) at every noise level.
+    """ε̂/T: the predicted noise of p^{1/T} = exp(−E/T) at every noise level.
 
     Args:
         model: Noise predictor of p.
@@ -70,13 +70,13 @@ class Tempered:
             raise InputError(f"the temperature must be positive and finite, got {self.temperature}")
 
     def __call__(self, x: Tensor, level: Level, condition: Any) -> Tensor:
-        """The predicted noise in unit coordinates, `(batch…, *tangent)`."""
+        """Predict the noise in unit coordinates, `(batch…, *tangent)`."""
         return self.model(x, level, condition) / self.temperature
 
 
 @dataclass(frozen=True, eq=False)
 class Guided:
-    """ε̂ + σ S^{1/2} ∇C: the noise that belongs to p(x)·exp(−C(x)) at every noise level.
+    """ε̂ + σ S^{1/2} ∇C: the predicted noise of p(x)·exp(−C(x)) at every noise level.
 
     ∇C = d/dv C(retract(x, v)) at v = 0. A `BlurrableCost` is blurred to the noise level of the
     points, and any other cost is used as it is. Checking the costs and blurring them reads values
@@ -99,7 +99,7 @@ class Guided:
     frame: Callable[[Tensor], Tensor] | None = None
 
     def __call__(self, x: Tensor, level: Level, condition: Any) -> Tensor:
-        """The predicted noise in unit coordinates, `(batch…, *tangent)`."""
+        """Predict the noise in unit coordinates, `(batch…, *tangent)`."""
         noise = self.model(x, level, condition)
         if not self.costs or not x.numel():
             return noise
@@ -124,7 +124,7 @@ class ClassifierFree:
     Args:
         model: Noise predictor that was trained with and without the condition.
         weight: w; 0 leaves the conditional model as it is, larger values strengthen the condition.
-        unconditional: Condition for which the model was trained without a condition.
+        unconditional: Condition that stood for "no condition" when the model was trained.
 
     Raises:
         InputError: If the weight is not finite.
@@ -140,14 +140,14 @@ class ClassifierFree:
             raise InputError(f"the guidance weight must be finite, got {self.weight}")
 
     def __call__(self, x: Tensor, level: Level, condition: Any) -> Tensor:
-        """The predicted noise in unit coordinates, `(batch…, *tangent)`."""
+        """Predict the noise in unit coordinates, `(batch…, *tangent)`."""
         conditional = self.model(x, level, condition)
         unconditional = self.model(x, level, self.unconditional)
         return (1 + self.weight) * conditional - self.weight * unconditional
 
 
 def cost_list(guidance: Any) -> list[Cost]:
-    """The costs in a list, from what a user gave.
+    """Return the costs that a user gave as a list.
 
     Args:
         guidance: One cost, or a sequence of costs.
@@ -163,7 +163,7 @@ def cost_list(guidance: Any) -> list[Cost]:
 
 
 def blurred_costs(costs: Sequence[Cost], noise_level: float, length: float) -> list[Cost]:
-    """The costs for points with noise: each `BlurrableCost` blurred, the others as they are.
+    """Return the costs for noisy points: each `BlurrableCost` blurred, the others unchanged.
 
     Args:
         costs: Costs of clean points.
@@ -177,7 +177,7 @@ def blurred_costs(costs: Sequence[Cost], noise_level: float, length: float) -> l
 
 
 def summed_cost(costs: Sequence[Cost], manifold: Manifold) -> Cost:
-    """The sum of costs; it checks what each cost returns.
+    """Return the sum of costs as one cost, which checks what each summand returns.
 
     Args:
         costs: Costs to add up, in this order.
@@ -205,7 +205,7 @@ def summed_cost(costs: Sequence[Cost], manifold: Manifold) -> Cost:
 
 
 def _only(noise_level: Tensor) -> float:
-    """The noise level that all points share."""
+    """Return the noise level that all points share."""
     least, most = torch.aminmax(noise_level)
     if least != most:
         raise InputError(

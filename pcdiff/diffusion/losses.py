@@ -28,7 +28,7 @@ def denoising_loss(
     condition: Any = None,
     others: Tensor | None = None,
 ) -> tuple[Float[Tensor, " batch"], Level]:
-    """‖ε̂(x_t, t) − ε‖², averaged over coordinates, at one random time per sample.
+    """Compute ‖ε̂(x_t, t) − ε‖², averaged over coordinates, at one random time per sample.
 
     The target is −σ S^{1/2} ∇log q(x_t | x₀) with the exact kernel score of the manifold. On flat
     space it equals the noise that was drawn, and this is Algorithm 1 of Ho et al. 2020. In general

@@ -12,7 +12,7 @@ from pcdiff.randomness import Generator
 
 
 def perturb(manifold: Manifold, x0: Tensor, level: Level, generator: Generator) -> Tensor:
-    """x_t = α_t x₀ ⊕ σ_t S^{1/2} ε with ε standard normal: a draw from q(x_t | x₀).
+    """Draw x_t from q(x_t | x₀): x_t = α_t x₀ ⊕ σ_t S^{1/2} ε with ε standard normal.
 
     Args:
         manifold: Space of the points.
@@ -30,7 +30,7 @@ def perturb(manifold: Manifold, x0: Tensor, level: Level, generator: Generator) 
 
 
 def transition(level: Level, earlier: Level) -> tuple[Tensor, Tensor]:
-    """α_{t|s} = α_t/α_s and σ²_{t|s} = σ_t² − α²_{t|s} σ_s² of q(x_t | x_s), for s before t.
+    """Return α_{t|s} = α_t/α_s and σ²_{t|s} = σ_t² − α²_{t|s} σ_s² of q(x_t | x_s), for s < t.
 
     Args:
         level: Level at t.
@@ -41,7 +41,7 @@ def transition(level: Level, earlier: Level) -> tuple[Tensor, Tensor]:
 
 
 def posterior_deviation(level: Level, earlier: Level) -> Tensor:
-    """σ_q of q(x_s | x_t, x₀), with σ_q² = σ²_{t|s} σ_s² / σ_t²."""
+    """Return σ_q of q(x_s | x_t, x₀), with σ_q² = σ²_{t|s} σ_s² / σ_t²."""
     _, variance = transition(level, earlier)
     return torch.sqrt(variance.clamp(min=0)) * earlier.sigma / level.sigma
 
@@ -49,7 +49,7 @@ def posterior_deviation(level: Level, earlier: Level) -> Tensor:
 def posterior(
     manifold: Manifold, x: Tensor, x0: Tensor, level: Level, earlier: Level
 ) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of q(x_s | x_t, x₀) for any s < t.
+    """Return the mean and the standard deviation of q(x_s | x_t, x₀) for any s < t.
 
     μ_q = (α_{t|s} σ_s² x_t + α_s σ²_{t|s} x₀)/σ_t²: equations 6 and 7 of Ho et al. 2020 for
     adjacent steps, and equations 31 and 32 of Kingma et al. 2021, appendix A.2, in this form.

@@ -1,6 +1,6 @@
-"""Samplers: each is a `step`; the loop over levels exists once, in `sample`.
+"""Samplers: each defines one `step`, and `sample` loops over the levels.
 
-The loop yields states, so trajectories, pictures and progress bars belong to the caller:
+The loop yields its states, so the caller can record trajectories or show progress:
 
     for state in sample(Multistep(), model, manifold, x, levels, condition, generator):
         ...
@@ -36,7 +36,7 @@ class State:
     Attributes:
         x: Points, `(batch…, *point)`.
         level: α and σ of the points, without axes, in float64 on the CPU.
-        denoised: Estimate x̂₀ of the step that led here; None before the first step.
+        denoised: Estimate x̂₀ of the step that led to this state; None before the first step.
         previous: Level at which `denoised` was estimated; None before the first step.
     """
 
@@ -58,7 +58,7 @@ class Sampler(ABC):
         target: Level,
         generator: Generator | None,
     ) -> State:
-        """One step from `state` to the less noisy level `target`.
+        """Take one step from `state` to the less noisy level `target`.
 
         Args:
             manifold: Space of the points.
@@ -89,7 +89,7 @@ def sample(
         manifold: Space of the points.
         x: Points at `levels[0]`, `(batch…, *point)`, for example from `manifold.random`.
         levels: α and σ along one axis, noisiest first, in float64 on the CPU, whatever the device
-            of the points. Samplers branch on them, which on a GPU would make the host wait.
+            of the points. Samplers read their values, which on a GPU would make the host wait.
         condition: Condition that is passed to the model unchanged.
         generator: One generator, or one per sample; a deterministic sampler needs none.
 
@@ -128,7 +128,7 @@ def langevin_step(
     step_size: Tensor | float,
     generator: Generator | None,
 ) -> Tensor:
-    """x ← x ⊕ (½η² S ∇log p + η S^{1/2} ε): one unadjusted Langevin step in the body frame.
+    """Take an unadjusted Langevin step in the body frame: x ← x ⊕ (½η² S ∇log p + η S^{1/2} ε).
 
     Args:
         manifold: Space of the points, with the metric S.

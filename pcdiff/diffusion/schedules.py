@@ -1,4 +1,4 @@
-"""Noise schedules: t ↦ (α_t, σ_t), and nothing else.
+"""Noise schedules: functions t ↦ (α_t, σ_t).
 
 Time runs from 0 (clean) to 1 (noise) in every schedule; a point at time t is x_t = α_t x₀ ⊕ σ_t ε.
 Levels are computed in float64, because the posterior contains differences of nearly equal α². They
@@ -39,17 +39,17 @@ class Level(NamedTuple):
     sigma: Tensor
 
     def to(self, x: Tensor) -> Level:
-        """The same level with the data type and on the device of `x`."""
-        # Such a copy does not wait for the GPU. It would be unsafe in the other direction only.
+        """Return the same level with the data type and on the device of `x`."""
+        # A non-blocking copy does not wait for the GPU. It is unsafe only from the GPU to the CPU.
         at_once = x.device.type == "cuda"
         return Level(self.alpha.to(x, non_blocking=at_once), self.sigma.to(x, non_blocking=at_once))
 
     def each(self) -> Iterator[Level]:
-        """The levels along the first axis, one by one."""
+        """Yield the levels along the first axis, one by one."""
         return (Level(alpha, sigma) for alpha, sigma in zip(self.alpha, self.sigma, strict=True))
 
     def over_batch(self, x: Tensor, point_ndim: int) -> Level:
-        """This level, which has no axes, repeated for each point of the batch `x`.
+        """Repeat this level, which must have no axes, for each point of the batch `x`.
 
         Args:
             x: Points, `(batch…, *point)`, which give the data type and the device.
@@ -60,7 +60,7 @@ class Level(NamedTuple):
 
 
 class Schedule(ABC):
-    """A noise schedule, which its `name` and its dataclass fields describe completely.
+    """A noise schedule, which is completely described by its `name` and its dataclass fields.
 
     Attributes:
         name: Name of the family, a key of `SCHEDULES`.
@@ -70,15 +70,15 @@ class Schedule(ABC):
 
     @abstractmethod
     def __call__(self, t: Float[Tensor, "*shape"]) -> Level:
-        """The level at times `t` in [0, 1], in float64 and with the shape of `t`."""
+        """Return the level at times `t` in [0, 1], in float64 and with the shape of `t`."""
 
     @abstractmethod
     def at_noise_to_signal(self, ratio: Float[Tensor, "*shape"]) -> Level:
-        """The level of this family whose σ/α equals `ratio`."""
+        """Return the level of this schedule whose σ/α equals `ratio`."""
 
     @abstractmethod
     def random_times(self, count: int, generator: Generator) -> Float64[Tensor, " count"]:
-        """Random times to train at.
+        """Draw random times to train at.
 
         Args:
             count: Number of times.
@@ -88,24 +88,24 @@ class Schedule(ABC):
     @property
     @abstractmethod
     def trained_times(self) -> tuple[float, float]:
-        """The latest and the earliest time that `random_times` draws."""
+        """Return the latest and the earliest time that `random_times` draws."""
 
     def trained_ratios(self) -> tuple[float, float]:
-        """The largest and the smallest noise-to-signal ratio σ/α that training sees."""
+        """Return the largest and the smallest noise-to-signal ratio σ/α that occur in training."""
         alpha, sigma = self(torch.tensor(self.trained_times, dtype=torch.float64))
         largest, smallest = (sigma / alpha).tolist()
         return largest, smallest
 
     def as_dict(self) -> dict[str, Any]:
-        """A description from which `schedule_from_dict` rebuilds the schedule."""
+        """Return the schedule as a dictionary, from which `schedule_from_dict` rebuilds it."""
         return {"name": self.name, **asdict(self)}  # type: ignore[call-overload]
 
 
 class DiscreteSchedule(Schedule):
-    """Variance preserving, α² + σ² = 1, from T steps of variance β_k (Ho et al. 2020, section 2).
+    """A variance-preserving schedule (α² + σ² = 1) of T steps with variances β_k (Ho et al. 2020).
 
-    Step k is at t = k/T, where α_t² = ᾱ_k = Π_{i≤k}(1 − β_i). Between two steps β is constant, so
-    log ᾱ is linear, and samplers may stop at any level.
+    Step k is at t = k/T, where α_t² = ᾱ_k = Π_{i≤k}(1 − β_i). Between two steps log ᾱ is
+    interpolated linearly, so samplers may stop at any level.
 
     Attributes:
         steps: Number of steps T.
@@ -115,11 +115,11 @@ class DiscreteSchedule(Schedule):
 
     @abstractmethod
     def betas(self) -> Float64[Tensor, " steps"]:
-        """β₁ … β_T."""
+        """The variances β₁ … β_T."""
 
     @cached_property
     def log_alpha_bar(self) -> Float64[Tensor, " knots"]:
-        """log ᾱ₀ … log ᾱ_T; the first entry is 0."""
+        """The values log ᾱ₀ … log ᾱ_T, of which the first is 0."""
         return torch.cat(
             [torch.zeros(1, dtype=torch.float64), torch.log1p(-self.betas()).cumsum(0)]
         )
@@ -133,18 +133,18 @@ class DiscreteSchedule(Schedule):
         return Level(torch.exp(log_alpha_bar / 2), torch.expm1(log_alpha_bar).abs().sqrt())
 
     def at_noise_to_signal(self, ratio: Float[Tensor, "*shape"]) -> Level:
-        """α = 1/√(1 + ratio²), σ = ratio · α."""
+        """Return α = 1/√(1 + ratio²) and σ = ratio · α."""
         alpha = torch.rsqrt(1 + ratio.double() ** 2)
         return Level(alpha, ratio * alpha)
 
     def random_times(self, count: int, generator: Generator) -> Float64[Tensor, " count"]:
-        """k/T, with k uniform on 1 … T (Ho et al. 2020, Algorithm 1)."""
+        """Draw times k/T, with k uniform on 1 … T (Ho et al. 2020, Algorithm 1)."""
         step = (uniform((count,), generator, torch.float64) * self.steps).floor() + 1
         return step / self.steps
 
     @property
     def trained_times(self) -> tuple[float, float]:
-        """1 and 1/T."""
+        """Return 1 and 1/T."""
         return 1.0, 1 / self.steps
 
     def _warn_unless_noise(self) -> None:
@@ -159,7 +159,7 @@ class DiscreteSchedule(Schedule):
 
 @dataclass(frozen=True)
 class Linear(DiscreteSchedule):
-    """β rises linearly (Ho et al. 2020, section 4).
+    """The schedule in which β rises linearly (Ho et al. 2020, section 4).
 
     Args:
         steps: Number of steps T.
@@ -184,7 +184,7 @@ class Linear(DiscreteSchedule):
         self._warn_unless_noise()
 
     def betas(self) -> Float64[Tensor, " steps"]:
-        """β₁ … β_T, equally spaced."""
+        """The variances β₁ … β_T, equally spaced."""
         return torch.linspace(self.beta_first, self.beta_last, self.steps, dtype=torch.float64)
 
 
@@ -192,7 +192,8 @@ class Linear(DiscreteSchedule):
 class LuoHuReleasedCode(DiscreteSchedule):
     """The linear schedule of the code released with Luo & Hu (CVPR 2021): T = 100, β_T = 0.02.
 
-    It ends at ᾱ_T = 0.36, far from noise, and warns about it. Use it only to reproduce that code.
+    It ends at ᾱ_T = 0.36, far from pure noise, and issues a warning about this. Use it only to
+    reproduce that code.
 
     Args:
         steps: Number of steps T.
@@ -205,13 +206,13 @@ class LuoHuReleasedCode(DiscreteSchedule):
         self._warn_unless_noise()
 
     def betas(self) -> Float64[Tensor, " steps"]:
-        """β₁ … β_T, equally spaced."""
+        """The variances β₁ … β_T, equally spaced."""
         return torch.linspace(1e-4, 0.02, self.steps, dtype=torch.float64)
 
 
 @dataclass(frozen=True)
 class Cosine(DiscreteSchedule):
-    """ᾱ follows cos² (Nichol & Dhariwal 2021, equation 17).
+    """The schedule in which ᾱ follows cos² (Nichol & Dhariwal 2021, equation 17).
 
     Args:
         steps: Number of steps T.
@@ -232,7 +233,7 @@ class Cosine(DiscreteSchedule):
         self._warn_unless_noise()
 
     def betas(self) -> Float64[Tensor, " steps"]:
-        """β_k = 1 − ᾱ_k/ᾱ_{k−1}, clipped."""
+        """The variances β_k = 1 − ᾱ_k/ᾱ_{k−1}, clipped to `beta_max`."""
         t = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64)
         alpha_bar = torch.cos((t + self.offset) / (1 + self.offset) * math.pi / 2) ** 2
         return (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=self.beta_max)
@@ -240,10 +241,10 @@ class Cosine(DiscreteSchedule):
 
 @dataclass(frozen=True)
 class GeometricVarianceExploding(Schedule):
-    """α = 1 and σ_t = σ_min (σ_max/σ_min)^t (Song & Ermon 2019; Song et al. 2021, appendix C).
+    """The schedule α = 1, σ_t = σ_min (σ_max/σ_min)^t (Song & Ermon 2019; Song et al. 2021).
 
-    This is the only family that SE(3) admits. It ends in noise if σ_max is large compared with the
-    spread of the data.
+    This is the only schedule that SE(3) allows. It ends in noise if σ_max is large compared with
+    the spread of the data.
 
     Args:
         sigma_min: σ at t = 0.
@@ -269,16 +270,16 @@ class GeometricVarianceExploding(Schedule):
         return Level(torch.ones_like(sigma), sigma)
 
     def at_noise_to_signal(self, ratio: Float[Tensor, "*shape"]) -> Level:
-        """α = 1, σ = ratio."""
+        """Return α = 1 and σ = ratio."""
         return Level(torch.ones_like(ratio.double()), ratio.double())
 
     def random_times(self, count: int, generator: Generator) -> Float64[Tensor, " count"]:
-        """Uniform on [0, 1), so σ is log-uniform."""
+        """Draw times uniformly on [0, 1), so that σ is log-uniform."""
         return uniform((count,), generator, torch.float64)
 
     @property
     def trained_times(self) -> tuple[float, float]:
-        """1 and 0."""
+        """Return 1 and 0."""
         return 1.0, 0.0
 
 
@@ -288,7 +289,7 @@ SCHEDULES: dict[str, type[Schedule]] = {
 
 
 def schedule_from_dict(description: dict[str, Any]) -> Schedule:
-    """The schedule that `Schedule.as_dict` described.
+    """Build the schedule that `Schedule.as_dict` described.
 
     Args:
         description: Name of the family and its fields.
@@ -303,7 +304,7 @@ def schedule_from_dict(description: dict[str, Any]) -> Schedule:
 
 
 def uniform_levels(schedule: Schedule, steps: int) -> Level:
-    """`steps + 1` levels at equally spaced times from t = 1 down to t = 0, noisiest first.
+    """Return `steps + 1` levels at equally spaced times from t = 1 down to t = 0.
 
     Args:
         schedule: Schedule that turns times into levels.
@@ -317,10 +318,10 @@ def uniform_levels(schedule: Schedule, steps: int) -> Level:
 
 
 def geometric_levels(schedule: Schedule, steps: int, largest: float, smallest: float) -> Level:
-    """`steps` levels with log(σ/α) equally spaced, then the clean level (α, σ) = (1, 0).
+    """Return `steps` levels with log(σ/α) equally spaced, then the clean level (α, σ) = (1, 0).
 
-    Every step multiplies the signal-to-noise ratio by the same factor, so a chain of many steps is
-    fine everywhere. The last steps of `uniform_levels` stay coarse, however many steps it has.
+    Every step multiplies the signal-to-noise ratio by the same factor, so with many steps every
+    step is small. In `uniform_levels` the last steps stay large, however many steps there are.
 
     Args:
         schedule: Schedule that turns a ratio into a level.
@@ -337,10 +338,10 @@ def geometric_levels(schedule: Schedule, steps: int, largest: float, smallest: f
 def karras_levels(
     schedule: Schedule, steps: int, largest: float, smallest: float, rho: float = 7.0
 ) -> Level:
-    """`steps` levels with (σ/α)^{1/ρ} equally spaced, then the clean level (α, σ) = (1, 0).
+    """Return `steps` levels with (σ/α)^{1/ρ} equally spaced, then the level (α, σ) = (1, 0).
 
-    This is equation 5 of Karras et al. 2022, in terms of the noise-to-signal ratio, so it also
-    serves variance-preserving schedules.
+    This is equation 5 of Karras et al. 2022, in terms of the noise-to-signal ratio, so it can also
+    be used with variance-preserving schedules.
 
     Args:
         schedule: Schedule that turns a ratio into a level.
@@ -365,7 +366,7 @@ def _spaced_levels(
     warp: Callable[[Tensor], Tensor],
     unwarp: Callable[[Tensor], Tensor],
 ) -> Level:
-    """Levels with equally spaced warped ratios, then the clean level."""
+    """Return levels whose warped ratios are equally spaced, then the clean level."""
     _require(steps >= 2, f"sampling with spaced levels needs at least 2 steps, got {steps}")
     _require(
         0 < smallest < largest, f"expected 0 < smallest < largest, got {smallest} and {largest}"

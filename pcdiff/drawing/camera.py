@@ -27,8 +27,8 @@ class Camera:
         field_of_view: Vertical opening angle in degrees, in (0, 180).
 
     Raises:
-        InputError: The angle is out of range, or the camera looks at its own position or along its
-            upward direction.
+        InputError: If the angle is out of range, or the camera looks at its own position or along
+            its upward direction.
     """
 
     position: Vector
@@ -55,7 +55,7 @@ class Light:
     Attributes:
         azimuth: Direction of the lamp in degrees, to the right of the camera as seen by the viewer.
         elevation: Height of the lamp above the ground in degrees.
-        spread: Half the apparent size of the lamp in degrees; larger makes softer shadows.
+        spread: Half the apparent size of the lamp in degrees; larger lamps make softer shadows.
         lamp: Light that a surface receives from the lamp when it faces it.
         sky: Light that a surface would receive if the whole sky were as bright as the zenith.
         floor: Brightness below the horizon, relative to the zenith.
@@ -78,7 +78,7 @@ def frame(
     aspect: float = 1.0,
     margin: float = 0.07,
 ) -> Camera:
-    """The nearest camera in a direction that shows all parts, centred in the picture.
+    """Find the nearest camera in a direction that shows all parts, centred in the picture.
 
     In camera axes, with t the tangent of half the opening angle, a camera at (c, d) sees the point
     (x, z) if |x − c| ≤ (d − z) t. For all points this means max(x + z t) ≤ c + d t and
@@ -97,7 +97,8 @@ def frame(
         The camera.
 
     Raises:
-        InputError: There are no parts, the margin or the aspect is out of range, or see `Camera`.
+        InputError: If there are no parts, or the margin or the aspect is out of range; also for the
+            reasons given in `Camera`.
     """
     if not parts:
         raise InputError("a picture needs at least one part to draw, got none")
@@ -129,7 +130,7 @@ def _check_field_of_view(angle: float) -> None:
 
 
 def _camera_axes(backward: np.ndarray, up: Vector) -> Float[np.ndarray, "3 3"]:
-    """Orthonormal rows: right, upward, backward."""
+    """Return the orthonormal axes of a camera as rows: right, upward, backward."""
     right = np.cross(up, backward)
     sizes = np.linalg.norm(up) * np.linalg.norm(backward)
     if not np.linalg.norm(right) > 1e-6 * sizes:

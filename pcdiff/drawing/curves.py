@@ -55,7 +55,7 @@ def draw_curves(
         The picture.
 
     Raises:
-        InputError: There is nothing to draw, a step is missing, a cell is not a number, a
+        InputError: If there is nothing to draw, a step is missing, a cell is not a number, a
             logarithmic axis would have to show a number that is not positive, or matplotlib is not
             installed.
     """
@@ -121,7 +121,7 @@ def draw_curves(
 
 
 def _column(rows: Sequence[Mapping[str, Any]], name: str) -> Float[np.ndarray, " rows"]:
-    """The finite numbers of a column, and NaN in cells without one."""
+    """Return the numbers of a column, with NaN for cells without a finite number."""
     values = np.full(len(rows), np.nan)
     for index, row in enumerate(rows):
         cell = row.get(name)

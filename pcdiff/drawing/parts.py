@@ -27,7 +27,7 @@ TINT: Vector = (0.40, 0.60, 0.80)
 
 @dataclass(frozen=True, eq=False)
 class Spheres:
-    """Spheres of one radius, as which a point cloud is drawn.
+    """Spheres of equal radius, which show the points of a cloud.
 
     Attributes:
         centres: Centres of the spheres, `(n, 3)` with n ≥ 1.
@@ -35,8 +35,8 @@ class Spheres:
         colour: One sRGB colour `(3,)` for all, or one per sphere `(n, 3)`, in [0, 1].
 
     Raises:
-        InputError: An array has another shape, a number is not finite, or the radius or a colour is
-            out of range.
+        InputError: If an array has another shape, a number is not finite, or the radius or a colour
+            is out of range.
     """
 
     centres: np.ndarray
@@ -62,8 +62,8 @@ class Mesh:
         colour: One sRGB colour `(3,)` for all, or one per face `(f, 3)`, in [0, 1].
 
     Raises:
-        InputError: An array has another shape, a number is not finite, or an index or a colour is
-            out of range.
+        InputError: If an array has another shape, a number is not finite, or an index or a colour
+            is out of range.
     """
 
     vertices: np.ndarray
@@ -107,8 +107,8 @@ def check_points(points: np.ndarray, name: str) -> None:
         name: Name of the array in the error message, in the plural.
 
     Raises:
-        InputError: The array does not have the shape `(n, 3)` with n ≥ 1, or it holds something
-            else than finite numbers.
+        InputError: If the array does not have the shape `(n, 3)` with n ≥ 1, or it contains
+            anything but finite numbers.
     """
     if (
         points.ndim != 2

@@ -17,7 +17,7 @@ def save_png(path: str | Path, image: Image) -> None:
         image: The picture.
 
     Raises:
-        InputError: The path does not end in .png, or the file cannot be written.
+        InputError: If the path does not end in .png, or the file cannot be written.
     """
     from PIL import Image as pillow
 

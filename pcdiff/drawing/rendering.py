@@ -55,15 +55,15 @@ def render(
         camera: The camera.
         width: Width of the picture in pixels.
         height: Height of the picture in pixels.
-        samples: Rays per pixel; more make edges smoother and shadows less grainy.
-        light: The light; None for `Light()`.
+        samples: Number of rays per pixel. More rays make edges smoother and shadows less grainy.
+        light: The light. None means `Light()`.
         ground: True to draw the shadows on the ground.
 
     Returns:
         The picture `(height, width, 3)`.
 
     Raises:
-        InputError: There are no parts, or a size or the number of samples is below 1.
+        InputError: If there are no parts, or a size or the number of samples is below 1.
     """
     if not parts:
         raise InputError("a picture needs at least one part to draw, got none")
@@ -112,7 +112,7 @@ def render(
 
 
 def _faded(shadow: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "height width"]:
-    """A shadow that fades out before the picture's edge, so that sheets have no visible seams."""
+    """Fade a shadow out towards the edge of the picture, so that sheets have no visible seams."""
     height, width = shadow.shape
     row, column = np.mgrid[0.5:height, 0.5:width]
     edge = np.minimum(np.minimum(row, height - row), np.minimum(column, width - column))
@@ -178,7 +178,7 @@ def _sphere_triangles(spheres: Spheres, pixels: float) -> _Triangles:
 
 
 class _Hits(NamedTuple):
-    """The points where rays meet a surface; `rays` holds the indices of those that do."""
+    """The points where rays meet a surface; `rays` holds the indices of these rays."""
 
     rays: Int[np.ndarray, " hits"]
     points: Float[np.ndarray, "hits 3"]
@@ -252,7 +252,7 @@ class _Scene:
     def light_on(
         self, hits: _Hits, shift: Float[np.ndarray, "hits 2"], sample: int
     ) -> tuple[Float[np.ndarray, " hits"], Float[np.ndarray, " hits"]]:
-        """The light that matt surfaces receive, and the light they would receive without the parts.
+        """Compute the light that matt surfaces receive, with and without the shadows of the parts.
 
         The normal plus a random point on the unit sphere is a random direction whose density is
         proportional to the cosine, with which a matt surface weighs the sky. The direction to the
@@ -283,7 +283,7 @@ class _Scene:
         rays: Float[np.ndarray, "rays 3"],
         reach: float,
     ) -> Bool[np.ndarray, " rays"]:
-        """True for each unit ray that hits nothing within the reach."""
+        """Test for each ray of unit length whether it hits nothing within the reach."""
         return ~self.caster.is_blocked(origins, rays, reach)
 
 

@@ -33,7 +33,7 @@ def height_colours(points: np.ndarray, up: Literal["y", "z"] = "y") -> np.ndarra
         One sRGB colour per point, `(n, 3)`.
 
     Raises:
-        InputError: The array has another shape, or a number is not finite.
+        InputError: If the array has another shape, or a number is not finite.
     """
     check_points(points, "the points to colour")
     height = points[:, "xyz".index(up)].astype(np.float64)
@@ -63,20 +63,20 @@ def draw_clouds(
     Args:
         clouds: One or more clouds `(n, 3)` with n ≥ 1, of any scale.
         columns: Largest number of tiles in a row.
-        labels: Captions, one per cloud; None for none.
+        labels: Captions, one per cloud. None means no captions.
         size: Width and height of a tile in pixels.
         up: Upward axis of the clouds. A z-up cloud is drawn like its y-up copy (x, z, −y).
         colours: For each cloud one sRGB colour `(3,)`, or one per point `(n, 3)`; None uses
             `height_colours`.
         direction: Direction from the cloud to the camera, in y-up axes.
-        samples: Rays per pixel; see `render`.
+        samples: Number of rays per pixel; see `render`.
 
     Returns:
         The sheet.
 
     Raises:
-        InputError: There are no clouds, a cloud has another shape or is not finite, the number of
-            labels or colours differs from the number of clouds, or the size or the number of
+        InputError: If there are no clouds, a cloud has another shape or is not finite, the number
+            of labels or colours differs from the number of clouds, or the size or the number of
             columns is below 1.
     """
     if len(clouds) == 0:

@@ -16,7 +16,7 @@ def check_clouds(name: str, clouds: Tensor, least: int = 1) -> None:
         least: Smallest number of shapes that the caller can use.
 
     Raises:
-        InputError: The tensor is not such a set.
+        InputError: If the tensor is not a set of at least `least` finite clouds.
     """
     if clouds.ndim != 3 or clouds.shape[2] != 3:
         raise InputError(f"{name} must have shape (shapes, points, 3), got {tuple(clouds.shape)}")
@@ -31,7 +31,8 @@ def check_finite(name: str, values: Tensor) -> None:
     """Check that all values are finite floating-point numbers.
 
     Raises:
-        InputError: A value is not; the message starts with `name`.
+        InputError: If a value is not a finite floating-point number; the message starts with
+            `name`.
     """
     if not values.is_floating_point():
         raise InputError(f"{name} must be floating point, got {values.dtype}")
@@ -43,7 +44,7 @@ def check_distances(name: str, distances: Tensor) -> None:
     """Check that a tensor is a matrix of distances between two sets that are not empty.
 
     Raises:
-        InputError: The tensor is not such a matrix; the message starts with `name`.
+        InputError: If the tensor is not such a matrix; the message starts with `name`.
     """
     if distances.ndim != 2 or distances.numel() == 0:
         raise InputError(

@@ -1,4 +1,4 @@
-"""The geometry that a file holds."""
+"""The geometry read from a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pcdiff.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """The content of a file, in the file's unit and axes.
+    """The mesh or point cloud of a file, in the file's unit and axes.
 
     Only the syntax of the file has been checked: numbers may be NaN, and faces may name vertices
     that do not exist.
@@ -40,7 +40,7 @@ def check_corners(name: Path | str, vertices: np.ndarray, faces: np.ndarray) -> 
         faces: Indices of vertices.
 
     Raises:
-        InputError: An index is negative or too large.
+        InputError: If an index is negative or too large.
     """
     if len(faces) and (faces.min() < 0 or faces.max() >= len(vertices)):
         raise InputError(

@@ -52,7 +52,7 @@ def check_file(path: Path) -> None:
     """Check that a file exists, is not empty and has at most `MAXIMUM_BYTES`.
 
     Raises:
-        InputError: The file fails one of these checks.
+        InputError: If the file does not pass these checks.
     """
     with file_errors(path):
         if not path.exists():
@@ -70,10 +70,10 @@ def check_file(path: Path) -> None:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a whole file after `check_file`.
+    """Check a file with `check_file` and read all of it.
 
     Raises:
-        InputError: The file fails the check or cannot be read.
+        InputError: If the file fails the check or cannot be read.
     """
     check_file(path)
     with file_errors(path):
@@ -81,10 +81,10 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_npy(path: Path) -> np.ndarray:
-    """Map the array of a .npy file into memory, so that a false header cannot reserve memory.
+    """Map the array of a .npy file into memory, so that a wrong header cannot reserve memory.
 
     Raises:
-        InputError: The file is missing, damaged or too large, or holds Python objects.
+        InputError: If the file is missing, damaged or too large, or holds Python objects.
     """
     check_file(path)
     with file_errors(path):
@@ -111,11 +111,11 @@ def check_count(path: Path, count: int, limit: int, what: str) -> None:
     Args:
         path: File that states or holds the count.
         count: Number of items.
-        limit: Largest number that is accepted.
+        limit: Largest number of items that is accepted.
         what: Name of the items in the plural.
 
     Raises:
-        InputError: There are more items.
+        InputError: If there are more than `limit` items.
     """
     if count > limit:
         raise InputError(f"{path} has {count} {what}, expected at most {limit}: make it coarser")

@@ -63,7 +63,7 @@ def knn_points(
         return_nn: Whether to return the coordinates of the neighbours too.
 
     Raises:
-        InputError: The clouds do not match, are empty or hold a number that is not finite, or
+        InputError: If the clouds do not match, are empty or hold a number that is not finite, or
             lengths or `K` are out of range.
     """
     if p1.ndim != 3 or p2.ndim != 3 or p1.shape[::2] != p2.shape[::2]:
@@ -89,7 +89,7 @@ def knn_points(
         idx = torch.nn.functional.pad(idx, (0, K - idx.shape[2]))
     dists = (p1[:, :, None] - _gather(p2, idx)).square().sum(dim=-1)
     absent = (torch.arange(K, device=p1.device) >= counts2[:, None])[:, None]
-    # Near ties may have been found in the wrong order; missing neighbours stay last.
+    # Neighbours at nearly equal distances may be in the wrong order; missing neighbours stay last.
     order = dists.detach().masked_fill(absent, torch.inf).argsort(dim=-1, stable=True)
     padding = absent | ~_mask(counts1, p1)[..., None]
     dists = dists.gather(-1, order).masked_fill(padding, 0)
@@ -121,7 +121,7 @@ def sample_farthest_points(
         padded with 0 and the indices with −1.
 
     Raises:
-        InputError: The clouds are empty, have another shape or are not finite, or lengths or `K`
+        InputError: If the clouds are empty, have another shape or are not finite, or lengths or `K`
             are out of range.
     """
     if points.ndim != 3 or 0 in points.shape:
@@ -160,13 +160,13 @@ def sample_farthest_points(
 
 
 def left_factor(p: Tensor) -> Tensor:
-    """[−2p, |p|², 1]; its product with `right_factor(q)` is |p − q|²."""
+    """Return [−2p, |p|², 1], whose product with `right_factor(q)` is |p − q|²."""
     square = p.square().sum(dim=-1, keepdim=True)
     return torch.cat([-2 * p, square, torch.ones_like(square)], dim=-1)
 
 
 def right_factor(q: Tensor) -> Tensor:
-    """[q, 1, |q|²]."""
+    """Return [q, 1, |q|²]; see `left_factor`."""
     square = q.square().sum(dim=-1, keepdim=True)
     return torch.cat([q, torch.ones_like(square), square], dim=-1)
 
@@ -194,13 +194,13 @@ def _nearest_indices(p1: Tensor, p2: Tensor, counts2: Tensor, k: int) -> Tensor:
 
 
 def _gather(points: Tensor, idx: Tensor) -> Tensor:
-    """`points[n, idx[n, i, k]]`: (batch, points, dims), (batch, i, k) -> (batch, i, k, dims)."""
+    """Return `points[n, idx[n, i, k]]` for all n, i and k, (batch, i, k, dims)."""
     batch = torch.arange(len(points), device=points.device)[:, None, None]
     return points[batch, idx]
 
 
 def checked_lengths(name: str, lengths: Tensor | None, points: Tensor) -> Tensor:
-    """The number of valid points in each cloud.
+    """Check the number of valid points in each cloud, and return it as a tensor.
 
     Args:
         name: Name of the lengths in the error message.
@@ -208,7 +208,7 @@ def checked_lengths(name: str, lengths: Tensor | None, points: Tensor) -> Tensor
         points: Clouds that the lengths belong to.
 
     Raises:
-        InputError: There is not one length per cloud, or a length is out of range.
+        InputError: If there is not one length per cloud, or a length is out of range.
     """
     if lengths is None:
         return torch.full((len(points),), points.shape[1], device=points.device)
@@ -222,5 +222,5 @@ def checked_lengths(name: str, lengths: Tensor | None, points: Tensor) -> Tensor
 
 
 def _mask(counts: Tensor, points: Tensor) -> Tensor:
-    """Which points count: (batch, points)."""
+    """Return which points are valid, (batch, points)."""
     return torch.arange(points.shape[1], device=points.device) < counts[:, None]

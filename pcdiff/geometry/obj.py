@@ -1,4 +1,4 @@
-"""Wavefront OBJ."""
+"""Reader of Wavefront OBJ files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def read_obj_objects(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
         One pair (vertices, faces) per object, with only the vertices that its faces use.
 
     Raises:
-        InputError: As for `read_geometry`, or a face has a vertex that does not exist.
+        InputError: If a face has a vertex that does not exist; also for the reasons given in
+            `read_geometry`.
     """
     check_file(path)
     vertices, faces, starts = _obj(path)
@@ -43,7 +44,7 @@ def read_obj_objects(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def _obj(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
-    """Vertices, faces, and the number of faces before each `o`."""
+    """Return the vertices, the faces, and the number of faces before each `o`."""
     coordinates, corners, starts = array("d"), array("q"), []
     edge = False
     with lines_of(path) as lines:

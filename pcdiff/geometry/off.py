@@ -1,4 +1,4 @@
-"""OFF, the format of ModelNet."""
+"""Reader of OFF files, the format of ModelNet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PCD, the format of the Point Cloud Library."""
+"""Reader of PCD files, the format of the Point Cloud Library."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from pcdiff.geometry.limits import MAXIMUM_POINTS, check_count, file_errors
 def read_pcd(path: Path) -> Geometry:
     """Read a PCD file of version 0.7; errors as for `read_geometry`.
 
-    In an organised cloud (HEIGHT above 1), points that are not finite are pixels that saw nothing,
-    so they are left out. VIEWPOINT is ignored: its usual value does not say where the camera was.
+    In an organised cloud (HEIGHT above 1), points that are not finite belong to pixels that saw
+    nothing, so they are left out. VIEWPOINT is ignored, because its usual value does not state
+    where the camera was.
     """
     header: dict[str, list[str]] = {}
     with file_errors(path), path.open("rb") as file:
@@ -128,7 +129,7 @@ def lzf_decompress(data: bytes, size: int) -> bytes:
         size: Number of bytes of the result.
 
     Raises:
-        ValueError: The result has another number of bytes, or copies bytes from before its start.
+        ValueError: If the result does not have `size` bytes, or copies bytes from before its start.
     """
     out = bytearray()
     position = 0

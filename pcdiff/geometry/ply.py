@@ -1,4 +1,4 @@
-"""PLY, text and binary: a mesh or a point cloud."""
+"""Reader of PLY files, text and binary, which hold a mesh or a point cloud."""
 
 from __future__ import annotations
 
@@ -77,10 +77,10 @@ class _Element:
 
 @dataclass
 class _Table:
-    """The content of an element, by the name of the property.
+    """The values of the properties of an element, by the name of the property.
 
     Attributes:
-        columns: One number per row.
+        columns: For each scalar property, one number per row.
         lists: For each list property, its length in each row, and the items of all rows in order.
     """
 
@@ -123,7 +123,7 @@ def read_ply(path: Path) -> Geometry:
 def _corners(
     path: Path, table: _Table | None, element: str
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Lengths and items of the lists of vertices in an element; None if it has none."""
+    """Return the lengths and items of the lists of vertices in an element; None without lists."""
     if table is None or not table.lists:
         return None
     corners = table.lists.get("vertex_indices", table.lists.get("vertex_index"))
@@ -220,7 +220,7 @@ def _ascii_table(rows: Iterator[list[bytes]], element: _Element) -> _Table | Non
 
 
 def _binary_table(file: BinaryIO, element: _Element, order: Literal["<", ">"]) -> _Table | None:
-    """Read all rows at once if each list has one length, as in most files; else row by row."""
+    """Read all rows at once if each list has one length in all rows; otherwise row by row."""
     start = file.tell()
     left = os.fstat(file.fileno()).st_size - start
     widths: dict[str, int] = {}
@@ -288,7 +288,7 @@ def _code(kind: np.dtype) -> str:
 
 
 def _fans(path: Path, lengths: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """Cut polygons into triangles; polygons with fewer than 3 corners have no area and add none.
+    """Cut polygons into triangles; polygons with fewer than 3 corners give no triangle.
 
     Args:
         path: File that holds the polygons.
@@ -308,8 +308,8 @@ def _fans(path: Path, lengths: np.ndarray, items: np.ndarray) -> np.ndarray:
 def _strips(path: Path, lengths: np.ndarray, items: np.ndarray) -> np.ndarray:
     """Cut triangle strips into triangles.
 
-    Each vertex after the second closes a triangle with the two before it; every other triangle
-    runs the other way around. −1 starts a new strip.
+    Each vertex after the second closes a triangle with the two before it; every second triangle has
+    the opposite orientation. An item of −1 starts a new strip.
 
     Args:
         path: File that holds the strips.

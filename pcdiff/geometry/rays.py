@@ -1,8 +1,8 @@
-"""Rays against triangles: Embree where it can be imported, otherwise a tree of boxes in NumPy.
+"""Ray casting at triangles: by Embree if it can be imported, else by a tree of boxes in NumPy.
 
-Embree has no wheel for some platforms, such as Linux on aarch64. Both find the same first triangle
-of a ray, except where rounding decides: Embree computes in single precision, the tree in double.
-The tree is slower by a factor of ten to a hundred.
+Embree has no wheel for some platforms, such as Linux on aarch64. Both casters find the same first
+triangle of a ray, except where rounding decides: Embree computes in single precision and the tree
+in double precision. The tree is slower by a factor of ten to a hundred.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Crossings(NamedTuple):
     """The first crossing of each ray.
 
     Attributes:
-        face: Index of the triangle, −1 for a ray that meets none.
+        face: Index of the triangle; −1 for a ray that meets no triangle.
         distance: Distance from the ray's origin in lengths of its direction; meaningless for a ray
             that meets no triangle.
         normal: Normal of the triangle, of any length and on either side; meaningless for a ray
@@ -35,7 +35,7 @@ class Crossings(NamedTuple):
 def ray_caster(
     vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
 ) -> EmbreeCaster | BoxTree:
-    """The fastest caster that this machine has.
+    """Make the fastest ray caster that is available on this machine.
 
     Args:
         vertices: Vertices near the origin, because Embree rounds them to single precision.
@@ -48,10 +48,10 @@ def ray_caster(
 
 
 class EmbreeCaster:
-    """Embree, in single precision; arguments as for `ray_caster`.
+    """A ray caster that uses Embree, in single precision; the arguments are those of `ray_caster`.
 
     Raises:
-        ImportError: The package embreex cannot be imported.
+        ImportError: If the package embreex cannot be imported.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class EmbreeCaster:
         directions: Float[np.ndarray, "rays 3"],
         reach: float,
     ) -> Bool[np.ndarray, " rays"]:
-        """True for each ray that meets any triangle within a reach.
+        """Test for each ray whether it meets any triangle within a reach.
 
         Args:
             origins: Origins of the rays, in the unit and frame of the triangles.
@@ -110,7 +110,7 @@ class EmbreeCaster:
 
 
 class BoxTree:
-    """A balanced binary tree of boxes around the triangles; arguments as for `ray_caster`.
+    """A balanced binary tree of boxes around triangles; the arguments are those of `ray_caster`.
 
     Each box is halved at the median of its triangles along its longest side. All rays walk down the
     tree together, one level at a time, so that every step is one operation on arrays.
@@ -153,14 +153,14 @@ class BoxTree:
         directions: Float[np.ndarray, "rays 3"],
         reach: float,
     ) -> Bool[np.ndarray, " rays"]:
-        """True for each ray that meets a triangle within a reach; see `EmbreeCaster.is_blocked`."""
+        """Test for each ray whether it meets a triangle in reach; see `EmbreeCaster.is_blocked`."""
         face, distance = self._within(origins, directions, reach)
         return (face >= 0) & (distance <= reach)
 
     def _within(
         self, origins: np.ndarray, directions: np.ndarray, reach: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Triangle and distance of each ray's first crossing; beyond the reach some are missed."""
+        """Find triangle and distance of each ray's first crossing, at least of those in reach."""
         face = np.full(len(origins), -1)
         distance = np.full(len(origins), np.inf)
         for start in range(0, len(origins), _RAYS_AT_ONCE):
@@ -200,12 +200,12 @@ class BoxTree:
 
 
 def _distances(triangles: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """The distances along rays from 0 to the crossings with triangles, one by one; NaN if none.
+    """Compute the distance from 0 along each ray to its own triangle; NaN if they do not cross.
 
-    The barycentric weights are the volumes of the direction with each side (Woop, Benthin and Wald,
-    "Watertight ray/triangle intersection", JCGT 2013). Two triangles compute exactly opposite
-    volumes for a side in common, so no ray slips through between them. A ray that lies in the plane
-    of a triangle does not cross it.
+    The barycentric weights are the volumes that the direction spans with each side (Woop, Benthin
+    and Wald, "Watertight ray/triangle intersection", JCGT 2013). Two triangles compute exactly
+    opposite volumes for a side in common, so no ray slips through between them. A ray that lies in
+    the plane of a triangle does not cross it.
     """
     a, b, c = triangles.swapaxes(0, 1)
     weights = np.stack(

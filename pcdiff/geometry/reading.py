@@ -1,12 +1,12 @@
-"""The one reader of meshes and point clouds.
+"""The function that reads all files of meshes and point clouds.
 
 To add a format, write a function in a module of this folder that takes a path, returns a `Geometry`
 and raises `InputError` for a damaged file, and add it to `READERS` below. Every part of the package
 that reads geometry then accepts the new ending.
 
-Text and table formats are read here rather than by a library, so that a damaged file ends in a
-sentence that names the line or the count, and never in a mesh that silently lacks a part. Textures,
-colours and materials are ignored.
+Text and table formats are read by this package rather than by a library, so that a damaged file
+gives an error that names the line or the count, and never a mesh that silently lacks a part.
+Textures, colours and materials are ignored.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def read_geometry(path: Path) -> Geometry:
         path: File to read; its ending states the format.
 
     Raises:
-        InputError: The file is missing, empty, damaged, of another format, or larger than the
+        InputError: If the file is missing, empty, damaged, of another format, or larger than the
             limits in `pcdiff.geometry.limits`.
     """
     reader = READERS.get(path.suffix.lower())

@@ -1,4 +1,4 @@
-"""glTF and COLLADA, read by trimesh, with the transforms of the scene applied."""
+"""Readers of glTF and COLLADA files, which use trimesh and apply the transforms of the scene."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def read_dae(path: Path) -> Geometry:
 
 
 def _read_scene(path: Path, *more_damaged: type[Exception]) -> Geometry:
-    """Read all triangles of a scene at their places in it; axes are not converted."""
+    """Read all triangles of a scene in the frame of the scene; axes are not converted."""
     import trimesh
 
     damaged: tuple[type[Exception], ...] = (*DAMAGED, *more_damaged)

@@ -1,4 +1,4 @@
-"""STL, binary and text."""
+"""Reader of STL files, binary and text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of points: .xyz and .npy."""
+"""Readers of tables of points: .xyz and .npy."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pcdiff.geometry.text import LineError, lines_of
 def read_xyz(path: Path) -> Geometry:
     """Read a text file with one point per line; errors as for `read_geometry`.
 
-    The first three columns are x, y and z. In a file with six columns the others are a normal.
-    Other further columns are ignored. Spaces or commas separate the columns, and # starts a
-    comment.
+    The first three columns are x, y and z. In a file with exactly six columns, the last three are a
+    normal. In other files, further columns are ignored. Columns are separated by spaces or commas,
+    and the character `#` starts a comment.
     """
     values, width = array("d"), 0
     with lines_of(path) as lines:

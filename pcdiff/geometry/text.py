@@ -16,7 +16,7 @@ from pcdiff.geometry.limits import MAXIMUM_FACES, check_count, file_errors
 
 
 class LineError(ValueError):
-    """A line breaks the rules of its format; the message says how, in words that end a sentence."""
+    """An error in a line of a text file; its message completes the sentence that names the line."""
 
 
 @contextlib.contextmanager
@@ -24,8 +24,8 @@ def lines_of(path: Path) -> Iterator[Iterator[list[str]]]:
     """Open a text file as an iterator over the words of each line.
 
     Raises:
-        InputError: The file cannot be read, or the body raised `ValueError`, `IndexError` or
-            `OverflowError`; the message then names the current line.
+        InputError: If the file cannot be read, or the `with` block raised `ValueError`,
+            `IndexError` or `OverflowError`; in the latter case the message names the current line.
     """
     number, text = 0, ""
 
@@ -43,7 +43,7 @@ def lines_of(path: Path) -> Iterator[Iterator[list[str]]]:
     except (ValueError, IndexError, OverflowError) as error:
         line = text.strip()
         shown = repr(line if len(line) <= 40 else line[:40] + "…")
-        # Python's own words are about its functions, so only ours are shown.
+        # Python's own messages are about its functions, so only those of `LineError` are shown.
         reason = f": {error}" if isinstance(error, LineError) else ""
         raise InputError(f"{path} is damaged in line {number}, {shown}{reason}") from error
 
@@ -59,5 +59,5 @@ def add_polygon(corners: array[int], polygon: list[int], path: Path) -> None:
 
 
 def triples(numbers: array[float] | array[int]) -> np.ndarray:
-    """The numbers as rows of three, float64 or int64."""
+    """Return the numbers as rows of three, float64 or int64."""
     return np.array(numbers, np.int64 if numbers.typecode == "q" else np.float64).reshape(-1, 3)

@@ -1,8 +1,8 @@
 """Weights and training states on disk: safetensors whose metadata is one JSON configuration.
 
 The metadata has the single key `configuration`: a JSON object with `format`, `version`, `kind` (the
-class of the model), and everything needed to build the model again. Compatibility rule: a reader
-accepts only its own version; a change that an old reader would misread gets a new version number.
+class of the model), and everything needed to build the model again. A reader accepts only files of
+its own version. Every change that an old reader would misread therefore needs a new version number.
 Nothing is ever unpickled.
 """
 
@@ -38,12 +38,12 @@ def save(
     Args:
         path: The `.safetensors` file to write; an existing file is replaced.
         kind: What the tensors belong to, e.g. "point-cloud-generator".
-        configuration: The configuration, as JSON can hold it.
+        configuration: The configuration, in values that can be written as JSON.
         tensors: The tensors by name.
 
     Raises:
-        InputError: The file cannot be written, e.g. because the disk is full; an existing file is
-            then unchanged.
+        InputError: If the file cannot be written, e.g. because the disk is full; an existing file
+            is then unchanged.
     """
     from safetensors.torch import save as to_bytes
 
@@ -59,17 +59,17 @@ def save(
 
 
 def load(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read what `save` wrote.
+    """Read the configuration and the tensors that `save` wrote.
 
     Args:
         path: The `.safetensors` file to read.
-        kind: The kind that the caller can use.
+        kind: The kind that the file must have.
 
     Returns:
         The configuration, and the tensors by name.
 
     Raises:
-        InputError: The file is missing or damaged, has no configuration of our format, or has
+        InputError: If the file is missing or damaged, has no configuration of our format, or has
             another version or kind.
     """
     from safetensors import SafetensorError, safe_open
@@ -88,7 +88,7 @@ def load(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[
 
 
 def names_in(shipped: Path) -> list[str]:
-    """The names of the weights that a package carries.
+    """Return the names of the weights that come with a package.
 
     Args:
         shipped: Folder of the package that holds them.
@@ -97,14 +97,14 @@ def names_in(shipped: Path) -> list[str]:
 
 
 def find(weights: str | os.PathLike[str], shipped: Path) -> Path:
-    """The file that holds some weights.
+    """Return the path of the file that holds the given weights.
 
     Args:
         weights: A name of weights in `shipped`, or the path of a file.
         shipped: Folder of the weights that a package carries.
 
     Raises:
-        InputError: Neither such a file nor such a name exists.
+        InputError: If there is neither a file nor a name like this.
     """
     path, names = Path(weights), names_in(shipped)
     if not path.exists() and str(weights) in names:
@@ -129,13 +129,13 @@ def load_model(
 
     Args:
         weights: A name of weights in `shipped`, or the path of a file.
-        kind: The kind that the caller can use.
+        kind: The kind that the file must have.
         shipped: Folder of the weights that a package carries.
         build: Function that makes the model from its configuration.
-        renamed: Function from a tensor's name in weights of any version to its name today.
+        renamed: Function that maps a tensor's name in weights of any version to its current name.
 
     Raises:
-        InputError: The weights do not exist, are damaged, or belong to another kind of model.
+        InputError: If the weights do not exist, are damaged, or belong to another kind of model.
     """
     path = find(weights, shipped)
     configuration, tensors = load(path, kind)
@@ -165,10 +165,10 @@ def load_state(module: Any, tensors: Mapping[str, Tensor], path: str | os.PathLi
     Args:
         module: The `torch.nn.Module` to fill.
         tensors: The tensors by name.
-        path: File that they came from, for the error message.
+        path: File that the tensors came from, for the error message.
 
     Raises:
-        InputError: A tensor is missing, unknown to the module, or of another shape, or only one of
+        InputError: If a tensor is missing, unknown to the module, or of another shape, or only one of
             the two is floating-point.
     """
     own = module.state_dict()

@@ -17,23 +17,25 @@ class TrainingConfig:
 
     Attributes:
         steps: Number of optimizer steps.
-        batch_size: Items per step, over all processes.
+        batch_size: Number of items per step, over all processes.
         learning_rate: Peak learning rate of Adam.
-        warmup_steps: Steps over which the learning rate rises linearly to its peak.
+        warmup_steps: Number of steps over which the learning rate rises linearly to its peak.
         final_learning_rate: Learning rate at the end of the cosine, as a fraction of the peak.
         gradient_clip: Largest norm of the gradient; longer gradients are scaled down to it.
         ema_decay: Decay per step of the exponential moving average of the weights.
-        micro_batch: Items that pass through the networks together; 0 for the whole batch. The
-            gradient of a step is the sum over these parts, so this changes only speed and memory:
-            on a CPU, parts whose activations fit into the cache are faster.
+        micro_batch: Number of items that pass through the networks together; 0 for the whole batch.
+            The gradient of a step is the sum over its micro-batches, so their size changes only
+            speed and memory: on a CPU, micro-batches whose activations fit into the cache are
+            faster.
         bfloat16: True to run the networks in bfloat16; the weights stay float32.
         compile: True to compile the networks with `torch.compile`, which needs a C++ compiler on
             the CPU.
-        validate_every: Steps between two validations, each of which also saves a checkpoint.
+        validate_every: Number of steps between two validations, each of which also saves a
+            checkpoint.
         seed: Seed of all random numbers.
 
     Raises:
-        InputError: A number is out of range.
+        InputError: If a number is out of range.
     """
 
     steps: int = 20_000
@@ -69,7 +71,7 @@ class TrainingConfig:
             )
 
     def learning_rate_at(self, step: int) -> float:
-        """The learning rate of a step: a linear warm-up, then a cosine to the final rate.
+        """Return the learning rate of a step: a linear warm-up, then a cosine to the final rate.
 
         Args:
             step: Number of steps done before this one.

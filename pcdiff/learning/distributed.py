@@ -13,7 +13,7 @@ from torch import cuda, distributed
 def processes(device: str) -> Iterator[None]:
     """Join the process group that `torchrun` describes in the environment.
 
-    Does nothing in a process that `torchrun` did not start.
+    In a process that `torchrun` did not start, this does nothing.
 
     Args:
         device: Device to compute on. Processes on "cpu" communicate through gloo, others through
@@ -27,7 +27,7 @@ def processes(device: str) -> Iterator[None]:
     distributed.init_process_group("gloo" if device == "cpu" else "nccl")
     try:
         yield
-        # A process that leaves while another is still communicating with it makes that one fail.
+        # If a process leaves while another still communicates with it, the other process fails.
         distributed.barrier()
     finally:
         distributed.destroy_process_group()
@@ -35,7 +35,7 @@ def processes(device: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def first_goes_first() -> Iterator[None]:
-    """Let the first process finish this block before the others enter it, e.g. to fill a folder."""
+    """Let the first process finish the `with` block before the others enter it."""
     if not is_first():
         distributed.barrier()
     yield
@@ -44,5 +44,5 @@ def first_goes_first() -> Iterator[None]:
 
 
 def is_first() -> bool:
-    """True in the process that writes files and prints."""
+    """Whether this is the process that writes files and prints."""
     return not distributed.is_initialized() or distributed.get_rank() == 0

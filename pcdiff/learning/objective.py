@@ -1,4 +1,4 @@
-"""What a head must bring to the training loop."""
+"""The interface between a head and the training loop."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import Tensor, nn
 
 @runtime_checkable
 class Objective(Protocol):
-    """A model, indexed training data, a loss and a validation loss.
+    """What a head must give to the training loop: a model, indexed data and two losses.
 
     Attributes:
         kind: Kind under which the model's weights are saved, e.g. "point-cloud-generator".
         size: Number of training items.
-        description: What to record with the weights, as JSON can hold it, under three keys:
-            `model`, the configuration of the model; `data`, what identifies the data and how it is
-            used; `origin`, anything else worth recording. A resumed run must have the same `model`
-            and `data`.
+        description: What to store with the weights, in values that can be written as JSON, under
+            three keys: `model`, the configuration of the model; `data`, what identifies the data
+            and how they are used; `origin`, anything else worth storing. A resumed run must have
+            the same `model` and `data`.
     """
 
     kind: str
@@ -32,7 +32,7 @@ class Objective(Protocol):
     def loss(
         self, model: nn.Module, items: list[int], generators: list[torch.Generator]
     ) -> dict[str, Tensor]:
-        """The terms of the training loss, each a mean over the items.
+        """Compute the terms of the training loss, each a mean over the items.
 
         Args:
             model: The model to evaluate.
@@ -40,11 +40,11 @@ class Objective(Protocol):
             generators: One random generator per item.
 
         Returns:
-            Scalars by name; the one named `loss` is minimised.
+            Scalars by name. The scalar named `loss` is minimised.
         """
 
     def validation_loss(self, model: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
-        """The same terms on the validation items.
+        """Compute the terms of the loss on the validation items.
 
         Args:
             model: The model to evaluate.

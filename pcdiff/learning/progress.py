@@ -1,4 +1,4 @@
-"""A training run with a progress bar, and what is left of it in the end."""
+"""A training run with a progress bar, and its result."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class FinishedRun:
     no_curves: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The result as JSON can hold it."""
+        """Return the result as a dictionary that can be written as JSON."""
         return {"weights": str(self.weights), "last": self.last}
 
     def summary(self) -> str:
-        """The result in one line for a person."""
+        """Return the result as one human-readable line."""
         done = "there was no step left to do"
         if self.last is not None:
             done = "last " + ", ".join(f"{name} {value:.4g}" for name, value in self.last.items())
@@ -52,7 +52,7 @@ def train_with_progress(
     device: torch.device | str = "cpu",
     resume: bool = False,
 ) -> FinishedRun:
-    """Train to the last step behind a progress bar, then draw the training curves.
+    """Train to the last step with a progress bar, then draw the training curves.
 
     Besides the files of `pcdiff.learning.trainer.train` it writes `curves.png`. Under `torchrun`,
     call it within `pcdiff.learning.distributed.processes`; every process returns the result.
@@ -65,7 +65,7 @@ def train_with_progress(
         resume: True to continue the run in `output`, or to begin if there is none yet.
 
     Raises:
-        InputError: See `pcdiff.learning.trainer.train`.
+        InputError: If `pcdiff.learning.trainer.train` raises it.
     """
     row: dict[str, float] | None = None
     with console.progress("training", config.steps, distributed.is_first()) as advance:
@@ -80,7 +80,7 @@ def train_with_progress(
 
 
 def _draw_log(folder: Path) -> str | None:
-    """Draw the curves; on failure return the reason, because a finished run must not be lost.
+    """Draw the curves; return the reason if that fails, because a finished run must not be lost.
 
     The usual reason is that matplotlib, an optional dependency, is not installed.
     """

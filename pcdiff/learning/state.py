@@ -1,4 +1,4 @@
-"""The state of a training run: all that a later process needs to continue it."""
+"""The state of a training run: everything that a later process needs to continue the run."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ SPEED_ONLY = ("micro_batch", "compile")
 
 
 class TrainingState:
-    """The model, the moving average of its weights, the optimizer, and how far the run is.
+    """The model, the moving average of its weights, the optimizer and the progress of the run.
 
     Args:
-        objective: What is trained.
+        objective: The model, the data and the loss.
         config: The settings of the run.
         device: Device on which the model is trained.
 
@@ -36,9 +36,9 @@ class TrainingState:
         model: Model that is trained.
         average: Model with the exponential moving average of the weights.
         optimizer: Adam over the model's parameters.
-        description: Description of the run that the checkpoints record.
+        description: Description of the run, which is stored in its checkpoints.
         step: Number of steps done.
-        best: Lowest validation loss so far, infinity before the first validation.
+        best: Lowest validation loss so far; infinity before the first validation.
         seconds: Wall time of the run in seconds, without pauses.
     """
 
@@ -73,7 +73,7 @@ class TrainingState:
         """Write the state to a `.safetensors` file, completely or not at all.
 
         Raises:
-            InputError: The file cannot be written.
+            InputError: If the file cannot be written.
         """
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
@@ -87,7 +87,7 @@ class TrainingState:
         """Replace this state by one that `save` wrote.
 
         Raises:
-            InputError: The file is missing or damaged, or holds the state of a run with another
+            InputError: If the file is missing or damaged, or holds the state of a run with another
                 model, other data or other settings.
         """
         header, tensors = checkpoint.load(path, STATE_KIND)
@@ -122,7 +122,7 @@ class TrainingState:
 
 
 def _refuse_other(path: Path, ours: Any, theirs: Any, where: str) -> None:
-    """Raise one sentence about the first difference between two descriptions."""
+    """Raise an `InputError` that names the first difference between two descriptions."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for key in sorted(ours.keys() | theirs.keys()):
             _refuse_other(path, ours.get(key), theirs.get(key), f"{where}.{key}")
@@ -133,7 +133,7 @@ def _refuse_other(path: Path, ours: Any, theirs: Any, where: str) -> None:
 
 
 def _equal(ours: Any, theirs: Any) -> bool:
-    """Equal up to the last bits, because statistics of the data depend on the thread count."""
+    """Test equality up to the last bits of numbers, which can depend on the thread count."""
     if isinstance(ours, list) and isinstance(theirs, list):
         return len(ours) == len(theirs) and all(map(_equal, ours, theirs))
     if isinstance(ours, float) and isinstance(theirs, float):

@@ -1,6 +1,6 @@
 """The training loop of both heads.
 
-A head brings an `Objective`. All random numbers of a step are a function of (seed, step, place in
+Each head has an `Objective`. All random numbers of a step are a function of (seed, step, place in
 the batch), so there is no random state to save: a resumed run continues bit-exactly on the same
 machine with the same thread count, and a batch that is split over processes sees the numbers that
 one process would have seen.
@@ -37,12 +37,12 @@ _ORDER, _NOISE, _VALIDATION = 0, 1, 2  # second word of a seed: the purpose of t
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is after a step.
+    """The progress of a run after a step.
 
     Attributes:
         step: Number of steps done.
         steps: Total number of steps.
-        row: Row just added to the log, or None if this step did not validate.
+        row: Row that this step added to the log, or None if there was no validation.
     """
 
     step: int
@@ -57,7 +57,7 @@ def train(
     device: torch.device | str = "cpu",
     resume: bool = False,
 ) -> Iterator[Progress]:
-    """Train a model; yields after every step, so that the caller can show a progress bar.
+    """Train a model, and yield after every step so that the caller can show a progress bar.
 
     Writes into `output`: `last.safetensors` (everything needed to resume), `best.safetensors` (the
     averaged weights with the lowest validation loss so far, ready for use) and `metrics.csv`.
@@ -75,9 +75,9 @@ def train(
         The progress after each step.
 
     Raises:
-        InputError: `output` holds a run and `resume` is False; that run has another model, other
-            data or other settings; the batch cannot be split over the processes; the loss
-            diverged; or a file cannot be written.
+        InputError: If `output` holds a run and `resume` is False; that run has another model, other
+            data or other settings; the batch cannot be split over the processes; the loss diverged;
+            or a file cannot be written.
     """
     if objective.size < 1:
         raise InputError("the training set is empty")
@@ -136,7 +136,7 @@ def train(
             row |= {f"train_{name}": mean for name, mean in means.items()}
             running = {}
             row |= _validate(objective, state, config)
-            if not math.isfinite(row["validation_loss"]):  # checked before it is saved
+            if not math.isfinite(row["validation_loss"]):  # checked before the weights are saved
                 raise _diverged(state.step, "validation loss", row["validation_loss"], config)
             if writes:
                 rows.append(row)
@@ -167,7 +167,7 @@ def accumulate_gradient(
             term named `loss` is differentiated.
         items: Indices of the batch's items.
         generators: One random generator per item.
-        micro_batch: Items that pass through the networks together; 0 for all.
+        micro_batch: Number of items that pass through the networks together; 0 for all.
         device_type: Type of the device, "cpu" or "cuda".
         bfloat16: True to run the networks in bfloat16.
 
@@ -197,7 +197,7 @@ def _average_gradient(model: nn.Module) -> None:
 
 
 def _batch(size: int, config: TrainingConfig, step: int) -> list[int]:
-    """The items of a step, from a sequence of epochs that are each shuffled on their own."""
+    """Return the items of a step, from a sequence of epochs that are each shuffled on their own."""
     first = step * config.batch_size
     places = range(first, first + config.batch_size)
     orders = {
@@ -235,7 +235,7 @@ def _save(
 ) -> None:
     """Write the weights if they are the best, then the log, then the state.
 
-    In this order a process that is killed in between loses nothing.
+    With this order, nothing is lost if the process is killed in between.
     """
     if row["validation_loss"] < state.best:
         state.best = row["validation_loss"]
@@ -253,7 +253,7 @@ def _save(
 
 
 def _read_log(path: Path, step: int) -> list[dict[str, float]]:
-    """The rows up to `step`; a killed run may have logged a row after its last checkpoint."""
+    """Read the rows up to `step`; a killed run may have logged rows after its last checkpoint."""
     if not path.exists():
         return []
     try:

@@ -1,4 +1,4 @@
-"""The spaces that diffusion runs on: move by `retract`, compare by `local`."""
+"""The spaces that diffusion runs on. Points move by `retract` and are compared by `local`."""
 
 from pcdiff.manifolds import se3, so3
 from pcdiff.manifolds.base import Manifold

@@ -1,4 +1,4 @@
-"""What a space must offer for diffusion to run on it."""
+"""The interface of a space on which diffusion can run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Manifold(ABC):
 
     No operation reads a value back from a GPU, so none makes the host wait for the device.
 
-    `tests/laws` tests every law that this class states, over all manifolds at once.
+    `tests/laws` tests every law that this class states for every manifold.
 
     Attributes:
         point_ndim: Number of axes of one point.
@@ -40,24 +40,24 @@ class Manifold(ABC):
 
     @abstractmethod
     def tangent_shape(self, point_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of a tangent vector at a point of shape `point_shape`."""
+        """Return the shape of a tangent vector at a point of shape `point_shape`."""
 
     def zero_tangent(self, x: Tensor) -> Tensor:
-        """The zero tangent vector at each point of `x`, `(batch…, *tangent)`."""
+        """Return the zero tangent vector at each point of `x`, `(batch…, *tangent)`."""
         axes = x.ndim - self.point_ndim
         return x.new_zeros((*x.shape[:axes], *self.tangent_shape(tuple(x.shape[axes:]))))
 
     @abstractmethod
     def retract(self, x: Tensor, v: Tensor) -> Tensor:
-        """The point reached from `x` along the tangent vector `v`."""
+        """Return the point that is reached from `x` along the tangent vector `v`."""
 
     @abstractmethod
     def local(self, x: Tensor, y: Tensor) -> Tensor:
-        """The tangent vector at `x` that reaches `y`: `retract(x, local(x, y)) == y`."""
+        """Return the tangent vector at `x` that reaches `y`: `retract(x, local(x, y)) == y`."""
 
     @abstractmethod
     def tangent_noise(self, x: Tensor, generator: Generator | None) -> Tensor:
-        """Tangent vectors at `x` that are standard normal in unit coordinates: S^{1/2} ε."""
+        """Draw tangent vectors at `x` that are standard normal in unit coordinates: S^{1/2} ε."""
 
     @abstractmethod
     def random(
@@ -70,8 +70,8 @@ class Manifold(ABC):
     ) -> Tensor:
         """Draw points from the law in which the forward process ends.
 
-        Flat coordinates end in a normal law about `centre`, rotations in the uniform law, which has
-        no centre. So each space takes its own kind of centre:
+        In flat coordinates this is a normal law about `centre`; for rotations it is the uniform
+        law, which has no centre. So each space takes its own kind of centre:
 
         - `Euclidean`: a point, or any tensor that broadcasts with `shape`; the origin if None.
         - `SE3`: the translation `(…, 3)` of the centre in metres. It is required, because the
@@ -89,12 +89,12 @@ class Manifold(ABC):
                 there is no centre.
 
         Raises:
-            InputError: If `centre` is not what the space takes.
+            InputError: If `centre` is not of the kind that the space takes.
         """
 
     @abstractmethod
     def kernel_score(self, mean: Tensor, x: Tensor, noise_level: Tensor) -> Tensor:
-        """∇ₓ log p(x | mean, σ) of `x = retract(mean, σ · tangent_noise)`, as a tangent covector.
+        """Return ∇ₓ log p(x | mean, σ) of `x = retract(mean, σ · tangent_noise)`, a covector.
 
         Args:
             mean: Points, `(batch…, *point)`.
@@ -104,7 +104,7 @@ class Manifold(ABC):
 
     @abstractmethod
     def log_kernel(self, mean: Tensor, x: Tensor, noise_level: Tensor) -> Tensor:
-        """log p(x | mean, σ) up to a term that depends only on σ; its gradient is `kernel_score`.
+        """Return log p(x | mean, σ) up to a term in σ alone; its gradient is `kernel_score`.
 
         Args:
             mean: Points, `(batch…, *point)`.
@@ -113,7 +113,7 @@ class Manifold(ABC):
         """
 
     def mixture_score(self, means: Tensor, x: Tensor, noise_level: Tensor) -> Tensor:
-        """∇ₓ log Σᵢ p(x | meanᵢ, σ), as a tangent covector.
+        """Return ∇ₓ log Σᵢ p(x | meanᵢ, σ), a tangent covector.
 
         Args:
             means: Equally weighted means of the mixture, `(batch…, means, *point)`.
@@ -128,7 +128,7 @@ class Manifold(ABC):
 
     @abstractmethod
     def contract(self, alpha: Tensor, x: Tensor) -> Tensor:
-        """`x` multiplied by the signal coefficient α, `(batch…)`; a curved space allows only α = 1.
+        """Multiply `x` by the signal coefficient α, `(batch…)`; a curved space allows only α = 1.
 
         Raises:
             InputError: If the space is curved and an α on the CPU differs from 1.
@@ -157,15 +157,15 @@ class Manifold(ABC):
             )
 
     def to_unit(self, v: Tensor) -> Tensor:
-        """Tangent vectors in unit coordinates: S^{-1/2} v. The identity unless overridden."""
+        """Convert tangent vectors to unit coordinates, S^{-1/2} v; the identity by default."""
         return v
 
     def from_unit(self, u: Tensor) -> Tensor:
-        """Unit coordinates as tangent vectors: S^{1/2} u. The identity unless overridden."""
+        """Convert unit coordinates to tangent vectors, S^{1/2} u; the identity by default."""
         return u
 
     def over_tangent(self, scalar: Tensor) -> Tensor:
-        """A scalar `(batch…)`, reshaped to multiply tangent vectors `(batch…, *tangent)`.
+        """Reshape a scalar `(batch…)` so that it multiplies tangent vectors `(batch…, *tangent)`.
 
         A scalar without axes is left as it is, so a float64 level does not promote float32 points.
         """

@@ -25,23 +25,23 @@ class Euclidean(Manifold):
 
     @property
     def tangent_ndim(self) -> int:  # type: ignore[override]
-        """Tangent vectors have as many axes as points."""
+        """The number of axes of a tangent vector, which is that of a point."""
         return self.point_ndim
 
     def tangent_shape(self, point_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Tangent vectors have the shape of points."""
+        """Return the shape of a tangent vector, which is that of a point."""
         return point_shape
 
     def retract(self, x: Tensor, v: Tensor) -> Tensor:
-        """x + v."""
+        """Return x + v."""
         return x + v
 
     def local(self, x: Tensor, y: Tensor) -> Tensor:
-        """y − x."""
+        """Return y − x."""
         return y - x
 
     def tangent_noise(self, x: Tensor, generator: Generator | None) -> Tensor:
-        """Standard normal numbers with the shape of `x`."""
+        """Draw standard normal numbers with the shape of `x`."""
         return normal(x.shape, generator, x.dtype, x.device)
 
     def random(
@@ -58,7 +58,8 @@ class Euclidean(Manifold):
             shape: Shape of the result, `(batch…, *point)`.
             noise_level: The final σ, in the units of the points.
             generator: One generator, or one per entry of the first axis.
-            centre: Centre of the law; any shape that broadcasts with `shape`; the origin if None.
+            centre: Centre of the law, in any shape that broadcasts with `shape`. None means the
+                origin.
             dtype: Data type of the result.
         """
         if centre is None:
@@ -66,14 +67,14 @@ class Euclidean(Manifold):
         return centre + noise_level * normal(shape, generator, dtype, centre.device)
 
     def kernel_score(self, mean: Tensor, x: Tensor, noise_level: Tensor) -> Tensor:
-        """−(x − mean)/σ²."""
+        """Return −(x − mean)/σ²."""
         return -(x - mean) / self.over_tangent(noise_level) ** 2
 
     def log_kernel(self, mean: Tensor, x: Tensor, noise_level: Tensor) -> Tensor:
-        """−‖x − mean‖²/2σ²."""
+        """Return −‖x − mean‖²/2σ²."""
         square = (x - mean).square().flatten(-self.point_ndim).sum(-1)
         return -square / (2 * noise_level**2)
 
     def contract(self, alpha: Tensor, x: Tensor) -> Tensor:
-        """α x."""
+        """Return α x."""
         return self.over_tangent(alpha) * x

@@ -16,11 +16,11 @@ def value_and_gradient(
     x: Tensor,
     keep_graph: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """f(x) and d/dv f(retract(x, v)) at v = 0.
+    """Return f(x) and its gradient d/dv f(retract(x, v)) at v = 0.
 
-    The gradient is a covector in the tangent space at `x`: on SE(3) per metre and per radian in the
-    body frame. Derivatives in log coordinates are something else. The function is differentiated
-    even if the caller has switched gradients off or is in inference mode.
+    The gradient is a covector in the tangent space at `x`: on SE(3) it is per metre and per radian
+    in the body frame. It differs from the derivative in log coordinates. The function is
+    differentiated even if the caller has switched gradients off or is in inference mode.
 
     Args:
         function: f, which maps points `(batch…, *point)` to values `(batch…)`; each value must

@@ -1,7 +1,7 @@
-"""Products of spaces: a pose with a gripper width, or a trajectory of poses.
+"""Products of spaces, such as a pose with a gripper width, or a trajectory of poses.
 
 `Product` combines different spaces, `Power` repeats one. Both are manifolds, so samplers, losses
-and guidance run on them unchanged. The noise level is common to all factors.
+and guidance run on them unchanged. All factors have the same noise level.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class Product(Manifold):
 
     A point of SE(3) × ℝ, for example, is the 16 entries of a pose followed by one number. `join`
     makes such vectors from points of the factors and `split` takes them apart; `join_tangent` and
-    `split_tangent` do so for tangent vectors, of which each factor keeps its units and frame.
+    `split_tangent` do the same for tangent vectors. The part of each factor keeps its units and
+    frame.
 
     A product is flat only if every factor is.
 
@@ -44,7 +45,7 @@ class Product(Manifold):
     tangent_ndim = 1
 
     def __post_init__(self) -> None:
-        """Check the factors against their shapes."""
+        """Check that the factors and their shapes match."""
         found, expected = (
             [len(shape) for shape in self.shapes],
             [f.point_ndim for f in self.factors],
@@ -62,7 +63,7 @@ class Product(Manifold):
 
     @property
     def length(self) -> float:  # type: ignore[override]
-        """ℓ of the factors.
+        """The length ℓ that all factors share.
 
         Raises:
             InputError: If the factors differ in ℓ.
@@ -76,63 +77,63 @@ class Product(Manifold):
 
     @property
     def tangent_shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Shape of one tangent vector of each factor."""
+        """The shape of one tangent vector of each factor."""
         pairs = zip(self.factors, self.shapes, strict=True)
         return tuple(factor.tangent_shape(shape) for factor, shape in pairs)
 
     @property
     def size(self) -> int:
-        """Number of entries of one point."""
+        """The number of entries of one point."""
         return sum(math.prod(shape) for shape in self.shapes)
 
     def tangent_shape(self, point_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """One axis with the entries of all factors' tangent vectors."""
+        """Return the shape of a tangent vector: one axis with the entries of all factors."""
         return (sum(math.prod(shape) for shape in self.tangent_shapes),)
 
     def split(self, x: Float[Tensor, "*batch size"]) -> tuple[Tensor, ...]:
-        """The points of the factors, each `(batch…, *shape)`."""
+        """Split a point of the product into the points of the factors, each `(batch…, *shape)`."""
         return _split(x, self.shapes)
 
     def join(self, *points: Tensor) -> Float[Tensor, "*batch size"]:
-        """The point of the product with the given points of the factors, in their order."""
+        """Join points of the factors, in their order, into a point of the product."""
         return _join(points, self.shapes)
 
     def split_tangent(self, v: Float[Tensor, "*batch size"]) -> tuple[Tensor, ...]:
-        """The tangent vectors of the factors."""
+        """Split a tangent vector of the product into the tangent vectors of the factors."""
         return _split(v, self.tangent_shapes)
 
     def join_tangent(self, *vectors: Tensor) -> Float[Tensor, "*batch size"]:
-        """The tangent vector of the product with the given tangent vectors of the factors."""
+        """Join tangent vectors of the factors, in their order, into one of the product."""
         return _join(vectors, self.tangent_shapes)
 
     def retract(
         self, x: Float[Tensor, "*#batch size"], v: Float[Tensor, "*#batch tangent"]
     ) -> Float[Tensor, "... size"]:
-        """Each factor retracts its own part."""
+        """Retract the part of each factor in that factor."""
         parts = zip(self.factors, self.split(x), self.split_tangent(v), strict=True)
         return self.join(*(factor.retract(a, b) for factor, a, b in parts))
 
     def local(
         self, x: Float[Tensor, "*#batch size"], y: Float[Tensor, "*#batch size"]
     ) -> Float[Tensor, "... tangent"]:
-        """Each factor compares its own parts."""
+        """Compare the parts of each factor in that factor."""
         parts = zip(self.factors, self.split(x), self.split(y), strict=True)
         return self.join_tangent(*(factor.local(a, b) for factor, a, b in parts))
 
     def to_unit(self, v: Float[Tensor, "*batch tangent"]) -> Float[Tensor, "*batch tangent"]:
-        """Each factor converts its own part."""
+        """Convert the part of each factor in that factor."""
         parts = zip(self.factors, self.split_tangent(v), strict=True)
         return self.join_tangent(*(factor.to_unit(part) for factor, part in parts))
 
     def from_unit(self, u: Float[Tensor, "*batch tangent"]) -> Float[Tensor, "*batch tangent"]:
-        """Each factor converts its own part."""
+        """Convert the part of each factor in that factor."""
         parts = zip(self.factors, self.split_tangent(u), strict=True)
         return self.join_tangent(*(factor.from_unit(part) for factor, part in parts))
 
     def tangent_noise(
         self, x: Float[Tensor, "*batch size"], generator: Generator | None
     ) -> Float[Tensor, "*batch tangent"]:
-        """Noise of each factor, drawn in their order."""
+        """Draw the noise of each factor, in the order of the factors."""
         parts = zip(self.factors, self.split(x), strict=True)
         return self.join_tangent(*(factor.tangent_noise(part, generator) for factor, part in parts))
 
@@ -150,7 +151,8 @@ class Product(Manifold):
             shape: Shape of the result, `(batch…, size)`.
             noise_level: The final σ, common to all factors.
             generator: One generator, or one per entry of the first axis.
-            centre: Centre of each factor, in their order; None stands for no centre at all.
+            centre: Centre of each factor, in the order of the factors. None means that no factor
+                has a centre.
             dtype: Data type of the result.
 
         Raises:
@@ -180,7 +182,7 @@ class Product(Manifold):
         x: Float[Tensor, "*#batch size"],
         noise_level: Float[Tensor, "*#batch"],
     ) -> Float[Tensor, "... tangent"]:
-        """The scores of the factors, whose noise is independent."""
+        """Return the scores of the factors, whose noise is independent."""
         parts = zip(self.factors, self.split(mean), self.split(x), strict=True)
         return self.join_tangent(
             *(factor.kernel_score(each, part, noise_level) for factor, each, part in parts)
@@ -192,13 +194,13 @@ class Product(Manifold):
         x: Float[Tensor, "*#batch size"],
         noise_level: Float[Tensor, "*#batch"],
     ) -> Float[Tensor, "..."]:
-        """The sum over the factors, whose noise is independent."""
+        """Return the sum of the factors' log kernels, because their noise is independent."""
         parts = zip(self.factors, self.split(mean), self.split(x), strict=True)
         each = [factor.log_kernel(middle, part, noise_level) for factor, middle, part in parts]
         return torch.stack(each).sum(0)
 
     def contract(self, alpha: Tensor, x: Float[Tensor, "*batch size"]) -> Float[Tensor, "... size"]:
-        """Each factor multiplied by α, or `x` itself if the product is curved.
+        """Multiply the part of each factor by α; a curved product returns `x` itself.
 
         Raises:
             InputError: If the product is curved and an α on the CPU differs from 1.
@@ -225,12 +227,12 @@ class Power(Manifold):
 
     @property
     def point_ndim(self) -> int:  # type: ignore[override]
-        """One axis more than the factor."""
+        """The number of axes, one more than the factor has."""
         return 1 + self.factor.point_ndim
 
     @property
     def tangent_ndim(self) -> int:  # type: ignore[override]
-        """One axis more than the factor."""
+        """The number of axes, one more than the factor has."""
         return 1 + self.factor.tangent_ndim
 
     @property
@@ -240,31 +242,31 @@ class Power(Manifold):
 
     @property
     def length(self) -> float:  # type: ignore[override]
-        """ℓ of the factor."""
+        """The length ℓ of the factor."""
         return self.factor.length
 
     def tangent_shape(self, point_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The copies, then the shape of the factor's tangent vectors."""
+        """Return the shape of a tangent vector: the copies, then the shape in the factor."""
         return (point_shape[0], *self.factor.tangent_shape(point_shape[1:]))
 
     def retract(self, x: Tensor, v: Tensor) -> Tensor:
-        """Each copy on its own."""
+        """Apply the factor's method of the same name to each copy."""
         return self.factor.retract(x, v)
 
     def local(self, x: Tensor, y: Tensor) -> Tensor:
-        """Each copy on its own."""
+        """Apply the factor's method of the same name to each copy."""
         return self.factor.local(x, y)
 
     def to_unit(self, v: Tensor) -> Tensor:
-        """Each copy on its own."""
+        """Apply the factor's method of the same name to each copy."""
         return self.factor.to_unit(v)
 
     def from_unit(self, u: Tensor) -> Tensor:
-        """Each copy on its own."""
+        """Apply the factor's method of the same name to each copy."""
         return self.factor.from_unit(u)
 
     def tangent_noise(self, x: Tensor, generator: Generator | None) -> Tensor:
-        """Independent noise of each copy."""
+        """Draw independent noise for each copy."""
         return self.factor.tangent_noise(x, generator)
 
     def random(
@@ -281,22 +283,22 @@ class Power(Manifold):
             shape: Shape of the result, `(batch…, copies, *point of the factor)`.
             noise_level: The final σ.
             generator: One generator, or one per entry of the first axis.
-            centre: Centre of the factor's law, common to all copies, or one per copy with an axis
-                for the copies; the factor says what it takes.
+            centre: Centre of the factor's law, common to all copies, or one centre per copy, with
+                an axis for the copies. See the factor for the centres that it takes.
             dtype: Data type of the result.
         """
         return self.factor.random(shape, noise_level, generator, centre, dtype)
 
     def kernel_score(self, mean: Tensor, x: Tensor, noise_level: Tensor) -> Tensor:
-        """The scores of the copies, whose noise is independent."""
+        """Return the scores of the copies, whose noise is independent."""
         return self.factor.kernel_score(mean, x, _over_copies(noise_level))
 
     def log_kernel(self, mean: Tensor, x: Tensor, noise_level: Tensor) -> Tensor:
-        """The sum over the copies, whose noise is independent."""
+        """Return the sum of the copies' log kernels, because their noise is independent."""
         return self.factor.log_kernel(mean, x, _over_copies(noise_level)).sum(-1)
 
     def contract(self, alpha: Tensor, x: Tensor) -> Tensor:
-        """Each copy multiplied by α.
+        """Multiply each copy by α.
 
         Raises:
             InputError: If the factor is curved and an α on the CPU differs from 1.
@@ -306,7 +308,7 @@ class Power(Manifold):
 
 
 def _over_copies(scalar: Tensor) -> Tensor:
-    """A scalar `(batch…)` with an axis for the copies; one without axes fits as it is."""
+    """Add an axis for the copies to a scalar `(batch…)`; a scalar without axes stays as it is."""
     return scalar[..., None] if scalar.ndim else scalar
 
 

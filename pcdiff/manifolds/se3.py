@@ -1,4 +1,4 @@
-"""Poses: SE(3) as a manifold for diffusion, and a few functions that users of poses need.
+"""Poses: SE(3) as a manifold for diffusion, and a few functions on poses.
 
 A pose is a homogeneous matrix T, `(…, 4, 4)`, with a rotation R and a translation t in metres.
 `T_a_b` maps points from frame b to frame a, so `T_a_b @ T_b_c` composes poses and `inverse(T_a_b)`
@@ -23,7 +23,7 @@ from pcdiff.randomness import Generator, normal
 def pose(
     rotation: Float[Tensor, "*#batch 3 3"], translation: Float[Tensor, "*#batch 3"]
 ) -> Float[Tensor, "... 4 4"]:
-    """The pose with the given rotation and translation (metres)."""
+    """Make the pose with a given rotation and translation (in metres)."""
     batch = torch.broadcast_shapes(rotation.shape[:-2], translation.shape[:-1])
     column = translation[..., None].expand(*batch, 3, 1)
     upper = torch.cat([rotation.expand(*batch, 3, 3), column], dim=-1)
@@ -33,7 +33,7 @@ def pose(
 
 
 def inverse(pose_a_b: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"]:
-    """The inverse pose (Rᵀ, −Rᵀt): the pose of a in b, given the pose of b in a."""
+    """Return the inverse pose (Rᵀ, −Rᵀt): the pose of a in b, given the pose of b in a."""
     rotation, translation = _parts(pose_a_b)
     return pose(rotation.mT, -_apply(rotation.mT, translation))
 
@@ -41,7 +41,7 @@ def inverse(pose_a_b: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"
 def transform(
     pose_a_b: Float[Tensor, "*#batch 4 4"], points_b: Float[Tensor, "*#batch points 3"]
 ) -> Float[Tensor, "... points 3"]:
-    """Points mapped from frame b to frame a: Rp + t.
+    """Map points from frame b to frame a: Rp + t.
 
     Args:
         pose_a_b: One pose per set of points; leading axes broadcast.
@@ -52,7 +52,7 @@ def transform(
 
 
 def adjoint(pose_a_b: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 6 6"]:
-    """Ad_T, which maps twists from frame b to frame a: T·Exp(ξ) = Exp(Ad_T ξ)·T.
+    """Return Ad_T, which maps twists from frame b to frame a: T·Exp(ξ) = Exp(Ad_T ξ)·T.
 
     Here Exp is the exponential of the whole group, that of the matrix [[ω̂, ρ], [0, 0]], which
     agrees with `SE3.retract` to first order only. For twists in the order (ρ, ω),
@@ -94,36 +94,36 @@ class SE3(Manifold):
             )
 
     def tangent_shape(self, point_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """(ρ, ω) in one axis."""
+        """Return the shape of a tangent vector (ρ, ω): one axis of 6."""
         return (6,)
 
     def retract(
         self, x: Float[Tensor, "*#batch 4 4"], v: Float[Tensor, "*#batch 6"]
     ) -> Float[Tensor, "... 4 4"]:
-        """(t + Rρ, R·Exp(ω))."""
+        """Return (t + Rρ, R·Exp(ω))."""
         return x @ pose(so3.exp(v[..., 3:]), v[..., :3])
 
     def local(
         self, x: Float[Tensor, "*#batch 4 4"], y: Float[Tensor, "*#batch 4 4"]
     ) -> Float[Tensor, "... 6"]:
-        """(Rₓᵀ(t_y − tₓ), Log(RₓᵀR_y)); it jumps where x and y are half a turn apart."""
+        """Return (Rₓᵀ(t_y − tₓ), Log(RₓᵀR_y)), which jumps where x and y are half a turn apart."""
         rotation_x, translation_x = _parts(x)
         rotation_y, translation_y = _parts(y)
         rho = _apply(rotation_x.mT, translation_y - translation_x)
         return torch.cat([rho, so3.log(rotation_x.mT @ rotation_y)], dim=-1)
 
     def to_unit(self, v: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 6"]:
-        """(ρ/ℓ, ω)."""
+        """Return (ρ/ℓ, ω)."""
         return torch.cat([v[..., :3] / self.length, v[..., 3:]], dim=-1)
 
     def from_unit(self, u: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 6"]:
-        """(ℓu_ρ, u_ω), in metres and radians."""
+        """Return (ℓu_ρ, u_ω), in metres and radians."""
         return torch.cat([u[..., :3] * self.length, u[..., 3:]], dim=-1)
 
     def tangent_noise(
         self, x: Float[Tensor, "*batch 4 4"], generator: Generator | None
     ) -> Float[Tensor, "*batch 6"]:
-        """Normal tangent vectors: ρ with standard deviation ℓ metres, ω with one radian."""
+        """Draw normal tangent vectors: ρ with standard deviation ℓ metres, ω with one radian."""
         return self.from_unit(normal((*x.shape[:-2], 6), generator, x.dtype, x.device))
 
     def random(
@@ -159,10 +159,11 @@ class SE3(Manifold):
         x: Float[Tensor, "*#batch 4 4"],
         noise_level: Float[Tensor, "*#batch"],
     ) -> Float[Tensor, "... 6"]:
-        """(−Rᵀ(t − t₀)/(σℓ)², the score of `SO3`), per metre and per radian in the body frame of x.
+        """Return (−Rᵀ(t − t₀)/(σℓ)², the score of `SO3`), in the body frame of x.
 
         The translation t₀ + R₀ρ is normal, isotropic in any frame and independent of the rotation,
-        so the density is a product, and R = R(x) alone maps its gradient to the body frame.
+        so the density is a product, and R = R(x) alone maps its gradient to the body frame. The
+        score is per metre and per radian.
 
         Args:
             mean: Poses, `(batch…, 4, 4)`.
@@ -182,7 +183,7 @@ class SE3(Manifold):
         x: Float[Tensor, "*#batch 4 4"],
         noise_level: Float[Tensor, "*#batch"],
     ) -> Float[Tensor, "..."]:
-        """−‖t − t₀‖²/2(σℓ)² plus the log kernel of the rotations on `SO3`."""
+        """Return −‖t − t₀‖²/2(σℓ)² plus the log kernel of the rotations on `SO3`."""
         rotation, translation = _parts(x)
         mean_rotation, mean_translation = _parts(mean)
         square = (translation - mean_translation).square().sum(-1)
@@ -190,7 +191,7 @@ class SE3(Manifold):
         return of_rotation - square / (2 * (noise_level.to(x) * self.length) ** 2)
 
     def contract(self, alpha: Tensor, x: Float[Tensor, "*#batch 4 4"]) -> Float[Tensor, "... 4 4"]:
-        """`x` itself, because a pose cannot be scaled.
+        """Return `x` itself, because a pose cannot be scaled.
 
         Raises:
             InputError: If an α on the CPU differs from 1.

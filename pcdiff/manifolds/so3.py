@@ -35,19 +35,19 @@ _WIDEST, _TURNS = 10.0, 16
 
 
 def hat(v: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """The skew-symmetric matrix of a cross product: `hat(v) @ u == cross(v, u)`."""
+    """Return the skew-symmetric matrix of a cross product: `hat(v) @ u == cross(v, u)`."""
     x, y, z = v.unbind(-1)
     zero = torch.zeros_like(x)
     return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
 
 
 def vee(m: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
-    """The vector of a skew-symmetric matrix, the inverse of `hat`."""
+    """Return the vector of a skew-symmetric matrix, the inverse of `hat`."""
     return torch.stack([m[..., 2, 1], m[..., 0, 2], m[..., 1, 0]], dim=-1)
 
 
 def exp(omega: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """The rotation by θ radians about ω: Rodrigues' formula I + (sin θ/θ) ω̂ + ((1−cos θ)/θ²) ω̂².
+    """The rotation by θ radians about ω (Rodrigues): I + (sin θ/θ) ω̂ + ((1−cos θ)/θ²) ω̂².
 
     Both coefficients are 0/0 at θ = 0, and the derivatives of their closed forms lose digits near
     it, so below θ = 1 they are power series in θ². `torch.where` alone is not enough: it also
@@ -140,10 +140,11 @@ class SO3(Manifold):
     """Rotations, with tangent vectors in radians in the body frame and the bi-invariant metric.
 
     The noise has the *wrapped normal* law, the law of mean·Exp(σε) with ε ~ N(0, I₃). Keep σ below
-    about 1.2. The whole sphere |σε| = 2π lands on the mean, so the density has a pole like 1/θ²
-    there and the score has infinite variance. Up to σ = 1.2 draws that show it practically never
-    occur; from σ = 1.5 on, rare draws near the mean dominate a score-matching loss. As σ grows, the
-    law tends to a uniform angle, not to the uniform rotation, to which it is closest at σ = 1.8.
+    about 1.2. Exp maps the whole sphere |σε| = 2π to the mean, so the density has a pole like 1/θ²
+    there and the score has infinite variance. Up to σ = 1.2, draws that reach this pole practically
+    never occur; from σ = 1.5 on, rare draws near the mean dominate a score-matching loss. As σ
+    grows, the law tends to one with a uniform angle. This is not the uniform law of rotations, to
+    which the wrapped normal law is closest at σ = 1.8.
     """
 
     point_ndim = 2
@@ -151,25 +152,25 @@ class SO3(Manifold):
     is_flat = False
 
     def tangent_shape(self, point_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """A rotation vector."""
+        """Return the shape of a tangent vector, which is a rotation vector."""
         return (3,)
 
     def retract(
         self, x: Float[Tensor, "*#batch 3 3"], v: Float[Tensor, "*#batch 3"]
     ) -> Float[Tensor, "... 3 3"]:
-        """x·Exp(v)."""
+        """Return x·Exp(v)."""
         return x @ exp(v)
 
     def local(
         self, x: Float[Tensor, "*#batch 3 3"], y: Float[Tensor, "*#batch 3 3"]
     ) -> Float[Tensor, "... 3"]:
-        """Log(xᵀy); it jumps where x and y are half a turn apart."""
+        """Return Log(xᵀy), which jumps where x and y are half a turn apart."""
         return log(x.mT @ y)
 
     def tangent_noise(
         self, x: Float[Tensor, "*batch 3 3"], generator: Generator | None
     ) -> Float[Tensor, "*batch 3"]:
-        """Standard normal rotation vectors in radians."""
+        """Draw standard normal rotation vectors in radians."""
         return normal((*x.shape[:-2], 3), generator, x.dtype, x.device)
 
     def random(
@@ -205,7 +206,7 @@ class SO3(Manifold):
         x: Float[Tensor, "*#batch 3 3"],
         noise_level: Float[Tensor, "*#batch"],
     ) -> Float[Tensor, "... 3"]:
-        """The gradient of `log_kernel` with respect to x, per radian in the body frame of x.
+        """Return the gradient of `log_kernel` in x, per radian in the body frame of x.
 
         It points along ω = Log(meanᵀx), with slope d/dθ log p. Up to σ ≈ 0.5 it is
         −ω/σ² − (sin θ/(1−cos θ) − 2/θ)·ω/θ, the naive −ω/σ² corrected for the volume of Exp.
@@ -236,7 +237,7 @@ class SO3(Manifold):
         x: Float[Tensor, "*#batch 3 3"],
         noise_level: Float[Tensor, "*#batch"],
     ) -> Float[Tensor, "..."]:
-        """The log density of mean·Exp(σε) at x with respect to Haar measure.
+        """Return the log density of mean·Exp(σε) at x with respect to Haar measure.
 
         Haar measure has total mass one; in rotation vectors it is (1−cos θ)/(4π²θ²) dω. Each
         preimage θ + 2πk of x contributes its own normal density and Lebesgue volume:
@@ -255,7 +256,7 @@ class SO3(Manifold):
         return constant + gaussian + wraps - _versine_over_square(squared).log()
 
     def contract(self, alpha: Tensor, x: Float[Tensor, "*#batch 3 3"]) -> Float[Tensor, "... 3 3"]:
-        """`x` itself, because a rotation cannot be scaled.
+        """Return `x` itself, because a rotation cannot be scaled.
 
         Raises:
             InputError: If an α on the CPU differs from 1.
@@ -265,24 +266,24 @@ class SO3(Manifold):
 
 
 def _angle(omega: Tensor) -> tuple[Tensor, Tensor]:
-    """θ², and θ clamped so far above 0 that neither 1/θ² nor a derivative overflows."""
+    """Return θ², and θ clamped so far above 0 that neither 1/θ² nor a derivative overflows."""
     squared = omega.square().sum(-1)
     return squared, squared.clamp(min=1e-30).sqrt()
 
 
 def _turns(angle: Tensor, sigma: Tensor) -> Tensor:
-    """The whole turns 2πk to sum over: all that hold more than 1e-19 of the law."""
+    """Return the whole turns 2πk to sum over: all that hold more than 1e-19 of the law."""
     most = _most_turns(sigma)
     turns = torch.arange(-most, most + 1, dtype=angle.dtype, device=angle.device)
     return 2 * math.pi * turns
 
 
 def _most_turns(sigma: Tensor) -> int:
-    """The largest k to sum over.
+    """Return the largest k to sum over.
 
-    On the CPU the values of σ are at hand and save work. Where they cannot be read, or where
-    reading them would make the host wait for a GPU, the number that suffices for every σ is used.
-    The further terms change a result by less than its rounding error.
+    On the CPU the values of σ can be read, and for small σ few turns suffice. Where they cannot be
+    read, or where reading them would make the host wait for a GPU, the number that suffices for
+    every σ is used. The further terms change a result by less than its rounding error.
     """
     if sigma.device.type != "cpu" or torch.compiler.is_compiling():
         return _TURNS
@@ -294,7 +295,7 @@ def _most_turns(sigma: Tensor) -> int:
 
 
 def _log_weights(angle: Tensor, sigma: Tensor, turns: Tensor) -> Tensor:
-    """The logarithm of (θ+τ)² exp(−(θ+τ)²/2σ²) for each turn τ, minus its value for no turn."""
+    """Return log((θ+τ)² exp(−(θ+τ)²/2σ²)) for each turn τ, minus its value for no turn."""
     angle = angle[..., None]
     volume = 2 * (1 + turns / angle).abs().log()
     return volume - turns * (2 * angle + turns) / (2 * sigma[..., None] ** 2)
@@ -311,9 +312,9 @@ def _versine_over_square(squared: Tensor) -> Tensor:
 def _blend(
     squared: Tensor, series: Sequence[float], closed_form: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """A power series in θ² below θ = 1 and a closed form in θ above, each given a safe argument.
+    """Evaluate a power series in θ² below θ = 1 and a closed form above, each at safe arguments.
 
-    See `exp` for the reason.
+    See `exp` for the reason for the safe arguments.
     """
     near = squared < 1
     close = _polynomial(series, torch.where(near, squared, 0))

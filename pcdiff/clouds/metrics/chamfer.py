@@ -34,26 +34,28 @@ def chamfer_distance(
     batch_reduction: Literal["mean", "sum"] | None = "mean",
     point_reduction: Literal["mean", "sum"] = "mean",
 ) -> tuple[Float[Tensor, ""] | Float[Tensor, " batch"], None]:
-    """The Chamfer distance of each pair of clouds `x[n]`, `y[n]`.
+    """Compute the Chamfer distance of each pair of clouds `x[n]`, `y[n]`.
 
-    With the defaults it is the mean over x of min over y of |x − y|², plus the mean over y of min
-    over x. This is a subset of `pytorch3d.loss.chamfer_distance`: norm 2, no normals, no weights,
-    both directions.
+    With the defaults it is a sum of two means: over the points of x, of the squared distance to the
+    nearest point of y, and over the points of y, of the squared distance to the nearest point of x.
+    The function covers a subset of `pytorch3d.loss.chamfer_distance`: norm 2, no normals, no
+    weights, and both directions.
 
     Args:
         x: The first clouds.
         y: The second clouds.
         x_lengths: Number of valid points at the start of each cloud of `x`; None for all points.
         y_lengths: Number of valid points at the start of each cloud of `y`; None for all points.
-        batch_reduction: How to reduce the distances of the pairs; None keeps one per pair.
-        point_reduction: How to reduce the distances of the points.
+        batch_reduction: How to reduce the distances over the pairs; None keeps one distance per
+            pair.
+        point_reduction: How to reduce the distances over the points.
 
     Returns:
         The differentiable loss, and None in the place of PyTorch3D's loss of the normals.
 
     Raises:
-        InputError: The clouds do not fit together, are empty or contain a NaN, a length is out of
-            range, or a reduction has another name.
+        InputError: If the clouds do not fit together, are empty or contain a NaN, a length is out
+            of range, or a reduction has an unknown name.
     """
     if batch_reduction not in ("mean", "sum", None):
         raise InputError(f"batch_reduction must be 'mean', 'sum' or None, got {batch_reduction!r}")
@@ -77,7 +79,7 @@ def pairwise_chamfer(
     b: Float[Tensor, "shapes2 points2 3"] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Float[Tensor, "shapes1 columns"]:
-    """The Chamfer distance between every cloud of one set and every cloud of another.
+    """Compute the Chamfer distance between every cloud of one set and every cloud of another.
 
     It is computed by brute force from squared distances, as the mean of one direction plus the mean
     of the other, and is not differentiable. In float32 the error is about 2e-8 r², where r is the
@@ -91,11 +93,11 @@ def pairwise_chamfer(
         progress: Function called now and then with the fraction done.
 
     Returns:
-        The distances, (shapes of a, shapes of b). Within one set the matrix is symmetric and its
+        The distances, (shapes of a, shapes of b). If `b` is None, the matrix is symmetric and its
         diagonal is 0.
 
     Raises:
-        InputError: A set is empty, has another shape, or is not finite.
+        InputError: If a set is empty, has another shape, or is not finite.
     """
     check_clouds("the first set", a)
     others = a if b is None else b

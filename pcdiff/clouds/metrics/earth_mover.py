@@ -42,7 +42,7 @@ def earth_mover_distance(a: Float[Tensor, "points 3"], b: Float[Tensor, "points 
         b: The second cloud, with as many points as the first.
 
     Raises:
-        InputError: The clouds have different sizes, no points, another shape, or a NaN.
+        InputError: If the clouds have different sizes, no points, another shape, or a NaN.
     """
     if a.ndim != 2 or b.ndim != 2:
         raise InputError(
@@ -58,7 +58,7 @@ def pairwise_earth_mover(
     executor: Executor | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Float[Tensor, "shapes1 columns"]:
-    """The exact earth mover's distance between every cloud of two sets.
+    """Compute the exact earth mover's distance of every cloud of one set to every cloud of another.
 
     Args:
         a: The first set.
@@ -69,11 +69,11 @@ def pairwise_earth_mover(
         progress: Function called now and then with the fraction done.
 
     Returns:
-        The distances in the clouds' unit, float64 on the CPU. Within one set the matrix is
+        The distances in the clouds' unit, float64 on the CPU. If `b` is None, the matrix is
         symmetric and its diagonal is 0.
 
     Raises:
-        InputError: A set is empty, has another shape or is not finite, or the clouds of the two
+        InputError: If a set is empty, has another shape or is not finite, or the clouds of the two
             sets have different sizes.
     """
     others = a if b is None else b
@@ -109,7 +109,7 @@ def earth_mover_workers(count: int) -> Iterator[Executor | None]:
         The executor to pass to those calls, or None for a count of 1, which needs no other process.
 
     Raises:
-        InputError: The count is less than 1.
+        InputError: If the count is less than 1.
     """
     if count < 1:
         raise InputError(f"the number of workers must be at least 1, got {count}")
@@ -129,8 +129,8 @@ def approximate_earth_mover_distance(
 
     Annealed Sinkhorn iterations (Cuturi 2013; Schmitzer 2019) in float32 give dual potentials that
     are then made feasible, so the bound never exceeds the exact value except by rounding. Use it
-    for many pairs at once on an accelerator, or for clouds too large to match exactly; on a CPU
-    with 512 points the exact distance costs no more.
+    for many pairs at once on an accelerator, or for clouds too large to match exactly; on a CPU,
+    for 512 points, the exact distance costs no more.
 
     Measured over 50 pairs of 512 points, the bound is below the exact distance by 0.20 % on average
     and at most 0.96 % for box-normalised real chairs (ModelNet10, test split), by 0.12 % and at
@@ -142,7 +142,7 @@ def approximate_earth_mover_distance(
         b: The second clouds, with as many points as the first.
 
     Raises:
-        InputError: The clouds have different sizes, no points, another shape, or a NaN.
+        InputError: If the clouds have different sizes, no points, another shape, or a NaN.
     """
     if a.shape != b.shape or a.ndim < 2:
         raise InputError(

@@ -1,4 +1,4 @@
-"""How well a generated set of clouds resembles a reference set.
+"""Metrics of how well a generated set of clouds resembles a reference set.
 
 The definitions follow PointFlow (Yang et al., ICCV 2019, section 5.1) and, for the Jensen-Shannon
 divergence, Achlioptas et al. (ICML 2018). All clouds must already be normalised and subsampled, as
@@ -29,7 +29,7 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Summary:
-    """A metric over several sets.
+    """The mean and the spread of a metric over several sets.
 
     Attributes:
         mean: Mean over the sets.
@@ -41,7 +41,7 @@ class Summary:
 
 
 def summarize(results: Sequence[Mapping[str, float]]) -> dict[str, Summary]:
-    """Mean and standard deviation of each metric over results that all have the same metrics."""
+    """Compute the mean and standard deviation of each metric over results with the same metrics."""
     columns = {key: [result[key] for result in results] for key in results[0]}
     return {
         key: Summary(
@@ -62,9 +62,9 @@ def one_nearest_neighbour_accuracy(
     """The share of all shapes whose nearest other shape belongs to the same set.
 
     At about 1/2 the two sets cannot be told apart; at 1 they do not mix at all; below 1/2 the
-    generated shapes are closer to the reference shapes than these are to each other, as copies
-    would be. A shape equally close to both sets counts as one half, the expectation of a fair coin,
-    so the accuracy does not depend on the order of the shapes.
+    generated shapes are closer to the reference shapes than the reference shapes are to each other,
+    as is the case for copies. A shape that is equally close to both sets counts as one half, so the
+    accuracy does not depend on the order of the shapes.
 
     Args:
         generated_generated: Distances within the generated set.
@@ -72,7 +72,7 @@ def one_nearest_neighbour_accuracy(
         reference_reference: Distances within the reference set.
 
     Raises:
-        InputError: The sets have different sizes or fewer than 2 shapes, or a distance is not
+        InputError: If the sets have different sizes or fewer than 2 shapes, or a distance is not
             finite.
     """
     matrices = {
@@ -102,7 +102,7 @@ def _score_own(within: Tensor, across: Tensor) -> float:
 
 
 def coverage(generated_reference: Float[Tensor, "generated reference"]) -> float:
-    """The share of reference shapes that are the nearest one to at least one generated shape.
+    """The share of reference shapes that are the nearest reference of some generated shape.
 
     If several reference shapes are equally close to a generated shape, only the first is covered.
 
@@ -110,7 +110,7 @@ def coverage(generated_reference: Float[Tensor, "generated reference"]) -> float
         generated_reference: Distances from each generated shape (row) to each reference shape.
 
     Raises:
-        InputError: A set is empty, or a distance is not finite.
+        InputError: If a set is empty, or a distance is not finite.
     """
     check_distances("the generated-reference distances", generated_reference)
     covered = generated_reference.argmin(dim=1).unique()
@@ -124,7 +124,7 @@ def minimum_matching_distance(generated_reference: Float[Tensor, "generated refe
         generated_reference: Distances from each generated shape (row) to each reference shape.
 
     Raises:
-        InputError: A set is empty, or a distance is not finite.
+        InputError: If a set is empty, or a distance is not finite.
     """
     check_distances("the generated-reference distances", generated_reference)
     return float(generated_reference.amin(dim=0).double().mean())
@@ -143,8 +143,9 @@ def jensen_shannon_divergence(
     The cube [−1, 1]³, which box-normalised clouds fill, is divided into `resolution`³ equal voxels.
     P and Q are the shares of each set's points in each voxel, over all clouds of the set, and M is
     their mean. The divergence is ½KL(P‖M) + ½KL(Q‖M) with logarithms of base 2: 0 for equal and 1
-    for disjoint distributions. Achlioptas et al. keep only the voxels inside the ball in the cube;
-    box-normalised clouds have points in the corners, so here all voxels count.
+    for disjoint distributions. Achlioptas et al. use only the voxels inside the ball that the cube
+    encloses; box-normalised clouds have points in the corners of the cube, so this function uses
+    all voxels.
 
     Args:
         a: The first set, inside the cube.
@@ -152,7 +153,7 @@ def jensen_shannon_divergence(
         resolution: Number of voxels along an edge of the cube.
 
     Raises:
-        InputError: A set is empty, not finite, or exceeds the cube by more than rounding, or the
+        InputError: If a set is empty, not finite, or exceeds the cube by more than rounding, or the
             resolution is less than 1.
     """
     if resolution < 1:
@@ -194,7 +195,7 @@ def nearest_training_distance(
         progress: Function called now and then with the fraction done.
 
     Raises:
-        InputError: A set is empty, has another shape, or is not finite.
+        InputError: If a set is empty, has another shape, or is not finite.
     """
     return pairwise_chamfer(clouds, train, progress).amin(dim=1)
 
@@ -232,11 +233,11 @@ def prepare_reference(
         distances: Distances to compare by: "cd" (squared Chamfer), "emd" (earth mover's).
         emd_points: Number of points that the earth mover's distance uses, the first ones of each
             cloud.
-        executor: See `pairwise_earth_mover`.
+        executor: Processes that compute in parallel; see `pairwise_earth_mover`.
         progress: Function called now and then with the fraction done.
 
     Raises:
-        InputError: There are fewer than 2 shapes, they have another shape or are not finite, a
+        InputError: If there are fewer than 2 shapes, they have another shape or are not finite, a
             distance has another name, or the clouds have fewer than `emd_points` points.
     """
     check_clouds("the reference set", clouds, least=2)
@@ -266,16 +267,19 @@ def generation_metrics(
     Args:
         generated: The generated shapes in [−1, 1]³, as many and with as many points as the
             reference shapes, each with its points in random order.
-        reference: The result of `prepare_reference`, which also decides on the distances.
-        executor: See `pairwise_earth_mover`.
+        reference: The result of `prepare_reference`, which also determines the distances to
+            compute.
+        executor: Processes that compute in parallel; see `pairwise_earth_mover`.
         progress: Function called now and then with the fraction done.
 
     Returns:
-        "1-nna-cd", "cov-cd", "mmd-cd" and "1-nna-emd", "cov-emd", "mmd-emd", as far as the
-        reference has the distances, and "jsd" in bits.
+        The metrics by name: "1-nna-cd", "cov-cd" and "mmd-cd" if the reference has the Chamfer
+        distance; "1-nna-emd", "cov-emd" and "mmd-emd" if it has the earth mover's distance; and
+        "jsd" in bits.
 
     Raises:
-        InputError: The set has another shape than the reference, leaves the cube, or is not finite.
+        InputError: If the set has another shape than the reference, leaves the cube, or is not
+            finite.
     """
     check_clouds("the generated set", generated, least=2)
     if generated.shape != reference.clouds.shape:
@@ -309,25 +313,25 @@ def floor(
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Summary]:
-    """The metrics of real shapes: the score of a perfect generator, and how much it varies.
+    """Compute the metrics of real shapes: the score of a perfect generator, and how much it varies.
 
-    Each draw takes as many training shapes as there are reference shapes, without replacement, in
-    place of a generated set.
+    Each draw replaces the generated set by as many training shapes as there are reference shapes,
+    drawn without replacement.
 
     Args:
         train: The training shapes, normalised and subsampled like the reference.
         reference: The reference set.
         draws: Number of random subsets, at least 1.
         generator: Random generator that draws the subsets.
-        executor: See `pairwise_earth_mover`.
+        executor: Processes that compute in parallel; see `pairwise_earth_mover`.
         progress: Function called now and then with the fraction done.
 
     Returns:
         The metrics of `generation_metrics`, each summarised over the draws.
 
     Raises:
-        InputError: There are fewer training than reference shapes, the number of draws is less than
-            1, or see `generation_metrics`.
+        InputError: If there are fewer training than reference shapes or the number of draws is less
+            than 1; also for the reasons given in `generation_metrics`.
     """
     check_clouds("the training set", train)
     if draws < 1:

@@ -1,1 +1,1 @@
-"""Networks of the cloud head: plain `torch` modules that know nothing of diffusion."""
+"""Networks of the cloud head: plain `torch` modules that do not depend on the diffusion code."""

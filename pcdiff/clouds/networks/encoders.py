@@ -1,4 +1,4 @@
-"""Encoders: from a cloud to the law of its shape latent."""
+"""Encoders, which map a cloud to the probability law of its shape latent."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 
 class PointNetEncoder(nn.Module):
-    """PointNet (Qi et al. 2017): one network for every point, a maximum over points, two heads.
+    """PointNet (Qi et al. 2017): a network on each point, a maximum over the points, two heads.
 
     It is invariant to the order of the points and defined for any number of them. It has no batch
     normalisation, so a cloud's code does not depend on the rest of the batch.
 
     Args:
         latent: Size of the shape latent.
-        widths: Widths of the layers applied to each point.
+        widths: Widths of the layers that are applied to each point.
         head: Width of the hidden layer of each head.
     """
 

@@ -1,4 +1,4 @@
-"""The reference network of the cloud head: each point on its own, gated by shape and level."""
+"""The reference network of the cloud head: points on their own, gated by shape and noise level."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ REFERENCE_WIDTHS = (128, 256, 512, 256, 128)
 class GatedLinear(nn.Module):
     """y = sigmoid(G c) ∘ (W x + b) + B c: a linear layer on points, gated by a context.
 
-    The "ConcatSquash" layer of FFJORD (Grathwohl et al. 2019), as in Luo & Hu 2021. Gate and shift
-    are computed once per cloud, not once per point.
+    This is the "ConcatSquash" layer of FFJORD (Grathwohl et al. 2019), as in Luo & Hu 2021. The
+    gate and the shift are computed once per cloud, not once per point.
 
     Args:
         inputs: Number of input features of a point.
@@ -38,24 +38,25 @@ class GatedLinear(nn.Module):
     def forward(
         self, points: Float[Tensor, "batch points inputs"], context: Float[Tensor, "batch context"]
     ) -> Float[Tensor, "batch points outputs"]:
-        """The layer applied to each point of each cloud."""
+        """Apply the layer to each point of each cloud."""
         y = self.linear(points)
         gate = torch.sigmoid(self.gate(context))[:, None].to(y.dtype)
         return torch.addcmul(self.shift(context)[:, None].to(y.dtype), y, gate)
 
 
 class GatedPointNetwork(nn.Module):
-    """`GatedLinear` layers over each point on its own, after Luo & Hu (CVPR 2021).
+    """`GatedLinear` layers that treat each point on its own, after Luo & Hu (CVPR 2021).
 
-    Equivariant to the order of the points. Two things differ from theirs: the noise level enters
-    as sines of its log signal-to-noise ratio, not as β, sin β and cos β, and latent and level are
-    mixed by one hidden layer before they gate.
+    The network is equivariant to the order of the points. It differs from that of Luo & Hu in two
+    ways: the noise level enters as sines of its log signal-to-noise ratio, rather than as (β, sin
+    β, cos β), and one hidden layer mixes the latent and the level before they gate the points.
 
     Args:
         latent: Size of the shape latent.
         widths: Widths of the hidden layers.
         level_features: Size of the embedding of the noise level.
-        context: Size of the context; the latent enters it through one hidden layer.
+        context: Size of the context vector that one hidden layer computes from the latent and the
+            level.
     """
 
     independent_points = True
@@ -83,8 +84,8 @@ class GatedPointNetwork(nn.Module):
 
         Args:
             points: Noisy points, scaled to unit variance.
-            log_snr: log(α²/σ²), the noise level.
-            condition: A `pcdiff.clouds.condition.CloudCondition`; its `latent` is read.
+            log_snr: log(α²/σ²) of each cloud, which states the noise level.
+            condition: A `pcdiff.clouds.condition.CloudCondition`, of which only `latent` is used.
         """
         level = sinusoidal_embedding(log_snr, self.level_features, 1.0, 100.0)
         context = self.context(torch.cat([condition.latent, level], dim=1))

@@ -1,4 +1,4 @@
-"""What the cloud head asks of a network and of an encoder."""
+"""The interfaces that the cloud head requires of a network and of an encoder."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class CloudNetwork(Protocol):
         Args:
             points: Noisy points, standardised.
             log_snr: log(α²/σ²) of each cloud.
-            condition: A record with the fields of `pcdiff.clouds.condition.CloudCondition`.
+            condition: An object with the fields of `pcdiff.clouds.condition.CloudCondition`.
         """
 
 
 @runtime_checkable
 class CloudEncoder(Protocol):
-    """A network from a cloud to the law of its shape latent.
+    """A network that maps a cloud to the probability law of its shape latent.
 
     Attributes:
-        provides: Name of the entry of the condition that the latent becomes: "latent" for a vector
-            per shape, "tokens" for a set of vectors.
+        provides: Name of the entry of the condition that holds the latent: "latent" for one vector
+            per shape, "tokens" for a set of vectors per shape.
         latent_shape: Shape of one latent.
     """
 
@@ -50,4 +50,4 @@ class CloudEncoder(Protocol):
     def __call__(
         self, clouds: Float[Tensor, "batch points 3"]
     ) -> tuple[Float[Tensor, "batch *latent"], Float[Tensor, "batch *latent"]]:
-        """Mean and log variance of q(z | cloud)."""
+        """Return the mean and the log variance of q(z | cloud)."""
