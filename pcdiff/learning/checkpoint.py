@@ -168,8 +168,8 @@ def load_state(module: Any, tensors: Mapping[str, Tensor], path: str | os.PathLi
         path: File that the tensors came from, for the error message.
 
     Raises:
-        InputError: If a tensor is missing, unknown to the module, or of another shape, or only one of
-            the two is floating-point.
+        InputError: If a tensor is missing, unknown to the module, or of another shape, or only one
+            of the two is floating-point.
     """
     own = module.state_dict()
     expected = {name: tuple(tensor.shape) for name, tensor in own.items()}
