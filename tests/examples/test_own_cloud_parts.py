@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -11,6 +12,7 @@ from pcdiff import GeneratorConfig, PointCloudGenerator
 from pcdiff.clouds.components import SHIPPED, Choice
 from pcdiff.clouds.priors import LatentPrior
 from pcdiff.diffusion.samplers import Sampler, State
+from pcdiff.errors import InputError
 from pcdiff.randomness import normal, seeded
 
 
@@ -94,3 +96,57 @@ def test_a_network_of_sets_is_equivariant_where_points_are_not_independent():
     condition = model.condition_on(latent)
     straight = model.network(noise, log_snr, condition)[:, order]
     torch.testing.assert_close(model.network(noise[:, order], log_snr, condition), straight)
+
+
+class Normalized(SetNetwork):
+    """A network with integer and infinite buffers, and a weight under two names."""
+
+    def __init__(self, latent: int, width: int = 16) -> None:
+        super().__init__(latent, width)
+        self.counted = nn.BatchNorm1d(width)
+        self.tied = self.last
+        self.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+
+
+def test_buffers_of_any_type_and_tied_weights_come_back(tmp_path):
+    components = SHIPPED.extended(networks={"set": Normalized}, priors={"cube": Cube})
+    model = PointCloudGenerator.initialized(CONFIG, 0, components)
+    model.network.counted.num_batches_tracked.fill_(7)
+    model.save(tmp_path / "mine.safetensors")
+    again = PointCloudGenerator.from_pretrained(tmp_path / "mine.safetensors", components)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(again.state_dict()[name], tensor), name
+        assert again.state_dict()[name].dtype == tensor.dtype
+
+
+class Forgetful(nn.Module):
+    """A network that does not say whether it treats points independently."""
+
+    def __init__(self, latent: int, width: int = 16) -> None:
+        super().__init__()
+
+    def forward(self, points, log_snr, condition):
+        return points[:, :, :1]
+
+
+class Short(Forgetful):
+    """A network whose output would broadcast."""
+
+    independent_points = True
+
+
+def test_a_part_without_the_interface_of_its_kind_is_refused():
+    components = COMPONENTS.extended(networks={"set": Forgetful})
+    with pytest.raises(InputError, match="Forgetful is not a CloudNetwork: it lacks an attribute"):
+        PointCloudGenerator(CONFIG, components)
+
+
+def test_a_network_with_another_number_of_outputs_is_refused():
+    model = PointCloudGenerator(CONFIG, COMPONENTS.extended(networks={"set": Short}))
+    with pytest.raises(InputError, match=r"one velocity per point, \(5, 30, 3\), got \(5, 30, 1\)"):
+        model.loss(torch.zeros(5, 30, 3), seeded(1))
+
+
+def test_no_prior_can_have_the_name_that_means_no_prior():
+    with pytest.raises(InputError, match="no prior can be called 'none'"):
+        SHIPPED.extended(priors={"none": Cube})
