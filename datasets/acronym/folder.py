@@ -124,8 +124,8 @@ def prepare_set_folder(folder: Path) -> None:
     """
     if (folder / CATALOGUE).exists() and any(e.licence != LICENCE for e in read_catalogue(folder)):
         raise InputError(
-            f"{folder} holds a set of other objects, expected an empty folder or one that this "
-            "program wrote"
+            f"{folder} holds a set that another program wrote, expected an empty folder or one "
+            "that this program wrote"
         )
     prepare_folder(folder / "meshes")
     prepare_folder(folder / LABELS)

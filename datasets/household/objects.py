@@ -160,7 +160,7 @@ def make_set(
     """
     names = list(FAMILIES if families is None else families)
     if not names:
-        raise InputError(f"a set needs a family, expected some of {', '.join(FAMILIES)}")
+        raise InputError(f"the list of families is empty, expected some of {', '.join(FAMILIES)}")
     for name in names:
         check_family(name)
     for index in range(count):

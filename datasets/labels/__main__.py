@@ -48,7 +48,8 @@ def labels(
         bool,
         typer.Option(
             "--view",
-            help="Show the field only one side of each object, with the noise of a depth camera; "
+            help="Give the field a view of only one side of each object, with the noise of a depth "
+            "camera; "
             "physics uses the whole object.",
         ),
     ] = False,

@@ -44,7 +44,8 @@ def evaluate(
     view: Annotated[
         bool,
         typer.Option(
-            "--view", help="Show the field only one side of each object, with camera noise."
+            "--view",
+            help="Give the field only a view of one side of each object, with camera noise.",
         ),
     ] = False,
     gripper: GripperName = "panda",

@@ -71,7 +71,10 @@ def sample(
     oversampling: Annotated[
         float | None,
         typer.Option(
-            min=1, max=100, help="Samples drawn per grasp; up to 3 times as many if few hold."
+            min=1,
+            max=100,
+            help="Samples drawn per requested grasp; up to 3 times this number while too few are "
+            "free of collisions.",
         ),
     ] = None,
     mask: Annotated[

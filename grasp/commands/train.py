@@ -45,7 +45,7 @@ def train(
     architecture: Annotated[
         Literal["default", "paper"] | None,
         typer.Option(
-            help="Energy network; paper means that of SE(3)-DiffusionFields.",
+            help="Energy network: ours, or that of the paper SE(3)-DiffusionFields.",
             show_default="default",
         ),
     ] = None,
@@ -83,7 +83,9 @@ def train(
 
     session = Session("grasp train", seed, device, threads, as_json)
     if architecture is not None and initialize_from is not None:
-        raise InputError("--architecture: the weights of --initialize-from decide this")
+        raise InputError(
+            "--architecture cannot be combined with --initialize-from, whose weights fix it"
+        )
     data = TrainingData(
         grippers=tuple(gripper or ()),
         networks=NETWORKS if networks == "both" else (networks,),

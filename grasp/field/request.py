@@ -41,9 +41,9 @@ class Request:
         gripper: Gripper: the name of a shipped one, a .toml file, or a `Gripper`.
         sampling: Settings of the sampler; the object's default if None.
         selection: Settings for choosing grasps; the object's default if None.
-        region: Centre (x, y, z) and radius of a ball that must hold the tool centre point, in
+        region: Centre (x, y, z) and radius of a ball that must contain the tool centre point, in
             metres in the frame of the object's file; None for no such ball.
-        approach: Direction (x, y, z) and half-angle in degrees of a cone that must hold the
+        approach: Direction (x, y, z) and half-angle in degrees of a cone that must contain the
             approach direction; None for no such cone.
         scene: Surroundings of the object.
         mass: Mass of the object in kilograms; see `GraspField.condition`.

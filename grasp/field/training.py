@@ -133,7 +133,8 @@ class TrainingRun:
         needed = self.is_fresh or data.networks != (SUCCESS,)
         if needed and not any(item.has_grasps for item in training):
             raise InputError(
-                f"no object to train on has {FEWEST} grasps that hold, expected at least one"
+                f"none of the training objects has {FEWEST} or more grasps that hold, expected at "
+                "least one such object"
             )
         trained_on = {hand.name: hand.sha256 for hands in self.grippers for hand in hands}
         self.model.config = dataclasses.replace(

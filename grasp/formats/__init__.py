@@ -65,7 +65,7 @@ def read_grasps(
         InputError: If the file is missing, damaged, in another format, or newer than this program;
             neither the file nor the caller states its unit and frame, or they contradict each
             other; a pose is not a rigid transform; the number of entries in an array differs from
-            the number of poses; or there are no grasps and no reason is given.
+            the number of poses; or there are no grasps and `grasps.reason` is empty.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -102,7 +102,7 @@ def write_grasps(
     Args:
         path: File to write; an existing file is replaced.
         grasps: The grasps; `Grasps.ranked` determines their order in the file.
-        format: One of `FORMATS`; if None, the extension determines it (ours for `.json`).
+        format: One of `FORMATS`; if None, the extension determines it, and `.json` means "pcdiff".
         frame: Frame of the hand whose poses are written. Only `isaac` supports other frames than
             our gripper frame.
 
@@ -130,7 +130,7 @@ def write_grasps(
             f"got {frame!r}"
         )
     if not len(grasps) and not grasps.reason:
-        raise InputError(f"cannot write {path}: there are no grasps and no reason is given")
+        raise InputError(f"cannot write {path}: there are no grasps and `grasps.reason` is empty")
 
     grasps = grasps.ranked()
     if format == "acronym":

@@ -28,11 +28,11 @@ MAXIMUM_COORDINATE = 1e9
 
 
 LOOKS = 4096
-"""Number of places on an open mesh, spread evenly by area, that look for its outside."""
+"""Number of points, spread evenly over an open mesh, from which rays look for its outside."""
 
 
 LOOK_DIRECTIONS = 64
-"""Number of directions in which each of these places looks."""
+"""Number of directions of the rays from each of these points."""
 
 
 # Smallest ratio of a triangle's area to the square of its longest side. The area of a thinner

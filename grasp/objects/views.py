@@ -44,8 +44,9 @@ class DepthNoise:
     the others from Nguyen, Izadi and Lovell, "Modeling Kinect sensor noise for improved 3D
     reconstruction and tracking" (2012). The steps of the noise are, in this order:
 
-    1. Lateral: each pixel shows a point a random number of pixels away, normal in each direction
-       with standard deviation σ_L = lateral + lateral_slope θ/(π/2 − θ).
+    1. Lateral: each pixel shows a point that is offset by a random number of pixels along each axis
+       of the image, drawn from a normal distribution with standard deviation
+       σ_L = lateral + lateral_slope θ/(π/2 − θ).
     2. Dropout: nothing is measured where θ is above `grazing_angle`.
     3. Axial: the noise of z is normal with σ_z = axial + axial_growth (z − axial_best)², plus
        axial_slope θ²/((π/2 − θ)² √z) where θ is above `oblique_angle`.

@@ -262,4 +262,4 @@ def _check_layout(what: str, shape: tuple[int, ...] | None, dtype: np.dtype[Any]
 def _check_finite(what: str, clouds: NDArray[np.float32]) -> None:
     for index, cloud in enumerate(clouds):
         if not np.isfinite(cloud).all():
-            raise InputError(f"{what} has a coordinate that is not finite in shape {index}")
+            raise InputError(f"{what} has a coordinate, in shape {index}, that is not finite")

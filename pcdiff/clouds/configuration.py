@@ -93,7 +93,7 @@ class GeneratorConfig:
             )
         if not 0 <= self.kl_weight < math.inf:
             raise InputError(
-                f"kl_weight: expected a finite number from 0, got {self.kl_weight}",
+                f"kl_weight: expected a finite number of at least 0, got {self.kl_weight}",
                 parameter="kl_weight",
             )
 

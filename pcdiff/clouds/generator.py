@@ -264,7 +264,9 @@ class PointCloudGenerator(nn.Module):
             raise InputError(f"shapes to sample: expected at least 1, got {count}")
         generators = self._generators(generator, count)
         if not 0 <= temperature < math.inf:
-            raise InputError(f"temperature: expected a finite number from 0, got {temperature}")
+            raise InputError(
+                f"temperature: expected a finite number of at least 0, got {temperature}"
+            )
         if self.prior is None:
             raise InputError(
                 "these weights are an auto-encoder (prior 'none'): it reconstructs and "

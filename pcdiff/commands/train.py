@@ -111,7 +111,9 @@ def train(
     if initialize_from is not None:
         for name in new.stated():
             option = "--" + name.replace("_", "-")
-            raise InputError(f"{option}: the weights of --initialize-from decide this")
+            raise InputError(
+                f"{option} cannot be combined with --initialize-from, whose weights fix it"
+            )
     settings = TrainingConfig(
         steps=steps,
         batch_size=batch_size,

@@ -30,9 +30,10 @@ def denoising_loss(
 ) -> tuple[Float[Tensor, " batch"], Level]:
     """Compute ‖ε̂(x_t, t) − ε‖², averaged over coordinates, at one random time per sample.
 
-    The target is −σ S^{1/2} ∇log q(x_t | x₀) with the exact kernel score of the manifold. On flat
-    space it equals the noise that was drawn, and this is Algorithm 1 of Ho et al. 2020. In general
-    it is the denoising score matching of Vincent 2011 with the weight σ² of Song & Ermon 2019.
+    The target is −σ S^{1/2} ∇log q(x_t | x₀) with the exact kernel score of the manifold and its
+    scaling S (see `Manifold`). On flat space it equals the noise that was drawn, and this is
+    Algorithm 1 of Ho et al. 2020. In general it is the denoising score matching of Vincent 2011
+    with the weight σ² of Song & Ermon 2019.
 
     With `others`, the target is the score of an equally weighted mixture of the kernels about x₀
     and about each of them. That is the mean target over all points from which x_t may have come,

@@ -1,8 +1,8 @@
 """The function that reads all files of meshes and point clouds.
 
 To add a format, write a function in a module of this folder that takes a path, returns a `Geometry`
-and raises `InputError` for a damaged file, and add it to `READERS` below. Every part of the package
-that reads geometry then accepts the new ending.
+and raises `InputError` for a damaged file, and add it to `READERS` below. The commands that take
+an object then accept the new ending; `pcdiff/clouds/files.py` has a list of its own.
 
 Text and table formats are read by this package rather than by a library, so that a damaged file
 gives an error that names the line or the count, and never a mesh that silently lacks a part.

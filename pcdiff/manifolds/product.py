@@ -103,7 +103,7 @@ class Product(Manifold):
         return _split(v, self.tangent_shapes)
 
     def join_tangent(self, *vectors: Tensor) -> Float[Tensor, "*batch size"]:
-        """Join tangent vectors of the factors, in their order, into one of the product."""
+        """Join one tangent vector per factor, in order, into a tangent vector of the product."""
         return _join(vectors, self.tangent_shapes)
 
     def retract(

@@ -70,7 +70,7 @@ def features(
     """Compute the features of each grasp from its probes and the object's centre and covariance.
 
     Args:
-        poses: Poses of the gripper about the centre of each object's surface, in metres.
+        poses: Poses of the gripper relative to the centre of each object's surface, in metres.
         spread: Distance in metres by which the noise moves the grasps, σℓ.
         probes: Probes of each object's gripper, or of one gripper for all objects.
         surface: Surface of each object.
@@ -137,7 +137,7 @@ class Summary(nn.Module):
         """Compute the features of each pose.
 
         Args:
-            poses: Poses of the gripper about the centre of each object's surface, in metres.
+            poses: Poses of the gripper relative to the centre of each object's surface, in metres.
             noise: Embedding of each pose's noise level.
             surface: Surface of each object.
         """
@@ -202,7 +202,7 @@ class Perceptron(nn.Module):
 
         Args:
             seen: Features of each grasp, as `features` returns them.
-            poses: Poses of the gripper about the centre of each object's surface, in metres.
+            poses: Poses of the gripper relative to the centre of each object's surface, in metres.
             noise_level: Noise level σ of each grasp.
             probes: Probes of each object's gripper, or of one gripper for all objects.
             surface: Surface of each object.
@@ -249,7 +249,7 @@ class PoseNetwork(nn.Module):
         """Compute the number for each pose.
 
         Args:
-            poses: Poses of the gripper about the centre of each object's surface, in metres.
+            poses: Poses of the gripper relative to the centre of each object's surface, in metres.
             noise_level: Noise level σ of each pose.
             probes: Probes of each object's gripper, or of one gripper for all objects.
             surface: Surface of each object.

@@ -107,8 +107,8 @@ DATA = {
     "cut": "cut.hdf5 cannot be read as HDF5",
     "text": "text.hdf5 is not an HDF5 file",
     "foreign": "foreign.hdf5 does not have the layout /{synset id}/{train|val|test}: it holds data",
-    "nan": "train of nan.hdf5 has a coordinate that is not finite in shape 4",
-    "nan_val": "of nan_val.hdf5 has a coordinate that is not finite in shape 4",
+    "nan": "train of nan.hdf5 has a coordinate, in shape 4, that is not finite",
+    "nan_val": "of nan_val.hdf5 has a coordinate, in shape 4, that is not finite",
     "no_points": "train of no_points.hdf5 has 0 points per shape, expected at least 2",
     "one_point": "train of one_point.hdf5 has 1 points per shape, expected at least 2",
     "no_shapes": "train of no_shapes.hdf5 has no shapes",
@@ -206,7 +206,7 @@ OPTIONS = {
     "sample --temperature inf --output {out}": "'--temperature'",
     "evaluate {clouds} --sets 5000000000": "'--sets'",
     "train {clouds} --output {out} --batch-size 100000000000000000000": "'--batch-size'",
-    "train {clouds} --output {out} --kl-weight inf": "kl_weight: expected a finite number from 0",
+    "train {clouds} --output {out} --kl-weight inf": "expected a finite number of at least 0",
     "train {clouds} --output {out} --points 16 --learning-rate inf": "got inf (--learning-rate)",
     "sample --device cuda:99": "device 'cuda:99' cannot be used here",
     "sample --points 0": "'--points'",
@@ -244,10 +244,12 @@ OPTIONS = {
     "train {clouds} --output {out} --points 18": "levels_per_cloud: expected a divisor of 18",
     "train {clouds} --output {out} --points 16 --learning-rate 0": "learning_rate must be a finite",
     "train {bad}/few_val.hdf5 --output {out} --points 16": "points per cloud: expected 2 to 12",
-    "train {clouds} --output {out} --initialize-from {weights} --prior none": "--prior: the",
-    "train {clouds} --output {out} --initialize-from {weights} --kl-weight 0": "--kl-weight: the",
+    "train {clouds} --output {out} --initialize-from {weights} --prior none": "--prior cannot",
+    "train {clouds} --output {out} --initialize-from {weights} --kl-weight 0": (
+        "--kl-weight cannot"
+    ),
     "train {clouds} --output {out} --initialize-from {weights} --schedule linear": (
-        "--schedule: the weights of --initialize-from decide this"
+        "--schedule cannot be combined with --initialize-from, whose weights fix it"
     ),
     "paint": "No such command 'paint'",
     "--quiet": "--quiet",

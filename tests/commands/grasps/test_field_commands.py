@@ -91,7 +91,9 @@ def test_training_without_a_grasp_that_holds_is_refused(run, tmp_path, networks)
         "train", tmp_path, "--networks", networks, "--validate-one-in", 3, "--output",
         tmp_path / "run",
     )  # fmt: skip
-    assert done.code == 2 and "no object to train on has 5 grasps that hold" in done.err
+    assert (
+        done.code == 2 and "none of the training objects has 5 or more grasps that hold" in done.err
+    )
 
 
 def test_constraints_and_scene(run, bar, weights, tmp_path):
@@ -239,7 +241,10 @@ def test_the_papers_network_learns_distances_too(run, folder, tmp_path):
     assert done.code == 0, done.err
     assert "validation_distance" in (again / "metrics.csv").read_text()
     done = train(run, folder, again, *options, "--architecture", "paper")
-    assert done.code == 2 and "the weights of --initialize-from decide this" in done.err
+    assert (
+        done.code == 2
+        and "cannot be combined with --initialize-from, whose weights fix it" in done.err
+    )
 
 
 def test_bad_input_of_train(run, folder, tmp_path):

@@ -132,7 +132,7 @@ def test_a_folder_of_another_set_is_left_alone(download, tmp_path, capsys):
     catalogue = output / "catalogue.json"
     catalogue.write_text(catalogue.read_text().replace("ShapeNet", "my own"))
     before = contents(output)
-    assert "holds a set of other objects" in refused(capsys, *options(download, output))
+    assert "holds a set that another program wrote" in refused(capsys, *options(download, output))
     assert contents(output) == before
 
 
