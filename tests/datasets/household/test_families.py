@@ -159,7 +159,9 @@ def test_families_take_turns():
     assert names == ["ring", "box", "ring", "box", "ring"]
 
 
-@pytest.mark.parametrize(("families", "word"), [(["mug", "sofa"], "'sofa'"), ([], "the list of families is empty")])
+@pytest.mark.parametrize(
+    ("families", "word"), [(["mug", "sofa"], "'sofa'"), ([], "families is empty")]
+)
 def test_unknown_family_is_named(families, word):
     with pytest.raises(InputError, match=word):
         list(make_set(1, families=families))
