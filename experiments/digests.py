@@ -42,7 +42,11 @@ OBJECTS = (
 LABELS = 200
 """Number of grasps to label."""
 
-RENAMED = {": noise.": ": network."}
+RENAMED = {
+    ": noise.": ": network.",
+    "model.noise.": "model.network.",
+    "average.noise.": "average.network.",
+}
 """Parts of names that changed after version 0.1.0: the tensors of the cloud network."""
 
 # Fields of a record that may differ although both revisions compute the same.
