@@ -42,7 +42,7 @@ def test_derivatives_of_first_and_second_order(given):
 
 
 def test_without_curvature_derivatives_by_weights_are_exact(given):
-    """Of a function of ∂M/∂x and w, d/dw stays exact although d/dx does not."""
+    """Without curvature d/dx of a function of ∂M/∂x is approximate, but d/dw stays exact."""
     x, *rest = given
     weight = torch.linspace(0.2, 0.8, 4, dtype=torch.float64).requires_grad_()
     found = []
