@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from grasp.grippers.gripper import load_gripper
@@ -42,7 +42,7 @@ class EvaluationRequest:
     source: str | None = None
     weights: str | None = None
     view: bool = False
-    budget: Budget = Budget()  # noqa: RUF009 - frozen
+    budget: Budget = field(default_factory=Budget)
     density: float | None = None
     friction: float | None = None
     labels: Path | None = None

@@ -113,7 +113,7 @@ class PaperNetwork(nn.Module):
         """Compute the energy of each grasp.
 
         Args:
-            poses: Poses of the gripper about the centre of each object's surface, in metres.
+            poses: Poses of the gripper relative to the centre of each object's surface, in metres.
             noise_level: Noise level σ of each pose.
             probes: Probes of each object's gripper, or of one gripper for all objects.
             surface: Surface of each object.
