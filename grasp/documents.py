@@ -48,13 +48,21 @@ def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
         text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"it is not UTF-8 text: {error.reason}") from error
-    value = _parse_json(text) if path.suffix.lower() == ".json" else _parse_yaml(text)
+    value = parse_json(text) if path.suffix.lower() == ".json" else _parse_yaml(text)
     if not isinstance(value, dict):
         raise InputError(f"its top level must be a mapping, got {kind_of(value)}")
     return value
 
 
-def _parse_json(text: str) -> Any:
+def parse_json(text: str) -> Any:
+    """Parse JSON of which no mapping has a key twice.
+
+    Args:
+        text: The text to parse.
+
+    Raises:
+        InputError: If the text is not JSON, or its values are nested too deeply.
+    """
     try:
         return json.loads(text, object_pairs_hook=_unique_keys)
     except json.JSONDecodeError as error:

@@ -65,7 +65,7 @@ def read_grasps(
         InputError: If the file is missing, damaged, in another format, or newer than this program;
             neither the file nor the caller states its unit and frame, or they contradict each
             other; a pose is not a rigid transform; the number of entries in an array differs from
-            the number of poses; or there are no grasps and `grasps.reason` is empty.
+            the number of poses; or it holds no grasps and does not say why.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -130,7 +130,9 @@ def write_grasps(
             f"got {frame!r}"
         )
     if not len(grasps) and not grasps.reason:
-        raise InputError(f"cannot write {path}: there are no grasps and `grasps.reason` is empty")
+        raise InputError(
+            f"cannot write {path}: there are no grasps and no reason in `grasps.reason`"
+        )
 
     grasps = grasps.ranked()
     if format == "acronym":

@@ -20,7 +20,6 @@ read.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -281,6 +280,7 @@ def _sampler(text: str | None) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
-        return documents.mapping("sampler", json.loads(text))
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise InputError(f"its sampler is not JSON: {error}") from error
+        sampler = documents.parse_json(text)
+    except InputError as error:
+        raise InputError(f"its sampler cannot be read: {error}") from error
+    return documents.mapping("sampler", sampler)

@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float
 
 from pcdiff.errors import InputError
 from pcdiff.geometry.limits import (
+    DAMAGED_JSON,
     DAMAGED_NPY,
     MAXIMUM_BYTES,
     MAXIMUM_POINTS,
@@ -271,14 +272,7 @@ def _read_camera(path: Path) -> tuple[np.ndarray, str | None]:
         camera = json.loads(text)
         values = [float(camera[key]) for key in ("fx", "fy", "cx", "cy")]
         unit = camera.get("depth_unit")
-    except (
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        OverflowError,
-        RecursionError,
-    ) as error:
+    except DAMAGED_JSON as error:
         raise InputError(
             f"{path} must hold a JSON object with the numbers fx, fy, cx and cy"
         ) from error

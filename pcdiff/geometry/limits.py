@@ -48,6 +48,17 @@ DAMAGED_NPY = (
 """Errors that NumPy raises for a damaged array file; it documents no smaller set."""
 
 
+DAMAGED_JSON = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+"""Errors that arise where JSON is parsed and an entry of it is then read as a number."""
+
+
 def check_file(path: Path) -> None:
     """Check that a file exists, is not empty and has at most `MAXIMUM_BYTES`.
 

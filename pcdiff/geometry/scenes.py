@@ -14,6 +14,7 @@ import numpy as np
 from pcdiff.errors import InputError
 from pcdiff.geometry.geometry import Geometry, check_corners
 from pcdiff.geometry.limits import (
+    DAMAGED_JSON,
     MAXIMUM_FACES,
     MAXIMUM_VERTICES,
     check_count,
@@ -60,14 +61,7 @@ def read_glb(path: Path) -> Geometry:
         try:
             accessors = json.loads(file.read(length)).get("accessors", [])
             count = max((int(each["count"]) for each in accessors), default=0)
-        except (
-            ValueError,
-            LookupError,
-            TypeError,
-            AttributeError,
-            OverflowError,
-            RecursionError,
-        ) as error:
+        except DAMAGED_JSON as error:
             raise InputError(f"{path} is a damaged glb file") from error
     # trimesh would fill an accessor without a buffer with zeros.
     check_count(path, count, MAXIMUM_VERTICES, "items in an accessor")

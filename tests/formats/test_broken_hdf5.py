@@ -121,3 +121,29 @@ def test_hdf5_that_declares_too_many_grasps_is_not_read(tmp_path):
             "grasps/transforms", (10**9, 4, 4), np.float64, chunks=(1000, 4, 4), fillvalue=0
         )
     assert f"hold with at most {acronym.MOST_GRASPS} grasps" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "sentence"),
+    [
+        ("9" * 5000, "its sampler cannot be read: it is not JSON"),
+        ("{", "its sampler cannot be read: it is not JSON"),
+        ('{"seed": 0, "seed": 1}', "its sampler cannot be read: "),
+        ("[]", "sampler must be a mapping"),
+    ],
+)
+def test_a_damaged_sampler_is_refused(sampler, sentence, grasps, tmp_path):
+    path = tmp_path / "g.h5"
+    write_grasps(path, grasps)
+    with h5py.File(path, "a") as file:
+        (place,) = (name for name in _names(file) if name.endswith("/sampler"))
+        del file[place]
+        file[place] = sampler
+    assert sentence in refusal(path)
+
+
+def _names(file: h5py.File) -> list[str]:
+    """The names of all groups and datasets of a file."""
+    names: list[str] = []
+    file.visit(names.append)
+    return names
