@@ -127,7 +127,7 @@ def _check_place(path: Path, grasps: Grasps, obj: Object) -> None:
 
     gripper = load_gripper(GRIPPER)
     points, _ = obj.surface(5000, np.random.default_rng(0))
-    tips = grasps.poses[:, :3, :3] @ gripper.tool_center_point + grasps.poses[:, :3, 3]
+    tips = gripper.tool_points(grasps.poses)
     share = float((cKDTree(points).query(tips)[0] <= gripper.stroke / 2).mean())
     if share < AT_THE_MESH:
         raise InputError(

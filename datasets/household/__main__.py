@@ -74,8 +74,9 @@ def household(
     roughness: Annotated[
         float | None,
         typer.Option(
-            help="Largest unevenness of the parts in metres, about 0.0001 for real surfaces; it "
-            "makes simulated labels independent of perfectly flat faces. Default: none."
+            help="Largest root mean square unevenness of the parts in metres, about 0.0001 for "
+            "real surfaces; it makes simulated labels independent of perfectly flat faces. "
+            "Default: none."
         ),
     ] = None,
     sheet: Annotated[bool, typer.Option(help="Draw pictures of the objects in sheet.png.")] = True,

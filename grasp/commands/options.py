@@ -60,10 +60,10 @@ def check_results(output: Path | None, picture: Path | None) -> None:
     Raises:
         InputError: If a file has another extension or cannot be written.
     """
-    from grasp.judging.sources import check_grasp_file
+    from grasp.formats import check_grasp_path
 
     if output is not None:
-        check_grasp_file(output)
+        check_grasp_path(output)
         console.check_file(output)
     if picture is not None:
         if picture.suffix.lower() != ".png":

@@ -87,8 +87,8 @@ def sample(
     mass: Annotated[
         float | None,
         typer.Option(
-            help="Mass of the object in kg. Default: a closed mesh is filled at 150 kg/m³, and the "
-            "weight of anything else is ignored."
+            help="Mass of the object in kg. Default: a mesh whose volume is known is filled at "
+            "150 kg/m³, and the weight of anything else is ignored."
         ),
     ] = None,
     scale: Scale = None,

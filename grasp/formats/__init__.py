@@ -1,9 +1,11 @@
 """Grasp files: four formats, with one reader and one writer for all of them.
 
-| format | files | description | |---|---|---| | `pcdiff` | `.json` | our own JSON, which holds all
-fields of `Grasps` with unit and frame | | `acronym` | `.h5`, `.hdf5` | the HDF5 of ACRONYM, with
-labels for training | | `graspgen` | `.json` | the JSON of GraspGen's data set | | `isaac` |
-`.yaml`, `.yml` | the YAML of the Isaac tools, which GraspGen uses for its samples |
+| format | files | description |
+|---|---|---|
+| `pcdiff` | `.json` | our own JSON, which holds all fields of `Grasps` with unit and frame |
+| `acronym` | `.h5`, `.hdf5` | the HDF5 of ACRONYM, with labels for training |
+| `graspgen` | `.json` | the JSON of GraspGen's data set |
+| `isaac` | `.yaml`, `.yml` | the YAML of the Isaac tools, which GraspGen uses for its samples |
 
 You must supply the unit and the frame of the poses for a file that states neither, unless its
 format defines them.
@@ -24,12 +26,14 @@ from pcdiff.files import atomic_write
 from pcdiff.geometry.limits import UNITS
 
 __all__ = [
+    "EXTENSIONS",
     "FORMATS",
     "FRAMES",
     "OBJECT_FRAME",
     "PER_GRASP",
     "UNITS",
     "Grasps",
+    "check_grasp_path",
     "read_grasps",
     "write_grasps",
 ]
@@ -42,7 +46,26 @@ FORMATS = {
 }
 """Extensions of each format. If no format is given, the first one with the extension is meant."""
 
-_EXTENSIONS = {suffix: name for name, suffixes in reversed(FORMATS.items()) for suffix in suffixes}
+EXTENSIONS = {suffix: name for name, suffixes in reversed(FORMATS.items()) for suffix in suffixes}
+"""The format that each extension of a grasp file stands for."""
+
+
+def check_grasp_path(path: str | os.PathLike[str]) -> str:
+    """Check that grasps can be written to a file with this name, before work that would be lost.
+
+    Args:
+        path: File to write.
+
+    Returns:
+        The format that the extension stands for.
+
+    Raises:
+        InputError: If no format has the extension.
+    """
+    format = EXTENSIONS.get(Path(path).suffix.lower())
+    if format is None:
+        raise InputError(f"cannot write {path}: expected the extension {_listed(list(EXTENSIONS))}")
+    return format
 
 
 def read_grasps(
@@ -69,9 +92,9 @@ def read_grasps(
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix not in _EXTENSIONS:
+    if suffix not in EXTENSIONS:
         raise InputError(
-            f"{path} is not a grasp file: expected the extension {_listed(list(_EXTENSIONS))}"
+            f"{path} is not a grasp file: expected the extension {_listed(list(EXTENSIONS))}"
         )
     if not path.is_file():
         there = "is not a file" if path.exists() else "does not exist"
@@ -112,11 +135,7 @@ def write_grasps(
     """
     suffix = Path(path).suffix.lower()
     if format is None:
-        format = _EXTENSIONS.get(suffix)
-        if format is None:
-            raise InputError(
-                f"cannot write {path}: expected the extension {_listed(list(_EXTENSIONS))}"
-            )
+        format = check_grasp_path(path)
     elif format not in FORMATS:
         raise InputError(f"the format must be one of {', '.join(FORMATS)}, got {format!r}")
     elif suffix not in FORMATS[format]:

@@ -170,9 +170,9 @@ def _judge(
         reasons, counts = np.unique(trials.failure[~success], return_counts=True)
         failures = dict(zip(reasons.tolist(), counts.tolist(), strict=True))
     if pairs:
-        tool = np.eye(4)
-        tool[:3, 3] = gripper.tool_center_point
-        curve = precision_coverage_curve(grasps.poses @ tool, success, positives @ tool)
+        curve = precision_coverage_curve(
+            gripper.tool_poses(grasps.poses), success, gripper.tool_poses(positives)
+        )
         covered_at_base = coverage(grasps.poses, positives)
         rng = object_generator(budget.seed, Stream.MATCHING, obj)
         distance = earth_movers_distance(

@@ -35,7 +35,8 @@ class EvaluationRequest:
         unit: Unit of the poses in files that do not state it.
 
     Raises:
-        InputError: If both `source` and `weights` are given, or `view` is set without `weights`.
+        InputError: If both `source` and `weights` are given, `view` is set without `weights`, or a
+            frame or a unit is given for a field.
     """
 
     gripper: str = "panda"
@@ -54,6 +55,12 @@ class EvaluationRequest:
             raise InputError("a view is what a field sees, so it needs the weights of a field")
         if self.source is not None and self.weights is not None:
             raise InputError("a named source and weights are two sources: give one of them")
+        if self.weights is not None and (self.frame is not None or self.unit is not None):
+            raise InputError(
+                "a frame or a unit of grasps applies to grasp files only, but the source is the "
+                f"field {self.weights}",
+                parameter="pose_unit_and_frame",
+            )
 
     @property
     def physics(self) -> dict[str, float]:

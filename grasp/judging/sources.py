@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grasp.formats import FORMATS, Grasps, read_grasps, write_grasps
+from grasp.formats import EXTENSIONS, Grasps, read_grasps, write_grasps
 from grasp.grippers.gripper import Gripper
 from grasp.judging.antipodal import sample_antipodal
 from grasp.judging.evaluation import Source
@@ -27,26 +27,6 @@ if TYPE_CHECKING:
 
 ANTIPODAL = "antipodal"
 """Name of the antipodal baseline as a source."""
-
-EXTENSIONS = tuple(dict.fromkeys(each for several in FORMATS.values() for each in several))
-"""Extensions of grasp files."""
-
-
-def check_grasp_file(path: Path) -> None:
-    """Raise unless grasps can be written to a file with this name.
-
-    Call this before long work whose results will be written.
-
-    Args:
-        path: File to write.
-
-    Raises:
-        InputError: If the extension is not one of `EXTENSIONS`.
-    """
-    if path.suffix.lower() not in EXTENSIONS:
-        raise InputError(
-            f"cannot write {path}: expected one of the extensions {', '.join(EXTENSIONS)}"
-        )
 
 
 def named_source(

@@ -1,7 +1,7 @@
 """Try the grasps of a file in physics, as `grasp simulate` does.
 
-plan = plan_trials("mug.obj", "grasps.json", TrialOptions(friction=0.8))
-outcomes = plan.run(simulate)
+plan = plan_trials("mug.obj", "grasps.json", TrialOptions())
+outcomes = plan.run(functools.partial(simulate, conditions=Conditions(friction=0.8)))
 write_grasps("labelled.json", plan.labelled(outcomes))
 """
 

@@ -11,7 +11,15 @@ import pytest
 import yaml
 from scipy.spatial.transform import Rotation
 
-from grasp.formats import FORMATS, FRAMES, PER_GRASP, Grasps, read_grasps, write_grasps
+from grasp.formats import (
+    FORMATS,
+    FRAMES,
+    PER_GRASP,
+    Grasps,
+    check_grasp_path,
+    read_grasps,
+    write_grasps,
+)
 from grasp.poses.frames import axes
 from pcdiff.errors import InputError
 
@@ -243,3 +251,12 @@ def test_axes_in_our_json_define_the_frame(approach, closing, grasps, tmp_path):
         grasp["pose"] = (pose @ np.linalg.inv(T_frame_grasp)).tolist()
     path.write_text(json.dumps(document), "utf-8")
     assert_same(read_grasps(path), grasps)
+
+
+def test_a_path_is_checked_by_its_extension(tmp_path):
+    stands_for = {".json": "pcdiff", ".h5": "acronym", ".hdf5": "acronym"}
+    stands_for |= {".yaml": "isaac", ".yml": "isaac", ".JSON": "pcdiff"}
+    for ending, format in stands_for.items():
+        assert check_grasp_path(tmp_path / f"grasps{ending}") == format
+    with pytest.raises(InputError, match=r"cannot write .*grasps.csv: expected the extension"):
+        check_grasp_path(tmp_path / "grasps.csv")

@@ -11,7 +11,8 @@ from trimesh.creation import box
 
 from grasp.formats import Grasps, read_grasps, write_grasps
 from grasp.grippers.gripper import load_gripper
-from grasp.judging.sources import check_grasp_file, kept_labels, named_source
+from grasp.judging.request import EvaluationRequest
+from grasp.judging.sources import kept_labels, named_source
 from grasp.objects.object import Object
 from pcdiff.errors import InputError
 
@@ -81,13 +82,6 @@ def test_frame_and_unit_are_refused_without_a_file(panda):
             named_source("antipodal", [bar()], panda, **option)
 
 
-def test_extensions_of_grasp_files_are_checked(tmp_path):
-    for ending in (".json", ".h5", ".hdf5", ".yaml", ".yml", ".JSON"):
-        check_grasp_file(tmp_path / f"grasps{ending}")
-    with pytest.raises(InputError, match=r"cannot write .*grasps.csv: expected one of"):
-        check_grasp_file(tmp_path / "grasps.csv")
-
-
 # --- Labels ---------------------------------------------------------------------------------------
 
 
@@ -155,3 +149,9 @@ def test_labels_without_stated_conditions_are_refused(tmp_path, panda):
     write_grasps(path, dataclasses.replace(kept, success=None, failure=None))
     with pytest.raises(InputError, match="has no labels; use another folder"):
         labels(bar())
+
+
+@pytest.mark.parametrize("option", [{"frame": "panda_hand"}, {"unit": "m"}])
+def test_frame_and_unit_are_refused_for_a_field(option):
+    with pytest.raises(InputError, match="to grasp files only, but the source is the field panda"):
+        EvaluationRequest(weights="panda", **option)
