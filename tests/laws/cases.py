@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pcdiff.manifolds import SE3, SO3, Euclidean, Manifold, Power, Product
+from pcdiff.manifolds import SE3, SO3, Euclidean, Manifold, Power, Product, so3
 from pcdiff.randomness import Generator
 
 CENTRE = torch.tensor([0.5, -0.3, 1.0])
@@ -31,6 +31,8 @@ class Case:
         metric: Diagonal of the metric S, in the order of a flattened tangent vector.
         log_density: log p(x | mean, σ) of its noise.
         centre: What `random` takes as its centre.
+        seen_from_end: Unit noise of level σ, drawn at a point, in the frame of the point that it
+            leads to.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Case:
     metric: list[float]
     log_density: Density
     centre: Any = None
+    seen_from_end: Callable[[Tensor, Tensor], Tensor] = lambda noise, sigma: noise
 
     def __str__(self) -> str:
         return self.name
@@ -106,6 +109,17 @@ def pose_and_width(mean: Tensor, x: Tensor, sigma: float) -> Tensor:
     return poses(0.1)(mean_pose, pose, sigma) + flat(mean_width, width, sigma)
 
 
+def turned(noise: Tensor, sigma: Tensor) -> Tensor:
+    """Noise (ρ, ω) of poses, seen from ends that are turned by σω: (Exp(−σω) ρ, ω)."""
+    turn = so3.exp(sigma.view(-1, *[1] * (noise.ndim - 1)) * noise[..., 3:])
+    return torch.cat([(turn.mT @ noise[..., :3, None])[..., 0], noise[..., 3:]], dim=-1)
+
+
+def pose_turned(noise: Tensor, sigma: Tensor) -> Tensor:
+    """The first six entries are the noise of a pose."""
+    return torch.cat([turned(noise[:, :6], sigma), noise[:, 6:]], dim=-1)
+
+
 def three_poses(mean: Tensor, x: Tensor, sigma: float) -> Tensor:
     """Independent copies."""
     each = [poses(0.2)(*pair, sigma) for pair in zip(mean, x, strict=True)]
@@ -116,8 +130,8 @@ CASES = [
     Case("clouds", Euclidean(2), (4, 3), [1.0] * 12, flat),
     Case("vectors", Euclidean(1), (3,), [1.0] * 3, flat),
     Case("rotations", SO3(), (3, 3), [1.0] * 3, wrapped_normal),
-    Case("poses", SE3(0.1), (4, 4), [0.01] * 3 + [1.0] * 3, poses(0.1), CENTRE),
-    Case("poses-1m", SE3(1.0), (4, 4), [1.0] * 6, poses(1.0), CENTRE),
+    Case("poses", SE3(0.1), (4, 4), [0.01] * 3 + [1.0] * 3, poses(0.1), CENTRE, turned),
+    Case("poses-1m", SE3(1.0), (4, 4), [1.0] * 6, poses(1.0), CENTRE, turned),
     Case(
         "pose-and-width",
         Product((SE3(0.1), Euclidean(1)), ((4, 4), (1,))),
@@ -125,6 +139,7 @@ CASES = [
         [0.01] * 3 + [1.0] * 4,
         pose_and_width,
         (CENTRE, None),
+        pose_turned,
     ),
     Case(
         "cloud-and-vector",
@@ -140,6 +155,7 @@ CASES = [
         ([0.04] * 3 + [1.0] * 3) * 3,
         three_poses,
         CENTRE,
+        turned,
     ),
 ]
 
