@@ -75,7 +75,7 @@ found = {}
 
 
 def add(name, tensor):
-    found[name] = tensor.detach().double().numpy()
+    found[name] = tensor.detach().numpy()
 
 
 def tensors(owner):
@@ -171,9 +171,12 @@ def compare(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> dict[st
                 found[name] = f"{a.tolist()} became {b.tolist()}"[:200]
         elif a.shape != b.shape:
             found[name] = f"shape {a.shape} became {b.shape}"
-        elif not np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
+        elif a.dtype != b.dtype:
+            found[name] = f"{a.dtype} became {b.dtype}"
+        elif a.tobytes() != b.tobytes():
             difference = np.abs(a.astype(np.float64) - b.astype(np.float64)).max()
-            found[name] = float(difference / max(np.abs(a.astype(np.float64)).max(), 1e-300))
+            relative = float(difference / max(np.abs(a.astype(np.float64)).max(), 1e-300))
+            found[name] = relative or "the numbers are equal, but their bits are not"
     return found
 
 
@@ -220,7 +223,7 @@ def _inputs(tree: Path, base: str) -> Path:
     """
     import trimesh
 
-    folder = KEPT / base / "inputs"
+    folder = KEPT / base / f"inputs-{_asker()}"
     if (folder / "clouds.hdf5").exists():
         return folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -281,13 +284,17 @@ def _write_clouds(folder: Path, rng: np.random.Generator) -> None:
             file[f"03001627/{split}"] = part
 
 
+def _asker() -> str:
+    """Digest of this file: what another version of it kept is not used again."""
+    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
+
+
 def _results(tree: Path, inputs: Path, base: str) -> dict[str, np.ndarray]:
     """Return all results of a revision on these inputs.
 
     Computing them takes minutes, so they are kept for later runs.
     """
-    asker = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
-    kept = tree.parent / f"results-{base}-{asker}.npz"
+    kept = tree.parent / f"results-{base}-{_asker()}.npz"
     if not kept.exists():
         folder = tree.parent / "outputs"
         shutil.rmtree(folder, ignore_errors=True)

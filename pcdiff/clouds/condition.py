@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -31,16 +31,6 @@ class CloudCondition(NamedTuple):
     def repeat_interleave(self, times: int) -> CloudCondition:
         """Return the condition of a batch in which each cloud stands `times` times in a row."""
         return self._map(lambda entry: entry.repeat_interleave(times, dim=0))
-
-    def to(self, *where: Any) -> CloudCondition:
-        """Move the condition to another device, or convert its floating-point entries."""
-        return self._map(
-            lambda entry: (
-                entry.to(*where)
-                if entry.is_floating_point()
-                else entry.to(*(each for each in where if not isinstance(each, Tensor)))
-            )
-        )
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> CloudCondition:
         return CloudCondition(*(None if each is None else function(each) for each in self))

@@ -28,13 +28,14 @@ from pcdiff import randomness
 from pcdiff.clouds.components import NO_PRIOR, SHIPPED, Choice, Components
 from pcdiff.clouds.condition import CloudCondition
 from pcdiff.clouds.configuration import GeneratorConfig, renamed_from_0_1_0
+from pcdiff.clouds.levels import sampled_ratios, sampling_levels
 from pcdiff.clouds.networks.interface import CloudEncoder, CloudNetwork
 from pcdiff.clouds.priors import InvertiblePrior, LatentPrior
 from pcdiff.diffusion.bound import Bound, variational_bound
 from pcdiff.diffusion.losses import denoising_loss
 from pcdiff.diffusion.parametrization import noise_from_velocity
 from pcdiff.diffusion.samplers import Multistep, Sampler, State, sample
-from pcdiff.diffusion.schedules import Level, Schedule, geometric_levels, karras_levels
+from pcdiff.diffusion.schedules import Level, geometric_levels
 from pcdiff.errors import InputError
 from pcdiff.geometry.checks import check_clouds
 from pcdiff.learning import checkpoint
@@ -48,13 +49,6 @@ SPACE = Euclidean(point_ndim=2)
 """The space of clouds, ℝ^{N×3}."""
 
 DEFAULT_STEPS = 20
-
-LARGEST_RATIO, SMALLEST_RATIO = 80.0, 0.005
-"""σ/α at which sampling begins and at which it takes its last step to the clean cloud.
-
-At the first, x_t is noise to one part in eighty (the σ_max of Karras et al. 2022, table 1, for data
-of unit variance); the second is finer than the spacing of the points.
-"""
 
 POINTS_AT_ONCE = 2**16
 """Points that go through the network together in `decode`: bounds its memory, not its result."""
@@ -139,6 +133,29 @@ class PointCloudGenerator(nn.Module):
         """Whether the network treats each point on its own, given the condition."""
         return cast(CloudNetwork, self.network).independent_points
 
+    def check_levels(self, levels_per_cloud: int, points: int) -> None:
+        """Check that the points of a cloud can be split into groups with a noise level each.
+
+        Args:
+            levels_per_cloud: Number of noise levels per cloud.
+            points: Number of points per cloud.
+
+        Raises:
+            InputError: If a cloud has several levels although the network does not treat points
+                independently, or the number of levels does not divide that of the points.
+        """
+        if levels_per_cloud > 1 and not self.independent_points:
+            raise InputError(
+                "levels_per_cloud: a network that does not treat points independently needs one "
+                f"noise level per cloud, got {levels_per_cloud}",
+                parameter="levels_per_cloud",
+            )
+        if levels_per_cloud < 1 or points % levels_per_cloud:
+            raise InputError(
+                f"levels_per_cloud: expected a divisor of {points} points, got {levels_per_cloud}",
+                parameter="levels_per_cloud",
+            )
+
     def condition_on(self, latents: Float[Tensor, "batch *latent"]) -> CloudCondition:
         """Return the condition that the network needs for latents of the encoder."""
         return CloudCondition(**{cast(CloudEncoder, self.encoder).provides: latents})
@@ -188,14 +205,9 @@ class PointCloudGenerator(nn.Module):
             levels_per_cloud: Number of noise levels drawn per cloud.
 
         Raises:
-            InputError: If a cloud has several levels although the network does not treat points
-                independently.
+            InputError: If `check_levels` refuses the levels.
         """
-        if levels_per_cloud > 1 and not self.independent_points:
-            raise InputError(
-                "levels_per_cloud: a network that does not treat points independently needs one "
-                f"noise level per cloud, got {levels_per_cloud}"
-            )
+        self.check_levels(levels_per_cloud, clouds.shape[1])
         x0 = self.config.standardization.apply(clouds)
         latent, kl = self._draw_latent(x0, generator)
         groups = x0.reshape(len(x0) * levels_per_cloud, -1, 3)
@@ -422,17 +434,6 @@ class PointCloudGenerator(nn.Module):
             came = generator if generator is None else len(generator)
             raise InputError(f"expected one generator or {count}, one per shape, got {came}")
         return list(generator)
-
-
-def sampling_levels(schedule: Schedule, steps: int) -> Level:
-    """Return the noise levels that sampling visits, in Karras spacing."""
-    return karras_levels(schedule, steps, *sampled_ratios(schedule))
-
-
-def sampled_ratios(schedule: Schedule) -> tuple[float, float]:
-    """Return the first and the last σ/α of sampling, both within the trained range."""
-    largest, smallest = schedule.trained_ratios()
-    return min(LARGEST_RATIO, largest), max(SMALLEST_RATIO, smallest)
 
 
 def pretrained_names() -> list[str]:

@@ -69,17 +69,7 @@ class CloudObjective:
             raise InputError(
                 f"points per cloud: expected 2 to {available}, got {points}", parameter="points"
             )
-        if levels_per_cloud > 1 and not model.independent_points:
-            raise InputError(
-                "levels_per_cloud: a network that does not treat points independently needs one "
-                f"noise level per cloud, got {levels_per_cloud}",
-                parameter="levels_per_cloud",
-            )
-        if levels_per_cloud < 1 or points % levels_per_cloud:
-            raise InputError(
-                f"levels_per_cloud: expected a divisor of {points} points, got {levels_per_cloud}",
-                parameter="levels_per_cloud",
-            )
+        model.check_levels(levels_per_cloud, points)
         self.model = model
         self.train, self.validation = train, validation
         self.size = len(train)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from pcdiff.clouds.canonical import read_clouds
 from pcdiff.clouds.configuration import GeneratorConfig, Standardization
 from pcdiff.clouds.generator import PointCloudGenerator
-from pcdiff.clouds.objective import CloudObjective, Mirror, StepClouds
+from pcdiff.clouds.objective import CloudObjective, StepClouds
 from pcdiff.clouds.scale import normalize_to_box
 from pcdiff.diffusion.schedules import SCHEDULES
 from pcdiff.errors import InputError
@@ -25,23 +25,18 @@ POINTS_IN_CACHE = 4096
 
 @dataclass(frozen=True)
 class TrainingClouds:
-    """The clouds to train on and how a training step uses them.
+    """The clouds to train on, and how a training step uses them.
 
     Attributes:
         file: Canonical HDF5 file, whose split "train" is used for training and "val" for
             validation.
         category: Name of the category, e.g. "chair", or its synset id.
-        points: Number of random points per cloud and step.
-        levels_per_cloud: Number of noise levels per cloud and step. It must divide `points`.
-        mirror: Axis along which half of the clouds are reflected, normal to the category's plane of
-            symmetry.
+        use: How a training step uses each cloud.
     """
 
     file: Path
     category: str = "chair"
-    points: int = 512
-    levels_per_cloud: int = 4
-    mirror: Mirror = "none"
+    use: StepClouds = field(default_factory=StepClouds)
 
 
 @dataclass(frozen=True)
@@ -109,7 +104,7 @@ def train_on_file(
         generator,
         training,
         validation,
-        StepClouds(clouds.points, clouds.levels_per_cloud, clouds.mirror),
+        clouds.use,
         source=f"{clouds.file.name}/{clouds.category}",
         initialized_from=None if isinstance(model, NewModel) else model,
     )

@@ -98,6 +98,7 @@ def train(
     --resume), best.safetensors (lowest validation loss), metrics.csv and curves.png. To use two
     processes: torchrun --nproc-per-node 2 -m pcdiff train ...
     """
+    from pcdiff.clouds.objective import StepClouds
     from pcdiff.clouds.training import (
         NewModel,
         TrainingClouds,
@@ -126,7 +127,7 @@ def train(
         seed=seed,
     )
     finished = train_on_file(
-        TrainingClouds(clouds, category, points, levels_per_cloud, mirror),
+        TrainingClouds(clouds, category, StepClouds(points, levels_per_cloud, mirror)),
         new if initialize_from is None else initialize_from,
         settings,
         output,

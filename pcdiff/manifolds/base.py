@@ -121,6 +121,8 @@ class Manifold(ABC):
             noise_level: σ, `(batch…)`.
         """
         axis = -1 - self.point_ndim
+        if means.shape[axis] == 1:
+            return self.kernel_score(means.squeeze(axis), x, noise_level)
         x, sigma = x.unsqueeze(axis), noise_level.unsqueeze(-1)
         weights = self.log_kernel(means, x, sigma).softmax(-1)
         scores = self.kernel_score(means, x, sigma)

@@ -19,8 +19,8 @@ from pcdiff.clouds.generator import (
     SPACE,
     PointCloudGenerator,
     pretrained_names,
-    sampling_levels,
 )
+from pcdiff.clouds.levels import sampled_ratios, sampling_levels
 from pcdiff.diffusion.samplers import DDIM
 from pcdiff.diffusion.schedules import (
     Cosine,
@@ -286,9 +286,7 @@ class TestBound:
         )
         x0 = torch.randn((64, 50, 3), generator=seeded(0))
         bound = model.variational_bound(x0, seeded(1), steps=100)
-        alpha, sigma = geometric_levels(
-            TINY.schedule, 100, *generator.sampled_ratios(TINY.schedule)
-        )
+        alpha, sigma = geometric_levels(TINY.schedule, 100, *sampled_ratios(TINY.schedule))
         snr = (alpha / sigma) ** 2
         exact = -torch.log(sigma[0])
         exact += 0.5 * ((snr[1:-1] - snr[:-2]) * sigma[:-2] ** 2).sum()

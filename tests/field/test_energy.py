@@ -212,15 +212,6 @@ def test_no_jumps_between_the_walls(field, hand, surface):
         assert (each.diff(dim=1).abs().amax(1) < 0.1 * span).all()
 
 
-def test_double_backward_is_finite(field, hand, surface):
-    poses = some_poses(field, 50)
-    step = torch.zeros(1, 50, 6, requires_grad=True)
-    value = energies(field, field.space.retract(poses, step), hand, surface, 0.02)
-    (first,) = torch.autograd.grad(value.sum(), step, create_graph=True)
-    (second,) = torch.autograd.grad(first.square().sum(), step)
-    assert torch.isfinite(second).all() and second.abs().max() > 0
-
-
 def test_objects_and_grippers_in_a_batch_do_not_mix(field, hand, surface):
     # The second object has fewer points, so it is padded with points of zero area.
     other = surface_of(object_of(box((0.03, 0.05, 0.1))), np.random.default_rng(1), points=200)
