@@ -5,8 +5,11 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+
+from grasp.grippers.gripper import Gripper, load_gripper
 
 # A shell that runs this in the background lets it ignore Ctrl-C, and so would every program that a
 # test starts in order to interrupt it.
@@ -54,6 +57,18 @@ def _must_not_skip(config: pytest.Config) -> list[pytest.TestReport]:
 def generator() -> torch.Generator:
     """A fresh generator with a fixed seed, so that no test depends on the draws of another."""
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """The same in NumPy."""
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def panda() -> Gripper:
+    """The Franka Hand."""
+    return load_gripper("panda")
 
 
 @pytest.fixture(scope="session")

@@ -17,11 +17,6 @@ def rigid(count, rng):
 
 
 @pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
-@pytest.fixture
 def grasps(rng):
     """Seven grasps with all fields known, best first."""
     return Grasps(

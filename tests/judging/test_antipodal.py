@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from trimesh.creation import box
 
-from grasp.grippers.gripper import load_gripper
 from grasp.judging.antipodal import Ranking, contact_area, sample_antipodal, scores
 from grasp.judging.candidates import RIM, candidates, thickness
 from grasp.judging.contacts import FRICTION, Contacts, antipodal_contacts
@@ -30,11 +29,6 @@ from tests.judging.solids import (
 CONE = math.atan(FRICTION)
 STROKE = 0.08
 ONLY = {"alignment": 0.0, "area": 0.0, "balance": 0.0, "room": 0.0}
-
-
-@pytest.fixture(scope="module")
-def panda():
-    return load_gripper("panda")
 
 
 def free(obj, gripper, poses):

@@ -11,11 +11,6 @@ from grasp.judging.calibration import platt_scaling, reliability
 from pcdiff.errors import InputError
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 def test_a_reliability_diagram_by_hand():
     probability = np.array([0.05, 0.1, 0.5, 0.6, 0.65, 1.0])
     success = np.array([False, True, False, True, True, True])

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from trimesh.creation import box, icosphere
 
-from grasp.grippers.gripper import load_gripper
 from grasp.judging.candidates import ANTIPODAL, NEAR_MISS, RIM, candidates, thickness
 from grasp.objects.object import Object
 from pcdiff.errors import InputError
@@ -19,11 +18,6 @@ from tests.judging.solids import (
     of,
     rng,
 )
-
-
-@pytest.fixture(scope="module")
-def panda():
-    return load_gripper("panda")
 
 
 def in_gripper(poses, points):

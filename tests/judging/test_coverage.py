@@ -22,11 +22,6 @@ from pcdiff.errors import InputError
 from tests.poses.poses import R_Z_PI, pose, random_poses, scattered, slow_distances
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 @pytest.mark.parametrize("length", [0.0, -0.1, math.inf, math.nan])
 def test_invalid_lengths_are_refused(length, rng):
     poses = random_poses(2, rng)

@@ -13,7 +13,6 @@ from scipy.spatial.transform import Rotation
 from trimesh.creation import box
 
 from grasp.formats import Grasps
-from grasp.grippers.gripper import load_gripper
 from grasp.judging.antipodal import sample_antipodal
 from grasp.judging.evaluation import Budget, evaluate
 from grasp.judging.labels import label_candidates
@@ -29,11 +28,6 @@ def plate(thickness, name):
 
 
 THIN, THICK = plate(0.02, "thin"), plate(0.03, "thick")
-
-
-@pytest.fixture(scope="module")
-def panda():
-    return load_gripper("panda")
 
 
 def at(places):

@@ -15,11 +15,6 @@ from grasp.judging.proportions import (
 from pcdiff.errors import InputError
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 @pytest.mark.parametrize(
     ("successes", "trials", "low", "high"),
     [  # Newcombe 1998, table I, method 3

@@ -31,11 +31,6 @@ def row(count):
     return poses
 
 
-@pytest.fixture(scope="module")
-def panda():
-    return load_gripper("panda")
-
-
 def asked(path, obj, count=10, **options):
     source = named_source(str(path), [obj], load_gripper("panda"), **options)
     return source(obj, count, np.random.default_rng(0))

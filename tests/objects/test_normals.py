@@ -9,11 +9,6 @@ from scipy.spatial import cKDTree
 from grasp.objects.normals import estimate_normals, orient_outward, propagate_signs
 
 
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng(0)
-
-
 def on_sphere(count: int, rng: np.random.Generator) -> np.ndarray:
     points = rng.normal(size=(count, 3))
     return points / np.linalg.norm(points, axis=1, keepdims=True)

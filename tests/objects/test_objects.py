@@ -11,11 +11,6 @@ from pcdiff.errors import InputError
 from tests.objects.shapes import bowl, box
 
 
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng(0)
-
-
 def test_box_is_measured():
     obj = box(corner=(3.0, -2.0, 1.0))
     assert np.allclose(obj.bounds, [[3, -2, 1], [3.125, -1.75, 1.5]], atol=1e-15)

@@ -37,11 +37,6 @@ QUIET = DepthNoise(
 """A camera whose measurements are exact, though it may miss some pixels."""
 
 
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng(0)
-
-
 def ball(radius=0.1, subdivisions=5) -> Object:
     mesh = trimesh.creation.icosphere(subdivisions, radius)
     return Object.from_mesh(np.asarray(mesh.vertices), np.asarray(mesh.faces), name="ball")

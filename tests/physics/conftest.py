@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import trimesh
 
-from grasp.grippers.gripper import Gripper, load_gripper
 from grasp.objects.object import Object
 
 
@@ -25,8 +23,3 @@ def hold(point: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> np.ndarray:
     pose = np.eye(4)
     pose[:3, 3] = np.array(point) - [0.0, 0.0, 0.1034]
     return pose
-
-
-@pytest.fixture
-def panda() -> Gripper:
-    return load_gripper("panda")

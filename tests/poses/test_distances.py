@@ -13,11 +13,6 @@ from grasp.poses.distances import pose_distances
 from tests.poses.poses import R_Z_PI, pose, random_poses, slow_distances
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 @pytest.mark.parametrize("angle", [0, 1e-9, 1e-4, 0.3, 1.5])
 @pytest.mark.parametrize("axis", [(1, 0, 0), (0, 1, 0), (0, 0, 1)])
 def test_distance_of_a_known_motion(angle, axis, rng):

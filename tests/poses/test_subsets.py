@@ -14,11 +14,6 @@ from pcdiff.errors import InputError
 from tests.poses.poses import R_Z_PI, near, random_poses, scattered, slow_distances
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 def test_spread_matches_a_slow_reference(rng):
     """Near the identity, the distance is Euclidean in t/1 cm and the rotation vector/15°."""
     count, small = 30, 1e-3

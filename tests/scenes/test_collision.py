@@ -29,16 +29,6 @@ CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)
 GRIPPERS = ("panda", "robotiq_2f_85", "robotiq_2f_140")
 
 
-@pytest.fixture
-def panda() -> Gripper:
-    return load_gripper("panda")
-
-
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng(0)
-
-
 def random_poses(count: int, spread: float, rng: np.random.Generator) -> np.ndarray:
     poses = np.tile(np.eye(4), (count, 1, 1))
     poses[:, :3, :3] = Rotation.random(count, rng=rng).as_matrix()

@@ -13,7 +13,7 @@ import trimesh
 import yaml
 from scipy.spatial.transform import Rotation
 
-from grasp.grippers.gripper import Gripper, load_gripper
+from grasp.grippers.gripper import Gripper
 from grasp.objects.depth import intrinsics_matrix
 from grasp.objects.object import Object
 from grasp.scenes.collision import POINT_TOLERANCE, in_collision, meets_box, meets_half_space
@@ -22,16 +22,6 @@ from grasp.scenes.scene import PlacedBox, PlacedCloud, PlacedMesh, Scene
 from pcdiff.errors import InputError
 
 TURN = Rotation.from_euler("xyz", [0.3, -0.2, 0.5])
-
-
-@pytest.fixture
-def panda() -> Gripper:
-    return load_gripper("panda")
-
-
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng(0)
 
 
 def at(*position: float, turn: Rotation | None = None) -> np.ndarray:

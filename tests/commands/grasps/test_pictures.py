@@ -6,14 +6,8 @@ import numpy as np
 import pytest
 from trimesh.creation import box
 
-from grasp.grippers.gripper import load_gripper
 from grasp.objects.object import Object
 from grasp.pictures import PictureSettings, draw_grasps, fork_mesh, outcome_colours
-
-
-@pytest.fixture(scope="module")
-def panda():
-    return load_gripper("panda")
 
 
 def cube():
