@@ -1,4 +1,4 @@
-"""Programs that generate data sets or convert published ones into this project's file formats.
+"""Programs that generate data sets, or convert published data sets into this project's formats.
 
-Run them from the checkout: `python -m datasets.NAME --help`.
+Run a program from the root of the checkout: `python -m datasets.NAME --help`.
 """

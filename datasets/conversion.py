@@ -1,4 +1,4 @@
-"""The part that all converters share: turn a list of shape files into one canonical HDF5 file."""
+"""The common code of all converters: convert a list of shape files to one canonical HDF5 file."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ Output = Annotated[Path, typer.Option(help="Canonical HDF5 file to write.")]
 Categories = Annotated[
     str | None,
     typer.Option(
-        help="Categories, by name or synset id, separated by commas: chair,02691156. Default: all."
+        help="Names or synset ids of categories, separated by commas: chair,02691156. "
+        "Default: all categories."
     ),
 ]
 Workers = Annotated[
-    int, typer.Option(min=1, help="Number of processes; it does not change the result.")
+    int, typer.Option(min=1, help="Number of processes; the result does not depend on it.")
 ]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Stop at the first shape that cannot be read.")
@@ -44,7 +45,7 @@ class Conversion:
 
     Attributes:
         shapes: Number of shapes written, as `{category: {split: number}}`.
-        skipped: One sentence for each shape that could not be read; it names the file.
+        skipped: One sentence for each shape that could not be read; the sentence names the file.
     """
 
     shapes: dict[str, dict[str, int]]
@@ -52,7 +53,7 @@ class Conversion:
 
 
 def separate(categories: str | None) -> list[str] | None:
-    """Split a list of categories at its commas; None, which means all categories, stays None.
+    """Split a list of categories at the commas; return None, which means all categories, for None.
 
     Args:
         categories: Names separated by commas, or None.
@@ -73,19 +74,19 @@ def convert(
 
     Args:
         shapes: Shapes to convert.
-        read: Function that reads one shape; it must be picklable for worker processes.
+        read: Function that reads one shape; worker processes need a function that can be pickled.
         output: HDF5 file to write.
-        attributes: Attributes of that file.
-        workers: Number of processes; it does not change the result.
-        strict: Raise an error at the first shape that cannot be read, instead of skipping it.
+        attributes: Attributes of the HDF5 file.
+        workers: Number of processes; the result does not depend on it.
+        strict: Whether to raise an error at the first unreadable shape instead of skipping it.
         advance: Function that is called after each shape.
 
     Raises:
-        InputError: If no shape can be read, `strict` is set and some shape cannot be read, or the
-            output cannot be written.
+        InputError: If there are no shapes, no shape can be read, a shape cannot be read although
+            `strict` is set, or the output cannot be written.
     """
     if not shapes:
-        raise InputError("there are no shapes to convert")
+        raise InputError("the list of shapes to convert is empty, expected at least one shape")
     ordered = sorted(shapes, key=lambda s: (s.category, SPLITS.index(s.split), s.name))
     counts: dict[str, dict[str, int]] = {}
     skipped: list[str] = []
@@ -123,10 +124,10 @@ def report(
     points: int,
     details: Mapping[str, Any],
 ) -> None:
-    """Print the outcome: skipped shapes on standard error, everything else on standard output.
+    """Print the skipped shapes to standard error and the other results to standard output.
 
     Args:
-        session: Session of the command, which prints the output.
+        session: Session of the command; it prints the output.
         done: Outcome of the conversion.
         output: File that was written.
         points: Number of points per shape.
@@ -135,7 +136,7 @@ def report(
     for reason in done.skipped:
         typer.echo(f"skipped: {reason}", err=True)
     if done.skipped:
-        typer.echo(f"skipped {len(done.skipped)} shapes in all", err=True)
+        typer.echo(f"skipped {len(done.skipped)} shapes in total", err=True)
     lines = [f"wrote {output} with {points} points per shape:"]
     for category, splits in done.shapes.items():
         counts = ", ".join(f"{split} {count}" for split, count in splits.items())
@@ -147,12 +148,12 @@ def report(
 def _read_all(
     shapes: Sequence[Shape], read: Reader, workers: int
 ) -> Generator[NDArray[np.float32] | str]:
-    """Yield the points of each shape, or why it cannot be read, in the order of the shapes."""
+    """Yield the points of each shape, or a sentence about the error, in the order of the shapes."""
     try_one = functools.partial(attempt, read)
     if workers == 1:
         yield from map(try_one, shapes)
         return
-    # Spawned, not forked: a forked copy of a process with threads, such as torch's, may hang.
+    # Processes are spawned, because a forked copy of a process with torch's threads may hang.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(workers, len(shapes)), mp_context=context)
     try:

@@ -20,27 +20,27 @@ app = application("Prepare ACRONYM and ShapeNetSem as objects with labelled gras
 @app.command("acronym")
 def main(
     grasps: Annotated[
-        Path, typer.Option(help="Folder of ACRONYM's files, named Category_hash_scale.h5.")
+        Path, typer.Option(help="Folder of the ACRONYM files Category_hash_scale.h5.")
     ],
     meshes: Annotated[
         Path,
         typer.Option(
-            help="Folder of the meshes: ShapeNetSem's models-OBJ/models, or one that holds "
+            help="Folder of the meshes: ShapeNetSem's models-OBJ/models, or a folder that contains "
             "meshes/Category/HASH.obj."
         ),
     ],
     output: Annotated[
-        Path, typer.Option(help="Folder to write; a set that an earlier run began is continued.")
+        Path, typer.Option(help="Folder to write; a later run continues an unfinished set.")
     ],
     categories: Annotated[
         str | None,
-        typer.Option(help="Categories, separated by commas: Mug,Bowl. Default: all."),
+        typer.Option(help="Names of categories, separated by commas: Mug,Bowl. Default: all categories."),
     ] = None,
     count: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Largest number of objects, taken in the order of their names. Default: all.",
+            help="Largest number of objects, in alphabetical order of the names. Default: all objects.",
         ),
     ] = None,
     as_json: Json = False,
@@ -48,8 +48,8 @@ def main(
     """Prepare ACRONYM and ShapeNetSem, without making the meshes watertight.
 
     Writes meshes in metres, grasps with ACRONYM's labels, a catalogue and a data card. Objects that
-    are already in the folder stay as they are. Objects that cannot be used are reported and
-    skipped. ACRONYM is not for commercial use.
+    are already in the folder stay unchanged. Objects that cannot be used are reported and skipped.
+    ACRONYM is not for commercial use.
     """
     session = Session("datasets.acronym", seed=0, as_json=as_json)
     files = grasp_files(grasps, separate(categories))
@@ -58,7 +58,7 @@ def main(
     for sentence in done.skipped:
         typer.echo(f"skipped: {sentence}", err=True)
     if done.skipped:
-        typer.echo(f"skipped {len(done.skipped)} objects in all", err=True)
+        typer.echo(f"skipped {len(done.skipped)} objects in total", err=True)
     results: dict[str, Any] = {
         "output": str(output),
         "made": done.made,
@@ -70,9 +70,9 @@ def main(
         "families": dict(Counter(entry.family for entry in done.entries)),
     }
     text = (
-        f"prepared {done.made} objects and kept {done.kept}; {output} now holds "
-        f"{len(done.entries)} objects with {results['grasps']} grasps, of which "
-        f"{results['successes']} held; not for commercial use, see the data card"
+        f"prepared {done.made} objects and kept {done.kept} earlier objects; {output} contains "
+        f"{len(done.entries)} objects with {results['grasps']} grasps, and "
+        f"{results['successes']} grasps are successful; not for commercial use, see the data card"
     )
     session.finish(results, text)
 

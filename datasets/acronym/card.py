@@ -1,4 +1,4 @@
-"""The data card of a set: its licences, files and counts."""
+"""The data card of a set, which states licences, files and counts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def total(entries: Sequence[Entry], parameter: str) -> int:
     """Sum one parameter over the entries of a catalogue.
 
     Args:
-        entries: Entries whose parameters are integers.
+        entries: Entries of the catalogue; the parameter must be an integer in every entry.
         parameter: Name of the parameter, `grasps` or `successes`.
     """
     return sum(int(entry.parameters[parameter]) for entry in entries)

@@ -1,4 +1,4 @@
-"""Write objects with labelled grasps into the folder of a set, and list what the folder holds."""
+"""Write objects with labelled grasps into the folder of a set, and list the objects in it."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ def write_labelled(folder: Path, labelled: LabelledObject) -> None:
     assert obj.faces is not None
     with atomic_write(_mesh_path(folder, name)) as temporary:
         temporary.write_text(obj_text([Polyhedron(obj.vertices, obj.faces)], [name]), "utf-8")
-    # The grasps come last, so that a file of grasps always has its mesh beside it.
+    # The grasps are written last, so that the mesh of every grasp file exists.
     with atomic_write(_grasps_path(folder, name)) as temporary:
         acronym.write(temporary, labelled.grasps)
         try:
             with h5py.File(temporary, "r+") as file:
                 for dataset, numbers in labelled.kept.items():
                     file[dataset] = numbers
-        except RuntimeError as error:  # h5py raises it when the disk is full as it closes the file
+        except RuntimeError as error:  # h5py raises this error if the disk is full
             raise OSError(str(error)) from error
 
 
 def is_written(folder: Path, name: str) -> bool:
-    """Whether both the mesh and the grasp file of an object exist.
+    """Return whether both the mesh file and the grasp file of an object exist.
 
     Args:
         folder: Folder of the set.
@@ -68,7 +68,7 @@ def entries_in(folder: Path) -> Iterator[Entry]:
         folder: Folder of the set.
 
     Raises:
-        InputError: If a file of grasps is damaged or was written by another program.
+        InputError: If a grasp file is damaged or was written by another program.
     """
     names = sorted(path.stem for path in (folder / LABELS).glob("*.h5"))
     for index, name in enumerate(name for name in names if is_written(folder, name)):
@@ -91,7 +91,10 @@ def entries_in(folder: Path) -> Iterator[Entry]:
             if value is None
         ]
         if missing:
-            raise InputError(f"{path} lacks {', '.join(missing)}: it is damaged, delete it")
+            raise InputError(
+                f"{path} lacks {', '.join(missing)}, so the file is damaged: delete the file and "
+                "run the program again"
+            )
         assert scale is not None and grasps.success is not None
         assert grasps.mass is not None and grasps.friction is not None
         yield Entry(
@@ -114,18 +117,18 @@ def entries_in(folder: Path) -> Iterator[Entry]:
 
 
 def prepare_set_folder(folder: Path) -> None:
-    """Create the folders of a set, unless they hold a set that another program wrote.
+    """Create the folders of a set; refuse a folder with a set that another program wrote.
 
     Args:
         folder: Folder of the set.
 
     Raises:
-        InputError: If the folder holds a set that another program wrote, or cannot be written to.
+        InputError: If the folder contains a set that another program wrote, or cannot be written.
     """
     if (folder / CATALOGUE).exists() and any(e.licence != LICENCE for e in read_catalogue(folder)):
         raise InputError(
-            f"{folder} holds a set that another program wrote, expected an empty folder or one "
-            "that this program wrote"
+            f"{folder} contains a set that another program wrote, expected an empty folder or a "
+            "set that datasets.acronym wrote"
         )
     prepare_folder(folder / "meshes")
     prepare_folder(folder / LABELS)

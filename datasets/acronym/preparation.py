@@ -44,20 +44,20 @@ def prepare(
     count: int | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> Preparation:
-    """Write the objects of some ACRONYM files into the folder of a set.
+    """Write the objects that ACRONYM files describe into the folder of a set.
 
-    Objects that the folder already holds are kept as they are.
+    Objects that are already in the folder stay unchanged.
 
     Args:
         files: ACRONYM files, at least one.
         meshes: Folder of the meshes, in one of `datasets.acronym.files.LAYOUTS`.
         output: Folder of the set.
-        count: Largest number of objects to use from `files`, at least 1; None uses all of them.
+        count: Largest number of objects to use from `files`, at least 1; None uses all objects.
         advance: Function that is called after each object.
 
     Raises:
         InputError: If the folder of meshes does not exist, no object can be used, the output folder
-            holds another set, or a file cannot be written.
+            contains a set that another program wrote, or a file cannot be written.
     """
     if not meshes.is_dir():
         raise InputError(f"{meshes} does not exist or is not a folder")
@@ -80,8 +80,7 @@ def prepare(
         advance()
     if not made + kept:
         raise InputError(
-            f"none of the {len(files)} files of grasps can be used; the first error is: "
-            f"{skipped[0]}"
+            f"none of the {len(files)} grasp files can be used; the first error is: {skipped[0]}"
         )
     entries = list(entries_in(output))
     write_catalogue(output, entries, {"maker": "datasets.acronym"})

@@ -16,10 +16,10 @@ from grasp.objects.object import Object
 from pcdiff.errors import InputError
 
 GRIPPER = "panda"
-"""Name of the hand that all of ACRONYM's grasps are for."""
+"""Name of the gripper for all grasps in ACRONYM."""
 
 PROTOCOL = "ACRONYM, FleX"
-"""Origin of the labels; labels from our own physics state the version of its protocol instead."""
+"""Origin of the labels; labels from `grasp.physics` state the version of its protocol instead."""
 
 KEPT = (
     "object/volume",
@@ -31,10 +31,10 @@ KEPT = (
     "grasps/qualities/flex/object_motion_during_shaking_linear",
     "grasps/qualities/flex/object_motion_during_shaking_angular",
 )
-"""Datasets of ACRONYM that have no field in `Grasps` and are copied unchanged."""
+"""HDF5 datasets of an ACRONYM file that have no field in `Grasps` and are copied unchanged."""
 
 AT_THE_MESH = 0.9
-"""Share of an object's grasps that must reach its mesh; in ACRONYM's own examples, all do."""
+"""Share of an object's grasps that must reach its mesh; in ACRONYM's examples, all grasps do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class LabelledObject:
         obj: Mesh in metres.
         grasps: ACRONYM's grasps, in the frame of the mesh. Their `object_file` is the mesh file in
             the set.
-        kept: Further arrays of the ACRONYM file by name: those listed in `KEPT` that it has.
+        kept: Further arrays of the ACRONYM file, by their names in `KEPT`.
     """
 
     name: str
@@ -56,15 +56,15 @@ class LabelledObject:
 
 
 def read_labelled(path: Path, meshes: Path) -> LabelledObject:
-    """Read an ACRONYM file and its mesh, and check that they belong together.
+    """Read an ACRONYM file and its mesh, and check that the grasps belong to the mesh.
 
     Args:
         path: File `Category_hash_scale.h5`.
         meshes: Folder of the meshes, in one of `datasets.acronym.files.LAYOUTS`.
 
     Raises:
-        InputError: If a file is missing, damaged or incomplete, or the two do not belong together.
-            The message names one of the two files.
+        InputError: If a file is missing, damaged or incomplete, or the grasps do not belong to the
+            mesh. The message names the ACRONYM file or the mesh file.
     """
     found = read_grasps(path)
     try:
@@ -94,10 +94,10 @@ def read_labelled(path: Path, meshes: Path) -> LabelledObject:
 
 
 def _check(path: Path, grasps: Grasps) -> None:
-    """Raise if the file lacks something that every ACRONYM file has."""
+    """Raise an error if the file lacks a part that every ACRONYM file has."""
     name = parse_name(path)
     if name is None:
-        raise InputError("its name is not of ACRONYM's form Category_hash_scale.h5")
+        raise InputError("the file name does not have the form Category_hash_scale.h5")
     needed = {
         "object/file": grasps.object_file,
         "object/mass": grasps.mass,
@@ -106,22 +106,25 @@ def _check(path: Path, grasps: Grasps) -> None:
     }
     for dataset, value in needed.items():
         if value is None:
-            raise InputError(f"it has no {dataset}")
+            raise InputError(f"the file has no dataset {dataset}")
     if grasps.gripper not in (None, GRIPPER):
-        raise InputError(f"its grasps are for the gripper {grasps.gripper!r}, expected {GRIPPER!r}")
+        raise InputError(
+            f"the grasps are for the gripper {grasps.gripper!r}, expected {GRIPPER!r}"
+        )
     # The file rounds its scale to ten decimals. A missing scale reads as 1.
     if not math.isclose(name.factor, grasps.object_scale, rel_tol=1e-3):
         raise InputError(
-            f"its object/scale is {grasps.object_scale:g}, but its name says {name.scale}"
+            f"the scale in the dataset object/scale must be equal to the scale {name.scale} in the "
+            f"file name, got {grasps.object_scale:g}"
         )
 
 
 def _check_place(path: Path, grasps: Grasps, obj: Object) -> None:
-    """Raise if the mesh's surface is not where the grasps are.
+    """Raise an error if too few grasps are at the surface of the mesh.
 
-    ACRONYM's grasps are antipodal, whether they succeed or fail. So some surface lies between the
-    fingers of each grasp, within half the stroke of the tool centre point. A mesh in another unit,
-    with other axes or moved to the origin fails this test.
+    ACRONYM's grasps are antipodal, whether they succeed or fail. So a piece of the surface lies
+    between the fingers of each grasp, within half the stroke of the tool centre point. A mesh in
+    another unit, with other axes or moved to the origin fails the check.
     """
     from scipy.spatial import cKDTree
 
@@ -131,13 +134,14 @@ def _check_place(path: Path, grasps: Grasps, obj: Object) -> None:
     share = float((cKDTree(points).query(tips)[0] <= gripper.stroke / 2).mean())
     if share < AT_THE_MESH:
         raise InputError(
-            f"{obj.file} is not the mesh that {path.name} was made for: only {100 * share:.0f} % "
-            f"of the grasps are at its surface, expected at least {100 * AT_THE_MESH:.0f} %"
+            f"{obj.file} is not the mesh of the grasps in {path.name}: at least "
+            f"{100 * AT_THE_MESH:.0f} % of the grasps must be at the surface of the mesh, got "
+            f"{100 * share:.0f} %"
         )
 
 
 def _kept(path: Path, grasps: int) -> dict[str, np.ndarray]:
-    """Read the datasets listed in `KEPT` from a file that holds `grasps` grasps."""
+    """Read the datasets listed in `KEPT` from a file with `grasps` grasps."""
     import h5py
 
     kept = {}
@@ -160,6 +164,6 @@ def _kept(path: Path, grasps: int) -> dict[str, np.ndarray]:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"{path} cannot be read as HDF5: one of its datasets is damaged"
+            f"{path} cannot be read as HDF5: a dataset in the file is damaged"
         ) from error
     return kept

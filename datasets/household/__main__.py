@@ -21,7 +21,7 @@ from datasets.household.sheet import MOST_TILES, write_sheet
 from pcdiff.console import Json, Seed, Session, application, progress, run
 from pcdiff.errors import InputError
 
-app = application("Make a set of objects to grasp.")
+app = application("Write a set of objects to grasp.")
 
 
 @app.command()
@@ -32,78 +32,85 @@ def household(
         typer.Option(
             min=1,
             max=10**6,
-            help="Number of objects. Default: 60; with --meshes or --pybullet, all of their "
-            "meshes.",
+            help="Largest number of objects. Default: 60; with --meshes or --pybullet, all meshes.",
         ),
     ] = None,
     families: Annotated[
-        str | None, typer.Option(help="Families, separated by commas: mug,bowl. Default: all.")
+        str | None,
+        typer.Option(help="Names of families, separated by commas: mug,bowl. Default: all families."),
     ] = None,
     meshes: Annotated[
-        Path | None, typer.Option(help="Use the meshes of this folder instead of making objects.")
+        Path | None, typer.Option(help="Folder of meshes to use instead of synthetic objects.")
     ] = None,
     pybullet: Annotated[
         bool,
         typer.Option(
-            "--pybullet", help="Use the random meshes of pybullet_data instead of making objects."
+            "--pybullet",
+            help="Use the random meshes of pybullet_data instead of synthetic objects.",
         ),
     ] = False,
     scale: Annotated[
         float | None,
         typer.Option(
-            help="Metres per unit of the meshes; for objects made here, the factor by which they "
-            "are enlarged. Default: 1; 0.015 with --pybullet."
+            help="Metres per unit of the meshes; for synthetic objects, the factor that multiplies "
+            "all lengths. Default: 1; 0.015 with --pybullet."
         ),
     ] = None,
     licence: Annotated[
         str | None,
         typer.Option(
-            help="Licence of the meshes of --meshes, for the catalogue. Default: unknown."
+            help="Licence of the meshes from --meshes, for the catalogue. Default: unknown."
         ),
     ] = None,
     density: Annotated[
         float | None,
-        typer.Option(help="Density of every object in kg/m³. Default: that of its material."),
+        typer.Option(
+            help="Density of every object in kg/m³. Default: the density of the object's material."
+        ),
     ] = None,
     friction: Annotated[
         float | None,
         typer.Option(
-            help="Coefficient of friction of every object. Default: that of its material."
+            help="Coefficient of friction between every object and the gripper's pads. Default: the "
+            "friction of the object's material."
         ),
     ] = None,
     roughness: Annotated[
         float | None,
         typer.Option(
-            help="Largest root mean square unevenness of the parts in metres, about 0.0001 for "
-            "real surfaces; it makes simulated labels independent of perfectly flat faces. "
-            "Default: none."
+            help="Largest root mean square unevenness of the convex parts in metres, approximately "
+            "0.0001 for real surfaces; with it, simulated labels do not rely on perfectly flat "
+            "faces. Default: no unevenness."
         ),
     ] = None,
-    sheet: Annotated[bool, typer.Option(help="Draw pictures of the objects in sheet.png.")] = True,
+    sheet: Annotated[bool, typer.Option(help="Draw pictures of the objects into sheet.png.")] = True,
     labels: Annotated[
         int | None,
         typer.Option(
             min=1,
             max=10**6,
-            help="Also label this many grasps of each object, as datasets.labels does.",
+            help="Number of grasps to label for each object, as datasets.labels does. Default: no "
+            "labels.",
         ),
     ] = None,
     gripper: Annotated[
         str | None,
         typer.Option(
-            help="Gripper for --labels: the name of a shipped one, or a .toml file. Default: panda."
+            help="Gripper for --labels: the name of a shipped gripper, or a .toml file. Default: "
+            "panda."
         ),
     ] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Make a set of objects: meshes in metres, convex parts, masses, frictions and pictures.
+    """Write a set of objects: meshes in metres, convex parts, masses, frictions and pictures.
 
-    The same seed makes the same objects; with a larger count, the first objects stay the same.
+    The same seed gives the same objects. A larger count adds objects and does not change the first
+    ones.
     """
     session = Session("datasets.household", seed, as_json=as_json)
     if gripper is not None and labels is None:
-        raise InputError("--gripper is for --labels")
+        raise InputError("--gripper needs --labels, because only labels depend on a gripper")
     settings = None
     if labels is not None:
         from datasets.labels import Settings
@@ -112,9 +119,9 @@ def household(
         # Load the gripper first, so that a wrong name fails before the objects are made.
         settings = Settings(load_gripper(gripper or "panda"), labels, seed=seed)
     if (meshes is not None) + pybullet + (families is not None) > 1:
-        raise InputError("expected at most one of --families, --meshes and --pybullet")
+        raise InputError("--families, --meshes and --pybullet cannot be used together")
     if licence is not None and meshes is None:
-        raise InputError("--licence is for --meshes: the licence of the others is known")
+        raise InputError("--licence needs --meshes: the licences of all other objects are known")
     options = SetOptions(seed, count, scale, density, friction, roughness)
     if meshes is not None:
         check_apart(meshes, output)
@@ -168,7 +175,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the program.
 
     Args:
-        arguments: Command-line arguments; None means those of the process.
+        arguments: Command-line arguments; None means the arguments of the process.
     """
     run(app, arguments)
 

@@ -28,14 +28,14 @@ from datasets.household.shapes import (
 
 
 def carton(draw: Draw) -> list[Polyhedron]:
-    """A closed box: one cuboid."""
+    """A closed box, which is one cuboid."""
     draw.material("filled carton", "filled carton", "wood", "hollow plastic")
     size = [draw.spread(side, 0.018, 0.14) for side in ("width", "depth", "height")]
     return [box((0, 0, 0), size)]
 
 
 def rounded_block(draw: Draw) -> list[Polyhedron]:
-    """A block with rounded upright edges, such as a bar of soap or a remote control."""
+    """A block with rounded vertical edges, such as a bar of soap or a remote control."""
     draw.material("appliance", "plastic", "rubber", "wood")
     width = draw.spread("width", 0.03, 0.085)
     length = draw.uniform("slender", 1.0, 2.6) * width
@@ -53,7 +53,7 @@ def rounded_block(draw: Draw) -> list[Polyhedron]:
 
 
 def crate(draw: Draw) -> list[Polyhedron]:
-    """An open box: a floor and four thin walls."""
+    """An open box with a floor and four thin walls."""
     draw.material("plastic", "wood", "filled carton")
     width, depth = draw.spread("width", 0.05, 0.16), draw.spread("depth", 0.05, 0.16)
     height = draw.uniform("height", 0.03, 0.1)
@@ -69,7 +69,7 @@ def crate(draw: Draw) -> list[Polyhedron]:
 
 
 def l_shape(draw: Draw) -> list[Polyhedron]:
-    """An L of two bars at a right angle, lying or standing."""
+    """An L-shaped block of two bars at a right angle, lying or standing."""
     draw.material("wood", "plastic", "aluminium")
     thick = draw.spread("thickness", 0.012, 0.045)
     depth = draw.spread("depth", 0.012, 0.06)
@@ -83,7 +83,7 @@ def l_shape(draw: Draw) -> list[Polyhedron]:
 
 
 def t_shape(draw: Draw) -> list[Polyhedron]:
-    """A T: one bar across the end of another."""
+    """A T-shaped block: one bar across the end of another bar, lying or standing."""
     draw.material("wood", "plastic", "aluminium")
     thick = draw.spread("thickness", 0.012, 0.04)
     stem = draw.spread("stem", 0.012, 0.04)
@@ -98,7 +98,7 @@ def t_shape(draw: Draw) -> list[Polyhedron]:
 
 
 def ring(draw: Draw) -> list[Polyhedron]:
-    """A flat ring, a roll of tape or a torus."""
+    """A ring with a rectangular section, such as a roll of tape, or a torus."""
     draw.material("plastic", "wood", "rubber", "filled carton")
     inner = draw.spread("inner_radius", 0.01, 0.045)
     wide = draw.uniform("wide", 0.005, 0.022)
@@ -130,7 +130,7 @@ def dumbbell(draw: Draw) -> list[Polyhedron]:
 
 
 def banana(draw: Draw) -> list[Polyhedron]:
-    """A banana: bent, and tapered at both ends."""
+    """A bent banana that tapers at both ends."""
     draw.material("fruit")
     thick = draw.uniform("thickness", 0.024, 0.04)
     bend = draw.uniform("bend", 0.05, 0.09) + thick
@@ -165,7 +165,7 @@ def animal(draw: Draw) -> list[Polyhedron]:
 
 
 def toy(draw: Draw) -> list[Polyhedron]:
-    """A toy of two to five primitive shapes; each sticks out of an earlier one along an axis."""
+    """A toy of two to five primitive shapes; each shape sticks out of an earlier shape along an axis."""
     draw.material("wood", "plastic", "hollow plastic", "foam")
     pieces: list[Polyhedron] = []
     centres: list[np.ndarray] = []
@@ -195,10 +195,11 @@ def toy(draw: Draw) -> list[Polyhedron]:
 
 
 def figurine(draw: Draw) -> list[Polyhedron]:
-    """A free form of round, branching limbs that may resemble an animal, a hand, a twig or a plane.
+    """A figure of round, branching limbs that may resemble an animal, a hand, a twig or an aircraft.
 
-    Each limb is the convex hull of two balls, one of which is on an earlier limb. Some figures are
-    flat, and some are mirrored, so that they have every limb on the left and on the right.
+    Each limb is the convex hull of two balls, and the first ball is at the end of an earlier limb.
+    The figure is scaled along z by a random factor from 0.4 to 1. A mirrored figure has every limb
+    on the left and on the right.
     """
     draw.material("wood", "plastic", "hollow plastic", "rubber", "ceramic")
     (ball,) = lathe(arc(1.0, -math.pi / 2, math.pi / 2, 8), 16)
@@ -253,7 +254,7 @@ def car(draw: Draw) -> list[Polyhedron]:
 
 
 def headphones(draw: Draw) -> list[Polyhedron]:
-    """Headphones: a bent band with a cup at each end."""
+    """Headphones with a bent band and a cup at each end of the band."""
     draw.material("plastic", "hollow plastic")
     radius, stretch = draw.uniform("radius", 0.05, 0.07), draw.uniform("stretch", 1.0, 1.25)
     thick, wide = draw.uniform("thickness", 0.004, 0.008), draw.uniform("width", 0.01, 0.02)
@@ -268,7 +269,7 @@ def headphones(draw: Draw) -> list[Polyhedron]:
 
 
 def _reach(piece: Polyhedron, direction: np.ndarray) -> float:
-    """The distance in a direction from the origin, which must be inside, to a piece's surface."""
+    """The distance along a direction from the origin, inside a piece, to the piece's surface."""
     a, b, c = piece.vertices[piece.faces].swapaxes(0, 1)
     normals = np.cross(b - a, c - a)
     towards = normals @ direction
@@ -277,7 +278,7 @@ def _reach(piece: Polyhedron, direction: np.ndarray) -> float:
 
 
 def _standing_or_lying(draw: Draw, solid: list[Polyhedron]) -> list[Polyhedron]:
-    """Return the solid as it is, or turned so that its y axis points up; the choice is random."""
+    """Choose at random whether to turn the solid so that its y axis points up; return the solid."""
     if draw.choice("pose", "standing", "lying") == "standing":
         return solid
     return mapped(solid, [[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])

@@ -1,14 +1,14 @@
-"""Write and read a set of objects as a folder of meshes, their convex parts, and a catalogue.
+"""Write and read a set of objects: a folder with meshes, convex parts and a catalogue.
 
 ```
 FOLDER/catalogue.json          list of the objects
 FOLDER/meshes/NAME.obj         surface in metres
-FOLDER/meshes/NAME.parts.obj   convex parts, one group `o part_i` each, if they are known
+FOLDER/meshes/NAME.parts.obj   convex parts, if known, as groups `o part_i`
 FOLDER/sheet.png               pictures of some of the objects
 ```
 
-`grasp.objects.loading.load_object` reads a mesh together with the parts beside it. Numbers are
-written with enough digits to be read back exactly.
+`grasp.objects.loading.load_object` reads a mesh together with its file of convex parts. Numbers
+have enough digits to be read back exactly.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class Entry:
         name: Name of the object, unique in the set; letters, digits and `. _ + -`.
         family: Name of the family.
         seed: Seed of the set.
-        index: Position in the set.
+        index: Position in the set, starting at 0.
         file: Path of the surface's mesh file, relative to the folder, with forward slashes.
-        parts: Path of the file with the convex parts, in the same form; None if they are unknown.
+        parts: Path of the file of convex parts, in the form of `file`; None if they are unknown.
         sha256: SHA-256 of the content of `file`, as hexadecimal digits.
         mass: Mass in kilograms.
         friction: Coefficient of friction against a gripper's pads.
@@ -54,8 +54,8 @@ class Entry:
         parameters: Randomly drawn values by name, as in `HouseholdObject`.
 
     Raises:
-        InputError: If a value has the wrong type or is out of its range, or a file would be outside
-            the folder.
+        InputError: If a value has the wrong type or is out of its range, or a path leads out of the
+            folder.
     """
 
     name: str
@@ -81,17 +81,18 @@ class Entry:
 
 
 def check_name(name: Any) -> None:
-    """Raise if an object's name cannot serve as a file name.
+    """Raise an error if an object's name cannot be a file name.
 
     Args:
         name: Name to check.
 
     Raises:
-        InputError: If the name is not made of 1 to 240 letters, digits and `. _ + -`.
+        InputError: If the name does not consist of 1 to 240 letters, digits and `. _ + -`.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InputError(
-            f"the name of an object must be 1 to 240 letters, digits, . _ + or -, got {name!r:.80}"
+            "the name of an object must be a text of 1 to 240 letters, digits and the characters "
+            f". _ + -, got {name!r:.80}"
         )
 
 
@@ -109,7 +110,7 @@ def _is_positive(value: Any) -> bool:
 
 
 def _is_inside(value: Any) -> bool:
-    """Whether a value is a relative path that stays in its folder on every operating system."""
+    """Return whether a value is a relative path inside its folder on every operating system."""
     if not _is_text(value) or re.search(r"[\\:\0]", value):
         return False
     path = PurePosixPath(value)
@@ -117,18 +118,18 @@ def _is_inside(value: Any) -> bool:
 
 
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "family": (_is_text, "text"),
+    "family": (_is_text, "a text of at least 1 character"),
     "seed": (_is_count, "an integer of 0 or more"),
     "index": (_is_count, "an integer of 0 or more"),
     "file": (_is_inside, "a path inside the folder"),
     "parts": (lambda value: value is None or _is_inside(value), "a path inside the folder or null"),
-    "sha256": (_is_text, "text"),
+    "sha256": (_is_text, "a text of at least 1 character"),
     "mass": (_is_positive, "a number above 0"),
     "friction": (_is_positive, "a number above 0"),
-    "licence": (_is_text, "text"),
-    "parameters": (lambda value: isinstance(value, dict), "an object"),
+    "licence": (_is_text, "a text of at least 1 character"),
+    "parameters": (lambda value: isinstance(value, dict), "a JSON object"),
 }
-"""For each field except the name, a check of its value, and a description of valid values."""
+"""For each field except the name, a check of the value and a description of valid values."""
 
 
 def write_set(
@@ -138,16 +139,16 @@ def write_set(
     licence: str,
     advance: Callable[[], None] = lambda: None,
 ) -> list[Entry]:
-    """Write a set of objects as a folder, which may already hold a set from the same source.
+    """Write a set of objects into a folder, which may already contain a set from the same source.
 
-    The catalogue is replaced: a larger set extends it and a smaller set shortens it. The meshes of
-    objects that are no longer listed stay in the folder.
+    The catalogue is replaced. Meshes of objects that the new catalogue does not list stay in the
+    folder.
 
     Args:
         folder: Folder to write; it is created if it is missing.
         objects: Objects, in the order of the catalogue.
-        source: What the set was made from and how, as a JSON object. It must not contain the number
-            of objects, so that a set can be extended.
+        source: Origin of the set and the options of the program, as a JSON object. It must not
+            contain the number of objects, so that a set can be extended.
         licence: Licence of the meshes.
         advance: Function that is called after each object.
 
@@ -155,21 +156,21 @@ def write_set(
         The entries of the catalogue.
 
     Raises:
-        InputError: If the folder holds a set from another source, there are no objects, or a file
-            cannot be written.
+        InputError: If the folder contains a set from another source, there are no objects, or a
+            file cannot be written.
     """
     path = folder / CATALOGUE
     if path.exists() and _read(path)["source"] != source:
         raise InputError(
-            f"{folder} holds a set from another source, {json.dumps(_read(path)['source'])}, "
-            "expected an empty folder or the same source"
+            f"{folder} contains a set from another source, {json.dumps(_read(path)['source'])}, "
+            f"expected an empty folder or a set from the source {json.dumps(source)}"
         )
     entries = []
     for each in objects:
         entries.append(write_object(folder, each, licence))
         advance()
     if not entries:
-        raise InputError(f"there are no objects to write to {folder}")
+        raise InputError(f"there are no objects to write to {folder}, expected at least one object")
     write_catalogue(folder, entries, source)
     return entries
 
@@ -180,7 +181,7 @@ def write_catalogue(folder: Path, entries: Sequence[Entry], source: dict[str, An
     Args:
         folder: Folder of the set.
         entries: Entries of the objects.
-        source: What the set was made from and how, as a JSON object.
+        source: Origin of the set and the options of the program, as a JSON object.
 
     Raises:
         InputError: If the catalogue cannot be written.
@@ -197,15 +198,15 @@ def write_catalogue(folder: Path, entries: Sequence[Entry], source: dict[str, An
 
 
 def write_object(folder: Path, thing: HouseholdObject, licence: str) -> Entry:
-    """Write the mesh of an object and its parts.
+    """Write the mesh and the convex parts of an object.
 
     Args:
         folder: Folder of the set.
         thing: Object to write.
-        licence: Licence of its mesh.
+        licence: Licence of the mesh.
 
     Raises:
-        InputError: If the object's name cannot serve as a file name, or a file cannot be written.
+        InputError: If the object's name cannot be a file name, or a file cannot be written.
     """
     check_name(thing.name)
     file, parts = f"{MESHES}/{thing.name}.obj", f"{MESHES}/{thing.name}.parts.obj"
@@ -214,7 +215,7 @@ def write_object(folder: Path, thing: HouseholdObject, licence: str) -> Entry:
         names = [f"part_{number}" for number in range(len(thing.parts))]
         with atomic_write(folder / parts) as temporary:
             temporary.write_text(obj_text(thing.parts, names), encoding="utf-8")
-    # The mesh comes last, so that a mesh always has its parts beside it.
+    # The mesh is written last, so that the file of parts of every mesh is complete.
     with atomic_write(folder / file) as temporary:
         temporary.write_bytes(content)
     return Entry(
@@ -239,20 +240,20 @@ def read_catalogue(folder: Path) -> list[Entry]:
         folder: Folder of the set.
 
     Raises:
-        InputError: If there is no catalogue, it has another format or version, it lists no objects,
-            or an entry is invalid.
+        InputError: If the catalogue does not exist, has another format or version, lists no objects,
+            or has an invalid entry.
     """
     path = folder / CATALOGUE
     objects = _read(path)["objects"]
     if not isinstance(objects, list) or not objects:
-        raise InputError(f"{path} lists no objects")
+        raise InputError(f"{path} lists no objects, expected at least one object")
     expected = {field.name for field in fields(Entry)}
     entries = []
     for number, each in enumerate(objects):
         if not isinstance(each, dict) or each.keys() != expected:
             raise InputError(
-                f"object {number} of {path} has unexpected or missing fields, expected "
-                f"{', '.join(sorted(expected))}"
+                f"{path}: object {number}, counted from 0, has unexpected or missing fields, "
+                f"expected the fields {', '.join(sorted(expected))}"
             )
         try:
             entries.append(Entry(**each))
@@ -262,7 +263,7 @@ def read_catalogue(folder: Path) -> list[Entry]:
 
 
 def obj_text(meshes: Sequence[Polyhedron], names: Sequence[str]) -> str:
-    """Write meshes as the text of one Wavefront OBJ file, with an `o` group for each mesh.
+    """Return the text of one Wavefront OBJ file with an `o` group for each mesh.
 
     Args:
         meshes: Meshes to write.

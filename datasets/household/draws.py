@@ -1,4 +1,4 @@
-"""Draw the random parameters of one object, remember them by name, and list the materials."""
+"""Random parameters of one object, stored by name, and a table of materials."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Material:
     """The material of an object.
 
     Attributes:
-        density: Lowest and highest density in kg/m³ of the solid that the mesh encloses. If that
-            solid stands for something hollow or mixed, such as a filled can or a box of biscuits,
-            it is the total mass divided by the volume.
+        density: Lowest and highest density in kg/m³ of the solid that the mesh encloses. For a
+            solid that represents a hollow or mixed object, such as a filled can, the density is
+            the total mass of the object divided by the volume of the solid.
         friction: Lowest and highest coefficient of friction against a gripper's pads.
     """
 
@@ -46,7 +46,7 @@ MATERIALS: dict[str, Material] = {
 
 @dataclass
 class Draw:
-    """Draws the parameters of one object at random and remembers them.
+    """A source of random parameters for one object, which also stores them.
 
     Attributes:
         generator: Source of all randomness.
@@ -61,31 +61,31 @@ class Draw:
     friction: float = math.nan
 
     def uniform(self, name: str, low: float, high: float) -> float:
-        """Draw a number uniformly from [low, high)."""
+        """Draw a number uniformly from [low, high) and store it."""
         value = float(self.generator.uniform(low, high))
         self._keep(name, value)
         return value
 
     def spread(self, name: str, low: float, high: float) -> float:
-        """Draw a number between low and high such that its logarithm is uniform."""
+        """Draw a number with a uniform logarithm between low and high, and store it."""
         value = math.exp(self.generator.uniform(math.log(low), math.log(high)))
         self._keep(name, value)
         return value
 
     def integer(self, name: str, low: int, high: int) -> int:
-        """Draw an integer from low to high, both included."""
+        """Draw an integer from low to high, both included, and store it."""
         value = int(self.generator.integers(low, high + 1))
         self._keep(name, value)
         return value
 
     def choice(self, name: str, *options: str) -> str:
-        """Draw one of the options with equal probability."""
+        """Draw an option, all with equal probability, and store it."""
         value = options[int(self.generator.integers(len(options)))]
         self._keep(name, value)
         return value
 
     def material(self, *names: str) -> str:
-        """Draw one of the materials, together with a density and a friction."""
+        """Draw a material from the names, and then the density and the friction of the object."""
         name = self.choice("material", *names)
         material = MATERIALS[name]
         self.density = self.uniform("density", *material.density)
@@ -94,5 +94,5 @@ class Draw:
 
     def _keep(self, name: str, value: float | int | str) -> None:
         if name in self.values:
-            raise ValueError(f"the parameter {name} is drawn twice")
+            raise ValueError(f"the parameter {name} must be drawn only once, got a second draw")
         self.values[name] = value

@@ -1,4 +1,4 @@
-"""Objects from elsewhere: a folder of mesh files, and the usable meshes of `pybullet_data`."""
+"""Read objects from mesh files: a folder of meshes, or the usable meshes of `pybullet_data`."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from pcdiff.geometry.obj import read_obj_objects
 ENDINGS = (".obj", ".stl", ".ply", ".off", ".glb", ".dae")
 
 HEAVIEST = 1.5
-"""Largest mass in kilograms. The mass of a mesh is unknown, so it is drawn at random;
-objects that would be heavier are assumed to be hollow."""
+"""Largest mass in kilograms. The mass of a mesh is unknown, so the program draws a random density;
+an object that would be heavier than this mass is assumed to be hollow."""
 
 SMALLEST = 1e-9
-"""Smallest volume in cubic metres. A mesh that encloses less is as thin as a sheet or a hair."""
+"""Smallest usable volume in cubic metres. A mesh with a smaller volume is almost flat."""
 
 PYBULLET_SCALE = 0.015
 """Metres per unit of the meshes in `random_urdfs`, as stated in its URDF files."""
@@ -33,14 +33,16 @@ PYBULLET_GROWTH = 2e-5
 """Growth of each piece in metres. It closes gaps of up to 8 µm between pieces that should touch."""
 
 PYBULLET_SMALLEST = 2e-6
-"""Smallest volume in cubic metres. A few of the random meshes are too small to grasp."""
+"""Smallest usable volume in cubic metres. A few of the random meshes are too small to grasp."""
 
 PYBULLET_LICENCE = "zlib"
 """Licence of the meshes in `pybullet_data`."""
 
 
 def mesh_files(folder: Path) -> list[Path]:
-    """List the mesh files in a folder and its subfolders, sorted, without files of convex parts.
+    """Return a sorted list of the mesh files in a folder and its subfolders.
+
+    Files of convex parts, `*.parts.obj`, are not included.
 
     Args:
         folder: Folder to search.
@@ -58,7 +60,9 @@ def mesh_files(folder: Path) -> list[Path]:
         and not path.name.lower().endswith(".parts.obj")
     )
     if not files:
-        raise InputError(f"{folder} has no mesh: expected files that end in {', '.join(ENDINGS)}")
+        raise InputError(
+            f"{folder} has no mesh: expected files with the ending {', '.join(ENDINGS)}"
+        )
     return files
 
 
@@ -70,7 +74,7 @@ def objects_in(
     Args:
         folder: Folder of mesh files, which may be in subfolders.
         scale: Metres per unit of the files.
-        seed: Seed of the draws.
+        seed: Seed of the random densities and frictions.
         skip: Function that is called with one sentence for each file that cannot be used.
 
     Raises:
@@ -86,7 +90,8 @@ def objects_in(
             # Some file systems do not distinguish upper and lower case.
             if (other := taken.setdefault(name.casefold(), path)) != path:
                 raise InputError(
-                    f"{path} would have the same name as {other}, which is {name}: rename it"
+                    f"the meshes {path} and {other} would both have the name {name}: rename one "
+                    "of the two files"
                 )
             loaded = load_object(path, scale)
             if loaded.faces is None:
@@ -101,25 +106,25 @@ def objects_in(
 
 
 def pybullet_meshes() -> list[Path]:
-    """List the files of the graspable objects in `pybullet_data`: its 1000 random meshes.
+    """Return a sorted list of the 1000 random mesh files in `pybullet_data`.
 
-    The package is located without importing it or pybullet. The other meshes of the package are
-    robots, furniture and ground planes.
+    The function finds the package without importing it. The other meshes in the package are robots,
+    furniture and ground planes, not objects to grasp.
 
     Raises:
-        InputError: If the package is not installed or lacks the meshes.
+        InputError: If the package is not installed or has no random meshes.
     """
     found = importlib.util.find_spec("pybullet_data")
     if found is None or not found.submodule_search_locations:
         raise InputError(
-            "pybullet_data is not installed: it comes with the package pybullet "
-            "(pip install pybullet)"
+            "pybullet_data is not installed: install the package pybullet, which contains "
+            "pybullet_data, with pip install pybullet"
         )
     folder = Path(next(iter(found.submodule_search_locations))) / "random_urdfs"
     files = sorted(folder.glob("[0-9][0-9][0-9]/[0-9][0-9][0-9].obj"))
     if not files:
         raise InputError(
-            f"pybullet_data lacks its random meshes: expected files NNN/NNN.obj in {folder}"
+            f"pybullet_data has no random meshes: expected files NNN/NNN.obj in {folder}"
         )
     return files
 
@@ -127,17 +132,17 @@ def pybullet_meshes() -> list[Path]:
 def pybullet_objects(
     scale: float, seed: int, skip: Callable[[str], None]
 ) -> Iterator[HouseholdObject]:
-    """Yield the usable meshes of `pybullet_data`, each as the union of its convex pieces.
+    """Yield an object for each usable mesh of `pybullet_data`: the union of its convex pieces.
 
-    A mesh is usable if it is in one piece and not too small.
+    A mesh is usable if its surface is connected and its volume is at least `PYBULLET_SMALLEST`.
 
     Args:
         scale: Metres per unit of the files; `PYBULLET_SCALE` is the published value.
-        seed: Seed of the draws of mass and friction.
+        seed: Seed of the random densities and frictions.
         skip: Function that is called with one sentence for each file that cannot be used.
 
     Raises:
-        InputError: If `pybullet_data` is not installed or lacks its meshes.
+        InputError: If `pybullet_data` is not installed or has no random meshes.
     """
     for index, path in enumerate(pybullet_meshes()):
         try:
@@ -147,12 +152,12 @@ def pybullet_objects(
             bodies = loaded.mesh().body_count
             if bodies > 1:
                 raise InputError(
-                    f"{path} is in {bodies} pieces that do not touch, expected one piece"
+                    f"{path} must be one connected piece, got {bodies} pieces that do not touch"
                 )
             if volume(surface) < PYBULLET_SMALLEST:
                 raise InputError(
-                    f"{path} is too small: its volume is {1e6 * volume(surface):.2g} cm³, expected "
-                    f"at least {1e6 * PYBULLET_SMALLEST:g} cm³"
+                    f"the volume of {path} must be at least {1e6 * PYBULLET_SMALLEST:g} cm³, got "
+                    f"{1e6 * volume(surface):.2g} cm³"
                 )
         except InputError as error:
             skip(str(error))
@@ -163,7 +168,7 @@ def pybullet_objects(
 
 
 def pieces_of(path: Path, scale: float) -> tuple[Polyhedron, ...]:
-    """Return the convex hull in metres of each `o` group in an OBJ file; flat groups are left out.
+    """Return the convex hull in metres of each `o` group in an OBJ file, without flat groups.
 
     Args:
         path: OBJ file.
@@ -174,16 +179,16 @@ def pieces_of(path: Path, scale: float) -> tuple[Polyhedron, ...]:
     """
     groups = [vertices * scale for vertices, _ in read_obj_objects(path)]
     if not all(np.isfinite(vertices).all() for vertices in groups):
-        raise InputError(f"{path} has a vertex that is not finite")
+        raise InputError(f"{path} has a vertex coordinate that is not finite")
     hulls = [convex_hull(vertices) for vertices in groups]
     pieces = tuple(hull for hull in hulls if hull is not None)
     if not pieces:
-        raise InputError(f"{path} has no piece with a volume, expected at least one")
+        raise InputError(f"all pieces of {path} are flat, expected at least one piece with a volume")
     return pieces
 
 
 def grown(pieces: Sequence[Polyhedron], by: float) -> tuple[Polyhedron, ...]:
-    """Stretch each piece along the axes so that its bounding box grows by a length on every side.
+    """Stretch each piece along the coordinate axes, so that its bounding box grows on every side.
 
     Args:
         pieces: Convex pieces in metres.
@@ -210,7 +215,7 @@ def _object(
     draw = Draw(np.random.default_rng([seed, *name.encode()]))
     draw.material("appliance", "hollow plastic", "wood")
     solid = _solid(loaded)
-    # An object that would be too heavy is taken to be hollow, which lowers its density.
+    # An object that would be too heavy is assumed to be hollow, which lowers its density.
     density = min(draw.density, HEAVIEST / solid)
     return HouseholdObject(
         name=name,
@@ -227,7 +232,7 @@ def _object(
 
 
 def _solid(loaded: Object) -> float:
-    """The volume in m³ that a mesh encloses, or that of its convex hull if the mesh is not closed.
+    """The volume in m³ that a mesh encloses, or the volume of the convex hull of an open mesh.
 
     Raises:
         InputError: If the mesh is flat or almost flat.
@@ -242,7 +247,7 @@ def _solid(loaded: Object) -> float:
         solid = 0.0
     if not solid >= SMALLEST:
         raise InputError(
-            f"{loaded.file or loaded.name} is flat: its volume is {1e9 * solid:.2g} mm³, "
-            f"expected at least {1e9 * SMALLEST:g} mm³"
+            f"the volume of {loaded.file or loaded.name} must be at least {1e9 * SMALLEST:g} mm³, "
+            f"got {1e9 * solid:.2g} mm³"
         )
     return solid

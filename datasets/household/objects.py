@@ -1,4 +1,4 @@
-"""Make household objects; each depends only on its family, the seed and its index."""
+"""Make household objects; an object depends only on its family, the seed and its index."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from datasets.household.shapes import Polyhedron, moved, union, volume, yawed
 from pcdiff.errors import InputError
 
 OFFSET = 0.05
-"""Largest distance in metres, along x and along y, from the origin to an object's middle."""
+"""Largest distance in metres along x, and along y, from the origin to the middle of an object."""
 
 Family = Callable[[Draw], list[Polyhedron]]
-"""A function that draws the sizes of an object and returns its solid, at any place and posture."""
+"""A function that draws the sizes of an object and returns its convex pieces, at any position."""
 
 FAMILIES: dict[str, Family] = {
     "animal": blocks.animal,
@@ -60,33 +60,33 @@ FAMILIES: dict[str, Family] = {
     "wineglass": vessels.wineglass,
     "wrench": tools.wrench,
 }
-"""The families by name."""
+"""The function of each family, by the name of the family."""
 
 
 @dataclass(frozen=True, eq=False)
 class HouseholdObject:
     """An object to grasp.
 
-    An object from `make` has z up and stands or lies on z = 0. It is turned about z by a random
+    An object from `make` has z up and stands or lies on z = 0. It is turned around z by a random
     angle, and the middle of its bounding box is shifted from the origin by up to `OFFSET` along x
-    and y. So a network cannot learn anything from the origin or the heading of a file.
+    and y. So a network cannot learn from the position or the heading of an object in its file.
 
     Attributes:
         name: Name of the object and its files; `{family}_{seed}_{index}` for an object from `make`.
         family: Name of the family.
         seed: Seed of the set.
-        index: Position in the set.
+        index: Position in the set, starting at 0.
         vertices: Vertices of the surface in metres.
         faces: Triangles of the surface, counter-clockwise seen from outside; watertight if the
             object is from `make`.
-        parts: Convex polyhedra in metres whose union is the solid that the surface encloses. This
-            holds exactly for an object from `make`, unless it went through `roughened`. Empty if
-            the parts are unknown.
+        parts: Convex polyhedra in metres, with the enclosed solid as their union. The union is exact
+            for an object from `make` that `roughened` did not change. The tuple is empty if the
+            parts are unknown.
         mass: Mass in kilograms.
         friction: Coefficient of friction against a gripper's pads.
         parameters: Randomly drawn values by name, including `yaw`, `offset_x` and `offset_y`, and
-            the density in kg/m³. Lengths are in metres and ignore any later scaling by `scaled`;
-            angles are in radians.
+            the density in kg/m³. Lengths are in metres, before any scaling by `scaled`; angles are
+            in radians.
     """
 
     name: str
@@ -107,7 +107,7 @@ def make(family: str, seed: int = 0, index: int = 0) -> HouseholdObject:
     Args:
         family: Key of `FAMILIES`.
         seed: Seed of a set, at least 0.
-        index: Position in that set, at least 0.
+        index: Position in the set, at least 0.
 
     Raises:
         InputError: If the family does not exist.
@@ -116,8 +116,8 @@ def make(family: str, seed: int = 0, index: int = 0) -> HouseholdObject:
     draw = Draw(np.random.default_rng([seed, index, *family.encode()]))
     solid = FAMILIES[family](draw)
     if math.isnan(draw.density):
-        raise ValueError(f"the family {family} draws no material")
-    # Unite before turning, because after a turn faces that meet are no longer exactly equal.
+        raise ValueError(f"the family {family} must draw a material, got no material")
+    # Unite before turning, because rounding makes shared faces slightly different after a turn.
     surface = union(solid)
     low, high = surface.vertices.min(axis=0), surface.vertices.max(axis=0)
     yaw = draw.uniform("yaw", -math.pi, math.pi)
@@ -147,8 +147,8 @@ def make_set(
 ) -> Iterator[HouseholdObject]:
     """Make the objects of a set, one at a time.
 
-    The families take turns. So object `i` depends on the seed, on `i` and on the list of families,
-    but not on the count: the first objects of a larger set are those of a smaller set.
+    The families take turns. Object `i` depends on the seed, on `i` and on the list of families, but
+    not on the count. So a larger set starts with the objects of a smaller set.
 
     Args:
         count: Number of objects.
@@ -160,7 +160,10 @@ def make_set(
     """
     names = list(FAMILIES if families is None else families)
     if not names:
-        raise InputError(f"the list of families is empty, expected some of {', '.join(FAMILIES)}")
+        raise InputError(
+            "the list of families is empty, expected at least one family from the list "
+            f"{', '.join(FAMILIES)}"
+        )
     for name in names:
         check_family(name)
     for index in range(count):
@@ -170,19 +173,19 @@ def make_set(
 def with_material(
     obj: HouseholdObject, density: float | None = None, friction: float | None = None
 ) -> HouseholdObject:
-    """Copy an object, keeping its shape but changing its density or friction.
+    """Copy an object with another density or friction and the same shape.
 
     Args:
         obj: Object to copy.
-        density: Density in kg/m³; unchanged if None.
-        friction: Coefficient of friction against a gripper's pads; unchanged if None.
+        density: Density in kg/m³; None keeps the density.
+        friction: Coefficient of friction against a gripper's pads; None keeps the friction.
 
     Raises:
-        InputError: If a number is not positive and finite.
+        InputError: If the density or the friction is not positive and finite.
     """
     for name, value in (("density", density), ("friction", friction)):
         if value is not None and not 0 < value < math.inf:
-            raise InputError(f"the {name} of objects must be above 0 and finite, got {value}")
+            raise InputError(f"the {name} of objects must be a finite number above 0, got {value}")
     own = float(obj.parameters["density"])
     given = own if density is None else density
     return replace(
@@ -194,7 +197,7 @@ def with_material(
 
 
 def scaled(obj: HouseholdObject, factor: float) -> HouseholdObject:
-    """A copy of an object, scaled about the origin of its file. The material stays the same.
+    """Copy an object and scale it from the origin of its file; the density does not change.
 
     Args:
         obj: Object to copy.
@@ -204,7 +207,7 @@ def scaled(obj: HouseholdObject, factor: float) -> HouseholdObject:
         InputError: If the factor is not positive and finite.
     """
     if not 0 < factor < math.inf:
-        raise InputError(f"the scale of objects must be above 0 and finite, got {factor}")
+        raise InputError(f"the scale of objects must be a finite number above 0, got {factor}")
     return replace(
         obj,
         vertices=factor * obj.vertices,
@@ -215,7 +218,7 @@ def scaled(obj: HouseholdObject, factor: float) -> HouseholdObject:
 
 
 def check_family(name: str) -> None:
-    """Raise if a family does not exist.
+    """Raise an error if a family does not exist.
 
     Args:
         name: Name of the family.
@@ -224,4 +227,7 @@ def check_family(name: str) -> None:
         InputError: If the family does not exist.
     """
     if name not in FAMILIES:
-        raise InputError(f"there is no family {name!r}, expected one of {', '.join(FAMILIES)}")
+        raise InputError(
+            f"the family {name!r} does not exist, expected a family from the list "
+            f"{', '.join(FAMILIES)}"
+        )

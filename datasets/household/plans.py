@@ -1,4 +1,4 @@
-"""Plan a set of objects: where they come from, and how each of them is modified."""
+"""Plan a set of objects: the source of the objects, and the changes to each object."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from datasets.household.roughness import roughened
 from pcdiff.errors import InputError
 
 LICENCE = "MIT"
-"""Licence of the meshes that this program makes: the program's own licence."""
+"""Licence of synthetic meshes, which is the licence of the program."""
 
 UNKNOWN_LICENCE = "unknown"
-"""Licence of a mesh if the user does not state one."""
+"""Licence of a mesh if the user states no licence."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class SetOptions:
     Attributes:
         seed: Seed of all random choices, at least 0.
         count: Largest number of objects; None uses the default of the source.
-        scale: Metres per unit of the mesh files. For generated objects, the factor by which they
-            are enlarged. None uses the default of the source.
+        scale: Metres per unit of the mesh files; for synthetic objects, the factor that multiplies
+            all lengths. None uses the default of the source.
         density: Density of every object in kg/m³; the density of its material if None.
         friction: Coefficient of friction of every object; the friction of its material if None.
-        roughness: Largest unevenness of the convex parts, as a root mean square in metres; None
-            leaves the parts as they are.
+        roughness: Largest root mean square unevenness of the convex parts in metres; None leaves
+            the parts unchanged.
 
     Raises:
         InputError: If the scale is not positive and finite.
@@ -63,7 +63,7 @@ class SetOptions:
 
     def __post_init__(self) -> None:
         if self.scale is not None and not 0 < self.scale < math.inf:
-            raise InputError(f"the scale of objects must be above 0 and finite, got {self.scale}")
+            raise InputError(f"the scale of objects must be a finite number above 0, got {self.scale}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,12 +71,12 @@ class SetPlan:
     """A set of objects that is ready to be written.
 
     Attributes:
-        objects: Iterator over the objects; each is made or read when it is requested.
+        objects: Iterator over the objects; the program makes or reads an object on request.
         total: Largest number of objects that the set can have.
-        source: What the set was made from and how, as a JSON object for its catalogue.
+        source: Origin of the set and the options of the program, as a JSON object.
         licence: Licence of the meshes.
-        skipped: One sentence for each file that could not be used. The list grows while `objects`
-            is iterated over.
+        skipped: One sentence for each file that could not be used. The iterator `objects` extends
+            the list.
     """
 
     objects: Iterator[HouseholdObject]
@@ -96,14 +96,14 @@ class SetPlan:
             The entries of the catalogue.
 
         Raises:
-            InputError: If a physical quantity is out of its range, or in the cases listed for
-                `datasets.household.catalogue.write_set`.
+            InputError: If a physical quantity is out of its range, or
+                `datasets.household.catalogue.write_set` raises an error.
         """
         return write_set(folder, self.objects, self.source, self.licence, advance)
 
 
 def plan_families(options: SetOptions, families: Sequence[str] | None = None) -> SetPlan:
-    """Plan a set of generated objects.
+    """Plan a set of synthetic objects.
 
     Args:
         options: Options of the set; its default count is 60.
@@ -171,7 +171,7 @@ def plan_pybullet(options: SetOptions) -> SetPlan:
 
 
 def check_apart(meshes: Path, output: Path) -> None:
-    """Raise if the folder to read and the folder to write contain one another.
+    """Raise an error if the input folder contains the output folder, or the reverse.
 
     Args:
         meshes: Folder of meshes to read.
@@ -183,8 +183,8 @@ def check_apart(meshes: Path, output: Path) -> None:
     read, written = meshes.resolve(), (output / MESHES).resolve()
     if written.is_relative_to(read) or read.is_relative_to(written):
         raise InputError(
-            f"the meshes of {output} would be written among those of {meshes}, expected another "
-            "output folder"
+            f"the output meshes in {output} would be written among the input meshes in {meshes}, "
+            "expected another output folder"
         )
 
 
@@ -196,7 +196,7 @@ def _plan(
     licence: str,
     skipped: list[str],
 ) -> SetPlan:
-    """Make a plan with the options that apply to objects from any source."""
+    """Return a plan with the options that apply to objects from any source."""
     physics = {
         "density": options.density,
         "friction": options.friction,

@@ -1,10 +1,10 @@
 """Make the convex parts as uneven as real surfaces, so that physics does not rely on flat faces.
 
-A pad that lies flat on the face of a polyhedron touches all of that face, however lightly. On a
-scanned or a worn surface the pad touches only some peaks, and an object squeezed between peaks can
-turn and slip, so the same grasps hold less often. An unevenness of a tenth of a millimetre changes
-a simulated grasp noticeably, but a camera cannot see it. So only the parts that physics uses are
-made uneven, not the mesh.
+A pad that lies flat on the face of a polyhedron touches the whole face, even with a small force. On
+a real surface, the pad touches only a few peaks. An object that is squeezed between peaks can turn
+and slip, so the same grasp succeeds less often. An unevenness of 0.1 mm changes a simulated grasp
+noticeably, but a camera cannot see it. So only the convex parts for physics become uneven, and the
+mesh does not change.
 """
 
 from __future__ import annotations
@@ -21,21 +21,22 @@ from pcdiff.errors import InputError
 
 _WAVES = 32
 _SHORTEST, _LONGEST = 0.005, 0.05
-"""Wavelengths in metres. Shorter waves would fall between vertices; longer ones leave pads flat."""
+"""Shortest and longest wavelength in metres. Longer waves would leave the pads flat."""
 
 _EDGE = 0.006
-"""Longest edge in metres of a part after it is subdivided."""
+"""Longest edge in metres of a convex part after its faces are subdivided."""
 
 
 def roughened(obj: HouseholdObject, roughness: float) -> HouseholdObject:
-    """Copy an object and replace each part by the convex hull of its randomly displaced surface.
+    """Copy an object and make its convex parts uneven.
 
-    Random waves in space, the same for all parts, displace the surface along its normals. The
-    amplitude is random; the seed and the index of the object determine it.
+    The same random waves displace the surface of every part along the surface normals, and the
+    convex hull of the displaced surface replaces the part. The seed and the index of the object
+    determine the waves and their amplitude.
 
     Args:
-        obj: Object to copy. If its parts are unknown, the copy is unchanged.
-        roughness: Largest root mean square of the displacements in metres, 0 to 0.001.
+        obj: Object to copy. If its parts are unknown, only the parameters of the copy differ.
+        roughness: Largest root mean square displacement in metres, 0 to 0.001.
 
     Raises:
         InputError: If the roughness is out of its range.

@@ -1,12 +1,11 @@
-"""Build exactly convex pieces, and solids made of them.
+"""Build exactly convex pieces, and solids that consist of convex pieces.
 
-A solid is a list of convex pieces with flat faces, each a `Polyhedron`. It is defined as their
-union. So the physics and the mesh describe the same set of points, and curved surfaces are
-polyhedra by definition. A solid of revolution with n sides has a regular n-gon in place of a
-circle. Its radius is measured to the middles of the facets (the apothem), so walls have exactly the
-requested thickness and opposite facets are exactly the requested distance apart. By the theorem of
-Pappus, with 2 n tan(π/n) in place of 2π, turning a section of area A whose centroid is at radius r
-gives the volume 2 n tan(π/n) r A.
+A solid is the union of a list of convex pieces with flat faces; a piece is a `Polyhedron`. So the
+physics and the mesh describe the same set of points, and curved surfaces are polyhedra. A solid of
+revolution with n sides has a regular n-gon in place of a circle. Its radius is measured to the
+middles of the facets (the apothem). So walls have exactly the requested thickness, and opposite
+facets have exactly the requested distance. The theorem of Pappus, with 2 n tan(π/n) in place of 2π,
+gives the volume: 2 n tan(π/n) r A for a section with area A and a centroid at radius r.
 
 Lengths are in metres. z is the axis of revolution, and the middle of a facet is at azimuth 0.
 """
@@ -22,19 +21,19 @@ from jaxtyping import Float, Int
 from pcdiff.errors import InputError
 
 WELD = 1e-9
-"""Distance in metres below which two points of the surface of a union become one."""
+"""Distance in metres; closer points on the surface of a union become one point."""
 
 FLAT = 1e-12
-"""Largest distance in metres from a common plane at which four corners form a flat face."""
+"""Largest distance in metres of the four corners of a flat face from a common plane."""
 
 Points = Sequence[tuple[float, float]] | Float[np.ndarray, "points 2"]
-"""Points in a plane: (x, y), or (radius, z) of a profile."""
+"""Points in a plane, in metres: (x, y), or (radius, z) for a profile."""
 
 Vector = Sequence[float] | Float[np.ndarray, "3"]
-"""A point or an offset in space."""
+"""A point, an offset or a direction in space; lengths are in metres."""
 
 Polyline = Sequence[Vector] | Float[np.ndarray, "joints 3"]
-"""The joints of a polyline in space."""
+"""The joints of a polyline in space, in metres."""
 
 
 class Polyhedron(NamedTuple):
@@ -53,15 +52,15 @@ class Polyhedron(NamedTuple):
 
 
 def loft(rings: Float[np.ndarray, "rings corners 3"]) -> Polyhedron:
-    """Build the convex polyhedron through a stack of polygons whose corners correspond.
+    """Build a convex polyhedron from a stack of polygons with corresponding corners.
 
-    The rule that cuts flat faces into triangles depends only on their corners, so two pieces that
-    share a face also share its triangles.
+    The triangles of a flat face depend only on the corners of the face. So two pieces that share a
+    face also share its triangles.
 
     Args:
-        rings: Polygons, at least two. The first and the last may be collapsed to a point. The solid
-            must be convex. If four neighbouring corners are not in one plane, the diagonal that
-            lies outside becomes an edge.
+        rings: Polygons in metres, at least two. All corners of the first or the last polygon may
+            be the same point. The solid must be convex. If four neighbouring corners are not in
+            one plane, the outer diagonal becomes an edge.
     """
     a, b = rings[:-1], np.roll(rings, -1, axis=1)[:-1]
     d, c = rings[1:], np.roll(rings, -1, axis=1)[1:]
@@ -89,7 +88,7 @@ def loft(rings: Float[np.ndarray, "rings corners 3"]) -> Polyhedron:
 
 
 def convex_hull(points: Float[np.ndarray, "points 3"]) -> Polyhedron | None:
-    """The convex hull of points, or None if they are in one plane."""
+    """The convex hull of points, or None if the points are in one plane."""
     from scipy.spatial import ConvexHull, QhullError
 
     try:
@@ -105,7 +104,7 @@ def convex_hull(points: Float[np.ndarray, "points 3"]) -> Polyhedron | None:
 
 
 def prism(polygon: Points, bottom: float, top: float) -> Polyhedron:
-    """An upright prism over a convex polygon of the xy plane."""
+    """An upright prism over a convex polygon in the xy plane, from z = `bottom` to z = `top`."""
     corners = np.asarray(polygon, dtype=np.float64)
     return loft(np.stack([_level(corners, bottom), _level(corners, top)]))
 
@@ -113,8 +112,8 @@ def prism(polygon: Points, bottom: float, top: float) -> Polyhedron:
 def box(low: Vector, high: Vector) -> Polyhedron:
     """A cuboid with sides along the axes, between two opposite corners.
 
-    It takes corners instead of a size and a centre, so that adjacent boxes can share exactly equal
-    coordinates.
+    The arguments are corners instead of a size and a centre, so that adjacent boxes can have exactly
+    equal coordinates.
     """
     (x0, y0, z0), (x1, y1, z1) = low, high
     return prism([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], z0, z1)
@@ -123,7 +122,7 @@ def box(low: Vector, high: Vector) -> Polyhedron:
 def frustum(
     lower: Points, upper: Points, bottom: float, top: float, shift: Sequence[float] = (0.0, 0.0)
 ) -> Polyhedron:
-    """A solid between two convex polygons whose corners correspond; `shift` moves the upper one."""
+    """A solid between two horizontal convex polygons; `shift` moves the upper polygon."""
     below, above = np.asarray(lower, dtype=np.float64), np.asarray(upper, dtype=np.float64)
     return loft(np.stack([_level(below, bottom), _level(above + shift, top)]))
 
@@ -134,7 +133,8 @@ def frustum(
 def ellipse(width: float, height: float, sides: int) -> Float[np.ndarray, "sides 2"]:
     """An ellipse around the origin as a polygon.
 
-    If the number of sides is divisible by 4, opposite sides are `width` and `height` apart.
+    If the number of sides is divisible by 4, the distances of opposite sides are `width` and
+    `height`.
     """
     angle = (np.arange(sides) - 0.5) * 2 * np.pi / sides
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=1) / np.cos(np.pi / sides)
@@ -144,7 +144,7 @@ def ellipse(width: float, height: float, sides: int) -> Float[np.ndarray, "sides
 def rounded_rectangle(
     width: float, height: float, radius: float, steps: int = 3
 ) -> Float[np.ndarray, "corners 2"]:
-    """A rectangle around the origin whose corners are rounded in `steps` steps."""
+    """A rectangle around the origin; each rounded corner has `steps` edges."""
     x, y = width / 2 - radius, height / 2 - radius
     angle = np.linspace(0, np.pi / 2, steps + 1)
     quarter = radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -172,13 +172,13 @@ def arc(
 def revolve(section: Points, sides: int) -> list[Polyhedron]:
     """Turn a convex section around the z axis.
 
-    Each piece lies between the section at one angle and the section at the next. It is a prism over
-    the section, cut by two planes, so it is exactly convex.
+    A piece is the solid between the section at one angle and the section at the next angle. It is a
+    prism over the section, cut by two planes, so it is exactly convex.
 
     Args:
         section: Corners (radius, z) in counter-clockwise order. If the section starts and ends on
             the axis, from the bottom to the top, the solid must be convex and becomes one piece.
-            Otherwise there is one piece for each side.
+            Otherwise each side becomes one piece.
         sides: Number of sides of the polygon that replaces a circle.
     """
     corners = np.asarray(section, dtype=np.float64)
@@ -198,8 +198,8 @@ def lathe(profile: Points, sides: int) -> list[Polyhedron]:
     """A solid of revolution, cut by horizontal planes into as few convex pieces as possible.
 
     Args:
-        profile: Points (radius, z) from the bottom to the top, with z never decreasing. Two points
-            at the same height form a step.
+        profile: Points (radius, z) from the bottom to the top, without decreasing z. Two points at
+            the same height form a step.
         sides: Number of sides of the polygon that replaces a circle.
     """
     points = np.array(profile, dtype=np.float64)
@@ -229,11 +229,11 @@ def lathe(profile: Points, sides: int) -> list[Polyhedron]:
 def inner_profile(
     profile: Points, thickness: float | Sequence[float]
 ) -> Float[np.ndarray, "points 2"]:
-    """Find the inner side of a wall: a parallel to the left of a polyline, with mitred joints.
+    """Return the inner side of a wall: a line parallel to a profile, on its left, with mitred joints.
 
     Args:
         profile: Points (radius, z) from the axis outwards and up.
-        thickness: Thickness in metres of the wall, or of each of its segments.
+        thickness: Thickness of the wall in metres, or a thickness for each segment of the wall.
 
     Raises:
         ValueError: If the wall is too thick for the bends of the profile.
@@ -254,18 +254,20 @@ def inner_profile(
         reach = np.sum(normals * offset[joint - 1 : joint + 1], axis=1)
         inner[joint] = outer[joint] + np.linalg.solve(normals, reach)
     if (np.sum(np.diff(inner, axis=0) * along, axis=1) <= 0).any():
-        raise ValueError(f"a wall of {thickness} m is too thick for the bends of {outer.tolist()}")
+        raise ValueError(
+            f"a wall of {thickness} m is too thick for the bends of the profile {outer.tolist()}"
+        )
     return inner
 
 
 def shell(profile: Points, thickness: float | Sequence[float], sides: int) -> list[Polyhedron]:
-    """Build a vessel of revolution whose wall has exactly the requested thickness.
+    """Build a vessel of revolution with a wall of exactly the requested thickness.
 
     Args:
-        profile: Points (radius, z) of the outside, from the middle of the bottom, which is on the
-            axis, outwards and up to the rim.
-        thickness: Thickness in metres of the wall, or of each of its segments; the first segment is
-            the floor.
+        profile: Points (radius, z) of the outside, from the middle of the bottom, at radius 0, to
+            the rim.
+        thickness: Thickness of the wall in metres, or a thickness for each segment of the wall; the
+            first segment is the floor.
         sides: Number of sides of the polygon that replaces a circle.
 
     Raises:
@@ -288,14 +290,14 @@ def sweep(
     binormal: Vector,
     scales: Sequence[float] | Float[np.ndarray, " joints"] | None = None,
 ) -> list[Polyhedron]:
-    """Build a bar along a plane polyline, with mitred joints at which neighbours share a face.
+    """Build a bar along a plane polyline; neighbouring pieces share a face at the mitred joint.
 
     Args:
         path: Joints of the polyline.
-        section: Convex polygon; its first coordinate is across the path within the plane, its
-            second is along `binormal`.
-        binormal: Unit normal of the plane.
-        scales: Scale of the section at each joint; 1 if None.
+        section: Convex polygon in metres; the first coordinate is in the plane, across the path, and
+            the second coordinate is along `binormal`.
+        binormal: Unit vector perpendicular to the plane.
+        scales: Scale of the section at each joint; None uses 1.
 
     Raises:
         ValueError: If the bar is too thick for the bends of the path.
@@ -330,7 +332,7 @@ def resampled(
 # ----------------------------------------------------------------------------------------- motion
 
 LYING = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
-"""Rotation that lays down a solid: its z axis becomes the x axis."""
+"""Rotation matrix that lays down a solid: the z axis of the solid becomes the x axis."""
 
 
 def moved(solid: Sequence[Polyhedron], offset: Vector) -> list[Polyhedron]:
@@ -352,7 +354,7 @@ def mapped(
 
 
 def yawed(solid: Sequence[Polyhedron], angle: float) -> list[Polyhedron]:
-    """Turn a solid about z by an angle in radians."""
+    """Turn a solid around the z axis by an angle in radians."""
     cosine, sine = np.cos(angle), np.sin(angle)
     return mapped(solid, [[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
 
@@ -363,7 +365,7 @@ def yawed(solid: Sequence[Polyhedron], angle: float) -> list[Polyhedron]:
 def union(solid: Sequence[Polyhedron]) -> Polyhedron:
     """Return the watertight surface of the union of all pieces.
 
-    Pieces that share whole faces are joined by removing those faces, which is exact. Then
+    First, pieces that share whole faces are joined exactly, by removal of these faces. Then
     manifold3d unites the groups of pieces that still overlap or touch.
 
     Args:
@@ -425,7 +427,7 @@ def glued(solid: Sequence[Polyhedron]) -> list[Polyhedron]:
 
 
 def volume(mesh: Polyhedron) -> float:
-    """Compute the volume in a closed surface: the sum of det(a, b, c)/6 over its triangles."""
+    """The volume in m³ inside a closed surface: the sum of det(a, b, c)/6 over its triangles."""
     corners = mesh.vertices[mesh.faces] - mesh.vertices.mean(axis=0)
     return float(np.linalg.det(corners).sum() / 6)
 

@@ -1,4 +1,4 @@
-"""Draw a sheet of tiles, each with a picture of one object that fills it."""
+"""Draw a sheet of tiles. Each tile has a picture of one object."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from pcdiff.drawing.png import save_png
 from pcdiff.drawing.rendering import render
 
 MOST_TILES = 80
-"""Largest number of tiles on a sheet; for a larger set, the sheet shows its first objects."""
+"""Largest number of tiles on a sheet; the sheet of a larger set has only the first objects."""
 
 VIEW = np.array([0.55, -1.0, 0.7])
-"""Direction from an unturned object, z up, towards the camera."""
+"""Direction from an object with yaw 0 towards the camera; z is up."""
 
 COLOURS: tuple[Vector, ...] = (
     (0.40, 0.60, 0.80),
@@ -44,17 +44,16 @@ def draw_sheet(
     samples: int = 3,
     advance: Callable[[], None] = lambda: None,
 ) -> Image:
-    """Draw meshes row by row with z up, each scaled to fill its tile.
+    """Draw meshes row by row with z up, and scale each mesh to the size of its tile.
 
     Args:
         meshes: Surfaces to draw, at least one.
         labels: Caption of each mesh.
         kinds: Family of each mesh; meshes of one family have the same colour.
-        yaws: Angle in radians by which each mesh is turned about z; the camera turns by the same
-            angle.
+        yaws: Angle of each mesh around z in radians; the camera turns by the same angle.
         columns: Largest number of tiles in a row.
-        size: Width and height of a picture in pixels.
-        samples: Samples per pixel, as in `pcdiff.drawing.rendering.render`.
+        size: Width and height of a picture in pixels, without the caption.
+        samples: Number of samples per pixel, as in `pcdiff.drawing.rendering.render`.
         advance: Function that is called after each tile.
     """
     order = list(dict.fromkeys(kinds))
@@ -82,11 +81,11 @@ def write_sheet(
 
     Args:
         folder: Folder of the set.
-        entries: Entries of its catalogue.
+        entries: Entries of the catalogue of the set.
         advance: Function that is called after each tile.
 
     Returns:
-        The file that was written.
+        The path of the picture.
 
     Raises:
         InputError: If a mesh cannot be read, or the file cannot be written.

@@ -1,4 +1,4 @@
-"""Families of tools and utensils that lie along the x axis."""
+"""Families of tools and utensils. Most objects lie along the x axis."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from datasets.household.shapes import (
 
 
 def hammer(draw: Draw) -> list[Polyhedron]:
-    """A hammer: a handle, and a head with one face and a claw, a wedge or a second face."""
+    """A hammer with a handle and a head; opposite the face is a claw, a wedge or a second face."""
     draw.material("wood and steel", "plastic and steel", "hollow plastic")
     length = draw.uniform("length", 0.16, 0.29)
     grip = draw.uniform("grip", 0.022, 0.034)
@@ -107,7 +107,7 @@ def screwdriver(draw: Draw) -> list[Polyhedron]:
 
 
 def scissors(draw: Draw) -> list[Polyhedron]:
-    """Scissors: two blades that cross at a pivot, each with an oval loop for the fingers."""
+    """Scissors: two blades that cross at a pivot, and two oval loops for the fingers."""
     draw.material("plastic and steel")
     blade, grip = draw.uniform("blade", 0.06, 0.11), draw.uniform("grip", 0.05, 0.08)
     wide, thick = draw.uniform("wide", 0.01, 0.016), draw.uniform("thick", 0.004, 0.007)
@@ -179,7 +179,7 @@ def spoon(draw: Draw) -> list[Polyhedron]:
 
 
 def knife(draw: Draw) -> list[Polyhedron]:
-    """A table or kitchen knife: a grip and a blade with a drooping point."""
+    """A table or kitchen knife: a grip and a pointed blade."""
     draw.material("plastic and steel", "wood and steel", "steel")
     grip, blade = draw.uniform("grip", 0.08, 0.12), draw.uniform("blade", 0.08, 0.15)
     tall, thick = draw.uniform("tall", 0.018, 0.032), draw.uniform("thick", 0.002, 0.0035)
@@ -246,7 +246,7 @@ def torch(draw: Draw) -> list[Polyhedron]:
 
 
 def spectacles(draw: Draw) -> list[Polyhedron]:
-    """Spectacles: two rims, a bridge and two temples, lying on their back."""
+    """Spectacles that lie on the two rims and the bridge, with the two temples upright."""
     draw.material("plastic")
     wide, tall = draw.uniform("wide", 0.044, 0.056), draw.uniform("tall", 0.032, 0.046)
     bar, thick = draw.uniform("bar", 0.003, 0.005), draw.uniform("thick", 0.003, 0.005)
@@ -266,12 +266,12 @@ def spectacles(draw: Draw) -> list[Polyhedron]:
 
 
 def _block(x: float, y: float, z: float) -> Polyhedron:
-    """A cuboid around the origin."""
+    """A cuboid around the origin with sides of `x`, `y` and `z` metres."""
     return box((-x / 2, -y / 2, -z / 2), (x / 2, y / 2, z / 2))
 
 
 def _jaw(gap: float, thick: float) -> list[Polyhedron]:
-    """A base with two prongs that open towards +x."""
+    """A spanner's jaw: a base with two prongs, which is open towards +x."""
     base = [(-0.75 * gap, -0.6 * gap), (-0.2 * gap, -0.95 * gap), (-0.2 * gap, 0.95 * gap)]
     prong = [(-0.2 * gap, 0.5 * gap), (0.75 * gap, 0.5 * gap), (0.6 * gap, 0.8 * gap)]
     prong.append((-0.2 * gap, 0.95 * gap))
@@ -291,7 +291,7 @@ def _bar(
     bottom: float,
     top: float,
 ) -> Polyhedron:
-    """A flat bar between two points of the plane, with width `wide` narrowing to `narrow`."""
+    """A flat bar between two points in the xy plane; its width changes from `wide` to `narrow`."""
     along = np.subtract(end, start) / np.linalg.norm(np.subtract(end, start))
     left = np.array([-along[1], along[0]])
     corners = [start - left * wide / 2, end - left * narrow / 2]

@@ -1,8 +1,7 @@
 """Families of objects that are mostly solids of revolution, such as containers for food and drink.
 
-Open vessels have walls of a randomly drawn thickness and a cavity that is open at the top; closed
-vessels are solid. All of them stand upright on z = 0 around the z axis, with handles in the xz
-plane.
+Open vessels have walls of random thickness and a cavity that is open at the top; closed vessels are
+solid. Every object stands upright on z = 0 around the z axis, and its handles are at y = 0.
 """
 
 from __future__ import annotations
@@ -28,16 +27,16 @@ from datasets.household.shapes import (
 )
 
 WALL_SIDES = 24
-"""Number of sides of thin-walled vessels. Each side of each band of the wall is a piece."""
+"""Number of sides of thin-walled vessels. Every side of the wall needs its own convex pieces."""
 
 SOLID_SIDES = 32
-"""Number of sides of solids. More sides do not give them more pieces."""
+"""Number of sides of solids. The number of convex pieces does not depend on the number of sides."""
 
 Profile = list[tuple[float, float]]
 
 
 def mug(draw: Draw) -> list[Polyhedron]:
-    """A thin-walled mug with one handle; its wall is straight, tapered or bellied."""
+    """A thin-walled mug with one handle and a straight, tapered or bellied wall."""
     material = draw.material("ceramic", "ceramic", "glass", "plastic", "steel")
     radius = draw.uniform("radius", 0.032, 0.046)
     height = draw.uniform("height", 0.075, 0.115)
@@ -182,7 +181,7 @@ def plate(draw: Draw) -> list[Polyhedron]:
 
 
 def glass(draw: Draw) -> list[Polyhedron]:
-    """A tumbler."""
+    """A tumbler: a drinking glass without a stem."""
     draw.material("glass", "glass", "plastic")
     radius = draw.uniform("radius", 0.026, 0.043)
     height = draw.uniform("height", 0.07, 0.15)
@@ -221,7 +220,7 @@ def wineglass(draw: Draw) -> list[Polyhedron]:
 
 
 def bottle(draw: Draw) -> list[Polyhedron]:
-    """A bottle with a body, a shoulder and a neck: closed with a cap, or open and thin-walled."""
+    """A bottle with a shoulder and a neck, either closed with a cap or open and thin-walled."""
     radius = draw.uniform("radius", 0.021, 0.043)
     height = draw.uniform("height", 0.13, 0.25)
     neck = draw.uniform("neck", 0.28, 0.55) * radius + 0.003
@@ -269,7 +268,7 @@ def jar(draw: Draw) -> list[Polyhedron]:
 
 
 def can(draw: Draw) -> list[Polyhedron]:
-    """A tin can: closed, with the lips of its seams, or open and empty."""
+    """A tin can, either closed with raised seams or open and empty."""
     radius = draw.uniform("radius", 0.026, 0.048)
     height = draw.uniform("height", 0.04, 0.13)
     if draw.choice("style", "closed", "open") == "open":
@@ -356,7 +355,7 @@ def lightbulb(draw: Draw) -> list[Polyhedron]:
 
 
 def fruit(draw: Draw) -> list[Polyhedron]:
-    """An egg, apple, pear or lemon: a round body that may be elongated at one end."""
+    """An egg, apple, pear or lemon: a round solid that may be narrower at the top, with a stalk."""
     draw.material("fruit")
     radius = draw.uniform("radius", 0.018, 0.042)
     long = draw.uniform("long", 0.85, 1.35)
@@ -393,10 +392,10 @@ def _loop_handle(
     *,
     reach: float,
 ) -> list[Polyhedron]:
-    """A handle between two points of a vessel's outside; its ends reach half-way into the wall.
+    """A handle between two points on the outside of a vessel; its ends are inside the wall.
 
-    The path is half a superellipse over the chord between the points, so it leaves the wall at a
-    right angle. A small exponent makes it square.
+    The path of the handle is half a superellipse over the chord between the points, so the handle
+    leaves the wall at a right angle. A small exponent makes the path square.
     """
     thickness = draw.uniform("handle_thickness", 0.005, 0.0085)
     width = draw.uniform("handle_width", 0.009, 0.014)

@@ -110,13 +110,11 @@ def sample(
     whether the open hand is in collision. If no grasp is likely to hold, the result is empty and
     gives the reason.
     """
-    from grasp.field.request import Request, named_sampling, sample_grasps
-    from grasp.field.selection import default_selection
+    from grasp.field.request import Request, sample_grasps
     from grasp.formats import write_grasps
     from grasp.grippers.gripper import load_gripper
     from grasp.objects.loading import load_object
     from grasp.pictures import draw_ranked
-    from grasp.poses.distances import ROTATION, TRANSLATION
     from grasp.scenes.loading import load_scene
     from pcdiff.drawing.png import save_png
 
@@ -135,15 +133,13 @@ def sample(
         count=count,
         weights=weights,
         gripper=hand,
-        sampling=_changed(
-            named_sampling(loaded, sampler, from_noise), steps=steps, temperature=temperature
-        ),
-        selection=_changed(
-            default_selection(loaded),
-            oversampling=oversampling,
-            least_probability=least_probability,
-            apart=(TRANSLATION, ROTATION) if thin else None,
-        ),
+        sampler=sampler,
+        from_noise=from_noise,
+        steps=steps,
+        temperature=temperature,
+        oversampling=oversampling,
+        least_probability=least_probability,
+        thin=thin,
         region=ball,
         approach=cone,
         scene=surroundings,
@@ -188,11 +184,6 @@ def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any]
     if grasps.reason is not None:
         text.append(grasps.reason)
     return results, text
-
-
-def _changed(record: Any, **given: Any) -> Any:
-    """Copy a dataclass with changed fields; a field whose new value is None keeps its old value."""
-    return dataclasses.replace(record, **{k: v for k, v in given.items() if v is not None})
 
 
 def _numbers(option: str, text: str | None, form: str) -> Four | None:

@@ -1,4 +1,4 @@
-"""Differentiable costs of grasp poses, with which to guide a sampler or a planner."""
+"""Differentiable costs of grasp poses, which guide a sampler or a planner."""
 
 from grasp.costs.terms import ApproachCone, Constraint, Cost, InBox, NearPoint
 

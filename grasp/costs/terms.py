@@ -1,13 +1,14 @@
-"""Constraints on a grasp as costs: where its tool centre point is and from where it approaches.
+"""Costs that constrain the tool centre point and the approach direction of a grasp.
 
-A cost is a dimensionless energy E that can be added to other energies: a pose of cost 1 is e times
-less likely than a pose of cost 0. Each cost here is ½ |excess/σ|², where the excess says by how
-much a constraint is violated. It is 0 where the constraint holds and quadratic beyond, with a
-continuous gradient. σ has the unit of the excess: at an excess of σ the cost is ½.
+A cost is a dimensionless energy E that can be added to other energies. A pose with cost 1 is less
+probable than a pose with cost 0 by a factor of e. Each cost in this module is ½ |excess/σ|², where
+the excess is the amount by which a pose violates a constraint. The cost is 0 for poses that satisfy
+the constraint, and it grows quadratically outside, with a continuous gradient. σ has the unit of
+the excess: an excess of σ costs ½.
 
 Poses are `T_object_grasp` in the frame of the object's file: tensors (…, 4, 4), translations in
-metres. Autograd gives gradients with respect to the entries of the poses; through a retraction they
-become d/dv E(retract(H, v)).
+metres. Autograd gives gradients with respect to the entries of the poses. A retraction converts
+these gradients to d/dv E(retract(H, v)).
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ Cost = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Constraint(ABC):
-    """A condition that a pose can satisfy or violate; calling it gives the cost of the violation.
+    """A condition that a pose can satisfy or violate; a call returns the cost of the violation.
 
     Args:
         sigma: Excess σ that costs ½, in the unit of the excess.
 
     Raises:
-        InputError: If σ is not above 0, or another argument is out of its range.
+        InputError: If σ is not above 0 and finite, or another argument is out of range.
     """
 
     sigma: float
@@ -47,22 +48,26 @@ class Constraint(ABC):
 
     @abstractmethod
     def _check(self) -> None:
-        """Check that every argument is in its range; raise `InputError` otherwise."""
+        """Raise `InputError` if an argument is out of range."""
 
     @abstractmethod
     def _spread(self, noise_level: float, length: float) -> float:
-        """Return the largest standard deviation of the excess under noise, in the excess's unit."""
+        """Return the largest standard deviation of the excess of noisy poses.
+
+        The standard deviation has the unit of the excess. `noise_level` is dimensionless, and
+        `length` is in metres per radian.
+        """
 
     @abstractmethod
     def excess(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch components"]:
-        """The amount of violation, in one or more components; all are 0 where the constraint holds.
+        """Return the amount of violation, which is 0 if the pose satisfies the constraint.
 
         Args:
             poses: Grasp poses `T_object_grasp`.
         """
 
     def __call__(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch"]:
-        """Return the cost ½ |excess/σ|².
+        """Return the cost ½ |excess/σ|² of each pose.
 
         Args:
             poses: Grasp poses `T_object_grasp`.
@@ -70,7 +75,7 @@ class Constraint(ABC):
         return (self.excess(poses) / self.sigma).square().sum(dim=-1) / 2
 
     def holds(self, poses: Float[Tensor, "*batch 4 4"]) -> Bool[Tensor, "*batch"]:
-        """Test whether each pose satisfies the constraint, that is, whether its excess is 0.
+        """Return whether each pose satisfies the constraint, that is, has an excess of 0.
 
         Args:
             poses: Grasp poses `T_object_grasp`.
@@ -78,12 +83,12 @@ class Constraint(ABC):
         return (self.excess(poses) == 0).all(dim=-1)
 
     def blurred(self, noise_level: float, length: float) -> Constraint:
-        """Return the same constraint with a larger σ, which suits noisy poses.
+        """Return a copy of the constraint with a larger σ for noisy poses.
 
-        For a normal excess with mean e and standard deviation s, the cost −log E[exp(−½ (e/σ)²)]
-        grows like ½ e²/(σ² + s²). At a high noise level the unblurred cost is too steep for a
-        sampler: a step of size s² overshoots by s²/σ² times the excess, and diverges where this
-        factor is above 2.
+        If the excess x is Gaussian with mean e and standard deviation s, the cost
+        −log E[exp(−½ (x/σ)²)] grows like ½ e²/(σ² + s²) in e. At a high noise level the unblurred
+        cost is too steep for a sampler: a step of size s² changes the excess by s²/σ² times the
+        excess, and the sampler diverges if this factor is above 2.
 
         Args:
             noise_level: Noise level of the poses, dimensionless.
@@ -99,16 +104,19 @@ class Constraint(ABC):
 
 @dataclass(frozen=True, eq=False)
 class NearPoint(Constraint):
-    """The tool centre point lies in a ball; the excess is its distance to the ball in metres.
+    """A constraint that the tool centre point lies inside a ball.
+
+    The excess is the distance from the tool centre point to the ball in metres.
 
     Args:
-        point: Centre of the ball, (3,), in metres in the object's frame.
+        point: Centre of the ball, (3,), in metres in the frame of the object's file.
         radius: Radius of the ball in metres.
         gripper: Gripper whose tool centre point is constrained.
         sigma: Distance in metres that costs ½.
 
     Raises:
-        InputError: If a number is not finite, or the radius or σ is not above 0.
+        InputError: If `point` is not three finite numbers, or the radius or σ is not above 0 and
+            finite.
     """
 
     point: Float[np.ndarray, "3"]
@@ -123,31 +131,35 @@ class NearPoint(Constraint):
         return _spread_of_tool(self.gripper, noise_level, length)
 
     def excess(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 1"]:
-        """The distance from the tool centre point to the ball in metres.
+        """Return the distance from the tool centre point to the ball in metres.
 
         Args:
             poses: Grasp poses `T_object_grasp`.
         """
         offset = self.gripper.tool_points(poses) - poses.new_tensor(self.point)
         square = offset.square().sum(dim=-1, keepdim=True)
-        # The clamp avoids the square root of 0, which has no gradient; the product makes the excess
-        # exactly 0 inside the ball.
+        # The clamp avoids the square root of 0, which has no gradient. The product in the last
+        # line makes the excess exactly 0 inside the ball.
         distance = square.clamp(min=self.radius**2).sqrt() - self.radius
         return distance * (square > self.radius**2)
 
 
 @dataclass(frozen=True, eq=False)
 class InBox(Constraint):
-    """The tool centre point lies in a box; the excess is the vector from it to the box in metres.
+    """A constraint that the tool centre point lies inside a box.
+
+    The excess has three components in metres: the distances from the tool centre point to the box
+    along the x, y and z axes.
 
     Args:
-        lower: Lower bounds, (3,), in metres in the object's frame; −∞ for no bound.
-        upper: Upper bounds, (3,), in metres in the object's frame; +∞ for no bound.
+        lower: Lower bounds, (3,), in metres in the frame of the object's file; −∞ for no bound.
+        upper: Upper bounds, (3,), in metres in the frame of the object's file; +∞ for no bound.
         gripper: Gripper whose tool centre point is constrained.
         sigma: Distance in metres that costs ½.
 
     Raises:
-        InputError: If a bound is NaN, a lower bound is above its upper bound, or σ is not above 0.
+        InputError: If `lower` or `upper` is not three numbers, a bound is NaN, a lower bound is +∞
+            or above its upper bound, an upper bound is −∞, or σ is not above 0 and finite.
     """
 
     lower: Float[np.ndarray, "3"]
@@ -157,7 +169,9 @@ class InBox(Constraint):
     def _check(self) -> None:
         for bound in (self.lower, self.upper):
             if np.shape(bound) != (3,):
-                raise InputError(f"each bound of a box must be three numbers, got {bound}")
+                raise InputError(
+                    f"the lower and upper bounds of a box must be three numbers each, got {bound}"
+                )
         lower, upper = np.asarray(self.lower), np.asarray(self.upper)
         fine = (lower <= upper) & (lower < np.inf) & (upper > -np.inf)
         if not fine.all():  # NaN fails, too
@@ -170,7 +184,7 @@ class InBox(Constraint):
         return _spread_of_tool(self.gripper, noise_level, length)
 
     def excess(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 3"]:
-        """The absolute components of the vector from the tool centre point to the box in metres.
+        """Return the distances from the tool centre point to the box along each axis, in metres.
 
         Args:
             poses: Grasp poses `T_object_grasp`.
@@ -182,20 +196,22 @@ class InBox(Constraint):
 
 @dataclass(frozen=True, eq=False)
 class ApproachCone(Constraint):
-    """The approach direction, +z of the gripper, lies in a cone around a given direction.
+    """A constraint that the approach direction, +z of the gripper, lies inside a cone.
 
-    The excess is cos α − cos θ, where α is the half-angle of the cone and θ the angle between the
-    approach and the cone's axis. Unlike θ, it is smooth everywhere. It is largest exactly opposite
-    to the axis, where its gradient is 0.
+    The excess outside the cone is cos α − cos θ. α is the half-angle of the cone, and θ is the
+    angle between the approach direction and the axis of the cone. cos θ is smooth for all
+    directions, but θ is not. The excess is largest if the approach direction is opposite to the
+    axis; the gradient there is 0.
 
     Args:
-        direction: Axis of the cone, (3,), in the object's frame; of any length but 0.
+        direction: Axis of the cone, (3,), in the frame of the object's file. Its length has no
+            effect, but must not be 0.
         half_angle: Half-angle α of the cone in radians, 0 to π.
         sigma: Difference of cosines that costs ½, dimensionless.
 
     Raises:
-        InputError: If the direction has length 0 or is not finite, the half-angle is out of its
-            range, or σ is not above 0.
+        InputError: If the direction is not three finite numbers or has length 0, the half-angle is
+            not from 0 to π, or σ is not above 0 and finite.
     """
 
     direction: Float[np.ndarray, "3"]
@@ -217,7 +233,7 @@ class ApproachCone(Constraint):
         return noise_level
 
     def excess(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 1"]:
-        """The amount by which the cosine between approach and axis is too small.
+        """Return by how much the cosine of the angle between approach and axis is too small.
 
         Args:
             poses: Grasp poses `T_object_grasp`.
@@ -238,9 +254,11 @@ def _check_positive(what: str, value: float) -> None:
 
 
 def _spread_of_tool(gripper: Gripper, noise_level: float, length: float) -> float:
-    """Standard deviation of the tool centre point p in metres, by translation and rotation.
+    """Return the largest standard deviation of the tool centre point p in metres under noise.
 
-    Translation gives σℓ. Rotation gives at most σ|p|, reached in directions perpendicular to p.
+    The noise of level σ has a translational and a rotational component. Translation contributes σℓ,
+    where ℓ is `length` in metres per radian. Rotation contributes at most σ|p|: the maximum is in
+    the directions perpendicular to p.
     """
     reach = float(np.linalg.norm(gripper.tool_center_point))
     return noise_level * math.hypot(length, reach)

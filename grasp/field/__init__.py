@@ -1,1 +1,1 @@
-"""The grasp field: its networks, its training, and how grasps are sampled from it."""
+"""The grasp field: its networks, its training, and the sampling of grasps from the field."""

@@ -1,7 +1,7 @@
-"""Draw samples and grasps for several objects at once.
+"""Functions that draw samples and grasps for several objects at once.
 
-On an accelerator the poses of all objects go through the networks together, which keeps it busy. A
-CPU is already busy with one object's poses and gains nothing.
+An accelerator evaluates the networks on the poses of all objects together, which saves time. A CPU
+saves no time: the poses of one object are enough to use all its cores.
 """
 
 from __future__ import annotations
@@ -28,23 +28,28 @@ def draw_batch(
     generators: Sequence[torch.Generator],
     sampling: Sampling,
 ) -> Float[Tensor, "objects count 4 4"]:
-    """Draw samples `T_object_grasp` for several objects, as `ConditionedField.draw` does for one.
+    """Draw samples `T_object_grasp` for several objects.
+
+    For a single object, `ConditionedField.draw` does the equivalent.
 
     Args:
-        fields: Conditioned fields, one per object, all made from the same trained field.
-        count: Number of samples per object. The samples of all objects must fit into memory
-            together.
-        generators: One generator per object. The samples of an object depend on its own generator
-            only.
+        fields: Conditioned fields, one per object. All must come from one trained field.
+        count: Number of samples per object. The memory must have room for the samples of all
+            objects together.
+        generators: One generator per object. The samples of an object depend only on the generator
+            of this object.
         sampling: Settings of the sampler.
 
     Raises:
-        InputError: If there are no objects, they belong to different trained fields, the number of
-            generators is not the number of objects, or a condition listed for
-            `ConditionedField.draw` is met.
+        InputError: If `fields` is empty or comes from several trained fields, if the number of
+            generators is not the number of objects, or for the reasons listed under
+            `ConditionedField.draw`.
     """
     if len({id(each.model) for each in fields}) != 1:
-        raise InputError(f"expected at least one object, all of one field, got {len(fields)}")
+        raise InputError(
+            "a batch needs at least one object and a single trained field, got "
+            f"{len(fields)} objects and {len({id(each.model) for each in fields})} trained fields"
+        )
     if len(generators) != len(fields):
         raise InputError(
             f"expected {len(fields)} generators, one per object, got {len(generators)}"
@@ -70,17 +75,19 @@ def sample_batch(
     sampling: Sampling,
     selection: Selection,
 ) -> list[Grasps]:
-    """Sample grasps of each object, chosen as in `ConditionedField.sample` from its first samples.
+    """Draw samples for several objects, and choose grasps of each object from its samples.
+
+    The grasps are chosen as in `ConditionedField.sample`, but samples are drawn only once.
 
     Args:
-        fields: As for `draw_batch`.
+        fields: Conditioned fields, one per object. All must come from one trained field.
         count: Largest number of grasps per object.
-        generators: As for `draw_batch`.
+        generators: One generator per object.
         sampling: Settings of the sampler.
-        selection: Settings for choosing grasps. Its `attempts` are ignored: samples are drawn once.
+        selection: Settings for choosing grasps. The setting `attempts` has no effect.
 
     Raises:
-        InputError: If a condition listed for `draw_batch` is met.
+        InputError: For the reasons listed under `draw_batch`.
     """
     drawn = draw_batch(fields, math.ceil(count * selection.oversampling), generators, sampling)
     found = []

@@ -1,7 +1,7 @@
-"""Evaluate a function of many poses chunk by chunk, so that each chunk fits into a cache.
+"""Evaluation of a function of many poses in chunks that fit into a processor's cache.
 
-Computing several chunks in parallel also keeps cores busier than sharing the operations inside one
-chunk: these are so small that threads would mostly wait for one another.
+Threads that compute different chunks in parallel use the cores well. Threads that share the small
+operations of a single chunk would mostly wait for one another.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 AT_ONCE = 512
-"""Largest number of poses that go through a network together."""
+"""Largest number of poses in a chunk, for which a network is evaluated together."""
 
 _FEWEST = 128
 """Smallest number of poses for which an additional thread is worthwhile."""
@@ -26,17 +26,17 @@ _FEWEST = 128
 def in_chunks(function: Callable[..., tuple[Tensor, ...]], *tensors: Tensor) -> tuple[Tensor, ...]:
     """Apply a function to chunks of tensors along their first axis, and join the results.
 
-    On a CPU, as many threads as torch is set to use compute chunks in parallel.
+    On a CPU, several threads compute chunks in parallel, at most `torch.get_num_threads()`.
 
     Args:
-        function: Function of tensors with a common first axis. Each row of its results must depend
-            only on the same row of the arguments.
+        function: Function that takes and returns tensors with a common first axis. Row i of its
+            results must depend only on row i of its arguments.
         tensors: Arguments of the function.
     """
     rows, threads = len(tensors[0]), 1
     if tensors[0].device.type == "cpu":
         threads = min(torch.get_num_threads(), max(1, math.ceil(rows / _FEWEST)))
-    # Each thread gets equally many chunks, so that none waits for another at the end.
+    # Every thread gets the same number of chunks, so no thread waits for another at the end.
     rounds = max(1, math.ceil(rows / (AT_ONCE * threads)))
     size = max(1, math.ceil(rows / (rounds * threads)))
     chunks = list(zip(*(tensor.split(size) for tensor in tensors), strict=True))
@@ -64,12 +64,12 @@ def _by_threads(
 
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    """Return a pool of threads in each of which torch uses a single thread.
+    """Return a pool of threads; in every thread of the pool, torch uses a single thread.
 
-    The pool is reused, just as torch reuses its own threads. A new thread has to touch fresh memory
-    pages, which for a thousand poses takes a third of the time.
+    Later calls return the existing pool, because new threads are slow: they have to allocate fresh
+    memory pages, which takes a third of the time for a thousand poses.
     """
-    # When a thread calls it, torch sets the number for that thread and for threads started later.
+    # `torch.set_num_threads` affects the thread that calls it and all threads started later.
     return ThreadPoolExecutor(threads, "chunks", torch.set_num_threads, (1,))
 
 

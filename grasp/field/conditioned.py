@@ -1,10 +1,11 @@
-"""A field conditioned on one object and one gripper: grasps, costs and probabilities of success.
+"""A grasp field conditioned on one object and one gripper.
 
-Frames and units: poses are `T_object_grasp` in the frame of the object's file, in metres.
+A conditioned field gives grasps, costs and probabilities of success. Poses are `T_object_grasp` in
+the frame of the object's file, with translations in metres.
 
-`ConditionedField.draw` returns samples of the field as they come. `ConditionedField.sample` returns
-grasps: the samples that are likely to hold, ranked, each with its energy, probability of success
-and width.
+`ConditionedField.draw` returns all samples of the field, unsorted. `ConditionedField.sample`
+selects the samples with a high probability of success. It returns them as ranked grasps with their
+energies, probabilities of success and widths.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ from pcdiff.randomness import Generator
 if TYPE_CHECKING:
     from grasp.scenes.scene import Scene
 
-_SURPLUS = 1.2  # further samples drawn, over the number expected to suffice
+_SURPLUS = 1.2  # number of further samples drawn, divided by the number expected to suffice
 _DIRECTIONS = 400  # directions along which the narrowest extent is searched
 
 
@@ -71,7 +72,7 @@ class ConditionedField:
         gripper: The gripper.
         points: Points on the object's surface in metres, from which collisions and widths are
             computed.
-        mass: Mass of the object in kilograms; None if it is not given.
+        mass: Mass of the object in kilograms; None if the user stated no mass.
     """
 
     model: FieldModel
@@ -83,7 +84,7 @@ class ConditionedField:
 
     @property
     def centre(self) -> Float[Tensor, "3"]:
-        """Centre of the object's surface in the frame of its file, in metres."""
+        """Centre of the object's surface in the frame of the object's file, in metres."""
         return self.condition.surface.centre[0]
 
     @cached_property
@@ -93,7 +94,7 @@ class ConditionedField:
 
     @cached_property
     def weight(self) -> Weight | None:
-        """Weight of the object; None if its volume is unknown and its mass was not given."""
+        """Weight of the object; None if both the volume and the mass are unknown."""
         found = weight_of(self.obj)
         if self.mass is None:
             return found
@@ -105,16 +106,18 @@ class ConditionedField:
     def cost(
         self, poses: Float[Tensor, "*batch 4 4"], noise_level: float | None = None
     ) -> Float[Tensor, "*batch"]:
-        """Compute the energy, which is low near grasps, smooth, and infinitely differentiable.
+        """Compute the energy of each pose.
+
+        The energy is low near good grasps, and it is infinitely differentiable.
 
         Args:
-            poses: Poses `T_object_grasp`.
-            noise_level: Noise level σ: the energy is blurred by σℓ metres and σ radians. If None,
-                the smallest level that the field was trained at.
+            poses: Poses `T_object_grasp`, translations in metres.
+            noise_level: Noise level σ: the energy is blurred by σℓ metres and σ radians. None
+                selects the smallest noise level in training.
 
         Raises:
             InputError: If the poses are not a floating-point tensor of shape (..., 4, 4), or the
-                field was not trained at that level.
+                noise level is outside the range in training.
         """
         return self._evaluate(self.model.energy, poses, noise_level)
 
@@ -122,18 +125,18 @@ class ConditionedField:
     def cost_and_gradient(
         self, poses: Float[Tensor, "*batch 4 4"], noise_level: float | None = None
     ) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch 6"]]:
-        """Compute the energies and their gradients d/dv E(retract(H, v)) at v = 0.
+        """Compute the energy of each pose H and its gradient d/dv E(retract(H, v)) at v = 0.
 
         Gradients are per metre and per radian in the gripper's frame. Time and memory grow linearly
         with the number of poses; see `grasp.field.chunks`.
 
         Args:
-            poses: Poses `T_object_grasp`.
-            noise_level: As for `cost`.
+            poses: Poses `T_object_grasp`, translations in metres.
+            noise_level: Noise level σ; see `cost`.
 
         Raises:
             InputError: If the poses are not a floating-point tensor of shape (..., 4, 4), or the
-                field was not trained at that level.
+                noise level is outside the range in training.
         """
         _check_poses(poses)
         value, gradient = in_chunks(
@@ -146,13 +149,14 @@ class ConditionedField:
         return value.reshape(batch), gradient.reshape(*batch, 6)
 
     def success_probability(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch"]:
-        """Compute the probability that each grasp holds, under the object's weight if it is known.
+        """Compute the probability of success of each grasp.
 
-        A parallel jaw turned by π about its approach is the same grasp, so the logit is the mean of
-        the network's logits for both poses.
+        The probability takes the weight of the object into account if `weight` is not None. A
+        parallel jaw that is turned by π around its approach axis makes an identical grasp. So the
+        logit is the mean of the network's logits for the pose and the turned pose.
 
         Args:
-            poses: Poses `T_object_grasp`.
+            poses: Poses `T_object_grasp`, translations in metres.
 
         Raises:
             InputError: If the poses are not a floating-point tensor of shape (..., 4, 4).
@@ -180,14 +184,16 @@ class ConditionedField:
         sampling: Sampling,
         guide: Guide | None = None,
     ) -> Float[Tensor, "count 4 4"]:
-        """Draw the first poses of sampling: noise or noisy proposals, about the object's centre.
+        """Draw the poses from which sampling begins: pure noise or noisy proposals.
+
+        The poses are relative to the centre of the object's surface, in metres.
 
         Args:
             count: Number of poses.
-            levels: Noise levels of the sampler; the poses have the first of them.
-            generator: One generator, or one per pose.
+            levels: Noise levels of the sampler. The poses have the first noise level.
+            generator: One generator for all poses, or one generator per pose.
             sampling: Settings of the sampler.
-            guide: Costs that affect which proposals are chosen; None for no costs.
+            guide: Costs that affect the choice of the proposals; None for no costs.
 
         Raises:
             InputError: If `count` is below 1.
@@ -210,21 +216,23 @@ class ConditionedField:
         sampling: Sampling | None = None,
         guidance: Cost | Sequence[Cost] = (),
     ) -> Iterator[State]:
-        """Yield the sampler's states, from random poses to grasps, about the object's centre.
+        """Yield the states of the sampler, from random poses to grasps.
+
+        The poses are relative to the centre of the object's surface, in metres.
 
         Args:
             count: Number of poses.
-            generator: One generator, or one per pose.
-            sampling: Settings of the sampler; `default_sampling` of the object if None.
-            guidance: One cost C or several, added to the energy over the temperature, so that
-                samples follow exp(−E/T − C). A constraint of `grasp.costs` is softened while the
-                poses are noisy; any other cost is used as it is.
+            generator: One generator for all poses, or one generator per pose.
+            sampling: Settings of the sampler; None selects `default_sampling` for the object.
+            guidance: One cost C, or several costs with the sum C. The samples follow the density
+                exp(−E/T − C), with the energy E and the temperature T. Constraints of `grasp.costs`
+                are softened at high noise levels; other costs are not changed.
 
         Raises:
-            InputError: If `count` is below 1, the field was not trained at the noise levels, or a
-                cost does not give one number per pose with a finite gradient.
+            InputError: If `count` is below 1, a noise level is outside the range in training, or a
+                cost does not return one number per pose with a finite gradient.
         """
-        sampling = sampling or default_sampling(self.obj)
+        sampling = sampling or default_sampling(self.obj.is_mesh)
         guide = self.guide(guidance)
         levels = levels_of(self.model, sampling)
         poses = self.begin(count, levels, generator, sampling, guide)
@@ -237,10 +245,10 @@ class ConditionedField:
         sampling: Sampling | None = None,
         guidance: Cost | Sequence[Cost] = (),
     ) -> Float[Tensor, "count 4 4"]:
-        """Draw samples of the field, `T_object_grasp` in float64, in no particular order.
+        """Draw samples `T_object_grasp` of the field in float64, unsorted.
 
-        With float64 there is no loss of precision if the object is far from the origin of its file.
-        Arguments and errors are those of `trajectory`.
+        float64 avoids a loss of precision if the object is far from the origin of its file. See
+        `trajectory` for the arguments and the errors.
         """
         for state in self.trajectory(count, generator, sampling, guidance):
             last = state.x
@@ -255,30 +263,31 @@ class ConditionedField:
         guidance: Cost | Sequence[Cost] = (),
         scene: Scene | None = None,
     ) -> Grasps:
-        """Sample grasps, the likeliest to hold first; those whose open hand collides come last.
+        """Sample grasps and return a diverse subset of them, sorted by probability of success.
 
-        Several samples are drawn per requested grasp, and more if too few of them are good. Among
-        those that are likely to hold and satisfy the constraints in `guidance`, a diverse subset is
-        returned.
+        Several samples are drawn per requested grasp, and more samples follow if too few are
+        suitable. Suitable samples have a high probability of success and satisfy the constraints in
+        `guidance`. Grasps with a collision of the open hand come last.
 
         Args:
             count: Largest number of grasps.
             generator: Source of randomness.
-            sampling: Settings of the sampler; `default_sampling` of the object if None.
-            selection: Settings for choosing grasps; `default_selection` of the object if None.
-            guidance: As for `trajectory`.
-            scene: Surroundings of the object.
+            sampling: Settings of the sampler; None selects `default_sampling` for the object.
+            selection: Settings for choosing grasps; None selects `default_selection` for the
+                object.
+            guidance: Costs that guide the samples; see `trajectory`.
+            scene: Surroundings of the object; None for no surroundings.
 
         Returns:
-            The grasps with energies, probabilities of success, widths, and whether the open hand
-            collides with the object or the scene. If there are fewer than requested, down to none,
-            `reason` says why.
+            The grasps with energies, probabilities of success and widths. `in_collision` is true
+            for a grasp if the open hand collides with the object or the scene. If fewer grasps than
+            requested are found, or none, `reason` explains why.
 
         Raises:
-            InputError: If a condition listed for `trajectory` is met.
+            InputError: For the reasons listed under `trajectory`.
         """
-        sampling = sampling or default_sampling(self.obj)
-        selection = selection or default_selection(self.obj)
+        sampling = sampling or default_sampling(self.obj.is_mesh)
+        selection = selection or default_selection(self.obj.is_mesh)
         if count < 1:
             raise InputError(f"grasps to sample: expected at least 1, got {count}")
         if not self.can_hold:
@@ -294,7 +303,7 @@ class ConditionedField:
             drawn, free = len(samples.poses), int((~samples.collides[order]).sum())
             if free == count or drawn == most:
                 return self.chosen(samples, order, count, selection)
-            # Draw as many as should give the missing grasps at the same rate, and some more.
+            # Draw enough samples for the missing grasps at the success rate so far, plus a surplus.
             wanted = math.ceil(_SURPLUS * (count - free) * drawn / max(free, 1))
             wanted = min(wanted, at_once, most - drawn)
 
@@ -302,9 +311,10 @@ class ConditionedField:
 
     @property
     def can_hold(self) -> bool:
-        """Whether the gripper spans any two opposite places; always true for a point cloud.
+        """True if the stroke of the gripper suffices for at least one pair of opposite places.
 
-        The opposite side of a cloud may be missing because no camera saw it.
+        The property is always true for a point cloud, because the opposite side of a cloud may be
+        missing: perhaps no camera saw it.
         """
         return not self.obj.is_mesh or self.opposites.exist
 
@@ -315,12 +325,12 @@ class ConditionedField:
         constraints: Sequence[Constraint] = (),
         scene: Scene | None = None,
     ) -> Assessed:
-        """Compute the properties of samples: probability of success, constraints and collisions.
+        """Compute the success probabilities of samples, and test constraints and collisions.
 
         Args:
-            poses: Poses `T_object_grasp`, translations in metres.
+            poses: Poses `T_object_grasp` of the samples, translations in metres.
             constraints: Constraints that grasps must satisfy.
-            scene: Surroundings of the object.
+            scene: Surroundings of the object; None for no surroundings.
         """
         probability = self.success_probability(poses).double().cpu().numpy()
         poses = poses.cpu()
@@ -337,13 +347,13 @@ class ConditionedField:
     def chosen(
         self, samples: Assessed, order: np.ndarray, count: int, selection: Selection
     ) -> Grasps:
-        """Make grasps of the chosen samples.
+        """Convert the chosen samples to grasps.
 
         Args:
             samples: All samples.
-            order: Indices of the chosen samples, as `grasp.field.selection.select` returns them.
-            count: Number of grasps that were requested.
-            selection: Settings with which the samples were chosen.
+            order: Indices of the chosen samples, returned by `grasp.field.selection.select`.
+            count: Number of requested grasps.
+            selection: Settings that were used to choose the samples.
         """
         collides = samples.collides[order]
         reason = None
@@ -351,15 +361,15 @@ class ConditionedField:
             facts = f"{self._describe_weight()}{self._describe_size()}"
             reason = shortfall(samples, len(order), selection, facts)
         if len(order) and samples.hits_scene[order].all():
-            all_hit = "all of these are in collision with the scene"
+            all_hit = "the open hand of every returned grasp collides with the scene"
             reason = all_hit if reason is None else f"{all_hit}; {reason}"
         poses = samples.poses[torch.from_numpy(order)]
         return self._grasps(poses, samples.probability[order], collides, reason)
 
     def refusal(self) -> Grasps:
-        """Return an empty result whose reason is that the gripper spans no part of the object."""
+        """Return an empty result with the reason that the object is too wide for the gripper."""
         reason = (
-            "no two places on the surface face away from each other within the stroke: "
+            "the object has no pair of opposite places within the stroke of the gripper: "
             f"{self._describe_size()}"
         )
         return self._grasps(torch.zeros(0, 4, 4), np.zeros(0), np.zeros(0, bool), reason)
@@ -404,7 +414,7 @@ class ConditionedField:
     # Frames
 
     def guide(self, guidance: Cost | Sequence[Cost]) -> Guide:
-        """Wrap costs in the frame of the object's file in the form that the sampler takes.
+        """Return a `Guide` of the sampler with costs of poses in the frame of the object's file.
 
         Raises:
             InputError: If a cost is not callable.
@@ -412,7 +422,7 @@ class ConditionedField:
         return Guide(cost_list(guidance), self.in_file_frame)
 
     def in_file_frame(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"]:
-        """Convert poses about the object's centre to the frame of the object's file."""
+        """Convert poses relative to the centre of the object's surface to the file's frame."""
         return _translated(poses, self.centre)
 
     def _evaluate(
@@ -421,14 +431,15 @@ class ConditionedField:
         _check_poses(poses)
         schedule = self.model.schedule
         sigma = schedule.sigma_min if noise_level is None else noise_level
-        # Rounding may carry a level slightly beyond either end.
+        # Rounding may move a noise level slightly out of the range in training.
         if not 0.999 * schedule.sigma_min <= sigma <= 1.001 * schedule.sigma_max:
             raise InputError(
-                f"the noise level must be {schedule.sigma_min:g} to {schedule.sigma_max:g}, "
+                f"the noise level must be from {schedule.sigma_min:g} to {schedule.sigma_max:g}, "
                 f"got {sigma}"
             )
         surface, probes = self.condition
-        # Moved to the centre in the type of the poses: float64 loses no digit far from the origin.
+        # The shift to the centre is computed in the data type of the poses: float64 keeps all
+        # digits far from the origin.
         about = _translated(poses, -self.centre).reshape(1, -1, 4, 4).to(surface.points)
         number = network(about, about.new_full(about.shape[:2], sigma), probes, surface)
         return number.reshape(poses.shape[:-2]).to(poses)
@@ -438,7 +449,7 @@ def _check_poses(poses: Tensor) -> None:
     if poses.shape[-2:] != (4, 4) or not poses.is_floating_point():
         raise InputError(
             "poses must be a floating-point tensor of shape (..., 4, 4), got "
-            f"{tuple(poses.shape)} of {poses.dtype}"
+            f"shape {tuple(poses.shape)} and type {poses.dtype}"
         )
 
 

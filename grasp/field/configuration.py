@@ -1,4 +1,4 @@
-"""The configuration of a grasp field, which is saved with its weights."""
+"""The configuration of a grasp field, which is saved in the file of the field's weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEFAULT, PAPER = ARCHITECTURES = ("default", "paper")
 
 @dataclass(frozen=True)
 class FieldConfig:
-    """Everything needed to build a `GraspField`.
+    """The settings from which a `GraspField` is built.
 
     Attributes:
         architecture: Architecture of the energy network: "default", or "paper" for the network of
@@ -24,23 +24,24 @@ class FieldConfig:
         energy: Sizes of the energy network if the architecture is "default".
         paper: Sizes of the energy network if the architecture is "paper".
         success: Sizes of the success network.
-        length: ℓ in metres per radian: noise of level σ turns by σ radians and moves by σℓ metres.
-        sigma_min: Smallest noise level, which limits the precision of training and sampling.
-        sigma_max: Largest noise level. At 1.2 the wrapped normal noise of the rotations is nearly
-            uniform; far above 1.2 it is not (see `pcdiff.manifolds.so3`).
-        grippers: SHA-256 digests of the gripper descriptions that the field was trained on, by
-            gripper name.
+        length: Length ℓ in metres per radian: noise of level σ turns poses by σ radians and moves
+            them by σℓ metres.
+        sigma_min: Smallest noise level σ, which limits the precision of training and sampling.
+        sigma_max: Largest noise level σ. At 1.2 the wrapped Gaussian noise of the rotations is
+            nearly uniform; far above 1.2 it is not (see `pcdiff.manifolds.so3`).
+        grippers: SHA-256 digest of the description of each gripper that the field was trained on,
+            by gripper name.
         layout: Version of the networks' inputs; see `grasp.field.networks.surface.LAYOUT`.
 
     Raises:
-        InputError: If the architecture is unknown, the layout is not the one of this code, or
-            another value has the wrong type or is out of range.
+        InputError: If the architecture is unknown, the layout is not `LAYOUT`, or another value has
+            the wrong type or is out of range.
     """
 
     architecture: str = DEFAULT
     energy: NetworkConfig = field(
-        # The energy and its gradient are evaluated several times per sample, the success network
-        # only once, so the energy network looks from fewer probes.
+        # The energy and its gradient are evaluated several times per sample, but the success
+        # network only once. So the energy network uses fewer probes.
         default_factory=lambda: NetworkConfig(width=320, summary=32, few_probes=True)
     )
     paper: PaperConfig = field(default_factory=PaperConfig)
@@ -58,7 +59,7 @@ class FieldConfig:
             )
         if self.layout != LAYOUT:
             raise InputError(
-                f"the networks need inputs of layout {self.layout}, expected layout {LAYOUT}"
+                f"the layout of the networks' inputs must be {LAYOUT}, got {self.layout}"
             )
         for name in ("length", "sigma_min", "sigma_max"):
             value = getattr(self, name)
@@ -74,10 +75,12 @@ class FieldConfig:
         if not isinstance(grippers, dict) or not all(
             isinstance(text, str) for pair in grippers.items() for text in pair
         ):
-            raise InputError(f"grippers must map names to digests, got {grippers!r}")
+            raise InputError(
+                f"grippers must be a dictionary from names to digests, both text, got {grippers!r}"
+            )
 
     def as_dict(self) -> dict[str, Any]:
-        """The configuration as a dictionary; `from_dict` restores it."""
+        """Return the configuration as a dictionary, from which `from_dict` restores it."""
         return asdict(self)
 
     @classmethod

@@ -1,6 +1,7 @@
-"""Export the cost and its gradient as `torch.export` programs, which run without this package.
+"""Export of the cost and its gradient as `torch.export` programs, which run without this package.
 
-A program holds the weights, the object and the gripper, and takes a fixed number of poses:
+A program contains the weights, the object's surface and the gripper's probes. It takes a fixed
+number of poses:
 
     program = exported_cost_and_gradient(conditioned, count=64, noise_level=0.1)
     torch.export.save(program, "cost.pt2")
@@ -27,12 +28,12 @@ def exported_cost(
     """Export `ConditionedField.cost` as a program that maps poses (count, 4, 4) to costs (count,).
 
     Args:
-        field: Object and gripper.
-        count: Number of poses.
-        noise_level: As for `ConditionedField.cost`.
+        field: Grasp field, conditioned on the object and the gripper of the program.
+        count: Number of poses that the program takes.
+        noise_level: Noise level σ; see `ConditionedField.cost`.
 
     Raises:
-        InputError: If a condition listed for `ConditionedField.cost` is met.
+        InputError: For the reasons listed under `ConditionedField.cost`.
     """
     return _exported(lambda poses: field.cost(poses, noise_level), field, count)
 
@@ -42,9 +43,15 @@ def exported_cost_and_gradient(
 ) -> ExportedProgram:
     """Export `ConditionedField.cost_and_gradient` as a program.
 
-    It maps poses (count, 4, 4) to costs (count,) and gradients (count, 6).
+    The program maps poses (count, 4, 4) to costs (count,) and gradients (count, 6).
 
-    Arguments and errors are those of `exported_cost`.
+    Args:
+        field: Grasp field, conditioned on the object and the gripper of the program.
+        count: Number of poses that the program takes.
+        noise_level: Noise level σ; see `ConditionedField.cost`.
+
+    Raises:
+        InputError: For the reasons listed under `ConditionedField.cost`.
     """
     return _exported(
         lambda poses: value_and_gradient(
@@ -58,6 +65,6 @@ def exported_cost_and_gradient(
 def _exported(function: Callable[[Tensor], Any], field: ConditionedField, count: int) -> Any:
     surface = field.condition.surface.points
     poses = torch.eye(4, dtype=surface.dtype, device=surface.device).repeat(count, 1, 1)
-    # `torch.export` alone cannot follow a gradient that is taken inside the function, so its
-    # operations are recorded first.
+    # `torch.export` alone cannot follow a gradient that is computed inside the function. So
+    # `make_fx` records the operations of the function first.
     return torch.export.export(make_fx(function)(poses), (poses,))

@@ -1,8 +1,9 @@
-"""The training data of a field: labelled grasps and the surfaces of their objects.
+"""The training data of a grasp field: labelled grasps and the surfaces of their objects.
 
-`datasets.labels` writes the folders of labels that are read here. Each folder has one file per
-gripper and object, `grasps/GRIPPER/NAME.h5`, which names the object's mesh relative to the folder.
-A folder may also hold labelled samples of earlier fields, `samples/WEIGHTS/GRIPPER/NAME.h5`.
+This module reads the folders of labels that `datasets.labels` writes. Each folder has one file per
+gripper and object, `grasps/GRIPPER/NAME.h5`, with the path of the object's mesh relative to the
+folder. A folder may also contain labelled samples of earlier fields,
+`samples/WEIGHTS/GRIPPER/NAME.h5`.
 """
 
 from __future__ import annotations
@@ -26,24 +27,24 @@ from grasp.grippers.gripper import Gripper, load_gripper
 from pcdiff.errors import InputError
 
 DISTANCES = 2000
-"""Number of places per object at which the paper's network learns signed distances."""
+"""Number of places per object with a signed distance, which the paper's network learns."""
 
 FEWEST = 5
-"""Smallest number of successful grasps with which an object is used to train the energy."""
+"""Smallest number of successful grasps of an object that is used to train the energy."""
 
 CANDIDATES, SAMPLES = "grasps", "samples"
-"""Names of the folders of labelled candidates and of labelled samples of a field."""
+"""Names of the folders with labelled candidates and with labelled samples of a field."""
 
 
 @dataclass(frozen=True, eq=False)
 class Tried:
-    """Grasps that were tried in physics, both those that held and those that failed.
+    """Successful and failed grasps, which were tried in a physics simulation.
 
     Attributes:
         poses: Poses `T_object_grasp`, translations in metres.
-        success: True for each grasp that held.
-        squared_load: Squared load ρ² of each grasp under the weight it was tried with (see
-            `grasp.field.weight`); 0 if the labels do not state the weight.
+        success: True for each successful grasp.
+        squared_load: Squared load ρ² of each grasp (see `grasp.field.weight`), for the object's
+            weight in the simulation; 0 if the labels do not state the weight.
     """
 
     poses: Float[Tensor, "grasps 4 4"]
@@ -58,12 +59,12 @@ class Item:
     Attributes:
         name: Name of the object.
         sha256: Digest of the object's geometry.
-        surfaces: Surfaces of the object, one of which is drawn at each training step.
-        distances: Places (x, y, z) in the frame of the object's file, followed by their signed
-            distances to the object, in metres.
+        surfaces: Surfaces of the object. Each training step draws one surface.
+        distances: Places (x, y, z) in the frame of the object's file and, in the fourth column,
+            their signed distances to the object, in metres.
         probes: Probes of the gripper.
-        candidates: Labelled grasps that were chosen without a field.
-        samples: Labelled grasps that were sampled from a field; None if there are none.
+        candidates: Labelled grasps that were generated without a field.
+        samples: Labelled grasps that were sampled from a field; None for no such grasps.
     """
 
     name: str
@@ -76,24 +77,24 @@ class Item:
 
     @property
     def held(self) -> Float[Tensor, "held 4 4"]:
-        """Poses of the candidates that held."""
+        """Poses of the successful candidates."""
         return self.candidates.poses[self.candidates.success]
 
     @property
     def has_grasps(self) -> bool:
-        """True if at least `FEWEST` candidates held, which training the energy requires."""
+        """True if at least `FEWEST` candidates succeeded, so that the energy can be trained."""
         return len(self.held) >= FEWEST
 
 
 def split(items: Sequence[Item], one_in: int) -> tuple[list[Item], list[Item]]:
-    """Split items into training and validation items, by object.
+    """Split items into training items and validation items, by object.
 
-    Whether an object is held out depends on its geometry alone, so it is the same for every gripper
-    and every run.
+    The split depends only on the geometry of the objects. So an object is on one side of the split
+    for all grippers and in all runs.
 
     Args:
         items: Items to split.
-        one_in: Hold out one object in this many for validation.
+        one_in: Inverse of the share of validation objects: 12 assigns about one object in 12.
     """
     parts: tuple[list[Item], list[Item]] = ([], [])
     for item in items:
@@ -102,15 +103,16 @@ def split(items: Sequence[Item], one_in: int) -> tuple[list[Item], list[Item]]:
 
 
 def grippers_in(folder: Path, given: Sequence[str]) -> list[Gripper]:
-    """Choose the grippers to train on from a folder of labels.
+    """Return the grippers with labels in a folder, or the requested grippers.
 
     Args:
         folder: Folder of labels.
-        given: Names of grippers, or files that describe them; if empty, all grippers with labels.
+        given: Names or description files of the requested grippers; empty requests all grippers
+            with labels.
 
     Raises:
-        InputError: If there are no labels, or a gripper is unknown, has no labels or is given more
-            than once.
+        InputError: If the folder has no labels, or a requested gripper is unknown, has no labels or
+            is listed more than once.
     """
     found = sorted(path.name for path in (folder / CANDIDATES).glob("*") if path.is_dir())
     hands = [load_gripper(name) for name in (given or found)]
@@ -121,18 +123,20 @@ def grippers_in(folder: Path, given: Sequence[str]) -> list[Gripper]:
                 f"{CANDIDATES}/{hand.name}"
             )
         if [each.name for each in hands].count(hand.name) > 1:
-            raise InputError(f"the gripper {hand.name} is given more than once, expected once")
+            raise InputError(
+                f"each gripper must be listed only once, got the gripper {hand.name} more than once"
+            )
     if not hands:
         raise InputError(f"{folder} has no labelled grasps: expected a folder {CANDIDATES}")
     return hands
 
 
 def count_objects(folder: Path, grippers: Sequence[Gripper]) -> int:
-    """Count the objects that have labels.
+    """Count the objects with labels for at least one of several grippers.
 
     Args:
         folder: Folder of labels.
-        grippers: Grippers whose labels are considered.
+        grippers: Grippers to consider.
     """
     return len({path.name for hand in grippers for path in _files(folder, hand)})
 
@@ -145,18 +149,20 @@ def read_items(
     pool: ProcessPoolExecutor | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> list[Item]:
-    """Read the labelled grasps in a folder, with surfaces of their objects.
+    """Read the labelled grasps in a folder, and read or compute the surfaces of their objects.
 
     Args:
         folder: Folder of labels.
-        grippers: Grippers whose labels to read.
-        cache: Folder in which the surfaces are kept, because making them takes a second per object.
-        recipe: Description of the surfaces to make.
-        pool: Processes that make the surfaces; None makes them in this process.
+        grippers: Grippers for which labels are read.
+        cache: Folder in which computed surfaces are stored for later calls. The surfaces of an
+            object take about a second to compute.
+        recipe: Settings of the surfaces.
+        pool: Processes that compute the surfaces; None selects the calling process.
         advance: Function that is called after each object.
 
     Raises:
-        InputError: If a file cannot be read, has no labels, or was labelled with another gripper.
+        InputError: If a file cannot be read, has no labels, or was labelled with another
+            description of the gripper.
     """
     labels = [
         (hand, path, _labels(path, hand)) for hand in grippers for path in _files(folder, hand)
@@ -201,8 +207,8 @@ def _labels(path: Path, hand: Gripper) -> Grasps:
     made_with = (grasps.sampler or {}).get("gripper_sha256", hand.sha256)  # not all files state it
     if made_with != hand.sha256:
         raise InputError(
-            f"{path} was labelled with another description of the gripper {hand.name}: expected "
-            f"the digest {hand.sha256[:12]}, got {str(made_with)[:12]}"
+            f"{path} was labelled with another description of the gripper {hand.name}: the digest "
+            f"must be {hand.sha256[:12]}, got {str(made_with)[:12]}"
         )
     if grasps.success is None or grasps.object_file is None or grasps.object_sha256 is None:
         raise InputError(

@@ -5,10 +5,9 @@ This is what `grasp sample` does. A notebook or a service can call it, too.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -20,6 +19,7 @@ from grasp.field.trained import GraspField
 from grasp.formats import Grasps
 from grasp.grippers.gripper import Gripper, load_gripper
 from grasp.objects.object import Object
+from grasp.poses.distances import ROTATION, TRANSLATION
 from grasp.scenes.scene import Scene
 from pcdiff.diffusion.samplers import DDIM
 from pcdiff.errors import InputError
@@ -39,8 +39,15 @@ class Request:
         count: Largest number of grasps.
         weights: Name of weights in the package, or a file.
         gripper: Gripper: the name of a shipped one, a .toml file, or a `Gripper`.
-        sampling: Settings of the sampler; the object's default if None.
-        selection: Settings for choosing grasps; the object's default if None.
+        sampler: Name of the sampler; "langevin" is the reference, 48 levels from pure noise.
+        from_noise: Whether to begin with pure noise instead of proposals, and to take 12 steps.
+        steps: Number of sampling steps. This and the next three settings keep the default for the
+            object (see `grasp.field.sampling` and `grasp.field.selection`) if they are None.
+        temperature: Temperature of the field; see `Sampling`.
+        oversampling: Samples drawn per requested grasp; see `Selection`.
+        least_probability: Smallest probability of success of a returned grasp.
+        thin: Whether to return only the best of the grasps that are within 1 cm and 15 degrees of
+            each other.
         region: Centre (x, y, z) and radius of a ball that must contain the tool centre point, in
             metres in the frame of the object's file; None for no such ball.
         approach: Direction (x, y, z) and half-angle in degrees of a cone that must contain the
@@ -54,14 +61,56 @@ class Request:
     count: int = 200
     weights: str = "panda"
     gripper: str | Gripper = "panda"
-    sampling: Sampling | None = None
-    selection: Selection | None = None
+    sampler: SamplerName = "multistep"
+    from_noise: bool = False
+    steps: int | None = None
+    temperature: float | None = None
+    oversampling: float | None = None
+    least_probability: float | None = None
+    thin: bool = False
     region: tuple[float, float, float, float] | None = None
     approach: tuple[float, float, float, float] | None = None
     scene: Scene | None = None
     mass: float | None = None
     seed: int = 0
     device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.sampler not in get_args(SamplerName):
+            raise InputError(
+                f"the sampler must be one of {', '.join(get_args(SamplerName))}, "
+                f"got {self.sampler!r}"
+            )
+
+    def sampling(self, is_mesh: bool) -> Sampling:
+        """Return the settings of the sampler for a mesh, or for a cloud.
+
+        Raises:
+            InputError: If a setting is out of its range.
+        """
+        sampling = default_sampling(is_mesh)
+        if self.sampler == "langevin":
+            sampling = replace(
+                sampling, begin=REFERENCE.begin, steps=REFERENCE.steps, sampler=REFERENCE.sampler
+            )
+        elif self.sampler == "ddim":
+            sampling = replace(sampling, sampler=DDIM())
+        if self.from_noise and self.sampler != "langevin":
+            sampling = replace(sampling, begin=CLOUD_SAMPLING.begin, steps=CLOUD_SAMPLING.steps)
+        return _changed(sampling, steps=self.steps, temperature=self.temperature)
+
+    def selection(self, is_mesh: bool) -> Selection:
+        """Return the settings for choosing grasps of a mesh, or of a cloud.
+
+        Raises:
+            InputError: If a setting is out of its range.
+        """
+        return _changed(
+            default_selection(is_mesh),
+            oversampling=self.oversampling,
+            least_probability=self.least_probability,
+            apart=(TRANSLATION, ROTATION) if self.thin else None,
+        )
 
     def constraints(self, gripper: Gripper) -> list[Constraint]:
         """Return the constraints that grasps must satisfy.
@@ -102,8 +151,7 @@ def sample_grasps(obj: Object, request: Request) -> Grasps:
     """
     gripper = request.gripper
     hand = load_gripper(gripper) if isinstance(gripper, str) else gripper
-    sampling = request.sampling or default_sampling(obj)
-    selection = request.selection or default_selection(obj)
+    sampling, selection = request.sampling(obj.is_mesh), request.selection(obj.is_mesh)
     field = GraspField.from_pretrained(request.weights).to(request.device)
     grasps = field.condition(obj, hand, request.seed, request.mass).sample(
         request.count,
@@ -122,35 +170,12 @@ def sample_grasps(obj: Object, request: Request) -> Grasps:
         "approach": _as_list(request.approach),
         "mass": request.mass,
     }
-    return dataclasses.replace(grasps, sampler=record)
+    return replace(grasps, sampler=record)
 
 
-def named_sampling(obj: Object, sampler: SamplerName, from_noise: bool = False) -> Sampling:
-    """Return the settings for sampling an object with the sampler of a given name.
-
-    Args:
-        obj: The object. Its default sampling is the starting point.
-        sampler: Name of the sampler; "langevin" is the reference, 48 levels from pure noise.
-        from_noise: Begin with pure noise instead of proposals, and take 12 steps.
-
-    Raises:
-        InputError: If there is no such sampler.
-    """
-    if sampler not in get_args(SamplerName):
-        raise InputError(
-            f"the sampler must be one of {', '.join(get_args(SamplerName))}, got {sampler!r}"
-        )
-    sampling = default_sampling(obj)
-    if sampler == "langevin":
-        return dataclasses.replace(
-            sampling, begin=REFERENCE.begin, steps=REFERENCE.steps, sampler=REFERENCE.sampler
-        )
-    if sampler == "ddim":
-        sampling = dataclasses.replace(sampling, sampler=DDIM())
-    if from_noise:
-        begin, steps = CLOUD_SAMPLING.begin, CLOUD_SAMPLING.steps
-        sampling = dataclasses.replace(sampling, begin=begin, steps=steps)
-    return sampling
+def _changed(record: Any, **given: Any) -> Any:
+    """Copy a dataclass with changed fields; a field whose new value is None keeps its old value."""
+    return replace(record, **{name: value for name, value in given.items() if value is not None})
 
 
 def _as_list(numbers: Sequence[float] | None) -> list[float] | None:

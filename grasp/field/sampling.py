@@ -16,7 +16,6 @@ from torch import Tensor
 from grasp.costs import Cost
 from grasp.field.chunks import in_chunks
 from grasp.field.model import Condition, FieldModel
-from grasp.objects.object import Object
 from pcdiff.diffusion.guidance import Guided, Tempered, blurred_costs, summed_cost
 from pcdiff.diffusion.samplers import AnnealedLangevin, Multistep, Sampler, State, sample
 from pcdiff.diffusion.schedules import Level, karras_levels
@@ -71,9 +70,9 @@ REFERENCE = Sampling(
 """Annealed Langevin sampling from pure noise, in which the field alone decides."""
 
 
-def default_sampling(obj: Object) -> Sampling:
+def default_sampling(is_mesh: bool) -> Sampling:
     """Return the default sampling: `Sampling()` for a mesh, `CLOUD_SAMPLING` for a cloud."""
-    return Sampling() if obj.is_mesh else CLOUD_SAMPLING
+    return Sampling() if is_mesh else CLOUD_SAMPLING
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from grasp.objects.object import Object
 from grasp.poses.subsets import spread, thin
 from pcdiff.errors import InputError
 
@@ -71,9 +70,9 @@ CLOUD_SELECTION = Selection(oversampling=3.0, likely=1.0, choice=1.0)
 likeliest is less likely to hold than it seems."""
 
 
-def default_selection(obj: Object) -> Selection:
+def default_selection(is_mesh: bool) -> Selection:
     """Return the default selection: `Selection()` for a mesh, `CLOUD_SELECTION` for a cloud."""
-    return Selection() if obj.is_mesh else CLOUD_SELECTION
+    return Selection() if is_mesh else CLOUD_SELECTION
 
 
 class Assessed(NamedTuple):

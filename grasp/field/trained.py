@@ -96,7 +96,7 @@ class GraspField(FieldModel):
         surface = surface_of(obj, rng)
         count = len(obj.vertices)
         if obj.is_mesh:
-            count = max(POINTS, round(DENSITY * float(obj.mesh().area)))
+            count = max(POINTS, round(DENSITY * obj.area))
         points = obj.surface(min(count, MOST_POINTS), rng)[0]
         condition = Condition(surface, probes(hand)).to(next(self.parameters()))
         return ConditionedField(self, condition, obj, hand, points, mass)

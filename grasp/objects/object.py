@@ -155,6 +155,16 @@ class Object:
         return surface_centre(self.vertices, self.faces)
 
     @cached_property
+    def area(self) -> float:
+        """The area of the surface of a mesh in square metres.
+
+        Raises:
+            InputError: If the object is a point cloud.
+        """
+        vectors = area_vectors(self.vertices[self._triangles()])
+        return float(np.linalg.norm(vectors, axis=1).sum())
+
+    @cached_property
     def face_normals(self) -> Float[np.ndarray, "faces 3"]:
         """Outward unit normals of the faces of a mesh.
 

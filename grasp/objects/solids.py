@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from grasp.objects.object import Object, Part
+from grasp.objects.triangles import is_closed
 
 
 def solid(
@@ -26,11 +27,10 @@ def solid(
         Volume, centre of mass, and inertia about the centre of mass, in the unit of the mesh; None
         if there is no volume.
     """
-    whole = obj.mesh()
     solids = [vertices[faces] for vertices, faces in parts]
     solids = [np.concatenate(solids)] if solids else []
-    if whole.is_watertight and whole.is_winding_consistent:
-        solids.insert(0, np.asarray(whole.triangles))
+    if obj.faces is not None and is_closed(obj.faces):
+        solids.insert(0, obj.vertices[obj.faces])
     for triangles in solids:
         volume, centre, inertia = moments(triangles)
         if volume > 0 and _possible(inertia):

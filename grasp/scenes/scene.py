@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -117,9 +117,6 @@ class Scene:
         poses: Float[Array, "n 4 4"],
         gripper: Gripper,
         width: float | None = None,
-        *,
-        density: float = DENSITY,
-        seed: int = 0,
     ) -> Bool[Array, " n"]:
         """Test whether the gripper collides with the surroundings, not with the object to grasp.
 
@@ -130,8 +127,6 @@ class Scene:
             poses: Grasp poses `T_object_grasp`, an array or a tensor on any device.
             gripper: Gripper at each pose.
             width: Opening between the pads in metres. None means the largest opening.
-            density: Number of points per square metre that represent a mesh.
-            seed: Seed of these points.
 
         Raises:
             InputError: If a pose is not rigid or another argument is out of its range.
@@ -139,39 +134,32 @@ class Scene:
         check_poses("grasp", on_host(poses))
         poses = as_double(poses)
         T_world_grasp = like(poses, self.T_world_object) @ poses
-        points = self.surface_points(density, seed)
-        found = collision.in_collision(T_world_grasp, gripper, points, width)
+        found = collision.in_collision(T_world_grasp, gripper, self.points, width)
         if self.T_world_table is not None:
             found |= collision.meets_half_space(T_world_grasp, gripper, self.T_world_table, width)
         for box in self.boxes:
             found |= collision.meets_box(T_world_grasp, gripper, box.T_world_box, box.size, width)
         return found
 
-    def surface_points(
-        self, density: float = DENSITY, seed: int = 0
-    ) -> Float[np.ndarray, "points 3"]:
-        """Return random points on the meshes and all points of the clouds, in metres in the world.
+    @cached_property
+    def points(self) -> Float[np.ndarray, "points 3"]:
+        """Random points on the meshes and all points of the clouds, in metres in the world frame.
 
-        Args:
-            density: Number of points per square metre of the meshes.
-            seed: Seed of the points; a mesh has the same points wherever it is placed.
+        A mesh gets `grasp.scenes.collision.DENSITY` points per square metre, the same points
+        wherever it is placed.
 
         Raises:
-            InputError: If the density is not above 0 or gives too many points.
+            InputError: If a mesh is so large that it gets too many points.
         """
-        if not 0 < density < math.inf:
-            raise InputError(
-                f"the density of points must be above 0 per square metre, got {density}"
-            )
         found = [np.empty((0, 3))]
         for placed in self.meshes:
-            count = max(1, round(placed.object.mesh().area * density))
+            count = max(1, round(placed.object.area * DENSITY))
             if count > MAXIMUM_POINTS:
                 raise InputError(
                     f"{placed.object.file or placed.object.name} would have {count} points at "
-                    f"{density:g} per square metre, expected at most {MAXIMUM_POINTS}"
+                    f"{DENSITY:g} per square metre, expected at most {MAXIMUM_POINTS}"
                 )
-            rng = np.random.default_rng([seed, int(placed.object.sha256, 16)])
+            rng = np.random.default_rng([0, int(placed.object.sha256, 16)])
             found.append(_in_world(placed.T_world_mesh, placed.object.surface(count, rng)[0]))
         found += [_in_world(cloud.T_world_cloud, cloud.points) for cloud in self.clouds]
         return np.concatenate(found)

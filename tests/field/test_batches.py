@@ -67,7 +67,7 @@ def test_each_object_has_its_own_grasps(fields, field):
 def test_objects_that_cannot_share_a_batch_are_refused(fields):
     other = GraspField.initialized(CONFIG, 1).condition(thing(0.03, 0.04, 0.12))
     for wrong in ([], [fields[0], other]):
-        with pytest.raises(InputError, match="all of one field"):
+        with pytest.raises(InputError, match="at least one object and a single trained"):
             draw_batch(wrong, 2, [seeded(0)] * len(wrong), HOWS[0])
     with pytest.raises(InputError, match="expected 2 generators, one per object, got 1"):
         draw_batch(fields, 2, [seeded(0)], HOWS[0])

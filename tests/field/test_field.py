@@ -74,7 +74,7 @@ def test_weights_of_another_layout_or_gripper_are_refused(bar, tmp_path):
         path, "grasp-field", {"model": {**CONFIG.as_dict(), "layout": 99}}, model.state_dict()
     )
     with pytest.raises(
-        InputError, match=r"field.safetensors: the networks need .* layout 99, expected layout 1"
+        InputError, match=r"field.safetensors: the layout of the networks' .* must be 1, got 99"
     ):
         GraspField.from_pretrained(path)
     for wrong, sentence in (
@@ -191,7 +191,7 @@ def test_sampling_and_gradients_work_in_inference_mode(of_bar, bar, field):
 
 def test_noise_levels_that_were_not_trained_are_refused(of_bar):
     for sigma in (0.001, 5.0):
-        with pytest.raises(InputError, match=r"the noise level must be 0.02 to 1.2, got"):
+        with pytest.raises(InputError, match=r"the noise level must be from 0.02 to 1.2, got"):
             of_bar.cost(poses(1), sigma)
 
 

@@ -84,7 +84,7 @@ def test_labels_of_another_description_of_the_gripper_are_refused(folder, tmp_pa
     other = dataclasses.replace(panda, stroke=0.081)
     with pytest.raises(InputError, match=r"a\.h5 was labelled with another description .* panda"):
         read_items(copy, [other], tmp_path / "kept", Recipe(0, 1, 0))
-    with pytest.raises(InputError, match="the gripper panda is given more than once"):
+    with pytest.raises(InputError, match="only once, got the gripper panda more than once"):
         grippers_in(copy, ["panda", "panda"])
 
 

@@ -129,7 +129,8 @@ def test_grasps_that_hit_the_scene_come_last(bar):
     assert found.reason is None
     table[2, 3] = 0.3
     found = select(bar, poses, 2, Selection(), scene=Scene(T_world_table=table))
-    assert len(found) == 2 and found.reason == "all of these are in collision with the scene"
+    assert len(found) == 2
+    assert found.reason == "the open hand of every returned grasp collides with the scene"
 
 
 def test_samples_assessed_in_parts_equal_samples_assessed_together(bar):
@@ -147,7 +148,7 @@ def test_a_refusal_states_the_size_of_object_and_gripper():
     found = field_of((0.2, 0.25, 0.3), lambda x: x).refusal()
     assert not len(found)
     assert found.reason == (
-        "no two places on the surface face away from each other within the stroke: the object is "
+        "the object has no pair of opposite places within the stroke of the gripper: the object is "
         "200 mm wide at its narrowest, and panda opens 80 mm"
     )
 

@@ -16,6 +16,7 @@ def test_box_is_measured():
     assert np.allclose(obj.bounds, [[3, -2, 1], [3.125, -1.75, 1.5]], atol=1e-15)
     assert np.allclose(obj.extent, [0.125, 0.25, 0.5], atol=1e-15)
     assert np.allclose(obj.centre, [3.0625, -1.875, 1.25], atol=1e-12)
+    assert np.isclose(obj.area, 2 * (0.125 * 0.25 + 0.25 * 0.5 + 0.5 * 0.125), rtol=1e-12)
     assert obj.is_mesh and obj.normals is None
 
 
@@ -156,6 +157,8 @@ def test_cloud_is_measured(rng):
     assert not cloud.is_mesh and cloud.faces is None
     with pytest.raises(InputError, match="is a point cloud, expected a mesh"):
         cloud.mesh()
+    with pytest.raises(InputError, match="is a point cloud, expected a mesh"):
+        _ = cloud.area
 
 
 def test_equal_points_become_one(rng):

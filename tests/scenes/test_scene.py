@@ -306,13 +306,13 @@ def test_points_on_meshes_have_the_density_and_are_repeatable(rng: np.random.Gen
     mesh = Object.from_mesh(np.array(cube.vertices), np.array(cube.faces, dtype=np.int64))
     here, there = np.eye(4), random_poses(1, 0.5, rng)[0]
     scene = Scene(meshes=(PlacedMesh(mesh, here), PlacedMesh(mesh, there)))
-    points = scene.surface_points(density=10_000.0)
-    assert len(points) == 2 * 600  # 6 sides of 0.01 m²
-    np.testing.assert_allclose(np.abs(points[:600]).max(axis=1), 0.05)
-    np.testing.assert_allclose(points[600:], points[:600] @ there[:3, :3].T + there[:3, 3])
-    np.testing.assert_array_equal(points, scene.surface_points(density=10_000.0))
-    assert (points != scene.surface_points(density=10_000.0, seed=1)).any()
+    half = len(scene.points) // 2
+    assert half == 6000  # 6 sides of 0.01 m² at 100,000 points per square metre
+    np.testing.assert_allclose(np.abs(scene.points[:half]).max(axis=1), 0.05)
+    moved = scene.points[:half] @ there[:3, :3].T + there[:3, 3]
+    np.testing.assert_allclose(scene.points[half:], moved, atol=1e-12)
+    again = Scene(meshes=(PlacedMesh(mesh, here), PlacedMesh(mesh, there)))
+    np.testing.assert_array_equal(scene.points, again.points)
+    hall = Object.from_mesh(100 * np.array(cube.vertices), mesh.faces)
     with pytest.raises(InputError, match="expected at most"):
-        scene.surface_points(density=1e9)
-    with pytest.raises(InputError, match="density of points"):
-        scene.surface_points(density=0.0)
+        _ = Scene(meshes=(PlacedMesh(hall, here),)).points
