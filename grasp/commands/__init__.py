@@ -1,1 +1,1 @@
-"""The commands of `grasp`, one per file, and helpers that several commands share."""
+"""The commands of `grasp`, one command per file, and helpers that several commands share."""

@@ -1,4 +1,4 @@
-"""`grasp evaluate`: judge a source of grasps by physics."""
+"""The command `grasp evaluate`: judge a source of grasps by physics simulation."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from grasp.commands.options import (
     Friction,
     GraspUnit,
     GripperName,
-    PhysicsDevice,
+    SamplingDevice,
     Scale,
     Unit,
     Workers,
 )
-from grasp.commands.physics import open_simulator, physics_session
+from grasp.commands.physics import open_simulator
 from pcdiff import console
-from pcdiff.console import Json, Seed
-from pcdiff.errors import InputError
+from pcdiff.console import Json, Seed, Session
 
 
 @console.name_options(**OPTIONS)
@@ -34,28 +33,33 @@ def evaluate(
     source: Annotated[
         str | None,
         typer.Option(
-            help="Source: antipodal, a grasp file, or a folder with one grasp file per object.",
+            help="Source of the grasps: antipodal, a grasp file, or a folder with one grasp file "
+            "per object.",
             show_default="antipodal",
         ),
     ] = None,
     weights: Annotated[
-        str | None, typer.Option(help="Judge this grasp field: a name or a file.")
+        str | None,
+        typer.Option(help="Weights of a grasp field to judge: a shipped name, or a file."),
     ] = None,
     view: Annotated[
         bool,
         typer.Option(
             "--view",
-            help="Give the field only a view of one side of each object, with camera noise.",
+            help="Let the field see each object from one side only, with camera noise.",
         ),
     ] = False,
     gripper: GripperName = "panda",
     samples: Annotated[
-        int, typer.Option(min=1, max=MOST, help="Grasps per object from the source.")
+        int, typer.Option(min=1, max=MOST, help="Number of grasps per object from the source.")
     ] = 1000,
     candidates: Annotated[
         int,
         typer.Option(
-            min=1, max=MOST, help="Antipodal candidates per object; 2000 decide whether it fits."
+            min=1,
+            max=MOST,
+            help="Number of antipodal candidates per object; the first 2000 decide "
+            "whether the object fits the gripper.",
         ),
     ] = 2000,
     density: Annotated[float | None, typer.Option(help="Density of the objects in kg/m³.")] = None,
@@ -66,32 +70,30 @@ def evaluate(
     grasp_unit: GraspUnit = None,
     labels: Annotated[
         Path | None,
-        typer.Option(help="Folder of labelled candidates: reused if present, otherwise created."),
+        typer.Option(
+            help="Folder of labelled candidates; labels are reused if present, otherwise created."
+        ),
     ] = None,
     seed: Seed = 0,
-    device: PhysicsDevice = "cpu",
+    device: SamplingDevice = "cpu",
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
-    """Judge a source of grasps by physics.
+    """Judge a source of grasps by physics simulation.
 
-    Prints, for each object and for all objects that fit the gripper: success of all grasps and of
-    the 20 best ranked, coverage of the antipodal candidates that hold, precision against coverage,
-    and earth mover's distance to those candidates. Confidence intervals are computed over objects.
-    Every grasp counts, and one in collision is a failure.
+    Prints results for each object, and for all objects that fit the gripper: the success rate of
+    all grasps and of the 20 best ranked grasps, the coverage of the successful antipodal
+    candidates, precision against coverage, and the earth mover's distance to the successful
+    candidates. Confidence intervals are computed over objects. Every grasp counts; a grasp in
+    collision is a failure.
     """
     from grasp.judging.evaluation import Budget
     from grasp.judging.request import EvaluationRequest, run_evaluation
     from grasp.objects.loading import load_object
 
-    session = physics_session("grasp evaluate", seed, device, as_json)
+    session = Session("grasp evaluate", seed, device, as_json=as_json)
     if labels is not None:
         console.check_folder(labels)
-    if view and weights is None:
-        raise InputError("--view is what a field sees, so it needs --weights")
-    if source is not None and weights is not None:
-        raise InputError("--source and --weights are two sources: give one of them")
-    loaded = [load_object(path, 1.0 if scale is None else scale, unit) for path in objects]
     request = EvaluationRequest(
         gripper=gripper,
         source=source,
@@ -103,7 +105,9 @@ def evaluate(
         labels=labels,
         frame=frame,
         unit=grasp_unit,
+        device=device,
     )
+    loaded = [load_object(path, 1.0 if scale is None else scale, unit) for path in objects]
     with (
         console.progress("evaluating", len(loaded) * (samples + candidates)) as advance,
         open_simulator(workers, advance, **request.physics) as simulator,

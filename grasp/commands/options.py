@@ -1,4 +1,7 @@
-"""Options that several commands of `grasp` share. Options of all commands: `pcdiff.console`."""
+"""Options that several commands of `grasp` share.
+
+The module `pcdiff.console` defines the options of all commands.
+"""
 
 from __future__ import annotations
 
@@ -14,27 +17,34 @@ MOST = 10**6
 """Largest number of grasps per object."""
 
 GripperName = Annotated[str, typer.Option(help="Gripper: a shipped name, or a .toml file.")]
-Scale = Annotated[float | None, typer.Option(help="Multiplies the mesh file's numbers.")]
+Scale = Annotated[
+    float | None, typer.Option(help="Factor that multiplies the numbers in the object's file.")
+]
 Unit = Annotated[
-    Literal["m", "cm", "mm", "inch"] | None, typer.Option(help="Unit of the mesh file's numbers.")
+    Literal["m", "cm", "mm", "inch"] | None,
+    typer.Option(help="Unit of the numbers in the object's file."),
 ]
 Friction = Annotated[
     float | None, typer.Option(help="Coefficient of friction between object and pads.")
 ]
 Frame = Annotated[
     str | None,
-    typer.Option(help="Frame of the poses if their file does not state it, e.g. panda_hand."),
+    typer.Option(help="Frame of the poses if the grasp file states no frame, e.g. panda_hand."),
 ]
 GraspUnit = Annotated[
-    str | None, typer.Option(help="Unit of the poses if their file does not state it, e.g. m.")
+    str | None, typer.Option(help="Unit of the poses if the grasp file states no unit, e.g. m.")
 ]
-PhysicsDevice = Annotated[
-    str, typer.Option(help="Device; must be cpu, because physics runs on the CPU only.")
+SamplingDevice = Annotated[
+    str,
+    typer.Option(help="Device on which the field of --weights samples: cpu, cuda or cuda:N."),
 ]
 Workers = Annotated[
     int,
     typer.Option(
-        "--threads", "--workers", min=0, help="Number of processes; 0 means one per CPU core."
+        "--threads",
+        "--workers",
+        min=0,
+        help="Number of processes; 0 means one process per CPU core.",
     ),
 ]
 
@@ -45,20 +55,24 @@ OPTIONS = {
     "pose_frame": "--frame",
     "pose_unit_and_frame": "--grasp-unit, --frame",
     "approach": "--approach",
+    "view": "--view",
+    "source": "--source, --weights",
     "validate_one_in": "--validate-one-in",
 }
-"""The command-line option for each parameter that an error message of the library may name."""
+"""For each parameter that an error of the library may name, the option on the command line."""
 
 
 def check_results(output: Path | None, picture: Path | None) -> None:
-    """Check that a command's results can be written, before it starts work that would be lost.
+    """Check that the result files of a command can be written.
+
+    Commands check before long work, whose results would otherwise be lost.
 
     Args:
-        output: Grasp file to write; None if there is none.
-        picture: PNG file to write; None if there is none.
+        output: Grasp file to write; None to write no grasp file.
+        picture: PNG file to write; None to write no picture.
 
     Raises:
-        InputError: If a file has another extension or cannot be written.
+        InputError: If a file has the wrong extension or cannot be written.
     """
     from grasp.formats import check_grasp_path
 
@@ -67,5 +81,5 @@ def check_results(output: Path | None, picture: Path | None) -> None:
         console.check_file(output)
     if picture is not None:
         if picture.suffix.lower() != ".png":
-            raise InputError(f"a picture is written to a file that ends in .png, got {picture}")
+            raise InputError(f"the name of a picture must end in .png, got {picture}")
         console.check_file(picture)

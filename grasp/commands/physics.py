@@ -1,4 +1,4 @@
-"""Helpers that the commands which run physics share."""
+"""The simulator of the commands that run physics."""
 
 from __future__ import annotations
 
@@ -7,28 +7,8 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from pcdiff.console import Session
-from pcdiff.errors import InputError
-
 if TYPE_CHECKING:
     from grasp.judging.labels import Simulator
-
-
-def physics_session(command: str, seed: int, device: str, as_json: bool) -> Session:
-    """Start a session on the CPU, where physics runs.
-
-    Args:
-        command: Name of the command, e.g. "grasp simulate".
-        seed: Seed of the command.
-        device: Device that the user asked for.
-        as_json: Whether to print the record instead of the text.
-
-    Raises:
-        InputError: If the device is not the CPU.
-    """
-    if device != "cpu":
-        raise InputError(f"physics runs on the CPU, so --device must be cpu, got {device}")
-    return Session(command, seed, device, as_json=as_json)
 
 
 @contextlib.contextmanager
@@ -40,14 +20,15 @@ def open_simulator(
     density: float | None = None,
     friction: float | None = None,
 ) -> Iterator[Simulator]:
-    """Yield a simulator whose processes live as long as this context.
+    """Yield a simulator with processes that end when the `with` block ends.
 
     Args:
-        workers: Number of processes; 0 means one per CPU core.
-        progress: Called with the number of trials done since the last call.
-        mass: Mass of each object in kg; None means its volume times the density.
-        density: Density of the objects in kg/m³; None means that of the protocol.
-        friction: Coefficient of friction of object and pads; None means that of the protocol.
+        workers: Number of processes; 0 means one process per CPU core.
+        progress: Function that is called with the number of trials done since the last call.
+        mass: Mass of each object in kg; None means the object's volume times the density.
+        density: Density of the objects in kg/m³; None means the density in the protocol.
+        friction: Coefficient of friction between object and pads; None means the coefficient in
+            the protocol.
 
     Raises:
         InputError: If there are too many workers.

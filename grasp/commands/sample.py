@@ -1,4 +1,4 @@
-"""`grasp sample`: sample grasps of an object from a grasp field."""
+"""The command `grasp sample`: sample grasps of an object from a grasp field."""
 
 from __future__ import annotations
 
@@ -39,16 +39,22 @@ def sample(
     region: Annotated[
         str | None,
         typer.Option(
-            help="X,Y,Z,RADIUS in metres: only grasps whose fingertips meet in this ball."
+            help="X,Y,Z,RADIUS in metres: return only grasps with the point between the "
+            "fingertips inside this ball."
         ),
     ] = None,
     approach: Annotated[
         str | None,
-        typer.Option(help="X,Y,Z,DEGREES: only grasps that approach within this cone about X,Y,Z."),
+        typer.Option(
+            help="X,Y,Z,DEGREES: return only grasps with an approach direction within this angle "
+            "of the direction X,Y,Z."
+        ),
     ] = None,
     thin: Annotated[
         bool,
-        typer.Option("--thin", help="Keep only the best of grasps within 1 cm and 15 degrees."),
+        typer.Option(
+            "--thin", help="Omit every grasp within 1 cm and 15 degrees of a better grasp."
+        ),
     ] = False,
     least_probability: Annotated[
         float | None,
@@ -63,18 +69,21 @@ def sample(
     ] = "multistep",
     from_noise: Annotated[
         bool,
-        typer.Option("--from-noise", help="Begin with pure noise instead of at the surface."),
+        typer.Option(
+            "--from-noise", help="Start from pure noise instead of grasps at the surface."
+        ),
     ] = False,
     temperature: Annotated[
-        float | None, typer.Option(help="1 samples the field; below 1 favours its dense regions.")
+        float | None,
+        typer.Option(help="Sampling temperature; values below 1 favour the most probable poses."),
     ] = None,
     oversampling: Annotated[
         float | None,
         typer.Option(
             min=1,
             max=100,
-            help="Samples drawn per requested grasp; up to 3 times this number while too few are "
-            "free of collisions.",
+            help="Number of samples per requested grasp. While too few samples are free of "
+            "collisions, up to 3 times this number is drawn.",
         ),
     ] = None,
     mask: Annotated[
@@ -87,8 +96,8 @@ def sample(
     mass: Annotated[
         float | None,
         typer.Option(
-            help="Mass of the object in kg. Default: a mesh whose volume is known is filled at "
-            "150 kg/m³, and the weight of anything else is ignored."
+            help="Mass of the object in kg. Default: 150 kg/m³ times the volume of a mesh; the "
+            "weight of an object of unknown volume is ignored."
         ),
     ] = None,
     scale: Scale = None,
@@ -104,11 +113,11 @@ def sample(
     threads: Threads = 0,
     as_json: Json = False,
 ) -> None:
-    """Sample grasps of an object, the likeliest to hold first.
+    """Sample grasps of an object, sorted by probability of success.
 
     Each grasp is returned with its probability of success, its energy, the opening of the hand, and
-    whether the open hand is in collision. If no grasp is likely to hold, the result is empty and
-    gives the reason.
+    whether the open hand is in collision. If no grasp is probable enough to succeed, the result is
+    empty and states the reason.
     """
     from grasp.field.request import Request, sample_grasps
     from grasp.formats import write_grasps
@@ -187,7 +196,7 @@ def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any]
 
 
 def _numbers(option: str, text: str | None, form: str) -> Four | None:
-    """Parse the four numbers of an option; `form` is how the error message describes them."""
+    """Parse the four numbers of an option; error messages describe the numbers as `form`."""
     from grasp.objects.cleaning import MAXIMUM_COORDINATE
 
     if text is None:
@@ -195,9 +204,9 @@ def _numbers(option: str, text: str | None, form: str) -> Four | None:
     try:
         x, y, z, size = (float(part) for part in text.split(","))
     except ValueError as error:
-        raise InputError(f"{option} must be {form}, got {text!r}") from error
+        raise InputError(f"{option} must be four numbers {form}, got {text!r}") from error
     if not max(map(abs, (x, y, z, size))) <= MAXIMUM_COORDINATE:  # false for NaN, too
         raise InputError(
-            f"{option}: expected numbers of at most {MAXIMUM_COORDINATE:g}, got {text!r}"
+            f"the numbers of {option} must be at most {MAXIMUM_COORDINATE:g}, got {text!r}"
         )
     return x, y, z, size

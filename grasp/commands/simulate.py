@@ -1,4 +1,4 @@
-"""`grasp simulate`: try the grasps in a file in physics."""
+"""The command `grasp simulate`: test the grasps in a file by physics simulation."""
 
 from __future__ import annotations
 
@@ -31,16 +31,20 @@ if TYPE_CHECKING:
 
 @console.name_options(**OPTIONS)
 def simulate(
-    mesh: Annotated[
-        Path, typer.Argument(metavar="OBJECT", help="The mesh that the grasps refer to.")
-    ],
-    grasps: Annotated[Path, typer.Argument(help="Grasps: .json, .h5, .hdf5, .yaml or .yml.")],
+    mesh: Annotated[Path, typer.Argument(metavar="OBJECT", help="Mesh of the object to grasp.")],
+    grasps: Annotated[Path, typer.Argument(help="Grasp file: .json, .h5, .hdf5, .yaml or .yml.")],
     gripper: Annotated[
-        str | None, typer.Option(help="Gripper: a name or a .toml file. Default: the grasp file's.")
+        str | None,
+        typer.Option(
+            help="Gripper: a shipped name, or a .toml file. Default: the gripper in the grasp file."
+        ),
     ] = None,
     mass: Annotated[
         float | None,
-        typer.Option(help="Mass of the object in kg. Default: the grasp file's, or from volume."),
+        typer.Option(
+            help="Mass of the object in kg. Default: the mass in the grasp file; if unknown, "
+            "computed from the volume."
+        ),
     ] = None,
     friction: Friction = None,
     scale: Scale = None,
@@ -53,17 +57,19 @@ def simulate(
     picture: Annotated[Path | None, typer.Option(help="Draw trials into this .png file.")] = None,
     trial: Annotated[
         int | None,
-        typer.Option(min=0, help="Draw only the trial with this index, from 0. Default: several."),
+        typer.Option(
+            min=0, help="Draw only the trial with this index, from 0. Default: several trials."
+        ),
     ] = None,
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
-    """Put the grasps in a file through physics.
+    """Test the grasps in a file by physics simulation.
 
-    The hand, free to move, closes with a fixed force; then the object is shaken. A grasp in
-    collision fails. Prints how many grasps hold, with Wilson's 95 % interval. Mass, friction and
-    scale are read from the grasp file unless options set them. Nothing is random: the same grasps
-    have the same outcomes.
+    The hand is free to move and closes with a fixed force; then the object is shaken. A grasp in
+    collision fails. Prints the share of successful grasps with Wilson's 95 % confidence interval.
+    Mass, friction and scale are read from the grasp file unless options set them. Nothing is
+    random: repeated runs give equal outcomes.
     """
     from grasp.formats import write_grasps
     from grasp.judging.proportions import success_rate
@@ -72,7 +78,7 @@ def simulate(
 
     session = Session("grasp simulate", 0, as_json=as_json)
     if trial is not None and picture is None:
-        raise InputError("--trial says what --picture shows, so it needs that")
+        raise InputError("--trial selects the trial in the picture, so it requires --picture")
     check_results(output, picture)
     options = TrialOptions(gripper, scale, unit, frame, grasp_unit)
     plan = plan_trials(mesh, grasps, options)
@@ -80,7 +86,9 @@ def simulate(
     if trial is not None and trial >= count:
         raise InputError(f"--trial must be 0 to {count - 1} for {grasps}, got {trial}")
     if plan.other_geometry:
-        typer.echo(f"warning: the grasps in {grasps} are of another geometry than {mesh}", err=True)
+        typer.echo(
+            f"warning: the grasps in {grasps} belong to another geometry than {mesh}", err=True
+        )
     with (
         console.progress("simulating", count) as advance,
         open_simulator(
@@ -123,7 +131,10 @@ def simulate(
 
 
 def _draw(plan: TrialPlan, outcomes: Outcomes, trial: int | None) -> Image:
-    """Draw one trial with the hand as it ended, or several of each outcome with open hands."""
+    """Draw one trial with the hand as closed at the end.
+
+    If `trial` is None, draw several trials of each outcome with open hands.
+    """
     import numpy as np
 
     from grasp.pictures import draw_grasps, draw_outcomes, outcome_colours

@@ -1,4 +1,4 @@
-"""`grasp train`: train a grasp field on labelled grasps."""
+"""The command `grasp train`: train a grasp field on labelled grasps."""
 
 from __future__ import annotations
 
@@ -31,13 +31,16 @@ def train(
     labels: Annotated[
         list[Path],
         typer.Argument(
-            metavar="GRASPS_DIR...", help="Folders of labels, as datasets.labels writes them."
+            metavar="GRASPS_DIR...", help="Folders of labels that datasets.labels wrote."
         ),
     ],
     output: RunFolder,
     gripper: Annotated[
         list[str] | None,
-        typer.Option(help="Gripper: a name or a .toml file; repeatable. Default: all with labels."),
+        typer.Option(
+            help="Gripper: a shipped name, or a .toml file; may be repeated. Default: all grippers "
+            "that have labels."
+        ),
     ] = None,
     networks: Annotated[
         Literal["both", "energy", "success"], typer.Option(help="Networks to train.")
@@ -45,19 +48,19 @@ def train(
     architecture: Annotated[
         Literal["default", "paper"] | None,
         typer.Option(
-            help="Energy network: ours, or that of the paper SE(3)-DiffusionFields.",
+            help="Energy network: our default, or the network of the paper SE(3)-DiffusionFields.",
             show_default="default",
         ),
     ] = None,
     validate_one_in: Annotated[
-        int, typer.Option(min=2, help="Hold out one object in N for validation.")
+        int, typer.Option(min=2, help="Reserve one in N objects for validation.")
     ] = 12,
     grasps: Annotated[
-        int, typer.Option(min=1, help="Grasps per object and gripper in each step.")
+        int, typer.Option(min=1, help="Number of grasps per object and gripper in each step.")
     ] = 16,
     steps: OptimizerSteps = 20_000,
     batch_size: Annotated[
-        int, typer.Option(min=1, max=2**20, help="Objects per step, over all processes.")
+        int, typer.Option(min=1, max=2**20, help="Number of objects per step, over all processes.")
     ] = 24,
     learning_rate: LearningRate = 1e-3,
     ema_decay: EmaDecay = 0.999,
@@ -84,7 +87,8 @@ def train(
     session = Session("grasp train", seed, device, threads, as_json)
     if architecture is not None and initialize_from is not None:
         raise InputError(
-            "--architecture cannot be combined with --initialize-from, whose weights fix it"
+            "--architecture cannot be combined with --initialize-from: the initial weights "
+            "determine the architecture"
         )
     data = TrainingData(
         grippers=tuple(gripper or ()),

@@ -22,21 +22,25 @@ class EvaluationRequest:
     """The grasps to judge, and the conditions under which they are judged.
 
     Attributes:
-        gripper: Name of a shipped gripper, or a .toml file.
-        source: Name of the source; see `grasp.judging.sources.named_source`. If neither `source`
-            nor `weights` is given, the baseline is judged.
-        weights: Weights of a grasp field to judge: a name or a file.
-        view: Whether the field sees only one side of each object, with a depth camera's noise.
+        gripper: Name of a shipped gripper, or path of a .toml file.
+        source: Name of the source; see `grasp.judging.sources.named_source`. If `source` and
+            `weights` are both None, the antipodal baseline is judged.
+        weights: Name or file of the weights of the grasp field to judge.
+        view: True to show the field only one side of each object, with a depth camera's noise;
+            False to show the whole object.
         budget: Size and seed of the evaluation.
-        density: Density of the objects in kg/m³; that of the protocol if None.
-        friction: Coefficient of friction between object and pads; that of the protocol if None.
-        labels: Folder of labelled candidates, which are reused if present and created otherwise.
-        frame: Frame of the poses in files that do not state it.
-        unit: Unit of the poses in files that do not state it.
+        density: Density of the objects in kg/m³. None means the protocol's density.
+        friction: Coefficient of friction between object and pads. None means the protocol's
+            coefficient.
+        labels: Folder of labelled candidates. Existing labels are reused, and missing labels are
+            created.
+        frame: Frame of the poses in grasp files that do not state the frame.
+        unit: Unit of the poses in grasp files that do not state the unit.
+        device: Device on which a field samples; physics always runs on the CPU.
 
     Raises:
-        InputError: If both `source` and `weights` are given, `view` is set without `weights`, or a
-            frame or a unit is given for a field.
+        InputError: If both `source` and `weights` are set, `view` is True without `weights`, or a
+            frame or a unit is set for a field.
     """
 
     gripper: str = "panda"
@@ -49,12 +53,20 @@ class EvaluationRequest:
     labels: Path | None = None
     frame: str | None = None
     unit: str | None = None
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if self.view and self.weights is None:
-            raise InputError("a view is what a field sees, so it needs the weights of a field")
+            raise InputError(
+                "only a grasp field can be shown one view: name the weights of a field",
+                parameter="view",
+            )
         if self.source is not None and self.weights is not None:
-            raise InputError("a named source and weights are two sources: give one of them")
+            raise InputError(
+                f"the source {self.source} and the weights {self.weights} are two sources of "
+                "grasps: name one of them",
+                parameter="source",
+            )
         if self.weights is not None and (self.frame is not None or self.unit is not None):
             raise InputError(
                 "a frame or a unit of grasps applies to grasp files only, but the source is the "
@@ -64,7 +76,7 @@ class EvaluationRequest:
 
     @property
     def physics(self) -> dict[str, float]:
-        """Density and friction for the simulator."""
+        """Density in kg/m³ and coefficient of friction for the simulator."""
         return {
             "density": PROTOCOL.density if self.density is None else self.density,
             "friction": PROTOCOL.friction if self.friction is None else self.friction,
@@ -95,7 +107,7 @@ def run_evaluation(
         from grasp.field.trained import GraspField
 
         name = f"field {request.weights}" + (" from one view" if request.view else "")
-        field = GraspField.from_pretrained(request.weights)
+        field = GraspField.from_pretrained(request.weights).to(request.device)
         source = field_source(field, hand, view=request.view)
     labels = None
     if request.labels is not None:

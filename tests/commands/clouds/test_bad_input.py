@@ -106,9 +106,9 @@ DATA = {
     "missing": "missing.hdf5 does not exist",
     "cut": "cut.hdf5 cannot be read as HDF5",
     "text": "text.hdf5 is not an HDF5 file",
-    "foreign": "foreign.hdf5 does not have the layout /{synset id}/{train|val|test}: it holds data",
-    "nan": "train of nan.hdf5 has a coordinate, in shape 4, that is not finite",
-    "nan_val": "of nan_val.hdf5 has a coordinate, in shape 4, that is not finite",
+    "foreign": "foreign.hdf5 does not have the layout /{synset id}/{train|val|test}: found data",
+    "nan": "train of nan.hdf5 has a coordinate that is not finite in shape 4",
+    "nan_val": "of nan_val.hdf5 has a coordinate that is not finite in shape 4",
     "no_points": "train of no_points.hdf5 has 0 points per shape, expected at least 2",
     "one_point": "train of one_point.hdf5 has 1 points per shape, expected at least 2",
     "no_shapes": "train of no_shapes.hdf5 has no shapes",
@@ -162,7 +162,7 @@ def test_a_bad_cloud(pcdiff, given, tmp_path, command, name):
 
 
 WEIGHTS = {
-    "missing": "neither a file nor one of the shipped weights",
+    "missing": "expected a file or the name of shipped weights",
     "cut": "cut.safetensors: expected a complete safetensors file",
     "text": "text.safetensors: expected a complete safetensors file",
     "other": "other.safetensors: the file has no configuration of format",
@@ -198,17 +198,17 @@ def test_a_training_state_is_not_weights(pcdiff, given, run_folder, tmp_path):
 
 
 OPTIONS = {
-    "sample --device nowhere": "device 'nowhere': expected cpu, cuda or cuda:N",
-    "sample --device meta": "device 'meta': expected cpu, cuda or cuda:N",
+    "sample --device nowhere": "the device must be cpu, cuda or cuda:N, got 'nowhere'",
+    "sample --device meta": "the device must be cpu, cuda or cuda:N, got 'meta'",
     "sample --points 1000000000000 --output {out}": "'--points'",
     "sample --steps 1000000000000 --output {out}": "'--steps'",
     "sample --threads 3000000000 --output {out}": "'--threads'",
     "sample --temperature inf --output {out}": "'--temperature'",
     "evaluate {clouds} --sets 5000000000": "'--sets'",
     "train {clouds} --output {out} --batch-size 100000000000000000000": "'--batch-size'",
-    "train {clouds} --output {out} --kl-weight inf": "expected a finite number of at least 0",
+    "train {clouds} --output {out} --kl-weight inf": "kl_weight must be a finite number",
     "train {clouds} --output {out} --points 16 --learning-rate inf": "got inf (--learning-rate)",
-    "sample --device cuda:99": "device 'cuda:99' cannot be used here",
+    "sample --device cuda:99": "device 'cuda:99' cannot be used on this machine",
     "sample --points 0": "'--points'",
     "sample --points many": "'--points'",
     "sample --count 0": "'--count'",
@@ -240,16 +240,16 @@ OPTIONS = {
     "train {clouds} --output {out} --steps 0": "'--steps'",
     "train {clouds} --output {out} --prior uniform": "'--prior'",
     "train {clouds} --output {out} --ema-decay 2": "'--ema-decay'",
-    "train {clouds} --output {out} --points 41": "points per cloud: expected 2 to 40, got 41",
-    "train {clouds} --output {out} --points 18": "levels_per_cloud: expected a divisor of 18",
+    "train {clouds} --output {out} --points 41": "points per cloud must be from 2 to 40, got 41",
+    "train {clouds} --output {out} --points 18": "levels_per_cloud must be a divisor of 18",
     "train {clouds} --output {out} --points 16 --learning-rate 0": "learning_rate must be a finite",
-    "train {bad}/few_val.hdf5 --output {out} --points 16": "points per cloud: expected 2 to 12",
+    "train {bad}/few_val.hdf5 --output {out} --points 16": "points per cloud must be from 2 to 12",
     "train {clouds} --output {out} --initialize-from {weights} --prior none": "--prior cannot",
     "train {clouds} --output {out} --initialize-from {weights} --kl-weight 0": (
         "--kl-weight cannot"
     ),
     "train {clouds} --output {out} --initialize-from {weights} --schedule linear": (
-        "--schedule cannot be combined with --initialize-from, whose weights fix it"
+        "--schedule cannot be combined with --initialize-from: the weights fix this option"
     ),
     "paint": "No such command 'paint'",
     "--quiet": "--quiet",
@@ -282,7 +282,7 @@ def test_a_file_where_the_folder_should_be(pcdiff, given, tmp_path, command, out
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ("{clouds}", "already holds a run: resume it or choose another folder"),
+        ("{clouds}", "already contains a run: resume the run or choose another folder"),
         (
             "{clouds} --resume --learning-rate 0.1",
             "its training.learning_rate is 0.001, but this run",

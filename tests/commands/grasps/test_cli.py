@@ -156,7 +156,7 @@ def test_the_gripper_is_the_files_or_must_be_given(run, bar, three, tmp_path):
     write_grasps(other, dataclasses.replace(read_grasps(three), gripper=None))
     done = run("simulate", bar, other)
     assert done.code == 2
-    assert done.err == f"error: {other} does not name its gripper: name it (--gripper)\n"
+    assert done.err == f"error: {other} does not name its gripper: state the gripper (--gripper)\n"
     assert "(panda, protocol" in run("simulate", bar, other, "--gripper", "panda").out
 
 
@@ -213,7 +213,7 @@ def test_another_geometry_is_told(run, bar, three, tmp_path):
     write_grasps(path, Grasps(changed.poses, **stated))
     done = run("simulate", bar, path)
     assert done.code == 0
-    assert done.err == f"warning: the grasps in {path} are of another geometry than {bar}\n"
+    assert done.err == f"warning: the grasps in {path} belong to another geometry than {bar}\n"
 
 
 # --- evaluate -------------------------------------------------------------------------------------
@@ -283,7 +283,7 @@ def test_evaluate_takes_grasps_from_files(run, bar, three, tmp_path):
     (folder / "bar.h5").rename(folder / "rod.h5")
     done = run("evaluate", bar, *SMALL, "--source", folder)
     assert done.code == 2
-    assert "must hold one grasp file named bar" in done.err
+    assert "must contain one grasp file named bar" in done.err
 
 
 # --- bad input and start-up -----------------------------------------------------------------------
@@ -296,8 +296,12 @@ def test_evaluate_takes_grasps_from_files(run, bar, three, tmp_path):
         (("simulate", "{bar}", "grasps.txt"), "grasps.txt is not a grasp file"),
         (("simulate", "nowhere.obj", "{three}"), "nowhere.obj"),
         (("simulate", "{bar}", "{three}", "--gripper", "hook"), "there is no gripper 'hook'"),
-        (("evaluate", "{bar}", "--device", "cuda"), "--device must be cpu, got cuda"),
-        (("simulate", "{bar}", "{three}", "--trial", "1"), "--trial says what --picture shows"),
+        (("evaluate", "{bar}", "--device", "tpu"), "the device must be cpu, cuda or cuda:N"),
+        (("evaluate", "{bar}", "--view"), "name the weights of a field (--view)"),
+        (
+            ("simulate", "{bar}", "{three}", "--trial", "1"),
+            "--trial selects the trial in the picture",
+        ),
         (
             ("simulate", "{bar}", "{three}", "--trial", "3", "--picture", "x.png"),
             "--trial must be 0 to 2",
@@ -312,7 +316,7 @@ def test_evaluate_takes_grasps_from_files(run, bar, three, tmp_path):
         (("evaluate", "{bar}", "--samples", "1000001"), "'--samples'"),
         (("evaluate", "{bar}", "--candidates", "100000000000"), "'--candidates'"),
         (("evaluate", "{bar}", "{copy}", "--unit", "mm"), "copy.obj has the same geometry as"),
-        (("simulate", "{bar}", "{none}"), "holds no grasps: nothing fits"),
+        (("simulate", "{bar}", "{none}"), "has no grasps: nothing fits"),
         (("simulate", "{cloud}", "{three}"), "is a point cloud, but physics needs a mesh"),
         (("simulate", "{bar}"), "Missing argument"),
         (("evaluate",), "Missing argument"),
@@ -320,7 +324,7 @@ def test_evaluate_takes_grasps_from_files(run, bar, three, tmp_path):
         (("evaluate", "{bar}", "--unit", "mm", "--source", "magic"), "got 'magic'"),
         (
             ("evaluate", "{bar}", "{bar}", "--unit", "mm", "--source", "{three}"),
-            "holds the grasps of one object, got 2 objects",
+            "has the grasps of one object, got 2 objects",
         ),
         (("evaluate", "{bar}", "--seed", "-1"), "--seed"),
         (
@@ -390,8 +394,8 @@ def test_help_answers_without_heavy_modules():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     *text, loaded = done.stdout.splitlines()
-    assert "  simulate  Put the grasps in a file through physics." in text
-    assert "  evaluate  Judge a source of grasps by physics." in text
+    assert "  simulate  Test the grasps in a file by physics simulation." in text
+    assert "  evaluate  Judge a source of grasps by physics simulation." in text
     assert {"torch", "numpy", "mujoco", "trimesh", "scipy", "h5py"}.isdisjoint(loaded.split())
 
 

@@ -91,9 +91,8 @@ def test_training_without_a_grasp_that_holds_is_refused(run, tmp_path, networks)
         "train", tmp_path, "--networks", networks, "--validate-one-in", 3, "--output",
         tmp_path / "run",
     )  # fmt: skip
-    assert (
-        done.code == 2 and "none of the training objects has 5 or more grasps that hold" in done.err
-    )
+    assert done.code == 2
+    assert "at least one training object must have 5 or more successful grasps" in done.err
 
 
 def test_constraints_and_scene(run, bar, weights, tmp_path):
@@ -120,18 +119,18 @@ def test_no_grasp_comes_with_its_reason(run, bar, weights, tmp_path):
     output = tmp_path / "g.json"
     done = sample(run, bar, weights, "--least-probability", 0.999, "--output", output)
     assert done.code == 0
-    assert "0 grasps of bar" in done.out and "no grasp is likely to hold" in done.out
+    assert "0 grasps of bar" in done.out and "no grasp is likely to succeed" in done.out
     assert read_grasps(output).reason in done.out
 
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--region", "0,0,0"], "--region must be X,Y,Z,RADIUS, got '0,0,0'"),
-        (["--region", "0,0,a,1"], "--region must be X,Y,Z,RADIUS, got '0,0,a,1'"),
+        (["--region", "0,0,0"], "--region must be four numbers X,Y,Z,RADIUS, got '0,0,0'"),
+        (["--region", "0,0,a,1"], "--region must be four numbers X,Y,Z,RADIUS, got '0,0,a,1'"),
         (["--region", "0,0,0,-1"], "the radius must be above 0"),
-        (["--region", "0,0,0,1e300"], "--region: expected numbers of at most"),
-        (["--region", "nan,0,0,1"], "--region: expected numbers of at most"),
+        (["--region", "0,0,0,1e300"], "the numbers of --region must be at most"),
+        (["--region", "nan,0,0,1"], "the numbers of --region must be at most"),
         (["--approach", "0,0,1,181"], "0 to 180 degrees, got 181 (--approach)"),
         (["--approach", "0,0,0,30"], "an approach direction must not have length 0"),
         (["--mass", "-1"], "the mass of an object must be above 0 kg and finite, got -1"),
@@ -140,8 +139,8 @@ def test_no_grasp_comes_with_its_reason(run, bar, weights, tmp_path):
         (["--output", "g.txt"], "cannot write g.txt"),
         (["--picture", "g.jpg"], "ends in .png"),
         (["--scene", "none.yaml"], "none.yaml"),
-        (["--weights", "none.safetensors"], "neither a file nor one of the shipped weights"),
-        (["--device", "cuda:9"], "cannot be used here"),
+        (["--weights", "none.safetensors"], "expected a file or the name of shipped weights"),
+        (["--device", "cuda:9"], "cannot be used on this machine"),
     ],
 )
 def test_bad_input_of_sample(run, bar, weights, options, sentence):
@@ -152,7 +151,8 @@ def test_bad_input_of_sample(run, bar, weights, options, sentence):
 
 def test_the_field_is_judged_like_any_other_source(run, bar, weights):
     done = run("evaluate", bar, "--weights", weights, "--source", "antipodal")
-    assert done.code == 2 and "--source and --weights are two sources" in done.err
+    assert done.code == 2 and "two sources" in done.err
+    assert done.err.endswith("(--source, --weights)\n")
 
 
 # --- grasp train ----------------------------------------------------------------------------------
@@ -189,7 +189,7 @@ def test_training_resumes_and_begins_from_weights(run, folder, tmp_path):
     done = train(run, folder, output, "--steps", 2)
     assert done.code == 0, done.err
     done = train(run, folder, output, "--steps", 4)
-    assert done.code == 2 and "already holds a run" in done.err
+    assert done.code == 2 and "already contains a run" in done.err
     done = train(run, folder, output, "--steps", 2, "--resume")
     assert done.code == 0 and "no step left" in done.out
     first = GraspField.from_pretrained(output / "best.safetensors")
@@ -243,7 +243,7 @@ def test_the_papers_network_learns_distances_too(run, folder, tmp_path):
     done = train(run, folder, again, *options, "--architecture", "paper")
     assert (
         done.code == 2
-        and "cannot be combined with --initialize-from, whose weights fix it" in done.err
+        and "cannot be combined with --initialize-from: the initial weights determine" in done.err
     )
 
 
@@ -252,7 +252,7 @@ def test_bad_input_of_train(run, folder, tmp_path):
     cases = [
         (["--gripper", "robotiq_2f_85"], "has no labelled grasps for robotiq_2f_85"),
         (["--validate-one-in", "1"], "validate-one-in"),
-        (["--initialize-from", "none.safetensors"], "neither a file nor one of the shipped"),
+        (["--initialize-from", "none.safetensors"], "expected a file or the name of shipped"),
         (["--learning-rate", "-1"], "learning_rate"),
     ]
     for options, sentence in cases:
