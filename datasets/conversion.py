@@ -32,7 +32,7 @@ Categories = Annotated[
     ),
 ]
 Workers = Annotated[
-    int, typer.Option(min=1, help="Number of processes; the result does not depend on it.")
+    int, typer.Option(min=1, help="Number of processes; any number gives the same result.")
 ]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Stop at the first shape that cannot be read.")
@@ -53,10 +53,10 @@ class Conversion:
 
 
 def separate(categories: str | None) -> list[str] | None:
-    """Split a list of categories at the commas; return None, which means all categories, for None.
+    """Split a text into names of categories at the commas; return None if the text is None.
 
     Args:
-        categories: Names separated by commas, or None.
+        categories: Names separated by commas; None means all categories.
     """
     return None if categories is None else [name.strip() for name in categories.split(",")]
 
@@ -77,7 +77,7 @@ def convert(
         read: Function that reads one shape; worker processes need a function that can be pickled.
         output: HDF5 file to write.
         attributes: Attributes of the HDF5 file.
-        workers: Number of processes; the result does not depend on it.
+        workers: Number of processes; any number gives the same result.
         strict: Whether to raise an error at the first unreadable shape instead of skipping it.
         advance: Function that is called after each shape.
 

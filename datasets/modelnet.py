@@ -1,20 +1,20 @@
 """Convert ModelNet to a canonical file: `python -m datasets.modelnet FOLDER --output FILE.hdf5`.
 
-The folder is ModelNet10 or ModelNet40 as distributed (Wu et al., "3D ShapeNets", 2015):
-`{class}/{train|test}/{class}_NNNN.off`. The official train and test splits are kept. ModelNet has
-no validation split, so the seed chooses a fixed part of each class's train shapes for validation.
+The folder is ModelNet10 or ModelNet40 as distributed (Wu et al., "3D ShapeNets", 2015), with the
+files `{class}/{train|test}/{class}_NNNN.off`. The official test split stays unchanged. ModelNet has
+no validation split, so the seed chooses some train shapes of each class for validation.
 
 Axes: z is up in ModelNet and y is up in ShapeNet. Canonical files have y up, so by default the
-shapes are rotated by -90 degrees about x, (x, y, z) -> (x, z, -y). `Up.Z` keeps the axes of the
-files. The heading of each shape stays as it is in its file: shapes are aligned within each class in
-ModelNet10, but not all of them in ModelNet40. Each file has its own unit (many are in inches, some
-in other units), so the sizes of different shapes cannot be compared.
+shapes are rotated by -90 degrees around x, (x, y, z) -> (x, z, -y). `Up.Z` keeps the axes of the
+files. The heading of a shape does not change. In ModelNet10, all shapes of a class have the same
+heading; in ModelNet40, some shapes have other headings. Each file has its own unit, often inches,
+so the sizes of different shapes cannot be compared.
 
 Names: a class whose name is in `pcdiff.clouds.categories.SYNSETS` is written under its synset id
 (airplane, bathtub, bed, bench, bookshelf, bottle, bowl, car, chair, guitar, keyboard, lamp, laptop,
 monitor, piano, sofa, table). The other classes (desk, dresser, night_stand, toilet, ...) keep
-ModelNet's name. This includes classes that are part of a wider category in ShapeNet (desks belong
-to its tables): under that category's id, the two sets would not contain the same kind of object.
+ModelNet's name. A class that is only a part of a ShapeNet category, such as desks among the tables,
+also keeps ModelNet's name, because the synset id would stand for different kinds of objects.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ class ModelNetOptions:
     Attributes:
         points: Number of points per shape, at least 2.
         up: Axis that points up in the output file.
-        seed: Seed of the points; the points of a shape depend on it and on the shape's name.
-        workers: Number of processes; it does not change the result.
-        strict: Raise an error at the first shape that cannot be read, instead of skipping it.
+        seed: Seed of the points; the points of a shape depend on the seed and the shape's name.
+        workers: Number of processes; any number gives the same result.
+        strict: Whether to raise an error at the first unreadable shape instead of skipping it.
     """
 
     points: int = 2048
@@ -82,20 +82,20 @@ def modelnet_shapes(
     validation_count: int | None = None,
     seed: int = 0,
 ) -> list[Shape]:
-    """List the shapes of ModelNet10 or ModelNet40, with some train shapes set aside for validation.
+    """List the shapes of ModelNet10 or ModelNet40, and move some train shapes to validation.
 
     Args:
         folder: Folder with the files `{class}/{train|test}/{class}_NNNN.off`.
-        categories: Class names of ModelNet, or synset ids; None means all classes of the folder.
-        validation_fraction: Fraction of each class's train shapes to set aside. The number is
-            rounded, and is at least 1 unless the fraction is 0.
-        validation_count: Number of train shapes to set aside in each class; if given, it replaces
-            the fraction.
+        categories: Class names of ModelNet, or synset ids; None means all classes in the folder.
+        validation_fraction: Fraction of each class's train shapes to use for validation. The number
+            of shapes is rounded, and is at least 1 unless the fraction is 0.
+        validation_count: Number of each class's train shapes to use for validation; None uses the
+            fraction.
         seed: Seed of the choice; the choice in one class does not depend on the other classes.
 
     Raises:
-        InputError: If the folder has another layout, a class is missing, or no train shape would be
-            left.
+        InputError: If the folder does not exist or has another layout, a class is missing, or a
+            class would have no train shapes.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} does not exist or is not a folder")
@@ -109,7 +109,9 @@ def modelnet_shapes(
         for category in categories:
             if synset_id(category) not in by_group:
                 listing = ", ".join(sorted(there))
-                raise InputError(f"{folder} has no class {category!r}, it has {listing}")
+                raise InputError(
+                    f"{folder} has no class {category!r}; classes in the folder: {listing}"
+                )
         chosen = [by_group[synset_id(category)] for category in categories]
     shapes = []
     for name in dict.fromkeys(chosen):
@@ -119,8 +121,8 @@ def modelnet_shapes(
             aside = max(1, round(validation_fraction * len(train))) if validation_fraction else 0
         if train and aside >= len(train):
             raise InputError(
-                f"{folder} has {len(train)} train shapes of {name}: setting {aside} aside for "
-                "validation leaves none to train on"
+                f"the number of validation shapes of {name} must be below the {len(train)} train "
+                f"shapes in {folder}, got {aside}"
             )
         generator = np.random.default_rng([seed, *name.encode()])
         validation = set(generator.permutation(len(train))[:aside].tolist())
@@ -134,7 +136,7 @@ def modelnet_shapes(
 
 
 def points_on_model(shape: Shape, points: int, seed: int, up: Up) -> NDArray[np.float32]:
-    """Read a mesh file (a `Reader`): points uniform by area, with the requested axis up."""
+    """Draw points on the surface of a mesh file, uniform by area and with the requested axis up."""
     drawn = points_on_mesh(shape, points, seed)
     if up is Up.Z:
         return drawn
@@ -152,14 +154,14 @@ def convert_modelnet(
     """Write shapes of ModelNet to a canonical file.
 
     Args:
-        shapes: Shapes, as `modelnet_shapes` returns them.
+        shapes: Shapes from `modelnet_shapes`.
         output: HDF5 file to write.
         source: Name of the data set, for the attributes of the file.
         options: Options of the conversion.
         advance: Function that is called after each shape.
 
     Raises:
-        InputError: If a condition listed for `datasets.conversion.convert` is met.
+        InputError: If `datasets.conversion.convert` raises an error.
     """
     attributes: dict[str, str | int | float] = {
         "source": f"{source}: ModelNet meshes, official train and test splits, "
@@ -178,15 +180,15 @@ def convert_modelnet(
 
 @app.command()
 def modelnet(
-    folder: Annotated[Path, typer.Argument(help="ModelNet10 or ModelNet40 as distributed.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of ModelNet10 or ModelNet40.")],
     output: Output,
     categories: Categories = None,
     points: Annotated[int, typer.Option(min=2, help="Number of points per shape.")] = 2048,
     up: Annotated[
         Up,
         typer.Option(
-            help="Axis that points up in the output: y rotates the shapes from ModelNet's z up to "
-            "ShapeNet's y up, z keeps the axes of the files."
+            help="Axis that points up in the output: y rotates the shapes so that y is up, as in "
+            "ShapeNet; z keeps the axes of the files."
         ),
     ] = Up.Y,
     validation_fraction: Annotated[
@@ -199,8 +201,8 @@ def modelnet(
         int | None,
         typer.Option(
             min=0,
-            help="Number of each class's train shapes to use for validation, instead of a "
-            "fraction.",
+            help="Number of each class's train shapes to use for validation. Default: see "
+            "--validation-fraction.",
         ),
     ] = None,
     seed: Seed = 0,
@@ -210,8 +212,8 @@ def modelnet(
 ) -> None:
     """Convert ModelNet10 or ModelNet40 (OFF meshes) to a canonical HDF5 file.
 
-    The official test split is kept; the validation split is taken from the train split. Each shape
-    keeps the size and the unit of its file. A shape that cannot be read is reported and skipped.
+    The official test split stays unchanged; the validation shapes come from the train split. Each
+    shape keeps the size and the unit of its file. Unreadable shapes are reported and skipped.
     """
     session = Session("datasets.modelnet", seed, as_json=as_json)
     shapes = modelnet_shapes(

@@ -1,15 +1,15 @@
 """Convert ShapeNetCore v2: `python -m datasets.shapenet FOLDER --output FILE.hdf5`.
 
-Two folder layouts are recognised. The axes and the unit of both are kept: y is up, -z is the front,
-and the diagonal of a model's bounding box is about 1.
+The program reads two folder layouts. It keeps their axes and their unit: y is up, -z is the front,
+and the diagonal of a model's bounding box is approximately 1.
 
 - Meshes: `{synset id}/{model id}/models/model_normalized.obj` (Chang et al. 2015, as distributed).
-  The official split is the table `all.csv` (columns id, synsetId, subSynsetId, modelId, split), in
-  the folder or elsewhere. Points are drawn uniformly by area. A model without a row in the table
-  belongs to no split and is left out; a row without a mesh is reported and skipped.
+  The table `all.csv` (columns id, synsetId, subSynsetId, modelId, split) states the official split.
+  Points are drawn uniformly by area. A model without a row in the table has no split and is left
+  out; a row without a mesh is reported and skipped.
 - `ShapeNetCore.v2.PC15k`: `{synset id}/{train|val|test}/{model id}.npy` with 15000 points each
-  (Yang et al., "PointFlow", 2019). All points are taken in their order, or a random subset of them
-  if fewer points are requested.
+  (Yang et al., "PointFlow", 2019). The program takes all points in the order of the file, or a
+  random subset of the points if the user requests fewer points.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ app = application("Convert ShapeNet to the canonical HDF5 file.")
 
 @dataclass(frozen=True)
 class ShapeNetFolder:
-    """The shapes that a folder of ShapeNetCore v2 holds.
+    """The shapes in a folder of ShapeNetCore v2.
 
     Attributes:
         shapes: Shapes of the official split.
-        meshes: Whether the files are meshes; if not, they are the clouds of PC15k.
-        without_split: Number of models in the folder that the official split does not list, and
-            that are therefore left out.
+        meshes: Whether the files are meshes instead of the clouds of PC15k.
+        without_split: Number of models that are left out because the official split does not list
+            them.
     """
 
     shapes: list[Shape]
@@ -67,7 +67,7 @@ class ShapeNetFolder:
 
     @property
     def layout(self) -> str:
-        """Name of the layout."""
+        """Name of the folder layout: "meshes" or "PC15k"."""
         return "meshes" if self.meshes else "PC15k"
 
 
@@ -77,9 +77,9 @@ class ShapeNetOptions:
 
     Attributes:
         points: Number of points per shape, at least 2.
-        seed: Seed of the points; the points of a shape depend on it and on the shape's name.
-        workers: Number of processes; it does not change the result.
-        strict: Raise an error at the first shape that cannot be read, instead of skipping it.
+        seed: Seed of the points; the points of a shape depend on the seed and the shape's name.
+        workers: Number of processes; any number gives the same result.
+        strict: Whether to raise an error at the first unreadable shape instead of skipping it.
     """
 
     points: int
@@ -91,20 +91,19 @@ class ShapeNetOptions:
 def mesh_shapes(
     folder: Path, splits: Path | None = None, categories: Collection[str] | None = None
 ) -> ShapeNetFolder:
-    """List the shapes in a folder of meshes, split by the official table.
+    """List the shapes in a folder of meshes, with the splits of the official table.
 
     Args:
         folder: Folder with the files `{synset id}/{model id}/models/model_normalized.obj`.
         splits: Table of the official split; None means `all.csv` in the folder.
-        categories: Synset ids or common names; None means all categories of the folder.
+        categories: Synset ids or names of categories; None means all categories in the folder.
 
     Raises:
-        InputError: If the table is missing or is not the table of the split, or a category is
-            missing.
+        InputError: If the table is missing or invalid, or a category is missing.
     """
     table = splits or folder / "all.csv"
     if not table.is_file():
-        raise InputError(f"{table} does not exist, expected the official split all.csv")
+        raise InputError(f"{table} does not exist, expected the table of the official split")
     split_of = _read_splits(table)
     shapes, without_split = [], 0
     for category in _chosen(folder, categories):
@@ -120,11 +119,11 @@ def mesh_shapes(
 
 
 def cloud_shapes(folder: Path, categories: Collection[str] | None = None) -> ShapeNetFolder:
-    """List the shapes in a folder in the layout of ShapeNetCore.v2.PC15k, which is already split.
+    """List the shapes in a folder of ShapeNetCore.v2.PC15k, with the splits of its subfolders.
 
     Args:
         folder: Folder with the files `{synset id}/{train|val|test}/{model id}.npy`.
-        categories: Synset ids or common names; None means all categories of the folder.
+        categories: Synset ids or names of categories; None means all categories in the folder.
 
     Raises:
         InputError: If a category is missing.
@@ -139,13 +138,14 @@ def cloud_shapes(folder: Path, categories: Collection[str] | None = None) -> Sha
 
 
 def has_meshes(folder: Path) -> bool:
-    """Whether a folder holds meshes (True) or the clouds of PC15k (False).
+    """Return whether a folder contains meshes instead of the clouds of PC15k.
 
     Args:
         folder: Folder of ShapeNetCore v2.
 
     Raises:
-        InputError: If the folder holds neither or both.
+        InputError: If the folder does not exist, contains neither meshes nor clouds, or contains
+            both meshes and clouds.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} does not exist or is not a folder")
@@ -154,9 +154,10 @@ def has_meshes(folder: Path) -> bool:
     clouds = any(any((c / split).glob("*.npy")) for c in there for split in SPLITS)
     if meshes == clouds:
         raise InputError(
-            f"{folder} holds {'both' if meshes else 'neither'} meshes as "
-            f"{{synset id}}/{{model id}}/models/model_normalized.obj {'and' if meshes else 'nor'} "
-            f"clouds as {{synset id}}/{{train|val|test}}/{{model id}}.npy, expected one of the two"
+            f"{folder} must contain either meshes "
+            f"({{synset id}}/{{model id}}/models/model_normalized.obj) or clouds "
+            f"({{synset id}}/{{train|val|test}}/{{model id}}.npy), "
+            f"got {'both' if meshes else 'neither'}"
         )
     return meshes
 
@@ -173,7 +174,9 @@ def _chosen(folder: Path, categories: Collection[str] | None) -> list[Path]:
     for group, category in wanted.items():
         if group not in there:
             listing = ", ".join(describe_category(each) for each in there)
-            raise InputError(f"{folder} has no category {category!r}, it has {listing}")
+            raise InputError(
+                f"{folder} has no category {category!r}; categories in the folder: {listing}"
+            )
     return [there[group] for group in wanted]
 
 
@@ -182,7 +185,7 @@ def _mesh_of(model: Path) -> Path:
 
 
 def _read_splits(table: Path) -> dict[str, dict[str, str]]:
-    """Read the table of the split as `{synset id: {model id: split}}`."""
+    """Read the table of the official split as `{synset id: {model id: split}}`."""
     split_of: dict[str, dict[str, str]] = {}
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
@@ -190,26 +193,26 @@ def _read_splits(table: Path) -> dict[str, dict[str, str]]:
             if not {"synsetId", "modelId", "split"} <= set(rows.fieldnames or ()):
                 raise InputError(
                     f"{table} has the columns {', '.join(rows.fieldnames or ())}, "
-                    "expected id, synsetId, subSynsetId, modelId and split"
+                    "expected the columns id, synsetId, subSynsetId, modelId and split"
                 )
             for row in rows:
                 synset, model, split = row["synsetId"], row["modelId"], row["split"]
                 if not synset or not model or split not in SPLITS:
                     raise InputError(
                         f"{table} has the split {split!r} for model {model!r} in line "
-                        f"{rows.line_num}, expected train, val or test"
+                        f"{rows.line_num}, expected a model with the split train, val or test"
                     )
                 if not re.fullmatch(r"[\w.-]*\w[\w.-]*", model):
                     raise InputError(
                         f"{table} has the model {model!r} in line {rows.line_num}, expected the "
                         "name of a folder"
                     )
-                # Tools that read the ids as numbers drop their leading zero.
+                # Programs that read the ids as numbers drop the leading zeros.
                 models = split_of.setdefault(synset.zfill(8), {})
                 if models.setdefault(model, split) != split:
                     raise InputError(
-                        f"{table} lists model {model} of {synset} in both {models[model]} and "
-                        f"{split}, expected one split"
+                        f"{table} must list model {model} of {synset} in only one split, got "
+                        f"{models[model]} and {split}"
                     )
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{table} cannot be read as a table: {error}") from error
@@ -225,13 +228,13 @@ def convert_shapenet(
     """Write shapes of ShapeNetCore v2 to a canonical file.
 
     Args:
-        found: Shapes, as `mesh_shapes` or `cloud_shapes` returns them.
+        found: Shapes from `mesh_shapes` or `cloud_shapes`.
         output: HDF5 file to write.
         options: Options of the conversion.
         advance: Function that is called after each shape.
 
     Raises:
-        InputError: If a condition listed for `datasets.conversion.convert` is met.
+        InputError: If `datasets.conversion.convert` raises an error.
     """
     attributes: dict[str, str | int | float] = {
         "source": "ShapeNetCore v2 "
@@ -254,7 +257,7 @@ def convert_shapenet(
 
 @app.command()
 def shapenet(
-    folder: Annotated[Path, typer.Argument(help="Folder of meshes, or ShapeNetCore.v2.PC15k.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of meshes or of ShapeNetCore.v2.PC15k.")],
     output: Output,
     categories: Categories = None,
     splits: Annotated[
@@ -265,8 +268,8 @@ def shapenet(
         int | None,
         typer.Option(
             min=2,
-            help=f"Number of points per shape. Default: {POINTS_OF_MESH} for meshes, all points "
-            "for PC15k.",
+            help=f"Number of points per shape. Default: {POINTS_OF_MESH} for meshes, "
+            f"{POINTS_OF_PC15K} for PC15k.",
         ),
     ] = None,
     seed: Seed = 0,
@@ -277,20 +280,20 @@ def shapenet(
     """Convert ShapeNetCore v2 (meshes with all.csv, or PC15k clouds) to a canonical HDF5 file.
 
     The points keep ShapeNet's axes (y is up) and its unit (the diagonal of a model's bounding box
-    is about 1). A shape that cannot be read is reported and skipped.
+    is approximately 1). Unreadable shapes are reported and skipped.
     """
     session = Session("datasets.shapenet", seed, as_json=as_json)
     chosen = separate(categories)
     if has_meshes(folder):
         if splits is None and not (folder / "all.csv").is_file():
             raise InputError(
-                f"{folder / 'all.csv'} does not exist: put the official split there or name its "
-                "table with --splits"
+                f"{folder / 'all.csv'} does not exist: add the table of the official split, or "
+                "state its path with --splits"
             )
         found = mesh_shapes(folder, splits, chosen)
     elif splits is not None:
         raise InputError(
-            f"--splits is for meshes, but {folder} holds clouds that are already split"
+            f"--splits is only for meshes, but {folder} contains clouds, which are already split"
         )
     else:
         found = cloud_shapes(folder, chosen)
@@ -299,7 +302,7 @@ def shapenet(
         options = ShapeNetOptions(count, seed, workers, strict)
         done = convert_shapenet(found, output, options, advance)
     if found.without_split:
-        typer.echo(f"left out {found.without_split} models that the split does not list", err=True)
+        typer.echo(f"left out {found.without_split} models without a split", err=True)
     details = {"layout": found.layout, "without_split": found.without_split}
     report(session, done, output, count, details)
 

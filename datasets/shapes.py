@@ -1,6 +1,6 @@
-"""A shape of a data set, and the functions that read its points.
+"""A shape of a data set, and functions that read the points of a shape.
 
-Worker processes import this module; it imports torch only if the shapes are clouds.
+Worker processes import this module. The module imports torch only to read clouds.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from pcdiff.errors import InputError
 
 @dataclass(frozen=True)
 class Shape:
-    """A shape of a data set.
+    """One shape of a data set.
 
     Attributes:
-        category: Group of the canonical file: a synset id, or the source's name for a category
-            that ShapeNet lacks.
+        category: Name of the group in the canonical file: a synset id, or the name in the source
+            for a category that is not in ShapeNet.
         split: Name of the split: "train", "val" or "test".
-        name: Name of the shape in its source, unique within its category.
+        name: Name of the shape in the source, unique in the category.
         path: File of the shape.
     """
 
@@ -34,21 +34,22 @@ class Shape:
     path: Path
 
     def generator(self, seed: int) -> np.random.Generator:
-        """Make a generator that depends on the seed and the shape's name, not its position."""
+        """Return a generator that depends only on the seed and on the shape's category and name."""
         return np.random.default_rng([seed, *f"{self.category}/{self.name}".encode()])
 
 
 Reader = Callable[[Shape], NDArray[np.float32]]
-"""A function that returns a shape's points (points, 3) or raises an `InputError` that names it."""
+"""A function that returns the points of a shape as an array (points, 3). For an unreadable file,
+the function raises an `InputError` with the name of the file."""
 
 
 def points_on_mesh(shape: Shape, points: int, seed: int) -> NDArray[np.float32]:
-    """Read a mesh file (a `Reader`): points uniform by area on its surface, in the file's axes."""
+    """Draw points on the surface of a mesh file, uniform by area and in the axes of the file."""
     return sample_surface(read_mesh(shape.path), points, shape.generator(seed))
 
 
 def points_of_cloud(shape: Shape, points: int, seed: int) -> NDArray[np.float32]:
-    """Read a cloud file (a `Reader`): all points in their order, or a random subset of them."""
+    """Read the points of a cloud file: all points in the order of the file, or a random subset."""
     from pcdiff.clouds.files import load_cloud
 
     cloud = load_cloud(shape.path).numpy()
@@ -57,12 +58,12 @@ def points_of_cloud(shape: Shape, points: int, seed: int) -> NDArray[np.float32]
     if len(cloud) > points:
         cloud = cloud[shape.generator(seed).choice(len(cloud), points, replace=False)]
     if (cloud == cloud[0]).all():
-        raise InputError(f"{shape.path} has no extent: all its points are equal")
+        raise InputError(f"all points of {shape.path} are equal, expected different points")
     return cloud
 
 
 def attempt(read: Reader, shape: Shape) -> NDArray[np.float32] | str:
-    """Read the shape's points; if that fails, return a sentence that says why."""
+    """Read the points of a shape, or return one sentence about the error if reading fails."""
     try:
         return read(shape)
     except InputError as error:

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 def read_mesh(path: Path) -> trimesh.Trimesh:
     """Read a triangle mesh; polygons are cut into triangles, and materials are ignored.
 
-    `pcdiff.geometry.reading` reads the formats that it knows, and trimesh reads any other.
+    `pcdiff.geometry.reading` reads the formats in its table `READERS`; trimesh reads all other
+    formats.
 
     Args:
-        path: Mesh file; its ending states the format.
+        path: Mesh file; the ending of the name states the format.
 
     Returns:
-        The mesh in the file's unit and axes, with nothing merged or removed.
+        The mesh in the file's unit and axes, with all vertices of the file.
 
     Raises:
         InputError: If the file is missing, damaged or too large, or its mesh has no faces, no area,
@@ -46,7 +47,7 @@ def read_mesh(path: Path) -> trimesh.Trimesh:
         raise InputError(f"{path} is a mesh without faces")
     check_corners(path, mesh.vertices, mesh.faces)
     if not np.isfinite(mesh.vertices).all():
-        raise InputError(f"{path} has a vertex that is not finite")
+        raise InputError(f"{path} has a vertex coordinate that is not finite")
     if not 0 < mesh.area < np.inf:
         raise InputError(f"{path} is a mesh without area")
     return mesh
@@ -57,9 +58,9 @@ def sample_surface(
 ) -> NDArray[np.float32]:
     """Draw points on a mesh's surface, independent and uniform by area.
 
-    Each point is uniform on a triangle that is drawn in proportion to its area (Osada et al.,
-    "Shape distributions", 2002, section 4.1). A surface that the file holds twice, as in many files
-    of ShapeNet, counts twice.
+    A triangle is drawn with a probability proportional to its area, and the point is uniform on the
+    triangle (Osada et al., "Shape distributions", 2002, section 4.1). A surface that is twice in
+    the file, as in many ShapeNet files, counts twice.
 
     Args:
         mesh: Mesh with an area above 0.

@@ -1,1 +1,1 @@
-"""Studies and benchmarks. Each prints a table and writes it to `experiments/results`."""
+"""Studies and benchmarks. A study prints a table and writes the table to `experiments/results`."""

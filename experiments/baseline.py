@@ -1,11 +1,12 @@
-"""Measure the antipodal baseline on household meshes; other methods should exceed its figures.
+"""Measure the antipodal baseline on household meshes, which other methods should exceed.
 
     python -m experiments.baseline [FOLDER_OF_MESHES] [--gripper NAME] [--labels FOLDER]
 
-It runs `grasp evaluate` with default options on the .stl files of the folder, except for the cubes,
-spheres, cylinders, pyramids and tori of GraspIt's object set. Without an argument, the meshes are
-taken from the development data beside the checkout. With `--labels`, the labelled candidates, which
-take two thirds of the time, are kept in that folder and reused.
+The study runs `grasp evaluate` with default options on the .stl files of the folder, except for the
+cubes, spheres, cylinders, pyramids and tori of GraspIt's object set. Without a folder, the study
+uses the development data beside the checkout. `--labels FOLDER` stores the
+labelled candidates in the folder, and later runs reuse them. Without reuse, the simulation of the
+candidates takes two thirds of the time.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ PRIMITIVES = ("cube", "sphere", "cylinder", "pyramid", "torus")
 
 
 def main() -> None:
-    """Evaluate the baseline and write the table."""
+    """Evaluate the baseline, print the table and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("meshes", nargs="?", type=Path, default=DEVELOPMENT_DATA)
     parser.add_argument("--gripper", default="panda")
     parser.add_argument("--labels", type=Path)
     chosen = parser.parse_args()
     if not chosen.meshes.is_dir():
-        print(f"skipped: there is no {chosen.meshes}; name a folder of .stl meshes")
+        print(f"skipped: {chosen.meshes} does not exist, expected a folder of .stl meshes")
         return
     files = household_meshes(chosen.meshes)
     options = ["--gripper", chosen.gripper]
@@ -40,7 +41,7 @@ def main() -> None:
 
 
 def household_meshes(folder: Path) -> list[Path]:
-    """List the .stl meshes in a folder that are not primitive shapes, sorted.
+    """Return a sorted list of the .stl meshes in a folder, without primitive shapes.
 
     Args:
         folder: Folder of meshes, which may be in subfolders.

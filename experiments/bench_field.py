@@ -1,12 +1,12 @@
-"""Measure how long grasps and gradients of the field take, next to a lower bound from FLOPs.
+"""Measure the time of grasps and gradients of the grasp field, with a lower bound from FLOPs.
 
     python -m experiments.bench_field
 
-It uses the shipped weights on a generated mug. The time of a grasp is that of
-`ConditionedField.sample`, which draws and ranks samples, checks them for collisions with the object
-and measures the opening. Figures are medians over rounds, and CPU-seconds count all threads of the
-process. The lower bound is the number of FLOPs in matrix products, counted by torch, divided by the
-rate of a square matrix product, which is measured between the rounds.
+The benchmark uses the shipped weights on a synthetic mug. The time of a grasp is the time of
+`ConditionedField.sample`, which draws and ranks samples, checks samples for collisions with the
+object, and measures the opening of the gripper. All results are medians over rounds, and CPU-seconds
+count all threads of the process. The lower bound is the number of floating-point operations (FLOPs)
+in matrix products, counted by torch, divided by the measured rate of a square matrix product.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SCALES = (100, 1000, 10_000, 100_000, 1_000_000)
 
 
 def main() -> None:
-    """Measure, print the table and write it."""
+    """Measure the times, print the table and write the table."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     made = make("mug", SEED)
     mug = Object.from_mesh(made.vertices, made.faces)
@@ -40,7 +40,7 @@ def main() -> None:
     field = pretrained.condition(mug)
     poses = field.draw(POSES, seeded(SEED)).float()
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the counter only sees operations on its own thread
+    torch.set_num_threads(1)  # the counter counts only operations on its own thread
     with FlopCounterMode(display=False) as counter:
         field.cost_and_gradient(poses)
     torch.set_num_threads(threads)
@@ -91,14 +91,14 @@ def main() -> None:
 
 
 def cpu(run: Callable[[], object]) -> float:
-    """Return the CPU-seconds that the process spends on a call."""
+    """Call a function and return the CPU-seconds of the process during the call."""
     began = time.process_time()
     run()
     return time.process_time() - began
 
 
 def per_thousand(field: ConditionedField, poses: torch.Tensor, count: int) -> float:
-    """Return the CPU-seconds per 1000 poses when `count` poses are computed in one batch."""
+    """Return the CPU-seconds per 1000 poses for cost and gradient of one batch of `count` poses."""
     many = poses.repeat(-(-count // len(poses)), 1, 1)[:count]
     rounds = ROUNDS if count < 10**5 else 1
     return statistics.median(

@@ -1,12 +1,12 @@
-"""Time a training step of the reference network, next to a plain float32 eager step.
+"""Measure the time of a training step of the cloud network, and of a plain, uncompiled step.
 
     python -m experiments.bench_training
 
-All steps train the same network at its full widths (ε_θ 128-256-512-256-128, latent 256) on 32
-clouds of 2048 points with Adam. The kinds of steps take turns, so that changes in the machine's
-speed affect all of them. Figures are medians, and the speed-up is the median over the rounds. FLOPs
-are those of the matrix products in one step, counted by torch on the plain step. The peak is the
-rate of a square matrix product, measured between the steps.
+All steps train the same network with Adam on 32 clouds of 2048 points. The noise network ε_θ has
+the widths 128-256-512-256-128, and the latent code has 256 numbers. The kinds of steps take turns,
+so that changes in the machine's speed affect all kinds. All times are medians over the rounds. The
+number of floating-point operations (FLOPs) covers the matrix products in one plain step, counted by
+torch. The peak is the rate of a square matrix product, measured between the steps.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CLOUDS, POINTS, ROUNDS, SEED = 32, 2048, 7, 0
 
 
 def main() -> None:
-    """Measure, print the table and write it."""
+    """Measure the times, print the table and write the table."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     clouds = 2 * uniform((CLOUDS, POINTS, 3), seeded(SEED)) - 1
     steps = {
@@ -88,7 +88,7 @@ def main() -> None:
 def step(
     clouds: torch.Tensor, micro_batch: int, bfloat16: bool, compiled: bool
 ) -> Callable[[], None]:
-    """Return a function that takes one optimizer step of a new model, as the trainer does."""
+    """Return a function that does one optimizer step of a new model, like the trainer."""
     model = PointCloudGenerator.initialized(GeneratorConfig(), SEED)
     if compiled:
         for network in model.children():
@@ -112,13 +112,13 @@ def step(
 
 
 def gemm_rate(dtype: torch.dtype, size: int = 2048) -> float:
-    """Measure the rate of one square matrix product in GFLOP/s."""
+    """Measure the rate in GFLOP/s of one matrix product with `size` rows and columns."""
     a, b = (uniform((size, size), seeded(SEED, i)).to(dtype) for i in range(2))
     return 2 * size**3 / 1e9 / elapsed(lambda: a @ b)
 
 
 def elapsed(run: Callable[[], object]) -> float:
-    """Return the seconds of wall time that a call takes."""
+    """Call a function and return the wall time of the call in seconds."""
     began = time.perf_counter()
     run()
     return time.perf_counter() - began

@@ -1,13 +1,14 @@
-"""Fit how much less likely a hand is to hold a heavy object.
+"""Fit how the probability of a successful grasp decreases with the weight of the object.
 
     python -m experiments.calibrate_load WEIGHTS CALIBRATED.safetensors
         [--objects 114] [--seed 4101]
 
 The success network sees the surface of an object but not its weight, and few objects in its
-training data were large and heavy. So one number (`load_exponent` of
-`grasp.field.networks.energy.SuccessNetwork`) is fitted to simulated outcomes of the field's
-samples, on generated objects from an unseen seed that are enlarged up to four times. The number
-goes into the weights `CALIBRATED.safetensors`. Probabilities for light objects do not change.
+training data were large and heavy. So the study fits one number, `load_exponent` of
+`grasp.field.networks.energy.SuccessNetwork`, to simulated outcomes of the field's samples. The
+objects are synthetic, come from a seed that the training data do not use, and are scaled by factors
+from 1 to 4. The study writes the number into the weights `CALIBRATED.safetensors`. The probabilities for
+light objects do not change.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ from pcdiff.randomness import seeded
 from pcdiff.tables import markdown_table
 
 SCALES = (1.0, 2.0, 3.0, 4.0)
-SAMPLES = 60  # number per object and scale
-LIKELY = Selection().least_probability  # the table counts samples that sampling would return
+SAMPLES = 60  # number of samples per object and scale
+LIKELY = Selection().least_probability  # least probability of success of a returned grasp
 
 
 def main() -> None:
-    """Sample, simulate, fit, and write the weights and the table."""
+    """Sample and simulate grasps, fit the exponent, and write the weights and the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("weights")
     parser.add_argument("output", type=Path)
@@ -82,13 +83,13 @@ def trials(
 
     Args:
         field: Field to sample.
-        scale: Factor by which the objects are enlarged.
+        scale: Factor that multiplies the lengths of the objects.
         objects: Number of objects.
         seed: Seed of the objects and of the samples.
 
     Returns:
-        For each sample the logit of its probability of success, ½·log(1 + ρ²) of its load ρ, and
-        whether it held.
+        Three arrays with one value for each sample: the logit of the predicted probability of
+        success, ½·log(1 + ρ²) for the load ρ, and whether the grasp succeeded in simulation.
     """
     hand, found = load_gripper("panda"), []
     with processes(cores()) as pool:
@@ -113,16 +114,19 @@ def fit(
     load: Float[np.ndarray, " grasps"],
     success: Bool[np.ndarray, " grasps"],
 ) -> float:
-    """Fit the c >= 0 for which the logits a·l + b - c·load make the outcomes most likely.
+    """Fit the exponent c >= 0 in the logits a·l + b - c·load by maximum likelihood.
 
-    The network is calibrated for other objects too, so grasps of generated objects hold more often
-    than it predicts (see `experiments.calibrate_success`). The factors a and b, which are fitted as
-    well, absorb this difference and are discarded.
+    The network is also calibrated for other objects. So grasps of synthetic objects succeed more
+    often than the network predicts (see `experiments.calibrate_success`). The fitted numbers a and
+    b account for the difference, and are then discarded.
 
     Args:
-        logit: Logit l of the probability of success of each grasp.
-        load: ½·log(1 + ρ²) of each grasp.
-        success: Whether each grasp held.
+        logit: Logit l of the predicted probability of success of each grasp.
+        load: ½·log(1 + ρ²) for the load ρ of each grasp.
+        success: Whether each grasp succeeded in simulation.
+
+    Returns:
+        The exponent c.
     """
     from scipy.optimize import minimize
     from scipy.special import expit

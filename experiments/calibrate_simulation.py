@@ -1,13 +1,13 @@
-"""Measure how fast and repeatable our physics is, and how well it agrees with ACRONYM's labels.
+"""Measure the speed of the physics, its repeatability, and its agreement with ACRONYM's labels.
 
     python -m experiments.calibrate_simulation ../shared/data/acronym_examples
 
-The folder holds ACRONYM's examples: a mug and a table with 2000 grasps each, labelled with the
-simulator FleX. `grasp.physics.PROTOCOL` was tuned on half of the mug's grasps, chosen by the seed.
-The table was only used to choose among settings that did equally well on that half. Mass and
-friction come from ACRONYM's files. The study also prints the agreement at half the time step, the
-effect of each choice in the protocol on the tuning half, and grasps per second once convex parts
-exist.
+The folder contains ACRONYM's examples: a mug and a table, each with 2000 grasps that were labelled
+with the simulator FleX. `grasp.physics.PROTOCOL` was tuned on a random half of the mug's grasps,
+the tuning half. The grasps of the table only decided between settings with equal results on the tuning half. Mass
+and friction come from ACRONYM's files. The study also prints the agreement at half the time step,
+the effect of each choice in the protocol on the tuning half, and the number of grasps per second
+without the time to compute convex parts.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ WORKERS = 2
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """An object with the grasps that ACRONYM labelled.
+    """An object with grasps and labels from ACRONYM.
 
     Attributes:
         obj: Mesh of the object.
@@ -47,7 +47,7 @@ class Example:
     grasps: Grasps
 
     def trials(self, chosen: np.ndarray, protocol: Protocol = PROTOCOL) -> Trials:
-        """Simulate some of the grasps in our physics."""
+        """Simulate the grasps with the indices `chosen` in the physics of this project."""
         return simulate(
             self.obj, load_gripper("panda"), self.grasps.poses[chosen],
             Conditions(mass=self.grasps.mass, friction=self.grasps.friction),
@@ -55,7 +55,7 @@ class Example:
         )  # fmt: skip
 
     def agreement(self, chosen: np.ndarray, trials: Trials) -> dict[str, float]:
-        """Compute how often our labels agree with ACRONYM's."""
+        """Compute how often simulated outcomes agree with ACRONYM's labels."""
         assert self.grasps.success is not None
         theirs = self.grasps.success[chosen]
         sensitivity = float(trials.success[theirs].mean())
@@ -69,7 +69,7 @@ class Example:
 
 
 def alternatives() -> dict[str, Protocol]:
-    """Return protocols that differ from ours in one choice each, by name."""
+    """Return protocols by name; each protocol differs from `PROTOCOL` in one choice."""
 
     def but(**changes: Any) -> Protocol:
         return dataclasses.replace(PROTOCOL, **changes)
@@ -95,7 +95,7 @@ def alternatives() -> dict[str, Protocol]:
 
 
 def main() -> None:
-    """Measure, print the table and write it."""
+    """Measure the agreement and the speed, print the tables and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
@@ -161,7 +161,7 @@ def main() -> None:
 
 
 def load(folder: Path, category: str) -> Example:
-    """Load one of ACRONYM's examples."""
+    """Load the ACRONYM example of a category, `Mug` or `Table`."""
     (file,) = (folder / "examples" / "grasps").glob(f"{category}_*.h5")
     grasps = read_grasps(file)
     assert grasps.object_file is not None
@@ -175,7 +175,7 @@ def _counts(trials: Trials) -> dict[str, int]:
 
 
 def _cpu_seconds() -> float:
-    """Return the CPU-seconds of this process and of its children that have ended."""
+    """Return the CPU-seconds of this process and of all its finished child processes."""
     spent = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(each.ru_utime + each.ru_stime for each in spent)
 

@@ -1,19 +1,19 @@
-"""Calibrate the success probabilities of sampled grasps, above all for new kinds of objects.
+"""Calibrate the success probabilities of sampled grasps, mainly for new kinds of objects.
 
     python -m experiments.calibrate_success WEIGHTS CALIBRATED.safetensors --seen FOLDER...
         --without WEIGHTS --unseen FOLDER... [--objects 80] [--seed 0]
 
-Sampling returns the most likely of a much larger number of samples, so its grasps hold slightly
-less often than the success network predicts. On kinds of objects that the network never saw, its
-predictions are overconfident. So two numbers (`grasp.judging.calibration.platt_scaling`) are fitted
-to simulated outcomes of sampled grasps. Half of these grasps are on objects from the training sets
-(`--seen`), namely those that `grasp train` holds out for validation. The other half are on objects
-from other sets (`--unseen`). These are sampled with a second network (`--without`), which was
-trained by the same command but not on the sets of these objects.
+Sampling draws many samples and returns grasps with high predicted probabilities. These grasps
+succeed slightly less often than the success network predicts. On new kinds of objects, the
+predictions are overconfident. So the study fits two numbers, a scale and a shift of the logits
+(`grasp.judging.calibration.platt_scaling`), to simulated outcomes of sampled grasps. Half of the
+grasps are on validation objects of `grasp train` from the training sets (`--seen`). The other half
+of the grasps are on objects from other sets (`--unseen`), and come from a second network
+(`--without`). The second network was trained with the same command, but without the other sets.
 
-The two numbers go into the weights `CALIBRATED.safetensors`. The order of grasps does not change.
-Neither this study nor the file that it writes takes the load of an object's weight into account:
-run `experiments.calibrate_load` afterwards.
+The study writes the two numbers into the weights `CALIBRATED.safetensors`. The ranking of grasps
+does not change. The study and its weights ignore the load from an object's weight: run
+`experiments.calibrate_load` afterwards.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ from pcdiff.randomness import seeded
 from pcdiff.tables import markdown_table
 
 GRASPS, TRIED = 400, 60
-"""Number of grasps requested for each object, and how many of them are simulated."""
+"""Number of requested grasps per object, and number of simulated grasps per object."""
 
 SELECTION = Selection(least_probability=0.3, likely=0.6)
-"""Less selective than the default, so that the fit covers more probabilities than it must."""
+"""Selection that also accepts less probable grasps, so that the fit covers more probabilities."""
 
-VALIDATION = 12  # by default `grasp train` holds out one object in 12
+VALIDATION = 12  # by default, `grasp train` uses one object in 12 for validation
 
 
 def main() -> None:
-    """Sample, simulate, fit, and write the weights and the table."""
+    """Sample and simulate grasps, fit the calibration, and write the weights and the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("weights")
     parser.add_argument("output", type=Path)
@@ -103,13 +103,13 @@ def main() -> None:
 
 
 def labelled(folders: Sequence[Path], one_in: int) -> list[tuple[Path, Path]]:
-    """List the label files of one object in N, each with its folder.
+    """List the label files of a share 1/N of the objects, together with the folders of the files.
 
-    `grasp.field.items.split` defines which objects these are.
+    The function chooses the objects that `grasp.field.items.split` assigns to validation.
 
     Args:
-        folders: Folders that `datasets.labels` wrote.
-        one_in: The N; 1 returns the files of all objects.
+        folders: Folders of objects with labels from `datasets.labels`.
+        one_in: The number N; 1 returns the files of all objects.
     """
     return [
         (folder, path)
@@ -122,7 +122,7 @@ def labelled(folders: Sequence[Path], one_in: int) -> list[tuple[Path, Path]]:
 def unloaded(weights: str) -> GraspField:
     """Load a field and make its success network ignore the weight of objects.
 
-    The numbers fitted here scale the network's prediction but not the effect of a load.
+    The calibration scales the network's prediction but not the effect of a load.
 
     Args:
         weights: Name or file of the weights.
@@ -135,13 +135,16 @@ def unloaded(weights: str) -> GraspField:
 def predictions_and_outcomes(
     weights: str, labels: Sequence[tuple[Path, Path]], objects: int, seed: int
 ) -> tuple[Float[np.ndarray, " grasps"], Bool[np.ndarray, " grasps"]]:
-    """Sample grasps; return their predicted probabilities of success and whether they hold.
+    """Sample and simulate grasps; return the predicted probabilities and the outcomes.
 
     Args:
         weights: Name or file of the field's weights.
-        labels: Label files of objects, with their folders.
+        labels: Folders and label files of objects, from `labelled`.
         objects: Largest number of objects, evenly spread over the labels.
         seed: Seed of the samples.
+
+    Returns:
+        For each grasp, the predicted probability of success and whether the grasp succeeded.
     """
     field, hand = unloaded(weights), load_gripper("panda")
     few = np.linspace(0, len(labels) - 1, min(objects, len(labels))).astype(int)

@@ -1,10 +1,10 @@
-"""Evaluate the shipped chair generator and draw some of its chairs.
+"""Evaluate the shipped chair generator and draw eight generated chairs.
 
     python -m experiments.chairs [CLOUDS.hdf5]
 
-It runs `pcdiff evaluate CLOUDS.hdf5 --category chair` with the shipped weights and default options,
-and `pcdiff sample --count 8`, whose sheet becomes `results/chairs.png`. Without an argument, the
-clouds are taken from the development data beside the checkout.
+The study runs `pcdiff evaluate CLOUDS.hdf5 --category chair` with the shipped weights and default
+options. It also runs `pcdiff sample --count 8` and copies the picture of the chairs to
+`results/chairs.png`. Without a file, the study uses the development data beside the checkout.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ DEVELOPMENT_DATA = Path(__file__).parents[2] / "shared" / "data" / "modelnet10_c
 
 
 def main() -> None:
-    """Evaluate, draw and write the table."""
+    """Evaluate the generator, draw chairs, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clouds", type=Path, nargs="?", default=DEVELOPMENT_DATA)
     clouds = parser.parse_args().clouds
     if not clouds.is_file():
-        print(f"skipped: there is no {clouds}; name a canonical HDF5 with chairs")
+        print(f"skipped: {clouds} does not exist, expected a canonical HDF5 file with chairs")
         return
     with tempfile.TemporaryDirectory() as folder:
         record.answer("pcdiff", "sample", "--count", "8", "--output", folder)

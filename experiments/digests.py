@@ -1,14 +1,14 @@
-"""Check that two revisions compute the same results: run both and compare bit by bit.
+"""Check that two revisions compute the same results: run both revisions and compare all bits.
 
     make digests BASE=REV                          # compare REV with the last commit
     python -m experiments.digests BASE [HEAD]
 
-Each revision is checked out into its own worktree and runs there with the same number of threads,
-on inputs that the base revision generated. The results are grasps of eight inputs (six meshes, a
-cloud and a view) for two grippers, clouds, labels of 200 grasps, 20 training steps of each head,
-both evaluations of fixed files, and outputs of the networks with the shipped weights. The study
-uses a revision only through its commands and its public Python interface, so the code behind them
-may change freely. Exit code 1 means that a result differs by more than the tolerance.
+Each revision runs in its own worktree, with one thread, on inputs from the base revision. The
+results are grasps of eight inputs (six meshes, a cloud and a view) for two grippers, sampled clouds,
+labels of 200 grasps, 20 training steps of the cloud generator and of two grasp fields, evaluations of
+grasps and of clouds, and outputs of the networks with the shipped weights. The study uses only the
+commands and the public Python interface of a revision, so private code may change freely. Exit code
+1 means that a result differs by more than the tolerance.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "build" / "digests"
-"""Folder of worktrees, inputs and results, by revision; `make clean` removes it."""
+"""Folder of worktrees, inputs and results by revision; `make clean` removes the folder."""
 
 FAMILIES = ("mug", "bowl", "bottle", "hammer", "jug", "box")
 GRIPPERS = ("panda", "robotiq_2f_85")
@@ -37,7 +37,7 @@ OBJECTS = (
     "object-1.ply",
     "object-2.npz",
 )
-"""Inputs of `grasp sample`: a mesh of each family, a point cloud and a view from one side."""
+"""Inputs of `grasp sample`: one mesh per family, a point cloud, and a view from one side."""
 
 LABELS = 200
 """Number of grasps to label."""
@@ -47,9 +47,9 @@ RENAMED = {
     "model.noise.": "model.network.",
     "average.noise.": "average.network.",
 }
-"""Parts of names that changed after version 0.1.0: the tensors of the cloud network."""
+"""Replacements in the names of the cloud network's tensors, which changed after version 0.1.0."""
 
-# Fields of a record that may differ although both revisions compute the same.
+# Fields of a record that may differ between two revisions with equal results.
 _NOT_COMPARED = (
     "version",
     "seconds",
@@ -112,25 +112,25 @@ np.savez("networks.npz", **found)
 
 
 def main() -> None:
-    """Compare two revisions and print the differences."""
+    """Compare the results of two revisions and print the differences."""
     parser = argparse.ArgumentParser(
         prog="python -m experiments.digests",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("base", help="revision to compare with")
+    parser.add_argument("base", help="base revision to compare with")
     parser.add_argument(
-        "head", nargs="?", default="HEAD", help="revision to check; default: the last commit"
+        "head", nargs="?", default="HEAD", help="revision to check (default: the last commit)"
     )
     parser.add_argument(
-        "--tolerance", type=float, default=0.0, help="relative difference to ignore"
+        "--tolerance", type=float, default=0.0, help="relative difference to ignore (default: 0)"
     )
     asked = parser.parse_args()
     base, head = (
         _git("rev-parse", "--short=12", f"{each}^{{commit}}") for each in (asked.base, asked.head)
     )
     if base == head:
-        sys.exit(f"both revisions are {base}: name another base")
+        sys.exit(f"the two revisions must differ, got {base} twice: state another base")
     trees = [_checked_out(each) for each in (base, head)]
     inputs = _inputs(trees[0], base)
     # The two revisions run side by side, with one thread each.
@@ -157,8 +157,8 @@ def compare(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> dict[st
         other: Results of the other revision, by name.
 
     Returns:
-        For each result that is not identical, the largest difference divided by the largest
-        absolute value in the base, or a description if the results cannot be compared as numbers.
+        For each result that differs, the largest difference divided by the largest absolute value
+        in the base, or a description if there is no numerical difference.
     """
     found: dict[str, float | str] = {}
     for name in sorted(one.keys() | other.keys()):
@@ -200,7 +200,7 @@ def _checked_out(revision: str) -> Path:
 
 
 def _run(tree: Path, command: str, folder: Path) -> str:
-    """Run `python COMMAND` with a revision's code in a folder, and return its output."""
+    """Run `python COMMAND` in a folder with the code of a revision, and return the output."""
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     environment |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     done = subprocess.run(
@@ -219,7 +219,7 @@ def _run(tree: Path, command: str, folder: Path) -> str:
 def _inputs(tree: Path, base: str) -> Path:
     """Return the folder of inputs: objects, a cloud, a view, poses, and clouds to evaluate.
 
-    The base revision generates it once.
+    The base revision generates the inputs once.
     """
     import trimesh
 
@@ -255,7 +255,7 @@ def _inputs(tree: Path, base: str) -> Path:
 
 
 def _write_view(mesh: Any, path: Path) -> None:
-    """Write a depth image of a mesh from 60 cm away, made with trimesh's own rays."""
+    """Write a depth image of a mesh from a distance of 60 cm, computed with trimesh's rays."""
     focal, width, height = 300.0, 160, 120
     u, v = np.meshgrid(np.arange(width), np.arange(height))
     rays = np.stack([(u - 80) / focal, (v - 60) / focal, np.ones_like(u, float)], -1).reshape(-1, 3)
@@ -271,7 +271,7 @@ def _write_view(mesh: Any, path: Path) -> None:
 
 
 def _write_clouds(folder: Path, rng: np.random.Generator) -> None:
-    """Write box-normalised ellipsoids as a canonical file and as an array."""
+    """Write clouds of ellipsoids in a box from -1 to 1 as a canonical file and as an array."""
     import h5py
 
     points = rng.normal(size=(40, 600, 3))
@@ -285,14 +285,14 @@ def _write_clouds(folder: Path, rng: np.random.Generator) -> None:
 
 
 def _asker() -> str:
-    """Digest of this file: what another version of it kept is not used again."""
+    """Return a digest of this module, so that files from other versions of it are not reused."""
     return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
 
 
 def _results(tree: Path, inputs: Path, base: str) -> dict[str, np.ndarray]:
-    """Return all results of a revision on these inputs.
+    """Return all results of a revision on a folder of inputs.
 
-    Computing them takes minutes, so they are kept for later runs.
+    The computation takes minutes, so the results are stored for later runs.
     """
     kept = tree.parent / f"results-{base}-{_asker()}.npz"
     if not kept.exists():
@@ -309,7 +309,7 @@ def _results(tree: Path, inputs: Path, base: str) -> dict[str, np.ndarray]:
 
 
 def _measure(tree: Path, inputs: Path, folder: Path) -> dict[str, np.ndarray]:
-    """Run a revision's commands in a folder and collect everything that they compute."""
+    """Run the commands of a revision in a folder and return all their results by name."""
     found: dict[str, np.ndarray] = {}
     (folder / "inputs").symlink_to(inputs)
     (folder / "networks.py").write_text(_NETWORKS)

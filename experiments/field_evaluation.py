@@ -1,21 +1,23 @@
-"""Measure how often the field's grasps hold in physics, and whether its probabilities are right.
+"""Measure how often the field's grasps succeed, and whether its probabilities are calibrated.
 
     python -m experiments.field_evaluation scanned|view|robotiq_2f_85|vessels|large
         [--weights NAME|FILE] [--meshes FOLDER] [--labels FOLDER]
 
-It runs `grasp evaluate` on objects that were not used for training, and draws the reliability
-diagram. The first argument chooses the objects:
+The study runs `grasp evaluate` on objects that are not in the training data, and draws the
+reliability diagram. The first argument chooses the objects:
 
-- scanned: the household meshes of the folder (see `experiments.baseline`) with the Franka hand,
+- scanned: the household meshes of the folder (see `experiments.baseline`) with the Franka Hand,
   1000 grasps and 2000 candidates per mesh;
 - view: 60 grasps per mesh from one noisy depth image;
 - robotiq_2f_85: 60 grasps per mesh for another gripper, with the same weights;
-- vessels: 60 grasps for each of 50 generated mugs and bowls from an unseen seed;
-- large: 60 grasps for each household mesh at four times its size. Most of these are too heavy or
-  too wide, so this tests whether the field returns no grasp if none can hold.
+- vessels: 60 grasps for each of 50 synthetic mugs and bowls from a seed that the training data do not
+  use;
+- large: 60 grasps for each household mesh at four times its size. Most of the large objects are too
+  heavy or too wide, so the field should return no grasps for these objects.
 
-With `--labels`, the labelled candidates are kept in that folder and reused. Whether an object fits
-the gripper is normally decided by 2000 candidates. Some choices draw fewer; then these decide.
+`--labels FOLDER` stores the labelled candidates in the folder, and later runs reuse them. The
+candidates decide whether the gripper can grasp an object at all. Each object has 2000 candidates
+for scanned, view and large, and 300 candidates for robotiq_2f_85 and vessels.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ OPTIONS = {
 
 
 def main() -> None:
-    """Evaluate, draw the diagram and write the table."""
+    """Evaluate the field, write the table and draw the diagram."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("which", choices=OPTIONS)
     parser.add_argument("--weights", default="panda")
@@ -54,19 +56,19 @@ def main() -> None:
         options += ["--labels", str(chosen.labels)]
     with objects(chosen.which, chosen.meshes) as files:
         if not files:
-            print(f"skipped: there is no {chosen.meshes}; name a folder of .stl meshes")
+            print(f"skipped: {chosen.meshes} does not exist, expected a folder of .stl meshes")
             return
         evaluation = record.answer("grasp", "evaluate", *map(str, files), *options)
     results = {"cpu_seconds": evaluation["cpu_seconds"], **evaluation["results"]}
     name = f"field_evaluation_{chosen.which}"
-    # The record comes first, because writing a picture changes the checkout that it describes.
+    # Write the record first: it states whether the checkout has changes, such as a new picture.
     record.write(name, SEED, results, results.pop("table"))
     draw(results["reliability"], record.RESULTS / f"{name}.png")
 
 
 @contextmanager
 def objects(which: str, meshes: Path) -> Iterator[list[Path]]:
-    """Yield the list of meshes to evaluate on; it is empty if their folder is missing."""
+    """Yield the list of mesh files for the evaluation; the list is empty without a mesh folder."""
     if which != "vessels":
         yield household_meshes(meshes) if meshes.is_dir() else []
         return
@@ -77,9 +79,9 @@ def objects(which: str, meshes: Path) -> Iterator[list[Path]]:
 
 
 def draw(reliability: dict[str, list[float]], path: Path) -> None:
-    """Draw how often grasps hold against their predicted probability of success.
+    """Draw the share of successful grasps against the predicted probability of success.
 
-    The area of each dot shows the number of grasps.
+    The area of a dot is proportional to the number of grasps.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

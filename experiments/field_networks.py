@@ -4,26 +4,25 @@
         [--labels FOLDER] [--samples 1000] [--objects N]
 
 The table has four rows: the shipped weights; the default network and the network of
-SE(3)-DiffusionFields, both from files that `grasp train --networks energy [--architecture paper]`
-wrote; and the baseline. The meshes are those of `experiments.baseline`, the hand is Franka's, and
-`grasp.judging.evaluation.evaluate` judges the grasps, as for `grasp evaluate`.
+SE(3)-DiffusionFields, both from files of `grasp train --networks energy [--architecture paper]`;
+and the baseline. The study uses the meshes of `experiments.baseline` and the Franka Hand, and
+judges the grasps with `grasp.judging.evaluation.evaluate`, like `grasp evaluate`.
 
-The success network in these files is untrained, so every field gets the success network of the
-shipped weights (`with_success_of`). It ranks and rejects grasps for every field, so that only the
-energies differ. The two fields from files are sampled from pure noise, with `SAMPLING`. The shipped
-weights start from proposals, which would replace the energies in deciding where grasps are. The
-success network is not neutral: it was trained on samples of the shipped energy and its
-predecessors.
+The success network in the two files is untrained, so every field uses the success network of the
+shipped weights (`with_success_of`). The same success network ranks and rejects all grasps, so only
+the energies differ. The two fields from files are sampled from pure noise, with `SAMPLING`, because
+the energies alone should decide the poses. The shipped weights start from proposals. The success
+network is not neutral: its training data are samples of the shipped energy and of earlier energies.
 
-Success at a coverage C is the share of grasps that hold in the shortest prefix of the ranking that
-covers C. It is 0 for an object whose whole list covers less, so a source gains nothing by leaving
-out hard grasps. The table shows its mean over all objects that fit, followed by the share of
-objects that reach C. The mean divided by the share is the precision on the objects that reach C;
-these objects differ between sources.
+Success at a coverage C is the share of successful grasps in the shortest prefix of the ranking that
+covers C. It is 0 for an object if its whole ranking covers less, so a source does not benefit if it
+leaves out difficult grasps. The table shows the mean over all objects that fit the gripper, and the
+share of these objects that reach C. The mean divided by the share is the precision on the objects
+that reach C. The objects that reach C differ between sources.
 
-Training time is the wall time in seconds until the weights in the file were reached, from its
-metadata, which does not record CPU-seconds. Weights that were trained in several steps record only
-the last step; see their model card.
+Training time is the wall time in seconds until the training reached the weights in the file. The
+time comes from the metadata of the file, which does not record CPU-seconds. If weights were trained
+in several steps, the metadata record only the last step; see the model card of the weights.
 """
 
 from __future__ import annotations
@@ -64,14 +63,14 @@ SHIPPED = "panda"
 SAMPLING = Sampling(begin=None, steps=12)
 SELECTION = Selection(oversampling=2.0, attempts=1)
 COVERAGES = (0.2, 0.3, 0.4, 0.5)
-"""Coverages at which the sources are compared."""
+"""Coverages for the comparison of the sources, as shares from 0 to 1."""
 
 BUDGET = ("sha256", "initialized_from", "grasps", "batch_size", "steps", "learning_rate", "seed")
-"""Keys of the metadata that identify the training data (by digest) and the effort of a training."""
+"""Keys of the metadata that describe the data and the effort of a training, for comparison."""
 
 
 def main() -> None:
-    """Judge each source, print the table and write it."""
+    """Judge every source, print the table and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("meshes", nargs="?", type=Path, default=DEVELOPMENT_DATA)
     parser.add_argument("--default", type=Path)
@@ -81,7 +80,7 @@ def main() -> None:
     parser.add_argument("--objects", type=int)
     chosen = parser.parse_args()
     if not chosen.meshes.is_dir():
-        print(f"skipped: there is no {chosen.meshes}; name a folder of .stl meshes")
+        print(f"skipped: {chosen.meshes} does not exist, expected a folder of .stl meshes")
         return
     files = household_meshes(chosen.meshes)[: chosen.objects]
     hand = load_gripper("panda")
@@ -120,26 +119,28 @@ def main() -> None:
 def contestants(
     default: Path | None, paper: Path | None, hand: Gripper
 ) -> Iterator[tuple[str, Source, dict[str, Any]]]:
-    """Yield the rows of the table: name, source, and metadata of the source's network.
+    """Yield the name, the source and the metadata of the network for each row of the table.
 
     Args:
         default: Weights with a default energy network; None prints a message and omits the row.
-        paper: Weights with the paper's energy network; None prints a message and omits the row.
-        hand: Gripper.
+        paper: Weights with the energy network of SE(3)-DiffusionFields; None prints a message and
+            omits the row.
+        hand: Gripper of the grasps.
 
     Raises:
-        InputError: If a file does not hold weights, or holds the other architecture.
+        InputError: If a file has no weights, or weights of the wrong architecture.
     """
     shipped = GraspField.from_pretrained(SHIPPED)
     yield "shipped weights", field_source(shipped, hand), known(shipped, SHIPPED)
     for architecture, file in ((DEFAULT, default), (PAPER, paper)):
         if file is None:
-            print(f"left out: the {architecture} network; name its weights by --{architecture}")
+            print(f"left out the {architecture} network: state its weights with --{architecture}")
             continue
         field = GraspField.from_pretrained(file)
         if field.config.architecture != architecture:
             raise InputError(
-                f"{file} holds a {field.config.architecture} network, expected a {architecture} one"
+                f"{file} has the network {field.config.architecture}, expected the network "
+                f"{architecture}"
             )
         field = with_success_of(shipped, field)
         yield (
@@ -151,7 +152,7 @@ def contestants(
 
 
 def with_success_of(judge: GraspField, field: GraspField) -> GraspField:
-    """Replace the success network of a field by that of another field, and return the field.
+    """Copy the success network of the field `judge` into another field, and return that field.
 
     Args:
         judge: Field whose success network is copied.
@@ -169,7 +170,7 @@ def known(field: GraspField, weights: str | Path) -> dict[str, Any]:
 
 
 def timed(source: Source, spent: list[float]) -> Source:
-    """Wrap a source so that it appends the CPU-seconds of each object to a list."""
+    """Return a source that also appends the CPU-seconds for each object to the list `spent`."""
 
     def watched(obj: Object, count: int, rng: np.random.Generator) -> Grasps:
         began = time.process_time()
@@ -181,7 +182,7 @@ def timed(source: Source, spent: list[float]) -> Source:
 
 
 def precision_at(curve: PrecisionCoverage | None, coverage: float) -> float | None:
-    """Return the precision of the shortest prefix of a ranking that reaches a coverage.
+    """Return the precision in the shortest prefix of a ranking that reaches a coverage.
 
     Args:
         curve: Curve of the ranking; None if the ranking is empty.
@@ -196,7 +197,7 @@ def precision_at(curve: PrecisionCoverage | None, coverage: float) -> float | No
 
 
 def success_at_coverage(report: Report, coverage: float) -> dict[str, Any]:
-    """Compute the success at one coverage over the objects that fit, as the module defines it.
+    """Compute the success at a coverage, as defined above, over all objects that fit the gripper.
 
     Args:
         report: Report of a source.
@@ -204,14 +205,14 @@ def success_at_coverage(report: Report, coverage: float) -> dict[str, Any]:
 
     Returns:
         The coverage; the mean success; its 95 % interval over objects if at least 2 objects fit;
-        the share of these objects that reach the coverage; and the precision of each of these
-        objects at that coverage. Undefined values are None.
+        the share of objects that reach the coverage; and the precision at the coverage for each
+        object by name. Undefined values are None.
     """
     found = [precision_at(each.curve, coverage) for each in report.fitting]
     counted = [np.array([0.0 if each is None else each]) for each in found]
     interval = None
     if len(counted) > 1:
-        # Every source uses the same draws of objects.
+        # The bootstrap draws the same objects for every source.
         _, *interval = cluster_bootstrap(counted, np.random.default_rng(SEED))
     return {
         "coverage": coverage,
@@ -223,7 +224,7 @@ def success_at_coverage(report: Report, coverage: float) -> dict[str, Any]:
 
 
 def table(results: dict[str, dict[str, Any]], samples: int) -> str:
-    """Return the results in Markdown: a row for each source, then notes on how to read them."""
+    """Return the results in Markdown: one row per source, and notes that explain the columns."""
     head = [
         "source", "training, s", "weights of the energy", "success, %", "top 20, %",
         f"coverage at {samples}, %",
@@ -262,7 +263,7 @@ def table(results: dict[str, dict[str, Any]], samples: int) -> str:
 
 
 def training_seconds(training: dict[str, Any] | None) -> str:
-    """Return the wall time of a training in seconds, if the energy was trained in a single run."""
+    """Return the training time in seconds as text; after several trainings, name the model card."""
     if training is None:
         return "–"
     alone = "initialized_from" in training and training["initialized_from"] is None
@@ -272,14 +273,14 @@ def training_seconds(training: dict[str, Any] | None) -> str:
 
 
 def budget_differences(a: dict[str, Any], b: dict[str, Any]) -> str:
-    """List the entries of `BUDGET` in which two trainings differ, as text."""
+    """Return a text with the differences of two trainings in the entries of `BUDGET`."""
     return ", ".join(
         f"{key} {a.get(key)} and {b.get(key)}" for key in BUDGET if a.get(key) != b.get(key)
     )
 
 
 def cell(value: float | None, interval: Sequence[float] | None, factor: int, digits: int) -> str:
-    """Format a figure with its interval, or a dash if there is no figure."""
+    """Format a value with its interval; return a dash if the value is None."""
     if value is None:
         return "–"
     text = f"{factor * value:.{digits}f}"
@@ -290,7 +291,7 @@ def cell(value: float | None, interval: Sequence[float] | None, factor: int, dig
 
 
 def cell_at_coverage(found: dict[str, Any]) -> str:
-    """Format the success at a coverage, with the share of objects that reach it in brackets."""
+    """Format the success at a coverage, and in brackets the share of objects with this coverage."""
     shown = cell(found["success"], found["success_interval"], 100, 1)
     return f"{shown} ({cell(found['reached'], None, 100, 0)})"
 

@@ -1,10 +1,10 @@
-"""Measure how steps, samplers and temperature affect success, coverage and cost.
+"""Measure the effect of steps, samplers and temperature on success, coverage and CPU time.
 
     python -m experiments.field_sampling [--weights NAME|FILE] [--count N]
 
-It uses one generated object of each family, from a seed that was not used for training, and the
-Franka hand. For each object, raw samples of the field are simulated; none is ranked or rejected. Of
-the antipodal candidates that hold, coverage is the share that these samples cover.
+The study uses one synthetic object of each family, from a seed that the training data do not use,
+and the Franka Hand. It simulates raw samples of the field without ranking or rejection. Coverage is the
+share of successful antipodal candidates that the samples cover.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ SETTINGS = {
 
 
 def main() -> None:
-    """Sample, simulate, print the table and write it."""
+    """Sample and simulate grasps, print the table and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", default="panda")
     parser.add_argument("--count", type=int, default=100)

@@ -1,8 +1,8 @@
 """Draw the README's picture of grasps of a mug and a hammer: `python -m experiments.grasps`.
 
-The objects come from `datasets.household`, the grasps from the shipped weights. Each object is
-drawn with grasps that differ by more than 1 cm or 15°, coloured by their probability of success.
-The picture becomes `results/grasps.png`.
+The objects come from `datasets.household`, and the grasps come from the shipped weights. The grasps
+of an object differ by more than 1 cm or 15°. The colour of a grasp shows its probability of
+success. The study writes the picture to `results/grasps.png`.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from pcdiff.drawing.png import save_png
 from pcdiff.randomness import seeded
 
 SEED = 0
-OBJECTS = ("mug_0_00000", "hammer_0_00001")  # the names that the maker gives
-GRASPS = 7  # number per object; more would hide the object
+OBJECTS = ("mug_0_00000", "hammer_0_00001")  # names from datasets.household
+GRASPS = 7  # number of grasps per object; more grasps would hide the object
 SETTINGS = PictureSettings(width=600, height=460, samples=16)
 
 
 def main() -> None:
-    """Make the objects, sample their grasps, and draw both."""
+    """Make the objects, sample grasps, and draw the objects with the grasps."""
     field = grasp.GraspField.from_pretrained("panda")
     hand = grasp.load_gripper("panda")
     tiles = []

@@ -1,12 +1,12 @@
-"""Check that labelling a set of objects survives being killed repeatedly, and time it.
+"""Check that the labelling of a set survives repeated kills of the program, and measure the time.
 
     python -m experiments.household [--count 60] [--labels 500] [--kills 5]
 
-It runs `python -m datasets.household --count 60 --labels 500` in a temporary folder. It kills the
-program and all its processes with SIGKILL after a random number of finished objects, `--kills`
-times, and then lets it finish. After that, the labels must contain every candidate of every object
-exactly once. A few objects are labelled again in another folder without a kill, and their labels
-must be the same. The reported time is the sum over all runs.
+The study runs `python -m datasets.household --count 60 --labels 500` in a temporary folder. It
+kills the program and all its processes with SIGKILL after a random number of finished objects, and
+starts the program again. After `--kills` kills, the program runs to the end. Then the labels must
+contain every candidate of every object exactly once. The study also labels a few objects again in
+another folder without a kill; these labels must be equal. The time is the sum over all runs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ COMPARED = 6
 
 
 def main() -> None:
-    """Make, kill, resume, compare, and write the table."""
+    """Run and kill the program, finish the run, compare the labels, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--labels", type=int, default=500)
@@ -71,16 +71,16 @@ def main() -> None:
 
 
 def interrupted(command: list[str], folder: Path, count: int, kills: int) -> list[int]:
-    """Start the command and kill it `kills` times.
+    """Start a command repeatedly, and kill every run.
 
     Args:
         command: Command line of the program.
-        folder: Folder that it writes.
+        folder: Folder that the program writes.
         count: Number of objects in the set.
         kills: Number of kills.
 
     Returns:
-        For each kill, the number of objects that had been labelled by then.
+        For each kill, the number of labelled objects at the time of the kill.
     """
     rng = np.random.default_rng(SEED)
     done = []
@@ -89,7 +89,7 @@ def interrupted(command: list[str], folder: Path, count: int, kills: int) -> lis
         while process.poll() is None and labelled(folder) < target:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0.1)
-        # Wait a little longer, so that the kill falls into a trial or into the writing of a file.
+        # Wait a little longer, so that the kill interrupts a trial or the writing of a file.
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(rng.uniform(0, 2))
         with contextlib.suppress(ProcessLookupError):
@@ -100,12 +100,12 @@ def interrupted(command: list[str], folder: Path, count: int, kills: int) -> lis
 
 
 def labelled(folder: Path) -> int:
-    """Count the label files in a set."""
+    """Return the number of label files in a set."""
     return len(list((folder / "grasps/panda").glob("*.h5")))
 
 
 def check_whole(folder: Path, entries: list[Entry], count: int) -> None:
-    """Raise unless each object has each candidate exactly once and there are no other files."""
+    """Raise an error if a candidate is missing or repeated, or if a file is missing or unexpected."""
     files = {path.name for path in (folder / "grasps/panda").iterdir()}
     expected = {f"{entry.name}.h5" for entry in entries} | {"card.json", "README.md"}
     assert files == expected, f"unexpected or missing: {files ^ expected}"
@@ -117,12 +117,12 @@ def check_whole(folder: Path, entries: list[Entry], count: int) -> None:
 def labelled_again(
     folder: Path, again: Path, entries: list[Entry], chosen: argparse.Namespace
 ) -> list[str]:
-    """Label some objects in another folder, and raise unless their labels are the same.
+    """Label some objects in another folder, and raise an error if the labels differ.
 
     Args:
         folder: Folder of the labelled set.
-        again: Folder to label them in; it must not exist.
-        entries: Entries of the objects.
+        again: Folder for the new labels; the folder must not exist.
+        entries: Catalogue entries of the objects to label.
         chosen: Options of this study.
 
     Returns:

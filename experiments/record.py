@@ -15,13 +15,15 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def write(name: str, seed: int, results: dict[str, Any], table: str) -> None:
-    """Print the table and write it, together with what is needed to reproduce it.
+    """Print a table, and write the table and the results of an experiment.
+
+    The files also state the command, commit, date, machine and seed.
 
     Args:
-        name: Name of the experiment, which is the stem of both files.
+        name: Name of the experiment, which is the name of both files without the ending.
         seed: Seed of the experiment.
-        results: Figures as a dictionary, for the JSON file.
-        table: Figures as human-readable text in Markdown.
+        results: Results as a dictionary, for the JSON file.
+        table: Results as human-readable text in Markdown.
     """
     record = {
         "command": " ".join(
@@ -41,7 +43,7 @@ def write(name: str, seed: int, results: dict[str, Any], table: str) -> None:
 
 
 def answer(program: str, *arguments: str) -> dict[str, Any]:
-    """Run a command of `pcdiff` or `grasp` with `--json`, and return the JSON object it prints.
+    """Run a command of `pcdiff` or `grasp` with `--json`, and return the printed JSON object.
 
     Args:
         program: Program to run, `pcdiff` or `grasp`.
@@ -54,12 +56,12 @@ def answer(program: str, *arguments: str) -> dict[str, Any]:
 
 
 def _outside(argument: str) -> str:
-    """Strip the folders of this machine from a command-line argument."""
+    """Return a command-line argument; for an absolute path, return only the file name."""
     return Path(argument).name if Path(argument).is_absolute() else argument
 
 
 def _commit() -> str:
-    """Return the commit of the checkout, followed by + if it has uncommitted changes."""
+    """Return the commit of the checkout, with a + at the end if there are uncommitted changes."""
     here = Path(__file__).parent
     commit = subprocess.run(
         ["git", "describe", "--always", "--exclude=*", "--dirty=+"],

@@ -1,10 +1,10 @@
-"""Grasps as poses on SE(3): the second head on the diffusion core of `pcdiff`.
+"""Grasps as poses on SE(3), sampled by diffusion models on the core of `pcdiff`.
 
     import grasp
     field = grasp.GraspField.from_pretrained("panda")
     grasps = field.condition(grasp.load_object("mug.obj")).sample(200, generator=g)
 
-`import grasp` is lazy: what needs no torch starts without it.
+Names are imported on first use, so code that does not need torch starts without torch.
 """
 
 from typing import TYPE_CHECKING, Any

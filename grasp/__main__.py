@@ -1,4 +1,4 @@
-"""`python -m grasp`, the `grasp` command."""
+"""`python -m grasp` runs the `grasp` command."""
 
 from grasp.cli import main
 

@@ -1,4 +1,4 @@
-"""The 0.1.0 path of `grasp.field.batches`."""
+"""The public names of `grasp.field.batches` under their path in version 0.1.0."""
 
 from grasp.field.batches import draw_batch, sample_batch
 

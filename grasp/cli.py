@@ -1,4 +1,4 @@
-"""`grasp`: sample grasps, train what samples them, put them through physics, and judge them."""
+"""The command `grasp`: sample, simulate and judge grasps, and train grasp fields."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from grasp.commands.train import train
 from pcdiff import console
 
 app = console.application(
-    "Sample, simulate and judge grasps of parallel-jaw grippers, and train what samples them."
+    "Sample, simulate and judge grasps of parallel-jaw grippers, and train grasp fields."
 )
 
 
 def main() -> None:
-    """The entry point of the `grasp` command."""
+    """Run the `grasp` command."""
     console.run(app)
 
 

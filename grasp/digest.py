@@ -1,4 +1,4 @@
-"""Digests of settings: results made with the same settings carry the same digest."""
+"""Digests of settings: results with equal settings have equal digests."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from typing import Any
 
 
 def digest(value: Any) -> str:
-    """Return the SHA-256 of a value made of numbers, text, arrays and containers of these."""
+    """Return the SHA-256 of a value: a number, a text, an array, or a container of such values."""
     text = json.dumps(value, sort_keys=True, default=lambda array: array.tolist())
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,8 +1,8 @@
-"""Read JSON and YAML files as trees of plain values, and check the values one by one.
+"""Readers of JSON and YAML files, and checks of the values in the files.
 
-Functions with a parameter `what` use it in the error message to name the value's place in the file.
-They raise `InputError` if the value has the wrong type. Nothing is converted silently: a number in
-quotes, true, false, NaN and infinity do not count as numbers.
+The parameter `what` of a check is the value's name in the error message. Checks raise `InputError`
+if the value has the wrong type. Nothing is converted silently: a number in quotes, true, false, NaN
+and infinity do not count as numbers.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     import yaml
 
 LARGEST_FILE = 2**28
-"""Largest file size in bytes; a grasp takes about 400 in JSON, so over half a million fit."""
+"""Largest accepted file size in bytes.
+
+A grasp takes approximately 400 bytes in JSON, so the largest file contains over half a million."""
 
 DEEPEST_NESTING = 100
-"""Largest depth of nested lists and mappings in YAML; a grasp file has about 6 to 10 levels."""
+"""Largest accepted depth of nested lists and mappings in YAML; a grasp file has 6 to 10 levels."""
 
 
 def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -38,47 +40,48 @@ def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Raises:
         InputError: If the file is too large or truncated, is not written in the language of its
-            extension, or does not hold a mapping.
+            extension, or does not contain a mapping.
     """
     path = Path(path)
     size = path.stat().st_size
     if size > LARGEST_FILE:
-        raise InputError(f"it has {size} bytes, expected at most {LARGEST_FILE}")
+        raise InputError(f"the file has {size} bytes, expected at most {LARGEST_FILE}")
     try:
         text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"it is not UTF-8 text: {error.reason}") from error
+        raise InputError(f"the file is not UTF-8 text: {error.reason}") from error
     value = parse_json(text) if path.suffix.lower() == ".json" else _parse_yaml(text)
     if not isinstance(value, dict):
-        raise InputError(f"its top level must be a mapping, got {kind_of(value)}")
+        raise InputError(f"the top level must be a mapping, got {kind_of(value)}")
     return value
 
 
 def parse_json(text: str) -> Any:
-    """Parse JSON of which no mapping has a key twice.
+    """Parse JSON, and refuse mappings with repeated keys.
 
     Args:
         text: The text to parse.
 
     Raises:
-        InputError: If the text is not JSON, or its values are nested too deeply.
+        InputError: If the text is not JSON, a mapping has a repeated key, or values are nested too
+            deeply.
     """
     try:
         return json.loads(text, object_pairs_hook=_unique_keys)
     except json.JSONDecodeError as error:
         if not text.strip():
-            raise InputError("it is empty") from error
+            raise InputError("the text is empty, expected JSON") from error
         at_the_end = error.pos >= len(text.rstrip()) - 1 or error.msg.startswith("Unterminated")
-        cut = "; it may be truncated" if at_the_end else ""
+        cut = "; the text may be truncated" if at_the_end else ""
         raise InputError(
-            f"it is not JSON: {error.msg} at line {error.lineno}, column {error.colno}{cut}"
+            f"the text is not JSON: {error.msg} at line {error.lineno}, column {error.colno}{cut}"
         ) from error
     except InputError:
         raise
     except ValueError as error:  # an integer with thousands of digits
-        raise InputError(f"it is not JSON: {error}") from error
+        raise InputError(f"the text is not JSON: {error}") from error
     except RecursionError as error:
-        raise InputError("its values are nested too deeply") from error
+        raise InputError("the values are nested too deeply") from error
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -86,7 +89,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(entries) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"one of its mappings has the key {kind_of(twice)} more than once")
+        raise InputError(f"a mapping has the key {kind_of(twice)} more than once")
     return entries
 
 
@@ -96,10 +99,10 @@ def _parse_yaml(text: str) -> Any:
     flattened: set[yaml.Node] = set()
 
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        """The safe loader, but reading 1e-05 as a number (YAML 1.2) and rejecting repeated keys."""
+        """A safe loader that reads 1e-05 as a number (YAML 1.2) and rejects repeated keys."""
 
         def flatten_mapping(self, node: yaml.MappingNode) -> None:
-            # Merging with << may repeat keys on purpose, so duplicates are looked for before the
+            # Merging with << may repeat keys on purpose, so the check for duplicates precedes the
             # merge. A node that is merged in several places is visited more than once.
             if node not in flattened:
                 flattened.add(node)
@@ -112,13 +115,13 @@ def _parse_yaml(text: str) -> Any:
         list("-+0123456789"),
     )
     try:
-        # The fast loader recurses in C, and deep nesting would crash the process: check it first.
+        # The fast loader recurses in C. Deep nesting would crash the process, so check depth first.
         depth = 0
         for event in yaml.parse(text, Loader):
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > DEEPEST_NESTING:
-                raise InputError("its values are nested too deeply")
+                raise InputError("the values are nested too deeply")
         loader = Loader(text)
         try:
             return loader.get_single_data()
@@ -127,16 +130,18 @@ def _parse_yaml(text: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = "" if mark is None else f" at line {mark.line + 1}, column {mark.column + 1}"
-        raise InputError(f"it is not YAML: {error.problem or error.context}{where}") from error
+        raise InputError(
+            f"the text is not YAML: {error.problem or error.context}{where}"
+        ) from error
     except InputError:
         raise
     except (yaml.YAMLError, ValueError) as error:  # bad characters or impossible dates
-        raise InputError(f"it is not YAML: {' '.join(str(error).split())}") from error
+        raise InputError(f"the text is not YAML: {' '.join(str(error).split())}") from error
     except (LookupError, AttributeError, TypeError, ArithmeticError) as error:
-        # PyYAML assumes that a text fits its tag: !!bool "abc" raises a KeyError.
-        raise InputError("it is not YAML: one of its values does not fit its tag") from error
+        # PyYAML assumes that a text matches its tag: !!bool "abc" raises a KeyError.
+        raise InputError("the text is not YAML: a value does not match its tag") from error
     except RecursionError as error:
-        raise InputError("its values are nested too deeply") from error
+        raise InputError("the values are nested too deeply") from error
 
 
 def _check_unique_keys(node: yaml.MappingNode) -> None:
@@ -145,14 +150,14 @@ def _check_unique_keys(node: yaml.MappingNode) -> None:
         name = (key.tag, key.value) if isinstance(key.value, str) else key
         if name in names:
             raise InputError(
-                f"one of its mappings has the key {kind_of(key.value)} more than once, "
+                f"a mapping has the key {kind_of(key.value)} more than once, "
                 f"at line {key.start_mark.line + 1}"
             )
         names.add(name)
 
 
 def kind_of(value: object) -> str:
-    """Describe a value for an error message: the value itself if it is short, else its type."""
+    """Describe a value for an error message: the value itself if short, otherwise its type."""
     if value is None:
         return "nothing"
     if isinstance(value, dict):
@@ -201,7 +206,7 @@ def number(what: str, value: object) -> float:
 
 
 def boolean(what: str, value: object) -> bool:
-    """Return the value as a bool if it is true, false, 1 or 0; labels use both spellings."""
+    """Return the value as a bool if it is true, false, 1 or 0; labels use all four spellings."""
     if not isinstance(value, bool | int | float) or value not in (0, 1):
         raise InputError(f"{what} must be true or false, got {kind_of(value)}")
     return bool(value)
@@ -222,12 +227,12 @@ def matrix(what: str, value: object) -> Float[np.ndarray, "4 4"]:
 
 
 def stack(matrices: list[Float[np.ndarray, "4 4"]]) -> Float[np.ndarray, "grasps 4 4"]:
-    """Stack the matrices in one array; an empty list gives an empty array."""
+    """Stack matrices in one array; an empty list gives an empty array of shape (0, 4, 4)."""
     return np.array(matrices, np.float64).reshape(-1, 4, 4)
 
 
 def optional(place: dict[str, Any], key: str, parse_value: Callable[[str, object], Any]) -> Any:
-    """Parse a value of a mapping; return None if it is null or absent."""
+    """Parse a value of a mapping; return None if the value is null or absent."""
     value = place.get(key)
     return None if value is None else parse_value(key, value)
 
@@ -235,12 +240,12 @@ def optional(place: dict[str, Any], key: str, parse_value: Callable[[str, object
 def rotation_of(
     what: str, quaternion_xyzw: Float[np.ndarray, "4"], tolerance: float = 1e-3
 ) -> Float[np.ndarray, "3 3"]:
-    """Convert a quaternion to a rotation matrix; the quaternion may be rounded to a few digits.
+    """Convert a unit quaternion, possibly rounded to a few digits, to a rotation matrix.
 
     Args:
         what: Name of the quaternion in the error message.
         quaternion_xyzw: The quaternion with its scalar part last.
-        tolerance: Largest accepted difference between its norm and 1.
+        tolerance: Largest accepted difference between the quaternion's norm and 1.
 
     Raises:
         InputError: If the quaternion does not have unit length.

@@ -18,7 +18,7 @@ from pcdiff.errors import InputError
 
 SUCCESS: Vector = (0.0, 0.62, 0.42)
 FAILURE: Vector = (0.84, 0.30, 0.10)
-"""Green and red that colour-blind readers can tell apart."""
+"""Colours of successes and failures: green and red that colour-blind readers can distinguish."""
 
 UNKNOWN: Vector = (0.45, 0.45, 0.48)
 """Colour of grasps whose outcome is unknown."""
@@ -27,7 +27,9 @@ OBJECT: Vector = (0.78, 0.74, 0.66)
 """Colour of the object."""
 
 ABOVE: Vector = (-0.8, -1.0, 0.7)
-"""Direction from a z-up object to a camera in front of it, slightly to the side and above."""
+"""Direction from an object to a camera in front of the object, slightly to the side and above.
+
+The object's z axis points up."""
 
 _BAR = 0.0018  # half the thickness of a fork's bars in metres
 _MOST_HANDS = 3  # above this number of grasps, forks are drawn by default
@@ -82,14 +84,15 @@ def draw_grasps(
         gripper: The gripper.
         poses: `T_object_grasp` for each grasp in metres; an empty array draws the object alone.
         colours: Colour of each grasp, sRGB in [0, 1], e.g. from `outcome_colours`.
-        opening: Opening of the fingers at each grasp in metres; wide open if None.
-        style: Shape of the gripper: "hand" draws its boxes; "fork" draws thin bars along the hand
-            and the fingers, which hide less. If None, more than three grasps are drawn as forks.
-        settings: Camera and size; `PictureSettings()` if None.
+        opening: Opening of the fingers at each grasp in metres; None for fully open fingers.
+        style: Shape of the gripper: "hand" draws the gripper's boxes; "fork" draws thin bars along
+            the hand and the fingers, which hide less. If None, up to three grasps are drawn as
+            hands, and a larger number of grasps as forks.
+        settings: Camera and size of the picture; `PictureSettings()` if None.
 
     Raises:
-        InputError: If a colour is out of range, the size is below 1, or the camera direction is
-            invalid.
+        InputError: If a colour is out of range, a side of the picture is below 1 pixel, or the
+            camera direction is invalid.
     """
     settings = settings or PictureSettings()
     if style is None:
@@ -122,7 +125,7 @@ def fork_mesh(
         opening: Distance between the pads in metres.
 
     Returns:
-        Vertices in metres, and faces.
+        Vertices in metres, and triangles as indices of vertices.
     """
     root = min(box.centre[2] - box.half_extents[2] for box in gripper.finger_boxes)
     tip = gripper.pad[1]
@@ -141,13 +144,13 @@ def _object_part(obj: Object) -> Part:
         return Mesh(obj.vertices, obj.faces, OBJECT)
     from scipy.spatial import cKDTree
 
-    # Each ball just touches its nearest neighbour.
+    # The radius is the median distance to the nearest neighbour, so neighbouring balls overlap.
     spacing = float(np.median(cKDTree(obj.vertices).query(obj.vertices, 2)[0][:, 1]))
     return Spheres(obj.vertices, max(spacing, 1e-4), OBJECT)
 
 
 def draw_ranked(obj: Object, gripper: Gripper, grasps: Grasps, most: int = 30) -> Image:
-    """Draw grasps from the whole ranking, coloured by probability of success.
+    """Draw grasps from the whole ranking, coloured by their probability of success.
 
     Args:
         obj: The object.
@@ -159,7 +162,7 @@ def draw_ranked(obj: Object, gripper: Gripper, grasps: Grasps, most: int = 30) -
         InputError: If the grasps have no probabilities of success.
     """
     if grasps.success_probability is None:
-        raise InputError("grasps without a probability of success cannot be coloured by it")
+        raise InputError("grasps must have a probability of success to be coloured by it, got none")
     shown = np.unique(np.linspace(0, max(0, len(grasps) - 1), most).astype(int))
     shown = shown[: len(grasps)]
     colours = probability_colours(grasps.success_probability[shown])
@@ -173,14 +176,14 @@ def draw_outcomes(
     success: Bool[np.ndarray, " grasps"],
     most: int = 15,
 ) -> Image:
-    """Draw some grasps of each outcome in physics, with open hands.
+    """Draw some successful and some failed grasps with open hands.
 
     Args:
         obj: The object.
         gripper: The gripper.
         poses: Poses `T_object_grasp`, translations in metres.
-        success: Whether each grasp held.
-        most: Largest number of grasps of either outcome.
+        success: True for each successful grasp.
+        most: Largest number of grasps to draw of each outcome.
     """
     held, lost = np.flatnonzero(success), np.flatnonzero(~success)
     # Show every n-th grasp, so that at most `most` of each outcome remain.

@@ -1,9 +1,9 @@
-"""Diffusion for 3D: the shared core and the point-cloud head.
+"""Diffusion for 3D: the generator of point clouds, and the core that `grasp` also uses.
 
     import pcdiff
     clouds = pcdiff.PointCloudGenerator.from_pretrained("chair").sample(16, generator=g)
 
-`import pcdiff` is lazy: torch is imported only when a name that needs it is first used.
+`import pcdiff` is fast: it imports torch only when a name that needs torch is first used.
 """
 
 from typing import TYPE_CHECKING, Any

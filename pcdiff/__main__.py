@@ -1,4 +1,4 @@
-"""The `pcdiff` command as `python -m pcdiff`, the form that `torchrun -m` needs."""
+"""The entry point of `python -m pcdiff` and `torchrun -m pcdiff`."""
 
 from pcdiff.cli import main
 

@@ -1,4 +1,4 @@
-"""`pcdiff`: train, sample, evaluate, reconstruct and interpolate point clouds."""
+"""The `pcdiff` command, which trains a generator of point clouds and uses the generator."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _version(
         raise typer.Exit
 
 
-for _command in (sample, reconstruct, interpolate, evaluate, train):  # the order of --help
+for _command in (sample, reconstruct, interpolate, evaluate, train):  # in the order of --help
     app.command()(_command)
 
 

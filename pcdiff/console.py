@@ -1,8 +1,8 @@
-"""What all commands of the project share: options, errors, progress bars and the JSON output.
+"""Options, error messages, progress bars and JSON output that all commands share.
 
-Library errors never name a command-line option. Where a user needs to know the option, the library
-raises `InputError(message, parameter="kl_weight")`, and the command says which of its options sets
-that parameter:
+Library errors never name a command-line option. If the user needs to know the option, the library
+raises `InputError(message, parameter="kl_weight")`, and the command states which option sets the
+parameter:
 
     @name_options(kl_weight="--kl-weight")
     def train(...) -> None: ...
@@ -31,35 +31,52 @@ from pcdiff.errors import InputError
 # Options of all commands.
 
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of all random numbers.")]
-Device = Annotated[str, typer.Option(help="Device to compute on: cpu, cuda or cuda:N.")]
-Threads = Annotated[int, typer.Option(min=0, max=4096, help="CPU threads; 0 lets torch choose.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Device = Annotated[str, typer.Option(help="Device: cpu, cuda, or cuda:N for GPU number N.")]
+Threads = Annotated[
+    int,
+    typer.Option(min=0, max=4096, help="Number of CPU threads; 0 lets torch choose the number."),
+]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print the results on standard output as one JSON object."),
+]
 
 # Options of the commands that train.
 
-RunFolder = Annotated[Path, typer.Option(help="Folder of the training run.")]
-OptimizerSteps = Annotated[int, typer.Option(min=1, help="Number of optimizer steps.")]
-LearningRate = Annotated[float, typer.Option(help="Peak learning rate of Adam.")]
+RunFolder = Annotated[Path, typer.Option(help="Folder for the files of the training run.")]
+OptimizerSteps = Annotated[int, typer.Option(min=1, help="Total number of optimizer steps.")]
+LearningRate = Annotated[float, typer.Option(help="Highest learning rate of the Adam optimizer.")]
 EmaDecay = Annotated[
-    float, typer.Option(min=0, max=1, help="Decay of the moving average of the weights.")
+    float,
+    typer.Option(
+        min=0, max=1, help="Decay factor of the moving average of the weights, per optimizer step."
+    ),
 ]
-ValidateEvery = Annotated[int, typer.Option(min=1, help="Validate and save every N steps.")]
+ValidateEvery = Annotated[
+    int,
+    typer.Option(
+        min=1, help="Number of steps between two validations; each validation saves the model."
+    ),
+]
 Resume = Annotated[
-    bool, typer.Option("--resume", help="Continue the run in --output if there is one.")
+    bool,
+    typer.Option("--resume", help="Continue the training run in --output, or start a new run."),
 ]
 InitializeFrom = Annotated[
-    str | None, typer.Option(help="Weights to start from: a name or a file.")
+    str | None,
+    typer.Option(help="Initial weights: the name of published weights or the path of a file."),
 ]
 
-# typer may carry its own copy of click; its public BadParameter shows where the errors live.
+# typer may contain its own copy of click. The base class of its public BadParameter is the class
+# UsageError of the copy in use.
 _UsageError: Any = typer.BadParameter.__bases__[0]
 
 
 def application(summary: str) -> typer.Typer:
-    """Make a command-line program without commands.
+    """Create a command-line program that has no commands yet.
 
     Args:
-        summary: First line of its `--help`.
+        summary: First line of the program's `--help` text.
     """
     return typer.Typer(
         help=summary,
@@ -70,16 +87,19 @@ def application(summary: str) -> typer.Typer:
 
 
 def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a program and exit, with code 0 on success, or with code 2 for bad input.
+    """Run a program, then exit with code 0 on success or with code 2 after bad input.
+
+    Bad input is reported as one sentence on standard error.
 
     Args:
-        app: The program. For bad input it prints one sentence on standard error.
-        arguments: Its command line; by default the arguments of this process.
+        app: The program.
+        arguments: Command-line arguments of the program; None means the arguments of this
+            process.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = app(args=given or ["--help"], standalone_mode=False)
-        with _standard_output():  # a full disk raises here, not at exit
+        with _standard_output():  # a full disk raises an error here, not at exit
             sys.stdout.flush()
     except InputError as error:
         code = _complain(str(error))
@@ -91,23 +111,23 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
         where = error.filename or "the system does not name the file"
         code = _complain(f"{error.strerror or error}: {where}")
     except MemoryError as error:
-        code = _complain(f"there is not enough memory for this: {error}")
+        code = _complain(f"the program ran out of memory: {error}")
     sys.exit(code if isinstance(code, int) else 0)
 
 
 @contextlib.contextmanager
 def name_options(**options: str) -> Iterator[None]:
-    """Append the name of an option to an `InputError` about the parameter that the option sets.
+    """Append the name of a command-line option to an `InputError` that names a parameter.
 
-    Use it as a decorator of a command, or in a `with` statement around the call of the library.
+    Use this function as a decorator of a command, or in a `with` statement around a library call.
 
     Args:
-        **options: For each parameter that a library error may name, the option that sets it:
+        **options: Option that sets each parameter, such as
             `name_options(kl_weight="--kl-weight", distances="--no-emd")`.
 
     Raises:
-        InputError: The same error, with the option in parentheses at the end of its message. An
-            error about another parameter, or about none, passes unchanged.
+        InputError: The original error, with the option in parentheses at the end of the message.
+            An error that names no parameter, or another parameter, is raised unchanged.
     """
     try:
         yield
@@ -125,13 +145,13 @@ def _complain(sentence: str) -> int:
 
 
 def _speaks() -> bool:
-    """Whether this process prints: of the processes that `torchrun` starts, only the first does."""
+    """Return True if this process prints; under `torchrun` only the first process prints."""
     return os.environ.get("RANK", "0") == "0"
 
 
 @contextlib.contextmanager
 def _standard_output() -> Iterator[None]:
-    """Make a system error in the `with` block name standard output, as it would name a file."""
+    """Add the file name "standard output" to a system error in the `with` block."""
     try:
         yield
     except OSError as error:
@@ -139,25 +159,26 @@ def _standard_output() -> Iterator[None]:
 
 
 def check_file(path: Path) -> None:
-    """Check that a file can be written, before doing work that would be lost.
+    """Check before long work that a file can be written.
 
-    Nothing is created or changed.
+    The check leaves all files and folders unchanged.
 
     Args:
         path: Path of the file. Its folder may be missing, and an existing file may be replaced.
 
     Raises:
-        InputError: If the path exists and is not a regular file, or its folder is not writable.
+        InputError: If the path exists and is not a regular file, or if its folder cannot be created
+            or is not writable.
     """
     if path.exists() and not path.is_file():
-        raise InputError(f"cannot write {path}: it exists and is not a regular file")
+        raise InputError(f"cannot write {path}: the path exists and is not a regular file")
     check_folder(path.parent)
 
 
 def check_folder(path: Path) -> None:
-    """Check that files can be written into a folder, before doing work that would be lost.
+    """Check before long work that files can be written into a folder.
 
-    Nothing is created or changed.
+    The check leaves all files and folders unchanged.
 
     Args:
         path: Path of the folder, which may be missing.
@@ -175,17 +196,17 @@ def check_folder(path: Path) -> None:
 
 
 class Session:
-    """One run of a command: its clocks, its device, and the results that it prints.
+    """One run of a command: its run time, its device and its output.
 
     Args:
         command: Name of the command, e.g. "pcdiff sample".
-        seed: Seed of the run.
+        seed: Seed of all random numbers of the run.
         device: Requested device: "cpu", "cuda" or "cuda:N".
-        threads: CPU threads for torch; 0 lets torch choose.
+        threads: Number of CPU threads for torch; 0 lets torch choose the number.
         as_json: True to print the results as JSON instead of text.
 
     Raises:
-        InputError: If the device does not exist.
+        InputError: If the device has an invalid name or cannot be used on this machine.
     """
 
     def __init__(
@@ -201,7 +222,7 @@ class Session:
             _check_device(device)
 
     def note(self, text: str) -> None:
-        """Print a remark on standard error, where it does not mix with the results.
+        """Print a remark on standard error, separately from the results.
 
         Under `torchrun` only the first process prints.
         """
@@ -214,7 +235,7 @@ class Session:
         Under `torchrun` only the first process prints.
 
         Args:
-            results: What the command found or made, in values that can be written as JSON.
+            results: Results of the command, in values that JSON can represent.
             text: The same results as human-readable text.
         """
         if not _speaks():
@@ -251,11 +272,11 @@ def progress(description: str, total: int, shown: bool = True) -> Iterator[Calla
     Args:
         description: Text to the left of the bar.
         total: Number of units of work.
-        shown: False hides the bar. It is also hidden if standard error is not a terminal.
+        shown: False to hide the bar. The bar is also hidden if standard error is not a terminal.
 
     Yields:
-        A function that advances the bar: `advance()` by one, `advance(n)` by n, and
-        `advance(n, "loss 0.12")` also shows a note.
+        A function that advances the bar: `advance()` by one unit and `advance(n)` by n units.
+        `advance(n, "loss 0.12")` also shows the note "loss 0.12" next to the bar.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -281,7 +302,7 @@ def progress(description: str, total: int, shown: bool = True) -> Iterator[Calla
 
 
 def _cpu_seconds() -> float:
-    """Return the processor seconds of this process and its finished children."""
+    """Return the processor time of this process and its finished child processes, in seconds."""
     return sum(os.times()[:4])
 
 
@@ -289,9 +310,9 @@ def _check_device(device: str) -> None:
     import torch
 
     if not re.fullmatch(r"cuda(:\d+)?", device):
-        raise InputError(f"device {device!r}: expected cpu, cuda or cuda:N")
+        raise InputError(f"the device must be cpu, cuda or cuda:N, got {device!r}")
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"device {device!r} cannot be used here: {reason}") from error
+        raise InputError(f"device {device!r} cannot be used on this machine: {reason}") from error

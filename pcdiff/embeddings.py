@@ -1,4 +1,4 @@
-"""The embedding that turns a noise level into features for a network."""
+"""The embedding that converts a noise level into input features of a neural network."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch import Tensor
 def sinusoidal_embedding(
     value: Float[Tensor, " batch"], width: int, shortest_period: float, longest_period: float
 ) -> Float[Tensor, "batch width"]:
-    """Compute cosines and sines with geometrically spaced periods (Vaswani et al. 2017).
+    """Embed numbers as cosines and sines with geometrically spaced periods (Vaswani et al. 2017).
 
     Args:
-        value: Scalars to embed.
+        value: Numbers to embed.
         width: Number of features, which must be even.
         shortest_period: Period of the first cosine and sine, in the units of `value`.
         longest_period: Period of the last cosine and sine, in the units of `value`.

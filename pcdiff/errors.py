@@ -1,20 +1,20 @@
-"""The error that means "the input is wrong", as opposed to "the program is wrong"."""
+"""The error for wrong input, as opposed to an error of the program."""
 
 from __future__ import annotations
 
 
 class InputError(ValueError):
-    """Something a user supplied (a file, an array, an option) cannot be used.
+    """An error that reports unusable input of the user, such as a file, an array or an option.
 
-    The message is one sentence that names what is wrong, what was expected and what was given. It
-    never names a command-line option, because the library does not know which program calls it. The
-    command line prints the message and exits with code 2 (see `pcdiff.console.name_options`); every
-    other exception is a bug and keeps its traceback.
+    The message is one sentence that names the wrong input, what was expected and what was found. It
+    never names a command-line option, because the library does not know which program calls it. A
+    command prints the message and exits with code 2 (see `pcdiff.console.run`). Every other
+    exception is a bug and is shown with its traceback.
 
     Attributes:
         parameter: Name of the function parameter or configuration field to change, e.g.
-            "kl_weight", so that a command can name the option that sets it. None if the error is
-            not about one parameter.
+            "kl_weight", so that a command can name the option that sets the parameter (see
+            `pcdiff.console.name_options`). None if no single parameter must be changed.
     """
 
     def __init__(self, message: str, *, parameter: str | None = None) -> None:

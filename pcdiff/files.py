@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees an incomplete one."""
+"""Functions that write files in one step, so that a reader never sees an incomplete file."""
 
 from __future__ import annotations
 
@@ -17,33 +17,34 @@ _PARTIAL = ".partial-"
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Write a file completely or not at all.
 
-    When the `with` block ends, the temporary file is flushed to the disk and replaces `path` in one
-    step, so at every moment `path` is either the old file or the complete new one. When the block
-    raises, the temporary file is removed and `path` is unchanged. Only a killed process or a power
-    cut can leave a temporary file behind, named `.partial-*`.
+    At the end of the `with` block, the temporary file is flushed to the disk and replaces `path` in
+    one step. At every moment, `path` is therefore either the old file or the complete new file. If
+    the block raises an exception, the temporary file is removed and `path` is unchanged. Only a
+    killed process or a power cut can leave behind a temporary file, with a name `.partial-*`.
 
-    The block should only write: an `OSError` in it is reported as a failure to write `path`.
+    The block should only write the temporary file, because an `OSError` in the block is reported
+    as a failure to write `path`.
 
     Args:
         path: Path of the file. A missing folder is created, an existing file is replaced, and a
             symbolic link is followed.
 
     Yields:
-        The path of a new empty file in the same folder, with the same suffix.
+        The path of the temporary file: an empty file with the folder and the suffix of `path`.
 
     Raises:
-        InputError: If the file cannot be written, because the disk is full, permission is missing,
-            or the path is a folder or a device.
+        InputError: If the file cannot be written, for example because the disk is full, because
+            permission is missing, or because the path is a folder or a device.
     """
     target = Path(os.path.realpath(path))
-    # The name does not contain the target's, which may already have the largest length allowed.
+    # The target's name may already have the largest length allowed, so this name leaves it out.
     temporary = target.parent / f"{_PARTIAL}{secrets.token_hex(8)}{target.suffix}"
     try:
         if target.exists() and not target.is_file():
-            raise InputError(f"cannot write {path}: it exists and is not a regular file")
+            raise InputError(f"cannot write {path}: the path exists and is not a regular file")
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            # Not created by `tempfile`, so that it gets the usual permissions of a new file.
+            # `tempfile` would restrict the permissions; `touch` gives the usual ones of a new file.
             temporary.touch(exist_ok=False)
             yield temporary
             _flush(temporary)
@@ -52,23 +53,23 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
-    # The file is complete and in place. Some file systems cannot flush a folder; then only a power
-    # cut within the next seconds could undo the renaming.
+    # The file is complete and in place. Some file systems cannot flush a folder. On such a system,
+    # a power cut within the next seconds could undo the renaming.
     with contextlib.suppress(OSError):
         _flush(target.parent)
 
 
 def prepare_folder(path: str | os.PathLike[str]) -> Path:
-    """Create a folder if it is missing, and check that files can be written into it.
+    """Create a folder if the folder is missing, and check that it is writable.
 
-    Call it before long work, so that the work is not lost. Temporary files of a killed
-    `atomic_write` are removed, so only one process at a time may use the folder.
+    Call this function before long work, so that the results can be saved. The function removes
+    temporary files of a killed `atomic_write`, so only one process at a time may use the folder.
 
     Args:
         path: Path of the folder.
 
     Returns:
-        The same path.
+        The path of the folder.
 
     Raises:
         InputError: If the folder cannot be created or is not writable.

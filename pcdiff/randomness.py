@@ -1,9 +1,9 @@
-"""Randomness as an argument: draws that depend on a generator and on nothing else.
+"""Random draws that depend only on a generator, which every function takes as an argument.
 
-A *generator* is either one `torch.Generator`, whose draws fill a whole batch, or a sequence of
-generators, one per sample. With a sequence, sample `i` depends on generator `i` alone and not on
-the batch in which it is drawn. Numbers are always drawn on the generator's own device and then
-moved, so a CPU generator gives the same numbers for every device.
+A *generator* is either one `torch.Generator`, which draws a whole batch, or a sequence of
+`torch.Generator`, one per sample. With a sequence, sample `i` depends only on generator `i` and not
+on the rest of the batch. Numbers are always drawn on the generator's own device and then moved, so
+a CPU generator gives the same numbers for every device.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from pcdiff.errors import InputError
 Generator = torch.Generator | Sequence[torch.Generator]
 
 _GLOBAL_GENERATOR = threading.RLock()
-"""Held while torch's global generator is changed, so that threads do not mix their weights."""
+"""Lock on torch's global generator, so that only one thread at a time changes the generator."""
 
 
 def seeded(*words: int) -> torch.Generator:
-    """Make a CPU generator whose numbers depend only on given integers, such as `(seed, step)`.
+    """Make a CPU generator from one or more integers, such as `(seed, step)`.
 
-    NumPy's `SeedSequence` mixes the integers, so neighbouring integers give unrelated random
-    numbers. With at most four integers, trailing zeros do not count: `seeded(s, 0)` draws the same
-    numbers as `seeded(s)`.
+    The generator depends only on the integers. NumPy's `SeedSequence` mixes them, so neighbouring
+    integers give unrelated random numbers. If there are at most four integers, trailing zeros have
+    no effect: `seeded(s, 0)` and `seeded(s)` draw equal numbers.
 
     Args:
         words: One or more integers from 0 to 2³² − 1.
 
     Raises:
-        InputError: If an integer is outside that range, because NumPy would read a larger one as
-            two.
+        InputError: If an integer is outside this range, because NumPy would split a larger integer
+            into two integers.
     """
     import numpy as np
 
@@ -50,7 +50,7 @@ def seeded(*words: int) -> torch.Generator:
 def spawn(generator: torch.Generator, count: int) -> list[torch.Generator]:
     """Make `count` independent CPU generators, seeded by draws from `generator`.
 
-    The first `n` generators do not depend on `count`.
+    A larger `count` adds generators at the end and does not change the first generators.
     """
     seeds = [
         int(torch.randint(2**62, (), generator=generator, device=generator.device))
@@ -60,11 +60,11 @@ def spawn(generator: torch.Generator, count: int) -> list[torch.Generator]:
 
 
 def repeat(generator: Generator, count: int) -> Generator:
-    """Return generators for a batch in which each sample is repeated `count` times in a row.
+    """Return the generator of a batch in which each sample is repeated `count` times in a row.
 
     Args:
-        generator: One generator, which is returned as it is, or one per sample, each of which
-            then serves all copies of its sample in turn.
+        generator: One generator, which is returned unchanged, or one generator per sample, which
+            draws all copies of this sample one after the other.
         count: Number of copies of each sample.
     """
     if isinstance(generator, torch.Generator):
@@ -74,9 +74,10 @@ def repeat(generator: Generator, count: int) -> Generator:
 
 @contextlib.contextmanager
 def initial_weights(seed: int) -> Iterator[None]:
-    """Make torch's initial weights of modules depend only on `seed` in a `with` block.
+    """Make the initial weights of torch modules depend only on `seed` in a `with` block.
 
-    torch draws weights from its global generator, whose state is restored at the end.
+    torch draws the weights from its global generator. The state of this generator is restored at
+    the end of the block.
     """
     with _GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):  # noqa: TID251 - the global state is restored
         torch.default_generator.manual_seed(seed)
@@ -89,17 +90,16 @@ def normal(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """Draw standard normal numbers of the given shape.
+    """Draw a tensor of Gaussian random numbers with mean 0 and variance 1.
 
     Args:
-        shape: Shape of the result; with a sequence of generators, `shape[0]` is their number.
-        generator: One generator, or one per entry of the first axis.
+        shape: Shape of the result. For a sequence of generators, `shape[0]` is their number.
+        generator: One generator, or one generator per entry of the first axis.
         dtype: Data type of the result.
         device: Device of the result.
 
     Raises:
-        InputError: If there is no generator, or if the number of generators differs from that of
-            the entries.
+        InputError: If `generator` is None, or if the number of generators differs from `shape[0]`.
     """
     return _draw(torch.randn, shape, generator, dtype, device)
 
@@ -110,17 +110,16 @@ def uniform(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """Draw uniform numbers on [0, 1) of the given shape.
+    """Draw a tensor of random numbers that are uniform on [0, 1).
 
     Args:
-        shape: Shape of the result; with a sequence of generators, `shape[0]` is their number.
-        generator: One generator, or one per entry of the first axis.
+        shape: Shape of the result. For a sequence of generators, `shape[0]` is their number.
+        generator: One generator, or one generator per entry of the first axis.
         dtype: Data type of the result.
         device: Device of the result.
 
     Raises:
-        InputError: If there is no generator, or if the number of generators differs from that of
-            the entries.
+        InputError: If `generator` is None, or if the number of generators differs from `shape[0]`.
     """
     return _draw(torch.rand, shape, generator, dtype, device)
 

@@ -1,4 +1,4 @@
-"""Markdown tables."""
+"""A function that formats Markdown tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ def markdown_table(rows: Sequence[Sequence[str]], *, aligned: bool = False) -> s
     """Format rows as a Markdown table without a trailing line break.
 
     Args:
-        rows: Cells of each row; the first row is the header, and all rows have the same length.
+        rows: Cells of each row. The first row is the header, and all rows have equal lengths.
         aligned: True to pad the cells of each column to the same width.
     """
     head, *body = rows

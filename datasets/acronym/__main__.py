@@ -34,13 +34,15 @@ def main(
     ],
     categories: Annotated[
         str | None,
-        typer.Option(help="Names of categories, separated by commas: Mug,Bowl. Default: all categories."),
+        typer.Option(
+            help="Names of categories, separated by commas: Mug,Bowl. Default: all categories."
+        ),
     ] = None,
     count: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Largest number of objects, in alphabetical order of the names. Default: all objects.",
+            help="Largest number of objects, in the order of their names. Default: all objects.",
         ),
     ] = None,
     as_json: Json = False,

@@ -30,7 +30,7 @@ class FileName:
 
     @property
     def factor(self) -> float:
-        """The scale in metres per unit of the mesh; NaN if the text of the scale is not a number."""
+        """The scale in metres per unit of the mesh; NaN if the text `scale` is not a number."""
         try:
             return float(self.scale)
         except ValueError:

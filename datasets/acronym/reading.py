@@ -19,7 +19,7 @@ GRIPPER = "panda"
 """Name of the gripper for all grasps in ACRONYM."""
 
 PROTOCOL = "ACRONYM, FleX"
-"""Origin of the labels; labels from `grasp.physics` state the version of its protocol instead."""
+"""Text in place of a protocol version for ACRONYM's labels, which are not from `grasp.physics`."""
 
 KEPT = (
     "object/volume",
@@ -34,7 +34,7 @@ KEPT = (
 """HDF5 datasets of an ACRONYM file that have no field in `Grasps` and are copied unchanged."""
 
 AT_THE_MESH = 0.9
-"""Share of an object's grasps that must reach its mesh; in ACRONYM's examples, all grasps do."""
+"""Smallest share of grasps at the surface of the mesh; in ACRONYM's examples, the share is 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,16 +106,13 @@ def _check(path: Path, grasps: Grasps) -> None:
     }
     for dataset, value in needed.items():
         if value is None:
-            raise InputError(f"the file has no dataset {dataset}")
+            raise InputError(f"the file has no HDF5 dataset {dataset}")
     if grasps.gripper not in (None, GRIPPER):
-        raise InputError(
-            f"the grasps are for the gripper {grasps.gripper!r}, expected {GRIPPER!r}"
-        )
+        raise InputError(f"the grasps are for the gripper {grasps.gripper!r}, expected {GRIPPER!r}")
     # The file rounds its scale to ten decimals. A missing scale reads as 1.
     if not math.isclose(name.factor, grasps.object_scale, rel_tol=1e-3):
         raise InputError(
-            f"the scale in the dataset object/scale must be equal to the scale {name.scale} in the "
-            f"file name, got {grasps.object_scale:g}"
+            f"object/scale must be {name.scale}, as in the file name, got {grasps.object_scale:g}"
         )
 
 
@@ -123,8 +120,9 @@ def _check_place(path: Path, grasps: Grasps, obj: Object) -> None:
     """Raise an error if too few grasps are at the surface of the mesh.
 
     ACRONYM's grasps are antipodal, whether they succeed or fail. So a piece of the surface lies
-    between the fingers of each grasp, within half the stroke of the tool centre point. A mesh in
-    another unit, with other axes or moved to the origin fails the check.
+    between the fingers of each grasp. Its distance from the tool centre point is at most half of
+    the gripper's stroke. A mesh in another unit, with other axes or moved to the origin fails the
+    check.
     """
     from scipy.spatial import cKDTree
 
@@ -141,7 +139,7 @@ def _check_place(path: Path, grasps: Grasps, obj: Object) -> None:
 
 
 def _kept(path: Path, grasps: int) -> dict[str, np.ndarray]:
-    """Read the datasets listed in `KEPT` from a file with `grasps` grasps."""
+    """Read the HDF5 datasets listed in `KEPT` from a file with `grasps` grasps."""
     import h5py
 
     kept = {}
@@ -157,7 +155,7 @@ def _kept(path: Path, grasps: int) -> dict[str, np.ndarray]:
                     or dataset.shape not in ((), (1,), (3, 3), (grasps,))
                 ):
                     raise InputError(
-                        f"{path} has a dataset {name} that is not numeric or has the wrong shape"
+                        f"{path} has an HDF5 dataset {name} that is not numeric or has the wrong shape"
                     )
                 kept[name] = dataset[()]
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:

@@ -1,7 +1,7 @@
 """Sets of objects to grasp: synthetic objects of procedural families, or meshes from files.
 
 `python -m datasets.household --count 60 --output data/household` writes a set of synthetic objects:
-meshes, exact convex parts, a catalogue and a sheet of pictures. In Python, `make` returns one
+meshes, exact convex parts, a catalogue and pictures of the objects. In Python, `make` returns one
 object and `make_set` yields the objects of a set.
 """
 

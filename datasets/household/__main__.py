@@ -37,7 +37,9 @@ def household(
     ] = None,
     families: Annotated[
         str | None,
-        typer.Option(help="Names of families, separated by commas: mug,bowl. Default: all families."),
+        typer.Option(
+            help="Names of families, separated by commas: mug,bowl. Default: all families."
+        ),
     ] = None,
     meshes: Annotated[
         Path | None, typer.Option(help="Folder of meshes to use instead of synthetic objects.")
@@ -71,33 +73,32 @@ def household(
     friction: Annotated[
         float | None,
         typer.Option(
-            help="Coefficient of friction between every object and the gripper's pads. Default: the "
-            "friction of the object's material."
+            help="Coefficient of friction between every object and the gripper's pads. Default: "
+            "the friction of the object's material."
         ),
     ] = None,
     roughness: Annotated[
         float | None,
         typer.Option(
-            help="Largest root mean square unevenness of the convex parts in metres, approximately "
-            "0.0001 for real surfaces; with it, simulated labels do not rely on perfectly flat "
-            "faces. Default: no unevenness."
+            help="Largest root mean square unevenness of the convex parts in metres; the unevenness "
+            "of real surfaces is approximately 0.0001. Labels that are simulated with uneven parts "
+            "do not rely on perfectly flat faces. Default: no unevenness."
         ),
     ] = None,
-    sheet: Annotated[bool, typer.Option(help="Draw pictures of the objects into sheet.png.")] = True,
+    sheet: Annotated[bool, typer.Option(help="Draw pictures of the objects in sheet.png.")] = True,
     labels: Annotated[
         int | None,
         typer.Option(
             min=1,
             max=10**6,
-            help="Number of grasps to label for each object, as datasets.labels does. Default: no "
-            "labels.",
+            help="Number of grasps per object to label with datasets.labels. Default: no labels.",
         ),
     ] = None,
     gripper: Annotated[
         str | None,
         typer.Option(
-            help="Gripper for --labels: the name of a shipped gripper, or a .toml file. Default: "
-            "panda."
+            help="Gripper for --labels: the name of a shipped gripper, or a .toml file. "
+            "Default: panda."
         ),
     ] = None,
     seed: Seed = 0,
@@ -105,8 +106,8 @@ def household(
 ) -> None:
     """Write a set of objects: meshes in metres, convex parts, masses, frictions and pictures.
 
-    The same seed gives the same objects. A larger count adds objects and does not change the first
-    ones.
+    The same seed gives the same objects. A larger count adds objects at the end and does not
+    change the other objects.
     """
     session = Session("datasets.household", seed, as_json=as_json)
     if gripper is not None and labels is None:

@@ -165,7 +165,7 @@ def animal(draw: Draw) -> list[Polyhedron]:
 
 
 def toy(draw: Draw) -> list[Polyhedron]:
-    """A toy of two to five primitive shapes; each shape sticks out of an earlier shape along an axis."""
+    """A toy of two to five primitive shapes. Each later shape sticks out of an earlier shape."""
     draw.material("wood", "plastic", "hollow plastic", "foam")
     pieces: list[Polyhedron] = []
     centres: list[np.ndarray] = []
@@ -195,7 +195,7 @@ def toy(draw: Draw) -> list[Polyhedron]:
 
 
 def figurine(draw: Draw) -> list[Polyhedron]:
-    """A figure of round, branching limbs that may resemble an animal, a hand, a twig or an aircraft.
+    """A figure of round, branching limbs that may resemble an animal, a hand or a twig.
 
     Each limb is the convex hull of two balls, and the first ball is at the end of an earlier limb.
     The figure is scaled along z by a random factor from 0.4 to 1. A mirrored figure has every limb
@@ -269,7 +269,7 @@ def headphones(draw: Draw) -> list[Polyhedron]:
 
 
 def _reach(piece: Polyhedron, direction: np.ndarray) -> float:
-    """The distance along a direction from the origin, inside a piece, to the piece's surface."""
+    """The distance along a direction from the origin to the surface of a piece around the origin."""
     a, b, c = piece.vertices[piece.faces].swapaxes(0, 1)
     normals = np.cross(b - a, c - a)
     towards = normals @ direction

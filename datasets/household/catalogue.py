@@ -46,7 +46,8 @@ class Entry:
         seed: Seed of the set.
         index: Position in the set, starting at 0.
         file: Path of the surface's mesh file, relative to the folder, with forward slashes.
-        parts: Path of the file of convex parts, in the form of `file`; None if they are unknown.
+        parts: Path of the file of convex parts, relative to the folder, with forward slashes; None
+            if the parts are unknown.
         sha256: SHA-256 of the content of `file`, as hexadecimal digits.
         mass: Mass in kilograms.
         friction: Coefficient of friction against a gripper's pads.
@@ -240,8 +241,8 @@ def read_catalogue(folder: Path) -> list[Entry]:
         folder: Folder of the set.
 
     Raises:
-        InputError: If the catalogue does not exist, has another format or version, lists no objects,
-            or has an invalid entry.
+        InputError: If the catalogue does not exist, has another format or version, lists no
+            objects, or has an invalid entry.
     """
     path = folder / CATALOGUE
     objects = _read(path)["objects"]

@@ -46,7 +46,7 @@ MATERIALS: dict[str, Material] = {
 
 @dataclass
 class Draw:
-    """A source of random parameters for one object, which also stores them.
+    """Draws random parameters for one object, and stores each parameter by its name.
 
     Attributes:
         generator: Source of all randomness.
@@ -67,7 +67,7 @@ class Draw:
         return value
 
     def spread(self, name: str, low: float, high: float) -> float:
-        """Draw a number with a uniform logarithm between low and high, and store it."""
+        """Draw a number from [low, high) whose logarithm is uniformly distributed, and store it."""
         value = math.exp(self.generator.uniform(math.log(low), math.log(high)))
         self._keep(name, value)
         return value
@@ -79,13 +79,13 @@ class Draw:
         return value
 
     def choice(self, name: str, *options: str) -> str:
-        """Draw an option, all with equal probability, and store it."""
+        """Draw one of the options, each with equal probability, and store it."""
         value = options[int(self.generator.integers(len(options)))]
         self._keep(name, value)
         return value
 
     def material(self, *names: str) -> str:
-        """Draw a material from the names, and then the density and the friction of the object."""
+        """Draw one of the named materials, and then draw the object's density and friction."""
         name = self.choice("material", *names)
         material = MATERIALS[name]
         self.density = self.uniform("density", *material.density)

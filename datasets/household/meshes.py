@@ -30,7 +30,8 @@ PYBULLET_SCALE = 0.015
 """Metres per unit of the meshes in `random_urdfs`, as stated in its URDF files."""
 
 PYBULLET_GROWTH = 2e-5
-"""Growth of each piece in metres. It closes gaps of up to 8 µm between pieces that should touch."""
+"""Growth of each piece on every side, in metres. The growth closes gaps of up to 8 µm between
+pieces that should touch."""
 
 PYBULLET_SMALLEST = 2e-6
 """Smallest usable volume in cubic metres. A few of the random meshes are too small to grasp."""
@@ -66,6 +67,26 @@ def mesh_files(folder: Path) -> list[Path]:
     return files
 
 
+def file_name(text: str) -> str:
+    """Convert a text to a file name: characters other than letters, digits and `. + -` become `_`.
+
+    Args:
+        text: Text to convert.
+    """
+    return re.sub(r"[^A-Za-z0-9.+-]+", "_", text)
+
+
+def mesh_name(file: Path) -> str:
+    """Return the name of a mesh, which is the path of its file, converted to a file name.
+
+    The ending is part of the name, because it may be the only difference between two files.
+
+    Args:
+        file: Path relative to the folder.
+    """
+    return file_name("_".join([*file.parts[:-1], file.stem, file.suffix[1:].lower()]))
+
+
 def objects_in(
     folder: Path, scale: float, seed: int, skip: Callable[[str], None]
 ) -> Iterator[HouseholdObject]:
@@ -83,9 +104,7 @@ def objects_in(
     taken: dict[str, Path] = {}
     for index, path in enumerate(mesh_files(folder)):
         relative = path.relative_to(folder)
-        name = re.sub(r"[^A-Za-z0-9.+-]+", "_", "_".join([*relative.parts[:-1], relative.stem]))
-        # The ending is part of the name, because it may be the only difference between two files.
-        name = f"{name}_{relative.suffix[1:].lower()}"
+        name = mesh_name(relative)
         try:
             # Some file systems do not distinguish upper and lower case.
             if (other := taken.setdefault(name.casefold(), path)) != path:
@@ -183,7 +202,7 @@ def pieces_of(path: Path, scale: float) -> tuple[Polyhedron, ...]:
     hulls = [convex_hull(vertices) for vertices in groups]
     pieces = tuple(hull for hull in hulls if hull is not None)
     if not pieces:
-        raise InputError(f"all pieces of {path} are flat, expected at least one piece with a volume")
+        raise InputError(f"all pieces of {path} are flat, expected a piece with a volume")
     return pieces
 
 

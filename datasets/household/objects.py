@@ -79,9 +79,9 @@ class HouseholdObject:
         vertices: Vertices of the surface in metres.
         faces: Triangles of the surface, counter-clockwise seen from outside; watertight if the
             object is from `make`.
-        parts: Convex polyhedra in metres, with the enclosed solid as their union. The union is exact
-            for an object from `make` that `roughened` did not change. The tuple is empty if the
-            parts are unknown.
+        parts: Convex polyhedra in metres. Their union is the solid inside the surface, exactly for
+            an object from `make` that `roughened` did not change. The tuple is empty if the parts
+            are unknown.
         mass: Mass in kilograms.
         friction: Coefficient of friction against a gripper's pads.
         parameters: Randomly drawn values by name, including `yaw`, `offset_x` and `offset_y`, and
@@ -197,11 +197,11 @@ def with_material(
 
 
 def scaled(obj: HouseholdObject, factor: float) -> HouseholdObject:
-    """Copy an object and scale it from the origin of its file; the density does not change.
+    """Copy an object and multiply all its coordinates by a factor; the density does not change.
 
     Args:
         obj: Object to copy.
-        factor: Factor by which all lengths are multiplied.
+        factor: Factor by which all coordinates are multiplied.
 
     Raises:
         InputError: If the factor is not positive and finite.

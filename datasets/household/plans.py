@@ -63,7 +63,9 @@ class SetOptions:
 
     def __post_init__(self) -> None:
         if self.scale is not None and not 0 < self.scale < math.inf:
-            raise InputError(f"the scale of objects must be a finite number above 0, got {self.scale}")
+            raise InputError(
+                f"the scale of objects must be a finite number above 0, got {self.scale}"
+            )
 
 
 @dataclass(frozen=True, eq=False)

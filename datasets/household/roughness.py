@@ -21,7 +21,8 @@ from pcdiff.errors import InputError
 
 _WAVES = 32
 _SHORTEST, _LONGEST = 0.005, 0.05
-"""Shortest and longest wavelength in metres. Longer waves would leave the pads flat."""
+"""Shortest and longest wavelength in metres. With longer waves, the surface under a pad would be
+almost flat."""
 
 _EDGE = 0.006
 """Longest edge in metres of a convex part after its faces are subdivided."""

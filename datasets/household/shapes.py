@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 from pcdiff.errors import InputError
 
 WELD = 1e-9
-"""Distance in metres; closer points on the surface of a union become one point."""
+"""Points on the surface of a union that are closer than this distance, in metres, are merged."""
 
 FLAT = 1e-12
 """Largest distance in metres of the four corners of a flat face from a common plane."""
@@ -67,7 +67,7 @@ def loft(rings: Float[np.ndarray, "rings corners 3"]) -> Polyhedron:
     outward = np.cross(c - a, d - b)
     if np.sum(outward * ((a + b + c + d) / 4 - rings.mean(axis=(0, 1)))) < 0:
         return loft(rings[:, ::-1])
-    # Adding 0.0 turns -0.0 into 0.0, which np.unique would treat as a different number.
+    # np.unique would treat -0.0 and 0.0 as different numbers. Adding 0.0 turns -0.0 into 0.0.
     vertices, same = np.unique(rings.reshape(-1, 3) + 0.0, axis=0, return_inverse=True)
     index = same.reshape(rings.shape[:2]).astype(np.int64)
     i, j = index[:-1], np.roll(index, -1, axis=1)[:-1]
@@ -112,8 +112,8 @@ def prism(polygon: Points, bottom: float, top: float) -> Polyhedron:
 def box(low: Vector, high: Vector) -> Polyhedron:
     """A cuboid with sides along the axes, between two opposite corners.
 
-    The arguments are corners instead of a size and a centre, so that adjacent boxes can have exactly
-    equal coordinates.
+    The arguments are corners instead of a size and a centre, so that adjacent boxes can have
+    exactly equal coordinates.
     """
     (x0, y0, z0), (x1, y1, z1) = low, high
     return prism([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], z0, z1)
@@ -229,10 +229,11 @@ def lathe(profile: Points, sides: int) -> list[Polyhedron]:
 def inner_profile(
     profile: Points, thickness: float | Sequence[float]
 ) -> Float[np.ndarray, "points 2"]:
-    """Return the inner side of a wall: a line parallel to a profile, on its left, with mitred joints.
+    """Return the inner profile of a wall: parallel to the outer profile, with mitred joints.
 
     Args:
-        profile: Points (radius, z) from the axis outwards and up.
+        profile: Points (radius, z) of the outer profile, from the axis outwards and up. The inner
+            profile is on the left of the outer profile.
         thickness: Thickness of the wall in metres, or a thickness for each segment of the wall.
 
     Raises:
@@ -294,8 +295,8 @@ def sweep(
 
     Args:
         path: Joints of the polyline.
-        section: Convex polygon in metres; the first coordinate is in the plane, across the path, and
-            the second coordinate is along `binormal`.
+        section: Convex polygon in metres; the first coordinate is in the plane, across the path,
+            and the second coordinate is along `binormal`.
         binormal: Unit vector perpendicular to the plane.
         scales: Scale of the section at each joint; None uses 1.
 

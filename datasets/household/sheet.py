@@ -1,4 +1,4 @@
-"""Draw a sheet of tiles. Each tile has a picture of one object."""
+"""Draw an overview of a set, the sheet: one image of tiles, each with a picture of one object."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def draw_sheet(
 def write_sheet(
     folder: Path, entries: Sequence[Entry], advance: Callable[[], None] = lambda: None
 ) -> Path:
-    """Draw the first objects of a set, at most `MOST_TILES`, and write them to `sheet.png`.
+    """Draw the first objects of a set, at most `MOST_TILES`, and write the image to `sheet.png`.
 
     Args:
         folder: Folder of the set.
@@ -85,7 +85,7 @@ def write_sheet(
         advance: Function that is called after each tile.
 
     Returns:
-        The path of the picture.
+        The path of the image.
 
     Raises:
         InputError: If a mesh cannot be read, or the file cannot be written.

@@ -27,7 +27,7 @@ from datasets.household.shapes import (
 
 
 def hammer(draw: Draw) -> list[Polyhedron]:
-    """A hammer with a handle and a head; opposite the face is a claw, a wedge or a second face."""
+    """A hammer: the head has a face at one end, and a claw, a wedge or a face at the other end."""
     draw.material("wood and steel", "plastic and steel", "hollow plastic")
     length = draw.uniform("length", 0.16, 0.29)
     grip = draw.uniform("grip", 0.022, 0.034)
@@ -141,7 +141,7 @@ def scissors(draw: Draw) -> list[Polyhedron]:
 
 
 def wrench(draw: Draw) -> list[Polyhedron]:
-    """A flat spanner: a shank, an open jaw at one end and a ring or a jaw at the other."""
+    """A flat spanner: a shank, an open jaw at one end and a ring or a jaw at the other end."""
     draw.material("steel", "aluminium", "plastic")
     length, thick = draw.uniform("length", 0.1, 0.2), draw.uniform("thick", 0.005, 0.009)
     wide, gap = draw.uniform("wide", 0.009, 0.015), draw.uniform("gap", 0.013, 0.024)
@@ -271,7 +271,7 @@ def _block(x: float, y: float, z: float) -> Polyhedron:
 
 
 def _jaw(gap: float, thick: float) -> list[Polyhedron]:
-    """A spanner's jaw: a base with two prongs, which is open towards +x."""
+    """A spanner's jaw that is open towards +x: a base with two prongs."""
     base = [(-0.75 * gap, -0.6 * gap), (-0.2 * gap, -0.95 * gap), (-0.2 * gap, 0.95 * gap)]
     prong = [(-0.2 * gap, 0.5 * gap), (0.75 * gap, 0.5 * gap), (0.6 * gap, 0.8 * gap)]
     prong.append((-0.2 * gap, 0.95 * gap))

@@ -1,7 +1,7 @@
 """Families of objects that are mostly solids of revolution, such as containers for food and drink.
 
-Open vessels have walls of random thickness and a cavity that is open at the top; closed vessels are
-solid. Every object stands upright on z = 0 around the z axis, and its handles are at y = 0.
+Open vessels have walls of random thickness and a cavity that is open at the top; closed vessels
+are solid. Every object stands upright on z = 0 around the z axis. Handles are centred at y = 0.
 """
 
 from __future__ import annotations
@@ -355,7 +355,7 @@ def lightbulb(draw: Draw) -> list[Polyhedron]:
 
 
 def fruit(draw: Draw) -> list[Polyhedron]:
-    """An egg, apple, pear or lemon: a round solid that may be narrower at the top, with a stalk."""
+    """An egg, apple, pear or lemon: a round solid, in some cases with a narrow top or a stalk."""
     draw.material("fruit")
     radius = draw.uniform("radius", 0.018, 0.042)
     long = draw.uniform("long", 0.85, 1.35)

@@ -1,7 +1,7 @@
-"""Label grasps for a set of objects: every candidate is simulated and stored with its outcome.
+"""Label grasps for a set of objects: simulate every candidate and store the outcomes.
 
 `python -m datasets.labels data/household --gripper panda` labels a set that `datasets.household`
-wrote, or any folder of meshes. In Python, `label_folder` does the same.
+wrote, or any folder of meshes. In Python, call `label_folder`.
 """
 
 from datasets.labels.folder import Assumptions, LabellingResult, label_folder

@@ -23,7 +23,7 @@ def labels(
         Path, typer.Argument(help="Set that datasets.household wrote, or any folder of meshes.")
     ],
     gripper: Annotated[
-        str, typer.Option(help="Gripper: the name of a shipped one, or a .toml file.")
+        str, typer.Option(help="Gripper: the name of a shipped gripper, or a .toml file.")
     ] = "panda",
     count: Annotated[
         int, typer.Option(min=1, max=10**6, help="Number of candidates per object.")
@@ -33,24 +33,23 @@ def labels(
         typer.Option(
             min=0,
             max=1,
-            help="Share of near misses among the candidates.",
+            help="Share of near misses (candidates that are moved and turned a little), 0 to 1.",
             show_default=f"{NEAR_MISSES}; 0 with --weights",
         ),
     ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
-            help="Label samples of this grasp field instead of candidates: the name of shipped "
-            "weights, or a file."
+            help="Weights of a grasp field: the name of shipped weights, or a file. With this "
+            "option, the program labels samples of the field instead of antipodal candidates."
         ),
     ] = None,
     view: Annotated[
         bool,
         typer.Option(
             "--view",
-            help="Give the field a view of only one side of each object, with the noise of a depth "
-            "camera; "
-            "physics uses the whole object.",
+            help="Condition the field on a noisy depth image of each object from one side; physics "
+            "uses the whole object.",
         ),
     ] = False,
     scale: Annotated[
@@ -61,12 +60,16 @@ def labels(
     ] = None,
     density: Annotated[
         float | None,
-        typer.Option(help="Density of the objects in kg/m³, if the folder has no catalogue."),
+        typer.Option(
+            help="Density of the objects in kg/m³, if the folder has no catalogue. Default: the "
+            "density of the physics protocol."
+        ),
     ] = None,
     friction: Annotated[
         float | None,
         typer.Option(
-            help="Coefficient of friction of object and pads, if the folder has no catalogue."
+            help="Coefficient of friction between object and pads, if the folder has no catalogue. "
+            "Default: the friction of the physics protocol."
         ),
     ] = None,
     workers: Annotated[
@@ -75,17 +78,17 @@ def labels(
     ray: Annotated[
         str | None,
         typer.Option(
-            help="Use the Ray cluster at this address HOST:PORT; auto uses the cluster that this "
-            "machine belongs to, local starts one on this machine."
+            help="Address HOST:PORT of the Ray cluster to use; auto uses the cluster that this "
+            "machine belongs to; local starts a cluster on this machine. Default: no cluster."
         ),
     ] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Simulate grasps of every object, and keep successes and failures as labels."""
+    """Simulate grasps of every object, and store successes and failures as labels."""
     session = Session("datasets.labels", seed, as_json=as_json)
     if view and weights is None:
-        raise InputError("--view needs --weights, because a view is what a grasp field sees")
+        raise InputError("--view needs --weights, because only a grasp field uses a view")
     if near_misses is None:
         near_misses = NEAR_MISSES if weights is None else 0.0
     settings = Settings(load_gripper(gripper), count, near_misses, seed, weights, view)
@@ -101,7 +104,7 @@ def labels(
     for sentence in done.skipped:
         typer.echo(f"skipped: {sentence}", err=True)
     if not done.card["objects"]:
-        raise InputError(f"no object of {folder} can be labelled")
+        raise InputError(f"no object in {folder} can be labelled")
     session.finish(done.as_dict(), done.text())
 
 
@@ -109,7 +112,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the program.
 
     Args:
-        arguments: Command-line arguments; None means those of the process.
+        arguments: Command-line arguments; None means the arguments of the process.
     """
     run(app, arguments)
 

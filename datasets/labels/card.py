@@ -1,4 +1,4 @@
-"""The data card of a folder of labels. All its figures are counted from the label files."""
+"""The data card of a folder of labels, with statistics that are computed from the label files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FORMAT = "pcdiff-grasp/labels"
 VERSION = 1
 CARD, README = "card.json", "README.md"
 
-_BOOTSTRAP = 102  # second word of the seed of the bootstrap
+_BOOTSTRAP = 102  # the bootstrap's seed consists of the seed of the labels and this number
 
 _LIMITS = """\
 - Nothing was tried on a real robot. The physics is MuJoCo with rigid bodies. Its protocol was tuned
@@ -44,12 +44,12 @@ _LIMITS = """\
 
 @dataclass(frozen=True, eq=False)
 class ObjectLabels:
-    """The labels of one object, as read from its file.
+    """The labels of one object, read from its label file.
 
     Attributes:
         name: Name of the object.
         family: Family of the object.
-        licence: Licence of its mesh.
+        licence: Licence of the mesh.
         grasps: Labelled grasps in the file.
     """
 
@@ -66,13 +66,13 @@ def write_card(
     labels: Sequence[ObjectLabels],
     skipped: Sequence[str],
 ) -> dict[str, Any]:
-    """Write `card.json` and `README.md`.
+    """Write the data card of a folder of labels to `card.json` and `README.md`.
 
     Args:
         output: Folder of the labels.
         settings: Settings of all labels.
         options: Other options of the command, by name; None for an option that was not given.
-        labels: Labels of every object that has some.
+        labels: Labels of every labelled object.
         skipped: One sentence for each object without labels.
 
     Returns:
@@ -98,7 +98,7 @@ def write_card(
 
 
 def summary(settings: Settings, labels: Sequence[ObjectLabels]) -> dict[str, Any]:
-    """Return the origin of the labels and the number of successes, as a dictionary for JSON.
+    """Return the origin and the statistics of the labels as a dictionary for JSON.
 
     Args:
         settings: Settings of all labels.
@@ -258,7 +258,7 @@ def _kinds(grasps: Grasps) -> np.ndarray:
 
 
 def _figures(success: Sequence[np.ndarray], seed: int) -> dict[str, Any]:
-    """Count objects, grasps and successes, and compute the success rate with its interval.
+    """Count objects, grasps and successes, and compute the success rate with its 95 % interval.
 
     The rate is None if there are no grasps.
     """

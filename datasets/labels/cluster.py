@@ -1,8 +1,8 @@
-"""Run jobs on several machines, through Ray.
+"""Run labelling jobs on several machines with Ray.
 
-The machines need only the installed package with its extra `ray`. Ray sends them the objects and
-the code of this folder, which is not part of the installed package, and sends the labels back. Only
-the machine that started the run writes files.
+The machines need only the installed package with the extra `ray`. Ray sends the objects and the
+code of `datasets.labels`, which is not part of the installed package, to the machines. Ray sends
+the labels back, and only the machine that started the run writes files.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from grasp.formats import Grasps
 from pcdiff.errors import InputError
 
 LOCAL = "local"
-"""Address of a cluster that is started on this machine and ends with the run."""
+"""Address of a cluster that starts on this machine and ends with the run."""
 
 RUNNING = "auto"
 """Address of the cluster that this machine belongs to."""
 
-_AHEAD = 2  # jobs sent ahead for each core, so that no core waits for its next one
+_AHEAD = 2  # number of jobs sent in advance per core, so that no core waits for its next job
 
 
 def on_cluster(
@@ -33,34 +33,35 @@ def on_cluster(
 ) -> Iterator[tuple[Job, Grasps | str]]:
     """Label objects on a Ray cluster, with one core per object.
 
-    Nothing is lost when a machine leaves the cluster: Ray gives its objects to other machines.
+    If a machine leaves the cluster, Ray gives its objects to other machines.
 
     Args:
         work: Function that labels one object.
-        jobs: Objects to label; they are requested a few at a time.
-        address: Address of the cluster, HOST:PORT, or `LOCAL` or `RUNNING`.
-        workers: Number of cores of a local cluster; 0 uses all cores.
+        jobs: Objects to label; the function requests a few objects at a time.
+        address: Address of the cluster: HOST:PORT, `LOCAL` or `RUNNING`.
+        workers: Number of cores for a `LOCAL` cluster; the default 0 uses all cores. For any other
+            address, only the default is allowed.
 
     Yields:
-        Each object with its result, in the order in which they finish.
+        Each object with its result, in the order of completion.
 
     Raises:
-        InputError: If Ray is not installed, there is no cluster at the address, an object cannot be
-            labelled because its process died repeatedly, or the machines lack this package.
+        InputError: If Ray is not installed, there is no cluster at the address, `workers` is not 0
+            for a cluster other than `LOCAL`, an object cannot be labelled because its process died
+            repeatedly, or the package is not installed on the machines.
     """
     try:
         import ray
     except ImportError as error:
         raise InputError(
-            "Ray is not installed here: it comes with the extra ray (pip install "
-            "'pcdiff-grasp[ray]')"
+            "Ray is not installed here: install the extra ray with pip install 'pcdiff-grasp[ray]'"
         ) from error
     by_value = {labelling, sys.modules[work.__module__]}
     _connect(ray, address, workers)
     try:
         for module in by_value:
             ray.cloudpickle.register_pickle_by_value(module)
-        # By default Ray would fill one machine before it uses the next.
+        # By default, Ray would fill one machine before it uses the next machine.
         remote: Any = ray.remote(num_cpus=1, scheduling_strategy="SPREAD")(work)
         cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
         waiting = iter(jobs)
@@ -79,13 +80,13 @@ def on_cluster(
 def _connect(ray: Any, address: str, workers: int) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == LOCAL:
-        # By default Ray sends statistics about a cluster that it starts to its developers.
+        # By default, Ray sends its developers statistics about every cluster that it starts.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         ray.init(address=LOCAL, num_cpus=workers or None, include_dashboard=False, **quiet)
         return
     if workers:
         raise InputError(
-            f"the cluster at {address} decides the number of workers, expected 0 but got {workers}"
+            f"the number of workers must be 0 for the running cluster at {address}, got {workers}"
         )
     if address != RUNNING:
         _check_reachable(address)
@@ -97,7 +98,7 @@ def _connect(ray: Any, address: str, workers: int) -> None:
 
 
 def _check_reachable(address: str) -> None:
-    """Raise unless a server listens at the address; Ray itself would retry for many minutes."""
+    """Raise an error unless a server listens at the address; Ray would retry for many minutes."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
         raise InputError(

@@ -1,4 +1,4 @@
-"""Label a folder of objects: keep existing labels and make the missing ones.
+"""Label a folder of objects: keep existing labels and add the missing labels.
 
 ```
 FOLDER/grasps/GRIPPER/NAME.h5     labels of one object, in ACRONYM's schema
@@ -6,13 +6,13 @@ FOLDER/grasps/GRIPPER/README.md   data card
 FOLDER/grasps/GRIPPER/card.json   data card for programs
 ```
 
-Labels of a grasp field's samples are in FOLDER/samples/WEIGHTS instead of FOLDER/grasps, where
-WEIGHTS is the start of the SHA-256 of the weights. If the field saw only one side of each object,
+Labels of samples from a grasp field are in FOLDER/samples/WEIGHTS instead of FOLDER/grasps. WEIGHTS
+is the first 12 digits of the SHA-256 of the weights. If the field saw only one side of each object,
 the labels are in FOLDER/samples/WEIGHTS-view.
 
-Each file names its mesh relative to FOLDER, so the folder can be moved. Each file is written in one
-step by one process. A run that is killed therefore loses only the objects it was working on, and
-the next run continues from there.
+A label file names its mesh relative to FOLDER, so the folder can be moved. One process writes each
+file in one step. So a run that is killed loses only the unfinished objects, and the next run
+continues with these objects.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ from pathlib import Path
 from typing import Any
 
 from datasets.household.catalogue import CATALOGUE
+from datasets.household.meshes import file_name
 from datasets.labels.card import ObjectLabels, write_card
 from datasets.labels.cluster import on_cluster
 from datasets.labels.labelling import Job, Settings, attempt, digest
 from datasets.labels.processes import on_cores
-from datasets.labels.targets import Target, check_content, file_name, targets_in
+from datasets.labels.targets import Target, check_content, targets_in
 from grasp.field.items import CANDIDATES, SAMPLES
 from grasp.formats import Grasps, read_grasps, write_grasps
 from grasp.objects.loading import load_object
@@ -60,16 +61,16 @@ class Assumptions:
 
     def __post_init__(self) -> None:
         if self.scale is not None and not 0 < self.scale < math.inf:
-            raise InputError(f"the scale must be a number above 0, got {self.scale}")
+            raise InputError(f"the scale must be a finite number above 0, got {self.scale}")
         Conditions(density=self.density, friction=self.friction)  # refuses numbers out of range
 
     def as_dict(self) -> dict[str, float | None]:
-        """The assumptions as a dictionary, with None for those that were not given."""
+        """The assumptions as a dictionary, with None for every missing assumption."""
         return dataclasses.asdict(self)
 
 
 NO_ASSUMPTIONS = Assumptions()
-"""The assumptions for a folder with a catalogue, and the defaults for other folders."""
+"""No assumptions: required for a folder with a catalogue, and the default for other folders."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +104,12 @@ class LabellingResult:
         card = self.card
         lines = [
             f"labelled {self.grasps} grasps of {self.made} objects in {self.seconds:.0f} s"
-            + (f"; {self.kept} already had labels" if self.kept else "")
+            + (f"; {self.kept} objects already had labels" if self.kept else "")
         ]
         if card["grasps"]:
             low, high = (100 * end for end in card["success_rate_interval"])
             lines.append(
-                f"{card['successes']} of all {card['grasps']} grasps hold: "
+                f"{card['successes']} of all {card['grasps']} grasps succeed: "
                 f"{100 * card['success_rate']:.1f} %, 95 % interval {low:.1f} to {high:.1f} %"
             )
         return "\n".join([*lines, f"the data card is in {self.output}"])
@@ -123,24 +124,24 @@ def label_folder(
     cluster: str | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> LabellingResult:
-    """Label every object of a folder that has no labels yet, and write the data card.
+    """Label every unlabelled object in a folder, and write the data card.
 
-    Only one process at a time may label a folder for a gripper. A script that calls this function
-    needs the usual guard `if __name__ == "__main__":`, because it spawns processes.
+    Only one process at a time may label a folder for a gripper. A script that calls `label_folder`
+    needs the guard `if __name__ == "__main__":`, because the function spawns processes.
 
     Args:
-        folder: Set with a catalogue, whose masses and frictions are used, or any folder of meshes.
+        folder: Set with a catalogue of masses and frictions, or any folder of meshes.
         settings: Gripper, candidates and seed.
         assumed: Assumptions about the meshes of a folder without a catalogue.
-        workers: Number of processes; 0 uses one per core.
-        cluster: Address of a Ray cluster, as for `datasets.labels.cluster.on_cluster`; None uses
-            processes without Ray.
+        workers: Number of processes; 0 uses one process per core.
+        cluster: Address of a Ray cluster for `datasets.labels.cluster.on_cluster`; None uses
+            processes on this machine without Ray.
         advance: Function that is called after each object.
 
     Raises:
-        InputError: If a number is out of range, there is nothing to label, the folder has labels
-            made under different conditions, the folder has a catalogue although something is
-            assumed, the folder is damaged, a process died, or a file cannot be written.
+        InputError: If a number is out of range, the folder has no objects, existing labels were
+            made under different conditions, the folder has a catalogue but `assumed` is not empty,
+            a file is damaged, a process died, or a file cannot be written.
     """
     begin = time.monotonic()
     folder = Path(folder)
@@ -148,8 +149,8 @@ def label_folder(
     targets = targets_in(folder, assumed.friction)
     if (folder / CATALOGUE).exists() and assumed != NO_ASSUMPTIONS:
         raise InputError(
-            f"{folder} has a catalogue, which states scale, mass and friction: expected no other "
-            "scale, density or friction"
+            f"{folder} has a catalogue, which states scale, mass and friction: the options scale, "
+            "density and friction must not be set"
         )
     output = folder / _place(settings) / file_name(settings.gripper.name)
     prepare_folder(output)
@@ -172,7 +173,7 @@ def label_folder(
             settings=settings,
         )
 
-    # Check this before any work, so that labels made under different conditions stop the run here.
+    # Before any labelling, compare existing labels with the jobs: a difference stops the run here.
     missing = []
     for target in targets:
         path = output / f"{target.name}.h5"
@@ -182,8 +183,8 @@ def label_folder(
         job = job_for(target)
         if job is not None and (other := difference(read_grasps(path), job)):
             raise InputError(
-                f"{path} was made under different conditions: {other}; repeat the command that "
-                f"made it, or move {output} away"
+                f"{path} was made under different conditions: {other}; repeat the original "
+                f"command, or move {output} to another place"
             )
         advance()
 
@@ -224,14 +225,14 @@ def label_folder(
 
 
 def _place(settings: Settings) -> Path:
-    """Path of the folder of labels, relative to the folder of objects; see `grasp.field.items`."""
+    """Path of the labels relative to the folder of objects, without the name of the gripper."""
     if settings.weights is None:
         return Path(CANDIDATES)
     return Path(SAMPLES, digest(settings.weights)[:12] + ("-view" if settings.view else ""))
 
 
 def difference(found: Grasps, job: Job) -> str | None:
-    """Say how the conditions of labels differ from those of a job; None if they agree.
+    """Describe the first condition that differs between labels and a job; None if all agree.
 
     Args:
         found: Labels to check.
@@ -250,5 +251,5 @@ def difference(found: Grasps, job: Job) -> str | None:
     for name, value in expected.items():
         there = sampler.get(name) if name in conditions else getattr(found, name)
         if there != value:
-            return f"its {name} is {there}, expected {value}"
+            return f"{name} must be {value}, got {there}"
     return None

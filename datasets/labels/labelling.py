@@ -1,4 +1,4 @@
-"""Label one object; this is the work that one process does, on this machine or on another."""
+"""Label one object. One process does this work, on this machine or on another machine."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
     from grasp.field.trained import GraspField
 
 STREAM = 101
-"""Random stream of the candidates; the judge uses lower numbers, see `grasp.judging.streams`."""
+"""Number of the random stream of the candidates; `grasp.judging.streams` uses lower numbers."""
 
 VIEW_STREAM = 103
-"""Random stream of the views; it differs from the stream of the data card's bootstrap."""
+"""Number of the random stream of the views; the data card's bootstrap has the number 102."""
 
 NEAR_MISSES = 0.25
 """Default share of near misses among the candidates."""
 
 SAMPLE = "sample"
-"""The kind that marks a grasp as sampled from a grasp field."""
+"""The kind of a grasp that was sampled from a grasp field."""
 
 PACKAGES = ("mujoco", "coacd", "numpy")
-"""Packages that influence the labels; each file states the versions that it was made with."""
+"""Packages that influence the labels; every label file states the versions of these packages."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,16 +52,17 @@ class Settings:
         gripper: Gripper whose grasps are labelled.
         count: Number of candidates per object, at least 1.
         near_misses: Share of near misses among the candidates, 0 to 1.
-        seed: Seed of the candidates, at least 0; the candidates of an object depend on it and on
-            the object's geometry.
-        weights: Weights of a `GraspField` whose samples are labelled instead of candidates: a name
-            or a file. None labels candidates.
+        seed: Seed of the candidates, at least 0; the candidates of an object depend on the seed and
+            on the object's geometry.
+        weights: Name or file of the weights of a `GraspField` whose samples are labelled; if None,
+            antipodal candidates are labelled.
         view: Whether the field sees only one side of each object, as in
             `grasp.judging.sources.field_source`, instead of the whole object. The view depends on
             the seed and on the object's geometry.
 
     Raises:
-        InputError: If a number is out of its range, or `view` is set without weights.
+        InputError: If a number is out of its range, `view` is set without weights, or
+            `near_misses` is not 0 with weights.
     """
 
     gripper: Gripper
@@ -73,16 +74,16 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.view and self.weights is None:
-            raise InputError("labels of a view need the weights of a grasp field, got none")
+            raise InputError("labels with a view need the weights of a grasp field, got none")
         if self.weights is not None and self.near_misses:
             raise InputError(
-                "the samples of a grasp field have no near misses, expected a share of 0 but got "
+                "the share of near misses must be 0 for samples of a grasp field, got "
                 f"{self.near_misses}"
             )
         if self.count < 1 or self.seed < 0:
             raise InputError(
-                "labels need at least 1 candidate per object and a seed of 0 or more, got "
-                f"{self.count} and {self.seed}"
+                "labels need at least 1 candidate per object and a seed of at least 0, got "
+                f"{self.count} candidates and the seed {self.seed}"
             )
         if not 0 <= self.near_misses <= 1:
             raise InputError(
@@ -92,14 +93,13 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One object to label. A job is pure data, so any machine can do it.
+    """One object to label, with all data that a process on any machine needs.
 
     Attributes:
         name: Name of the object, unique in its set.
-        obj: Mesh of the object; the labels will name its `file`.
-        mass: Mass of the object in kilograms. If None, it is computed from the volume and
-            `density`.
-        density: Density of the object in kg/m³, used if there is no mass.
+        obj: Mesh of the object; the labels state the mesh file `obj.file`.
+        mass: Mass of the object in kilograms; None computes the mass from volume and density.
+        density: Density of the object in kg/m³ if `mass` is None; None uses the protocol's density.
         friction: Coefficient of friction between object and pads.
         settings: Settings that all objects share.
     """
@@ -113,7 +113,7 @@ class Job:
 
     @property
     def source(self) -> dict[str, Any]:
-        """Where the grasps come from, as a dictionary for JSON."""
+        """The source of the grasps as a dictionary for JSON."""
         if self.settings.weights is None:
             return {"name": "antipodal candidates", "cone_friction": FRICTION}
         known = {
@@ -126,9 +126,9 @@ class Job:
         return {"name": "samples of a field", **known}
 
     def conditions(self) -> dict[str, Any]:
-        """Conditions that determine the labels, except protocol and geometry, as a JSON object.
+        """Return the conditions of the labels, without protocol and geometry, as a JSON object.
 
-        Equal conditions give equal labels.
+        With the same protocol and geometry, equal conditions give equal labels.
         """
         settings = self.settings
         return {
@@ -145,7 +145,7 @@ class Job:
 
 
 def label(job: Job) -> Grasps:
-    """Draw candidates for an object, or samples of a grasp field, and simulate each of them.
+    """Draw candidates for an object, or samples of a grasp field, and simulate every grasp.
 
     Physics uses the whole object, even if the field saw only one side of it.
 
@@ -153,18 +153,17 @@ def label(job: Job) -> Grasps:
         job: Object to label.
 
     Returns:
-        All candidates with their outcomes, in the order in which they were drawn. Their `sampler`
-        holds the conditions, the kind of each candidate under `kinds`
-        (`grasp.judging.candidates.KINDS`), and the versions of the packages under `made_with`. If
-        no two opposite contacts of the object fit into the stroke, the result has no grasps and its
-        `reason` says so.
+        All candidates with their outcomes, in the order of the draws. The field `sampler` contains
+        the conditions, the kind of each candidate as `kinds` (`grasp.judging.candidates.KINDS`),
+        and the versions of the packages as `made_with`. If the stroke is too short for every pair
+        of opposite contacts, the result has no grasps and its `reason` describes the problem.
 
     Raises:
-        InputError: If the object cannot be simulated because it is a point cloud, has no volume, or
-            coacd finds no parts; or too few of its points are in view.
+        InputError: If the object is a point cloud or has no volume, coacd finds no convex parts, or
+            too few points of the object are in view.
     """
     settings = job.settings
-    # Decompose the object once and keep the parts, so that the simulation does not do it again.
+    # Store the convex parts, so that the simulation does not decompose the object again.
     obj = dataclasses.replace(job.obj, parts=tuple(convex_parts(job.obj)))
     density = PROTOCOL.density if job.density is None else job.density
     body = rigid_body(obj, obj.parts or (), job.mass, density)
@@ -202,7 +201,7 @@ def label(job: Job) -> Grasps:
 
 
 def _drawn(obj: Object, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the poses of the grasps to label; also return the kind of each."""
+    """Draw the poses of the grasps to label, and return the poses and the kind of each grasp."""
     if settings.weights is None:
         drawn = candidates(
             obj,
@@ -237,7 +236,7 @@ def sampling(view: bool) -> Sampling:
 
 @functools.cache
 def load_field(weights: str) -> GraspField:
-    """Load the grasp field with these weights; each process reads it only once.
+    """Load the grasp field with these weights; a process reads the weights only once.
 
     Args:
         weights: Name or file of the weights.
@@ -264,7 +263,7 @@ def digest(weights: str) -> str:
 
 
 def attempt(job: Job) -> Grasps | str:
-    """Label an object; if that is impossible, return one sentence that says why.
+    """Label an object, or return one sentence about the error if the object cannot be labelled.
 
     Args:
         job: Object to label.

@@ -1,9 +1,9 @@
-"""Run jobs on all cores of this machine: one process per core, and one object at a time in each.
+"""Run labelling jobs on this machine: one process per core, and one object at a time per process.
 
-No worker outlives the program.
+All worker processes end with the program.
 
-`concurrent.futures` is not used because its pools cannot say which object killed a worker, and its
-workers survive a parent that is killed.
+A pool of `concurrent.futures` would not report which object killed a worker, and its workers would
+survive a killed parent process.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from grasp.physics import cores
 from grasp.physics.workers import no_interrupt
 from pcdiff.errors import InputError
 
-# Where process groups exist, each worker leads one, so that the processes it starts end with it.
+# If the system has process groups, a worker leads a group, which ends together with the worker.
 _GROUPS = hasattr(os, "killpg")
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -37,14 +37,14 @@ def on_cores(
 
     Args:
         work: Function that labels one object.
-        jobs: Objects to label; each is requested when a process is free for it.
-        workers: Number of processes; 0 uses one for each core that this process may use.
+        jobs: Objects to label; a free process requests the next object.
+        workers: Number of processes; 0 uses one process for each core that this process may use.
 
     Yields:
-        Each object with its result, in the order in which they finish.
+        Each object with its result, in the order of completion.
 
     Raises:
-        InputError: If a process died; the message names its object.
+        InputError: If a process died; the message names the object that the process labelled.
     """
     limit = workers or cores()
     waiting = iter(jobs)
@@ -74,7 +74,7 @@ def on_cores(
                 idle.append(connection)
                 yield job, result
     finally:
-        # The processes hold nothing that must be saved: the next run redoes unfinished objects.
+        # The processes have no data to save: the next run repeats unfinished objects.
         for connection, process in processes.items():
             _end(process)
             process.close()
@@ -82,7 +82,7 @@ def on_cores(
 
 
 def _start(work: Work) -> tuple[Connection, SpawnProcess]:
-    # Spawned, not forked: a forked copy of a process with threads may hang.
+    # Processes are spawned, because a forked copy of a process with threads may hang.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(work, theirs), daemon=True)
@@ -94,9 +94,9 @@ def _start(work: Work) -> tuple[Connection, SpawnProcess]:
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """Limit processes that start in this context to one numerical thread.
+    """Limit every process that starts in this context to one numerical thread.
 
-    The other cores are busy with other processes.
+    Other processes use the other cores.
     """
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, "1"))
@@ -111,7 +111,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _serve(work: Work, connection: Connection) -> None:
-    """Do one job after another until the parent process has no more jobs or has ended."""
+    """Do one job after another until the parent process closes the connection or ends."""
     if _GROUPS:
         os.setsid()
     threading.Thread(target=_end_with_parent, daemon=True).start()

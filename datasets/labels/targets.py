@@ -1,21 +1,20 @@
-"""Find the objects of a folder that are to be labelled."""
+"""Find the objects to label in a folder."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from datasets.household.catalogue import CATALOGUE, read_catalogue
-from datasets.household.meshes import mesh_files
+from datasets.household.meshes import mesh_files, mesh_name
 from grasp.physics import PROTOCOL
 from pcdiff.errors import InputError
 
 
 @dataclass(frozen=True)
 class Target:
-    """One object of a folder.
+    """One object to label in a folder.
 
     Attributes:
         name: Name of the object, unique in the folder.
@@ -37,16 +36,16 @@ class Target:
 
 
 def targets_in(folder: Path, friction: float | None = None) -> list[Target]:
-    """List the objects in a folder: those of its catalogue, or all its meshes if it has none.
+    """List the objects in a folder: all objects in its catalogue, or all meshes if it has none.
 
     Args:
         folder: Folder of the objects.
-        friction: Coefficient of friction of all objects if the folder has no catalogue; the
-            protocol's friction if None.
+        friction: Coefficient of friction of all objects in a folder without a catalogue; None uses
+            the protocol's friction.
 
     Raises:
-        InputError: If there is no mesh, two meshes would have the same name, or the catalogue
-            cannot be read.
+        InputError: If the folder has no mesh, the labels of two meshes would have the same file
+            name, or the catalogue cannot be read.
     """
     if (folder / CATALOGUE).exists():
         targets = [
@@ -57,7 +56,7 @@ def targets_in(folder: Path, friction: float | None = None) -> list[Target]:
         given = PROTOCOL.friction if friction is None else friction
         files = [path.relative_to(folder) for path in mesh_files(folder)]
         targets = [
-            Target(_name(file), "mesh", file.as_posix(), None, given, "unknown", None)
+            Target(mesh_name(file), "mesh", file.as_posix(), None, given, "unknown", None)
             for file in files
         ]
     seen: dict[str, Target] = {}
@@ -66,13 +65,13 @@ def targets_in(folder: Path, friction: float | None = None) -> list[Target]:
         if other is not target:
             raise InputError(
                 f"{folder} has {other.file} and {target.file}, whose labels would both be named "
-                f"{target.name}.h5: rename one of them"
+                f"{target.name}.h5: rename one of the two meshes"
             )
     return targets
 
 
 def check_content(folder: Path, target: Target) -> None:
-    """Raise if a mesh file is not the one that the catalogue lists.
+    """Raise an error if a mesh file is not the file that the catalogue lists.
 
     Args:
         folder: Folder of the objects.
@@ -93,17 +92,3 @@ def check_content(folder: Path, target: Target) -> None:
             f"{path} is not the mesh that the catalogue lists: expected the SHA-256 "
             f"{target.content_sha256}, got {digest}"
         )
-
-
-def file_name(text: str) -> str:
-    """Turn a text into a file name: characters other than letters, digits, . + and - become _.
-
-    Args:
-        text: Text to convert.
-    """
-    return re.sub(r"[^A-Za-z0-9.+-]+", "_", text)
-
-
-def _name(file: Path) -> str:
-    """Name a mesh that no catalogue lists: its path with the extension, turned into a file name."""
-    return file_name("_".join([*file.parts[:-1], file.stem, file.suffix[1:].lower()]))

@@ -51,7 +51,10 @@ def evaluate(
     ] = False,
     gripper: GripperName = "panda",
     samples: Annotated[
-        int, typer.Option(min=1, max=MOST, help="Number of grasps per object from the source.")
+        int,
+        typer.Option(
+            min=1, max=MOST, help="Number of grasps to request from the source per object."
+        ),
     ] = 1000,
     candidates: Annotated[
         int,
@@ -81,8 +84,9 @@ def evaluate(
 ) -> None:
     """Judge a source of grasps by physics simulation.
 
-    Prints results for each object, and for all objects that fit the gripper: the success rate of
-    all grasps and of the 20 best ranked grasps, the coverage of the successful antipodal
+    Prints results for each object, and for all objects that fit the gripper. An object fits if at
+    least 20 of its first 2000 antipodal candidates succeed in physics. The results are the success
+    rate of all grasps and of the 20 best ranked grasps, the coverage of the successful antipodal
     candidates, precision against coverage, and the earth mover's distance to the successful
     candidates. Confidence intervals are computed over objects. Every grasp counts; a grasp in
     collision is a failure.

@@ -36,7 +36,9 @@ GraspUnit = Annotated[
 ]
 SamplingDevice = Annotated[
     str,
-    typer.Option(help="Device on which the field of --weights samples: cpu, cuda or cuda:N."),
+    typer.Option(
+        help="Device (cpu, cuda or cuda:N) for sampling a grasp field; physics runs on the CPU."
+    ),
 ]
 Workers = Annotated[
     int,
@@ -59,13 +61,13 @@ OPTIONS = {
     "source": "--source, --weights",
     "validate_one_in": "--validate-one-in",
 }
-"""For each parameter that an error of the library may name, the option on the command line."""
+"""Command-line option for each parameter that an error message of the library may concern."""
 
 
 def check_results(output: Path | None, picture: Path | None) -> None:
     """Check that the result files of a command can be written.
 
-    Commands check before long work, whose results would otherwise be lost.
+    Commands call this function before long computations, so that no results are lost.
 
     Args:
         output: Grasp file to write; None to write no grasp file.
@@ -81,5 +83,7 @@ def check_results(output: Path | None, picture: Path | None) -> None:
         console.check_file(output)
     if picture is not None:
         if picture.suffix.lower() != ".png":
-            raise InputError(f"the name of a picture must end in .png, got {picture}")
+            raise InputError(
+                f"a picture must be written to a file that ends in .png, got {picture}"
+            )
         console.check_file(picture)

@@ -116,8 +116,8 @@ def sample(
     """Sample grasps of an object, sorted by probability of success.
 
     Each grasp is returned with its probability of success, its energy, the opening of the hand, and
-    whether the open hand is in collision. If no grasp is probable enough to succeed, the result is
-    empty and states the reason.
+    whether the open hand is in collision. If no grasp has a sufficient probability of success, no
+    grasps are returned, and the reason is stated.
     """
     from grasp.field.request import Request, sample_grasps
     from grasp.formats import write_grasps

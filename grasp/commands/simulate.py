@@ -54,11 +54,14 @@ def simulate(
     output: Annotated[
         Path | None, typer.Option(help="Write the grasps with their labels to this file.")
     ] = None,
-    picture: Annotated[Path | None, typer.Option(help="Draw trials into this .png file.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Write a picture of the trials to this .png file.")
+    ] = None,
     trial: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Draw only the trial with this index, from 0. Default: several trials."
+            min=0,
+            help="Index, from 0, of a single trial to show in --picture. Default: several trials.",
         ),
     ] = None,
     workers: Workers = 0,
@@ -131,7 +134,7 @@ def simulate(
 
 
 def _draw(plan: TrialPlan, outcomes: Outcomes, trial: int | None) -> Image:
-    """Draw one trial with the hand as closed at the end.
+    """Draw one trial, with the hand at its final opening.
 
     If `trial` is None, draw several trials of each outcome with open hands.
     """

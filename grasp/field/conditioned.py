@@ -4,8 +4,7 @@ A conditioned field gives grasps, costs and probabilities of success. Poses are 
 the frame of the object's file, with translations in metres.
 
 `ConditionedField.draw` returns all samples of the field, unsorted. `ConditionedField.sample`
-selects the samples with a high probability of success. It returns them as ranked grasps with their
-energies, probabilities of success and widths.
+returns selected samples as grasps with energies and widths, ranked by probability of success.
 """
 
 from __future__ import annotations
@@ -106,9 +105,7 @@ class ConditionedField:
     def cost(
         self, poses: Float[Tensor, "*batch 4 4"], noise_level: float | None = None
     ) -> Float[Tensor, "*batch"]:
-        """Compute the energy of each pose.
-
-        The energy is low near good grasps, and it is infinitely differentiable.
+        """Compute the energy of each pose, infinitely differentiable and low near good grasps.
 
         Args:
             poses: Poses `T_object_grasp`, translations in metres.
@@ -149,10 +146,9 @@ class ConditionedField:
         return value.reshape(batch), gradient.reshape(*batch, 6)
 
     def success_probability(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch"]:
-        """Compute the probability of success of each grasp.
+        """Compute the probability of success of each grasp, with the object's weight if known.
 
-        The probability takes the weight of the object into account if `weight` is not None. A
-        parallel jaw that is turned by π around its approach axis makes an identical grasp. So the
+        A parallel jaw that is turned by π around its approach axis makes an identical grasp. So the
         logit is the mean of the network's logits for the pose and the turned pose.
 
         Args:
@@ -184,9 +180,7 @@ class ConditionedField:
         sampling: Sampling,
         guide: Guide | None = None,
     ) -> Float[Tensor, "count 4 4"]:
-        """Draw the poses from which sampling begins: pure noise or noisy proposals.
-
-        The poses are relative to the centre of the object's surface, in metres.
+        """Draw pure noise or noisy proposals as first poses, relative to the surface's centre.
 
         Args:
             count: Number of poses.
@@ -199,7 +193,7 @@ class ConditionedField:
             InputError: If `count` is below 1.
         """
         if count < 1:
-            raise InputError(f"grasps to sample: expected at least 1, got {count}")
+            raise InputError(f"the number of grasps to sample must be at least 1, got {count}")
         space, first = self.model.space, Level(*(each[0] for each in levels))
         sigma = float(first.sigma)
         if sampling.begin is None:
@@ -216,9 +210,7 @@ class ConditionedField:
         sampling: Sampling | None = None,
         guidance: Cost | Sequence[Cost] = (),
     ) -> Iterator[State]:
-        """Yield the states of the sampler, from random poses to grasps.
-
-        The poses are relative to the centre of the object's surface, in metres.
+        """Yield the sampler's states, with poses relative to the surface's centre, in metres.
 
         Args:
             count: Number of poses.
@@ -273,8 +265,7 @@ class ConditionedField:
             count: Largest number of grasps.
             generator: Source of randomness.
             sampling: Settings of the sampler; None selects `default_sampling` for the object.
-            selection: Settings for choosing grasps; None selects `default_selection` for the
-                object.
+            selection: Settings of the choice; None selects `default_selection` for the object.
             guidance: Costs that guide the samples; see `trajectory`.
             scene: Surroundings of the object; None for no surroundings.
 
@@ -289,7 +280,7 @@ class ConditionedField:
         sampling = sampling or default_sampling(self.obj.is_mesh)
         selection = selection or default_selection(self.obj.is_mesh)
         if count < 1:
-            raise InputError(f"grasps to sample: expected at least 1, got {count}")
+            raise InputError(f"the number of grasps to sample must be at least 1, got {count}")
         if not self.can_hold:
             return self.refusal()
         constraints = [each for each in cost_list(guidance) if isinstance(each, Constraint)]
@@ -313,8 +304,7 @@ class ConditionedField:
     def can_hold(self) -> bool:
         """True if the stroke of the gripper suffices for at least one pair of opposite places.
 
-        The property is always true for a point cloud, because the opposite side of a cloud may be
-        missing: perhaps no camera saw it.
+        The property is true for every point cloud, because one side of a cloud may be missing.
         """
         return not self.obj.is_mesh or self.opposites.exist
 
@@ -438,8 +428,7 @@ class ConditionedField:
                 f"got {sigma}"
             )
         surface, probes = self.condition
-        # The shift to the centre is computed in the data type of the poses: float64 keeps all
-        # digits far from the origin.
+        # The shift has the data type of the poses: float64 keeps all digits far from the origin.
         about = _translated(poses, -self.centre).reshape(1, -1, 4, 4).to(surface.points)
         number = network(about, about.new_full(about.shape[:2], sigma), probes, surface)
         return number.reshape(poses.shape[:-2]).to(poses)

@@ -94,7 +94,7 @@ def split(items: Sequence[Item], one_in: int) -> tuple[list[Item], list[Item]]:
 
     Args:
         items: Items to split.
-        one_in: Inverse of the share of validation objects: 12 assigns about one object in 12.
+        one_in: Inverse of the share of validation objects: 12 assigns one object in 12.
     """
     parts: tuple[list[Item], list[Item]] = ([], [])
     for item in items:
@@ -155,7 +155,7 @@ def read_items(
         folder: Folder of labels.
         grippers: Grippers for which labels are read.
         cache: Folder in which computed surfaces are stored for later calls. The surfaces of an
-            object take about a second to compute.
+            object take one second to compute.
         recipe: Settings of the surfaces.
         pool: Processes that compute the surfaces; None selects the calling process.
         advance: Function that is called after each object.
@@ -212,7 +212,8 @@ def _labels(path: Path, hand: Gripper) -> Grasps:
         )
     if grasps.success is None or grasps.object_file is None or grasps.object_sha256 is None:
         raise InputError(
-            f"{path} must hold success labels and the file and digest of its object, but lacks some"
+            f"{path} must contain success labels, and the file and the digest of its object, but "
+            "at least one of these is missing"
         )
     return grasps
 

@@ -1,11 +1,11 @@
-"""The networks of the grasp field, behind the interfaces of diffusion core and training loop.
+"""The networks of the grasp field, with the interfaces of the diffusion core and the training loop.
 
-After Urain et al., "SE(3)-DiffusionFields", ICRA 2023: grasps that hold are blurred by noise of
-level σ on SE(3), and the energy E(H, σ | surface, gripper) is trained by denoising score matching
-so that its negative gradient −∇E is the score of the blurred grasps. A second network gives the
-probability that a grasp holds; it is trained on grasps that held and grasps that failed.
+The method follows Urain et al., "SE(3)-DiffusionFields", ICRA 2023. Successful grasps are blurred
+by noise of level σ on SE(3). The energy E(H, σ | surface, gripper) is trained by denoising score
+matching: its negative gradient −∇E becomes the score of the blurred grasps. A second network
+predicts the probability of success of a grasp. It is trained on successful and failed grasps.
 
-Frames and units: poses are about the centre of each object's surface, in metres. Gradients are
+Poses are relative to the centre of each object's surface, in metres. Gradients are
 d/dv E(retract(H, v)) at v = 0, per metre and per radian in the gripper's frame.
 """
 
@@ -33,15 +33,15 @@ from pcdiff.manifolds.se3 import SE3
 from pcdiff.randomness import Generator, repeat
 
 KIND = "grasp-field"
-"""The value of `kind` with which files of weights are marked."""
+"""The value of `kind` in the metadata of files of weights."""
 
 
 class Condition(NamedTuple):
-    """The objects and grippers that the field is conditioned on, one or several of each.
+    """The objects and the grippers that the grasp field is conditioned on.
 
     Attributes:
         surface: Surface of each object.
-        probes: Probes of each object's gripper, or of one gripper for all objects.
+        probes: Probes of one gripper per object, or of one gripper for all objects.
     """
 
     surface: Surface
@@ -52,7 +52,7 @@ class Condition(NamedTuple):
         return Condition(self.surface.to(*where), self.probes.to(*where))
 
     def split(self) -> list[Condition]:
-        """Split the condition into one per object."""
+        """Split the condition into a list of conditions, one per object."""
         if len(self.surface) == 1:
             return [self]
         probes = self.probes.split()
@@ -62,7 +62,7 @@ class Condition(NamedTuple):
 
     @classmethod
     def stack(cls, several: Sequence[Condition]) -> Condition:
-        """Combine conditions of one object each into a condition of several objects."""
+        """Combine conditions of single objects into a condition of several objects."""
         return cls(
             Surface.stack([each.surface for each in several]),
             Probes.stack([each.probes for each in several]),
@@ -70,7 +70,7 @@ class Condition(NamedTuple):
 
 
 class FieldModel(nn.Module):
-    """The energy and the success network of a grasp field.
+    """The energy network and the success network of a grasp field.
 
     Args:
         config: Configuration of the networks to build.
@@ -99,13 +99,16 @@ class FieldModel(nn.Module):
     def predict_noise(
         self, x: Float[Tensor, "batch 4 4"], level: Level, condition: Condition
     ) -> Float[Tensor, "batch 6"]:
-        """Predict the noise ε̂ = σ S^{1/2} ∇E, as a `Model` of the diffusion core must.
+        """Predict the noise ε̂ = σ S^{1/2} ∇E of each pose.
+
+        S^{1/2} scales tangent vectors (see `pcdiff.manifolds.base`). The method has the signature
+        of a `Model` of the diffusion core.
 
         Args:
-            x: Poses about the centre of each object's surface. There are equally many for each
-                object, and the poses of the first object come first.
+            x: Poses relative to the centre of each object's surface, in metres. All objects have
+                equal numbers of poses; the poses of the first object come first.
             level: Noise level of each pose.
-            condition: Condition of the objects.
+            condition: The objects and the grippers.
         """
         poses = x.unflatten(0, (len(condition.surface), -1))
         sigma = level.sigma.view(poses.shape[:2])
@@ -130,10 +133,12 @@ class FieldModel(nn.Module):
         """Compute the denoising score matching loss of the energy network, averaged over objects.
 
         Args:
-            held: Poses of grasps that held, about the centre of each object's surface.
-            others: Further grasps that held; see `pcdiff.diffusion.losses.denoising_loss`.
-            condition: Condition of the objects.
-            generator: One generator, or one per object.
+            held: Poses of successful grasps relative to the centre of each object's surface, in
+                metres.
+            others: Poses of further successful grasps, like `held`; see
+                `pcdiff.diffusion.losses.denoising_loss`.
+            condition: The objects and the grippers.
+            generator: One generator for all objects, or one generator per object.
             weights: Weight of each object in the mean, 0 or 1.
         """
         grasps = held.shape[1]
@@ -159,12 +164,12 @@ class FieldModel(nn.Module):
         """Compute the cross-entropy loss of the success network, averaged over all grasps.
 
         Args:
-            tried: Grasps that held and grasps that failed, about the centre of each object's
-                surface.
-            success: 1 for each grasp that held, 0 for each that failed.
-            squared_load: ρ² of each grasp under the weight it was tried with (see
-                `grasp.field.weight`).
-            condition: Condition of the objects.
+            tried: Poses of successful and failed grasps relative to the centre of each object's
+                surface, in metres.
+            success: 1 for each successful grasp, 0 for each failed grasp.
+            squared_load: Squared load ρ² of each grasp (see `grasp.field.weight`), for the object's
+                weight in the physics simulation.
+            condition: The objects and the grippers.
         """
         sigma = torch.full_like(success, self.schedule.sigma_min)
         logits = self.success(tried, sigma, condition.probes, condition.surface)
@@ -177,19 +182,22 @@ class FieldModel(nn.Module):
         distances: Float[Tensor, "objects points"],
         condition: Condition,
     ) -> Tensor:
-        """Compute the second loss of the paper's network: the error of its distances, in its unit.
+        """Compute the mean error of the signed distances that the paper's network predicts.
+
+        The error is in multiples of `PaperConfig.unit`.
 
         Args:
-            points: Points about the centre of each object's surface, in metres.
-            distances: Signed distance from each point to the object in metres, negative inside.
-            condition: Condition of the objects.
+            points: Points relative to the centre of each object's surface, in metres.
+            distances: True signed distance from each point to the object in metres, negative
+                inside.
+            condition: The objects and the grippers.
 
         Raises:
-            InputError: If the energy network is not the paper's.
+            InputError: If the energy network does not have the architecture "paper".
         """
         if not isinstance(self.energy, PaperNetwork):
             raise InputError(
-                "only the paper's network learns signed distances, expected the architecture "
+                "the architecture of a network that learns signed distances must be "
                 f"{PAPER!r}, got {self.config.architecture!r}"
             )
         predicted = self.energy.signed_distance(points, condition.surface)
@@ -202,12 +210,13 @@ class FieldModel(nn.Module):
         condition: Condition,
         generator: Generator,
     ) -> None:
-        """Fit the scales of the networks' inputs to examples, before training.
+        """Set the scales of the networks' inputs from example grasps, before training.
 
         Args:
-            held: Grasps about the centre of each object's surface.
-            condition: Condition of the objects.
-            generator: Generator of the noise.
+            held: Poses of example grasps relative to the centre of each object's surface, in
+                metres.
+            condition: The objects and the grippers.
+            generator: Generator of the noise that is added to the grasps.
         """
         flat = held.flatten(0, 1)
         times = self.schedule.random_times(len(flat), generator)

@@ -1,4 +1,4 @@
-"""The training objective of a `GraspField`: it draws grasps and computes the losses on them."""
+"""The training objective of a `GraspField`, which draws grasps and computes their losses."""
 
 from __future__ import annotations
 
@@ -21,26 +21,27 @@ from grasp.poses.frames import HALF_TURN
 from pcdiff.randomness import seeded
 
 ENERGY, SUCCESS = NETWORKS = ("energy", "success")
-"""The two networks. They share no weights, so each can be trained without the other."""
+"""Names of the two networks. The networks share no weights, so one can be trained alone."""
 
 OTHERS = 32
 """Number of further successful grasps per item, which reduce the denoising target's variance."""
 
-_QUERIES = 256  # places per item and step at which the paper's network learns distances
+_QUERIES = 256  # number of places per item and step for the paper network's signed distances
 
-_EXAMPLES = 256  # largest number of items to which the scales of the inputs are fitted
+_EXAMPLES = 256  # largest number of items from which the scales of the inputs are computed
 
 
 class FieldObjective:
-    """The training `Objective` of the grasp field.
+    """The training `Objective` of a grasp field.
 
     Args:
-        model: Field to train.
+        model: Grasp field to train.
         train: Labelled grasps to train on.
-        validation: Labelled grasps of other objects.
+        validation: Labelled grasps of other objects for validation.
         grasps: Number of grasps drawn per item and step, for each network.
-        networks: Names of the networks to train, from `NETWORKS`.
-        origin: Further facts that the weights should record, such as the source of the labels.
+        networks: Names of the networks to train; a subset of `NETWORKS`.
+        origin: Further facts to store with the weights, such as the source of the labels; None for
+            no facts.
     """
 
     kind = KIND
@@ -79,10 +80,10 @@ class FieldObjective:
         }
 
     def standardize(self, seed: int) -> None:
-        """Fit the scales of an untrained model's inputs.
+        """Set the scales of an untrained model's inputs from training examples.
 
         Args:
-            seed: Seed of the grasps and the noise that are drawn.
+            seed: Seed for drawing the grasps and the noise.
         """
         some = [item for item in self.train if item.has_grasps]
         order = torch.randperm(len(some), generator=seeded(seed))[:_EXAMPLES].tolist()
@@ -95,11 +96,11 @@ class FieldObjective:
     def loss(
         self, model: nn.Module, items: list[int], generators: list[torch.Generator]
     ) -> dict[str, Tensor]:
-        """Compute the loss on training items, as `Objective.loss` describes it."""
+        """Compute the loss on the training items with the given indices; see `Objective.loss`."""
         return self._loss(model, [self.train[item] for item in items], generators)
 
     def validation_loss(self, model: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
-        """Compute the loss on all validation items, as `Objective.validation_loss` describes it."""
+        """Compute the loss on all validation items; see `Objective.validation_loss`."""
         seed = int(torch.randint(2**31, (), generator=generator))
         generators = [seeded(seed, place) for place in range(len(self.validation))]
         return self._loss(model, self.validation, generators)
@@ -160,12 +161,14 @@ class FieldObjective:
 
 
 def draw_held(item: Item, count: int, generator: torch.Generator) -> Float[Tensor, "count 4 4"]:
-    """Draw grasps that hold, each turned by π about its approach axis with probability one half.
+    """Draw successful grasps with replacement, and turn each grasp by π with probability ½.
+
+    The axis of the turn is the approach axis of the grasp.
 
     Args:
-        item: Labelled grasps. If too few of them hold, any candidates are drawn; the loss then
-            gives the item no weight.
-        count: Number of grasps, drawn with replacement.
+        item: Labelled grasps. If `has_grasps` is false, the grasps are drawn from all candidates;
+            the weight of the item in the loss is then 0.
+        count: Number of grasps.
         generator: Source of randomness.
 
     Returns:
@@ -176,11 +179,13 @@ def draw_held(item: Item, count: int, generator: torch.Generator) -> Float[Tenso
 
 
 def draw_tried(item: Item, count: int, generator: torch.Generator) -> Tried:
-    """Draw grasps that held or failed, each turned by π with probability one half.
+    """Draw successful and failed grasps, and turn each grasp by π with probability ½.
+
+    The axis of the turn is the approach axis of the grasp.
 
     Args:
-        item: Labelled grasps. Half of the draws are candidates and half are samples of a field; all
-            are candidates if there are no samples.
+        item: Labelled grasps. One half of the drawn grasps are candidates, the other half are
+            samples of a field. If the item has no samples, all drawn grasps are candidates.
         count: Number of grasps, drawn with replacement.
         generator: Source of randomness.
     """
@@ -189,7 +194,7 @@ def draw_tried(item: Item, count: int, generator: torch.Generator) -> Tried:
     for share, group in enumerate(groups):
         some = (count + share) // len(groups)
         places = torch.randint(len(group.poses), (some,), generator=generator)
-        # The load depends on the closing axis but not on its sign, so a turned grasp keeps it.
+        # The load depends on the closing axis but not on its sign, so a turn does not change it.
         poses = _turned(group.poses[places], generator)
         parts.append(Tried(poses, group.success[places], group.squared_load[places]))
     return Tried(
@@ -198,13 +203,13 @@ def draw_tried(item: Item, count: int, generator: torch.Generator) -> Tried:
 
 
 def _turned(poses: Tensor, generator: torch.Generator) -> Tensor:
-    """Turn each pose by π about its approach axis with probability one half."""
+    """Turn each pose by π around its approach axis with probability ½."""
     turned = torch.rand(len(poses), 1, 1, generator=generator) < 0.5
     return torch.where(turned, poses * poses.new_tensor(HALF_TURN), poses)
 
 
 def _about(poses: Tensor, surface: Surface) -> Tensor:
-    """Shift poses so that they are about the surface's centre instead of the file's origin."""
+    """Convert poses in the frame of the object's file to poses relative to the surface's centre."""
     about = poses.clone()
     about[:, :3, 3] -= surface.centre
     return about

@@ -1,4 +1,4 @@
-"""Make the surfaces and signed distances of training objects once, and keep them in a folder."""
+"""Surfaces and signed distances of training objects, computed once and stored in files."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ _DISTANCES = "distances"
 
 @dataclass(frozen=True)
 class Recipe:
-    """Description of what is made for each object.
+    """The numbers of surfaces and signed distances to compute for each object.
 
     Attributes:
         seed: Seed of all random draws.
         full: Number of surfaces of the whole object.
-        views: Number of surfaces seen from one side with a depth camera's noise.
+        views: Number of surfaces from simulated depth images. Such a surface is noisy and covers
+            only the visible side of the object.
         distances: Number of places with a signed distance, which the paper's network learns.
     """
 
@@ -44,11 +45,11 @@ class Recipe:
 
 @dataclass(frozen=True)
 class MeshFile:
-    """An object's mesh file.
+    """The mesh file of an object.
 
     Attributes:
         file: Path of the file.
-        scale: Metres per unit of the file.
+        scale: Length of the file's unit in metres.
         sha256: Digest of the object's geometry.
     """
 
@@ -62,10 +63,9 @@ class ObjectSurfaces:
     """Surfaces and signed distances of one object.
 
     Attributes:
-        surfaces: Surfaces of the object: first those of the whole object, then those of single
-            views.
-        distances: Places (x, y, z) in the frame of the object's file, followed by their signed
-            distances to the object, in metres.
+        surfaces: Surfaces of the whole object, followed by surfaces from simulated depth images.
+        distances: Places (x, y, z) in the frame of the object's file and, in the fourth column,
+            their signed distances to the object, in metres.
     """
 
     surfaces: tuple[Surface, ...]
@@ -78,13 +78,15 @@ def prepare(
     recipe: Recipe,
     pool: ProcessPoolExecutor | None = None,
 ) -> Iterator[ObjectSurfaces]:
-    """Yield the surfaces of each object, read from a folder or, if missing, made and kept there.
+    """Yield the surfaces of each object in the order of `objects`.
+
+    The surfaces are read from a folder. Missing surfaces are computed and stored in the folder.
 
     Args:
-        objects: Mesh files of the objects; the results come in the same order.
-        folder: Folder in which the surfaces are kept.
-        recipe: Description of what to make.
-        pool: Processes that make the surfaces; None makes them in this process.
+        objects: Mesh files of the objects.
+        folder: Folder in which the surfaces are stored.
+        recipe: Numbers of surfaces and signed distances.
+        pool: Processes that compute the surfaces; None selects the calling process.
 
     Raises:
         InputError: If a mesh file cannot be read, or its geometry does not match its digest.
@@ -103,12 +105,12 @@ def prepare(
 
 
 def _kept_in(folder: Path, mesh: MeshFile) -> Path:
-    """Return the path of the file in which an object's surfaces are kept."""
+    """Return the path of the file in which an object's surfaces are stored."""
     return folder / f"{mesh.sha256[:16]}.safetensors"
 
 
 def _wanted(mesh: MeshFile, recipe: Recipe) -> dict[str, Any]:
-    """Return the metadata that a file must have to be reused."""
+    """Return the metadata that the stored file of an object must have to be reused."""
     return {"object": mesh.sha256, "recipe": asdict(recipe), "layout": LAYOUT}
 
 
@@ -126,13 +128,13 @@ def _make_on_one_core(job: tuple[MeshFile, Path, Recipe]) -> None:
 
 
 def _make(job: tuple[MeshFile, Path, Recipe]) -> None:
-    """Make the surfaces of one object and write their file."""
+    """Compute the surfaces and signed distances of one object, and write them to a file."""
     mesh, folder, recipe = job
     obj = load_object(mesh.file, mesh.scale)
     if obj.sha256 != mesh.sha256:
         raise InputError(
-            f"{mesh.file} has another geometry than its labels were made for: expected the digest "
-            f"{mesh.sha256[:12]}, got {obj.sha256[:12]}"
+            f"{mesh.file} has changed since its grasps were labelled: the digest of its geometry "
+            f"must be {mesh.sha256[:12]}, got {obj.sha256[:12]}"
         )
     rng = np.random.default_rng([recipe.seed, int(mesh.sha256, 16)])
     surfaces = [surface_of(obj, rng) for _ in range(recipe.full)]

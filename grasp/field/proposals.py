@@ -1,12 +1,14 @@
-"""Proposals: hand poses at opposite places of a surface, where sampling can begin.
+"""Proposals: poses of the hand at opposite places of a surface, from which sampling can begin.
 
-A proposal picks two places of the surface that face away from each other and are less than the
-stroke apart. It puts the open hand midway between them, with the pads parallel to the surface at
-one of the places, at a random angle about the normal there, and at a random depth along the pads'
-length. Poses where the open hand collides are rarely kept. Blurred by noise of a medium level,
-proposals are close to the blurred grasps, and they cover the whole surface. From there a sampler
-needs fewer steps than from pure noise, and it does not lose the places that the field disfavours at
-high noise levels (Meng et al. 2022, "SDEdit").
+A pair of opposite places is two surface points with opposite surface normals whose distance is less
+than the stroke. A proposal puts the open hand midway between the two points, with the pads parallel
+to the surface at the first point. The angle around the surface normal and the depth along the pads
+are random. Poses with a collision of the open hand are rarely selected.
+
+Proposals cover the whole surface. After noise of a medium level is added, their distribution is
+close to the distribution of grasps with equal noise. A sampler that begins with proposals needs
+fewer steps than a sampler that begins with pure noise. It also reaches places with a high energy at
+high noise levels, which a sampler from pure noise would miss (Meng et al. 2022, "SDEdit").
 """
 
 from __future__ import annotations
@@ -28,9 +30,9 @@ from pcdiff.randomness import Generator, uniform
 CHOICES = 8
 """Number of random proposals from which each returned proposal is chosen."""
 
-_FACING = 0.7  # cosine of the largest angle between one normal and the opposite of the other
-_ASIDE = 0.005  # typical distance in metres of one place from the line along the other's normal
-_MOST_ASIDE = 4.0  # largest such distance of opposite places, in multiples of _ASIDE
+_FACING = 0.7  # cosine of the largest angle between a normal and the other, reversed normal
+_ASIDE = 0.005  # typical distance in metres from one place to the other place's normal line
+_MOST_ASIDE = 4.0  # largest distance from a place to the normal line, in multiples of _ASIDE
 _COLLISION_COST = 10.0  # cost of a collision of the open hand, in nats
 
 
@@ -38,11 +40,11 @@ class Opposites(NamedTuple):
     """The pairs of opposite places on one object's surface.
 
     Attributes:
-        points: Points on the surface, about its centre, in metres.
-        normals: Outward unit normals at the points.
-        likelihood: Unnormalised probability that each pair of points is chosen. If no two points
-            are opposite and within the stroke, each point is paired with itself.
-        exist: True if any two points are opposite and within the stroke.
+        points: Points on the surface relative to the surface's centre, in metres.
+        normals: Outward unit surface normals at the points.
+        likelihood: Unnormalised probability of choosing each pair of points. If the surface has no
+            pair of opposite places within the stroke, each point is paired with itself.
+        exist: True if the surface has a pair of opposite places within the stroke.
     """
 
     points: Float[Tensor, "points 3"]
@@ -52,11 +54,11 @@ class Opposites(NamedTuple):
 
 
 def opposites(surface: Surface, gripper: Gripper) -> Opposites:
-    """Find the pairs of opposite places that a gripper can span.
+    """Find the pairs of opposite places on a surface that are within the stroke of a gripper.
 
     Args:
         surface: Surface of one object.
-        gripper: The gripper, which gives the stroke.
+        gripper: Gripper, of which only the stroke is used.
     """
     area = surface.values[0, :, :1]
     real = area[:, 0] > 0
@@ -83,18 +85,19 @@ def propose(
     generator: Generator,
     cost: Callable[[Tensor], Tensor] | None = None,
 ) -> Float[Tensor, "count 4 4"]:
-    """Draw proposals for grasps, as poses of the gripper about the surface's centre.
+    """Draw proposals, which are poses of the gripper relative to the surface's centre, in metres.
 
-    Each proposal is chosen from `CHOICES` random ones with probability proportional to exp(−cost).
-    A collision of the open hand with the surface adds to the cost.
+    Each proposal is chosen from `CHOICES` random proposals with a probability proportional to
+    exp(−cost). A collision of the open hand with the surface increases the cost.
 
     Args:
-        places: Opposite places on one object that the gripper can span.
-        gripper: The gripper, which gives the pads.
+        places: Pairs of opposite places on one object within the stroke of the gripper.
+        gripper: Gripper of the poses.
         count: Number of proposals.
-        generator: One generator, or one per proposal.
-        cost: Function from poses about the centre (n, 4, 4) to their costs in nats (n,), softened
-            for the noise that will be added to the proposals; None adds no cost.
+        generator: One generator for all proposals, or one generator per proposal.
+        cost: Function from poses (n, 4, 4) relative to the surface's centre to costs (n,) in nats.
+            The costs must be softened for the noise that will be added to the proposals. None adds
+            no cost.
     """
     at = places.points
     numbers = uniform((count, 3 * CHOICES + 1), generator, at.dtype, at.device)
@@ -111,7 +114,10 @@ def propose(
 def _at(
     places: Opposites, gripper: Gripper, numbers: Float[Tensor, "count 3"]
 ) -> Float[Tensor, "count 4 4"]:
-    """Make one proposal per row of numbers in [0, 1), which choose the pair, angle and depth."""
+    """Return one proposal per row of random numbers in [0, 1).
+
+    The three numbers of a row select the pair of places, the angle and the depth.
+    """
     points, normals, likelihood, _ = places
     share = likelihood.flatten().double().cumsum(0)
     drawn = numbers[:, 0].double().contiguous()
@@ -120,7 +126,8 @@ def _at(
     closing = normals[one]
     thickness = ((points[one] - points[other]) * closing).sum(1, keepdim=True)
     middle = points[one] - 0.5 * thickness * closing
-    # Any direction orthogonal to the normal, from the axis that is farthest from it.
+    # The direction `across` is orthogonal to the surface normal. It is computed from the coordinate
+    # axis with the largest angle to the normal.
     axis = nn.functional.one_hot(closing.abs().argmin(1), 3).to(closing)
     across = nn.functional.normalize(torch.linalg.cross(closing, axis), dim=1)
     angle = 2 * math.pi * numbers[:, 1:2]

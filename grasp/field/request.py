@@ -1,6 +1,7 @@
-"""Sample grasps of one object on request: load the weights, condition the field, and sample.
+"""Sampling of grasps of one object on request.
 
-This is what `grasp sample` does. A notebook or a service can call it, too.
+`sample_grasps` loads the weights, conditions the grasp field, and samples grasps. The command
+`grasp sample` calls it; notebooks and services can call it, too.
 """
 
 from __future__ import annotations
@@ -28,34 +29,42 @@ from pcdiff.randomness import seeded
 SamplerName = Literal["multistep", "ddim", "langevin"]
 
 SOFT_METRES, SOFT_COSINE = 0.01, 0.1
-"""Excess over a region in metres, and over a cone as a cosine, that costs half a nat."""
+"""Excess that costs half a nat: a distance to the region in metres, and a difference of cosines
+outside the approach cone."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """The grasps that are requested, and how to find them.
+    """A request for grasps, with the settings of the sampling.
+
+    None for `steps`, `temperature`, `oversampling` or `least_probability` selects the default for
+    the object; see `grasp.field.sampling` and `grasp.field.selection`.
 
     Attributes:
         count: Largest number of grasps.
-        weights: Name of weights in the package, or a file.
-        gripper: Gripper: the name of a shipped one, a .toml file, or a `Gripper`.
-        sampler: Name of the sampler; "langevin" is the reference, 48 levels from pure noise.
-        from_noise: Whether to begin with pure noise instead of proposals, and to take 12 steps.
-        steps: Number of sampling steps. This and the next three settings keep the default for the
-            object (see `grasp.field.sampling` and `grasp.field.selection`) if they are None.
+        weights: Name of weights in the package, or the path of a file of weights.
+        gripper: Name of a shipped gripper, the path of a .toml file, or a `Gripper`.
+        sampler: Name of the sampler. "langevin" selects the reference sampler, which takes 48 steps
+            from pure noise.
+        from_noise: If true, sampling begins with pure noise instead of proposals and takes 12
+            steps.
+        steps: Number of sampling steps.
         temperature: Temperature of the field; see `Sampling`.
-        oversampling: Samples drawn per requested grasp; see `Selection`.
+        oversampling: Number of samples drawn per requested grasp; see `Selection`.
         least_probability: Smallest probability of success of a returned grasp.
-        thin: Whether to return only the best of the grasps that are within 1 cm and 15 degrees of
-            each other.
+        thin: If true, only the best of several grasps within 1 cm and 15 degrees of each other is
+            returned.
         region: Centre (x, y, z) and radius of a ball that must contain the tool centre point, in
-            metres in the frame of the object's file; None for no such ball.
-        approach: Direction (x, y, z) and half-angle in degrees of a cone that must contain the
-            approach direction; None for no such cone.
-        scene: Surroundings of the object.
-        mass: Mass of the object in kilograms; see `GraspField.condition`.
-        seed: Seed of everything random.
-        device: Device to compute on.
+            metres in the frame of the object's file; None for no restriction.
+        approach: Direction (x, y, z) in the frame of the object's file and half-angle in degrees of
+            a cone that must contain the approach direction; None for no restriction.
+        scene: Surroundings of the object; None for no surroundings.
+        mass: Mass of the object in kilograms; None if unknown (see `GraspField.condition`).
+        seed: Seed of all random draws.
+        device: Name of the torch device.
+
+    Raises:
+        InputError: If the name of the sampler is unknown.
     """
 
     count: int = 200
@@ -78,15 +87,17 @@ class Request:
     def __post_init__(self) -> None:
         if self.sampler not in get_args(SamplerName):
             raise InputError(
-                f"the sampler must be one of {', '.join(get_args(SamplerName))}, "
-                f"got {self.sampler!r}"
+                f"the sampler must be {' or '.join(get_args(SamplerName))}, got {self.sampler!r}"
             )
 
     def sampling(self, is_mesh: bool) -> Sampling:
-        """Return the settings of the sampler for a mesh, or for a cloud.
+        """Return the settings of the sampler.
+
+        Args:
+            is_mesh: True for a mesh, false for a point cloud.
 
         Raises:
-            InputError: If a setting is out of its range.
+            InputError: If a setting is out of range.
         """
         sampling = default_sampling(is_mesh)
         if self.sampler == "langevin":
@@ -100,10 +111,13 @@ class Request:
         return _changed(sampling, steps=self.steps, temperature=self.temperature)
 
     def selection(self, is_mesh: bool) -> Selection:
-        """Return the settings for choosing grasps of a mesh, or of a cloud.
+        """Return the settings for choosing grasps from samples.
+
+        Args:
+            is_mesh: True for a mesh, false for a point cloud.
 
         Raises:
-            InputError: If a setting is out of its range.
+            InputError: If a setting is out of range.
         """
         return _changed(
             default_selection(is_mesh),
@@ -116,11 +130,11 @@ class Request:
         """Return the constraints that grasps must satisfy.
 
         Args:
-            gripper: The gripper, which gives the tool centre point.
+            gripper: Gripper, of which only the tool centre point is used.
 
         Raises:
-            InputError: If the half-angle of the cone is not between 0 and 180 degrees, or in the
-                cases listed for the constraints of `grasp.costs`.
+            InputError: If the half-angle of the cone is not from 0 to 180 degrees, or for the
+                reasons listed under `NearPoint` and `ApproachCone`.
         """
         found: list[Constraint] = []
         if self.region is not None:
@@ -130,7 +144,8 @@ class Request:
             *direction, degrees = self.approach
             if not 0 <= degrees <= 180:
                 raise InputError(
-                    f"a cone of approach has a half-angle of 0 to 180 degrees, got {degrees:g}",
+                    "the half-angle of the approach cone must be from 0 to 180 degrees, got "
+                    f"{degrees:g}",
                     parameter="approach",
                 )
             angle = math.radians(degrees)
@@ -139,15 +154,18 @@ class Request:
 
 
 def sample_grasps(obj: Object, request: Request) -> Grasps:
-    """Sample grasps of an object; the result also records how they were made.
+    """Sample grasps of an object.
+
+    The returned grasps also record the settings of the request.
 
     Args:
         obj: The object; see `grasp.load_object`.
         request: Description of the requested grasps.
 
     Raises:
-        InputError: If a condition listed for `GraspField.from_pretrained`, `GraspField.condition`
-            or `ConditionedField.sample` is met.
+        InputError: If a setting is out of range, or for the reasons listed under
+            `Request.constraints`, `GraspField.from_pretrained`, `GraspField.condition` and
+            `ConditionedField.sample`.
     """
     gripper = request.gripper
     hand = load_gripper(gripper) if isinstance(gripper, str) else gripper
@@ -174,7 +192,7 @@ def sample_grasps(obj: Object, request: Request) -> Grasps:
 
 
 def _changed(record: Any, **given: Any) -> Any:
-    """Copy a dataclass with changed fields; a field whose new value is None keeps its old value."""
+    """Copy a dataclass and set the given fields, except fields with the new value None."""
     return replace(record, **{name: value for name, value in given.items() if value is not None})
 
 

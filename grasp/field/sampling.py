@@ -1,6 +1,6 @@
-"""Sample poses from a field: the noise levels, the sampler, and the sampling loop.
+"""Sampling of poses from a grasp field: the settings, the noise levels, and the sampling loop.
 
-The loop serves one object and several alike: sampling one object is sampling a batch of one.
+The loop treats a single object as a batch of one object.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from pcdiff.randomness import Generator
 
 @dataclass(frozen=True)
 class Sampling:
-    """Settings of the sampler, which turns noise into poses.
+    """Settings of the sampler, which converts noise to poses of grasps.
 
     Attributes:
         steps: Number of steps.
-        sampler: Method for stepping from one noise level to the next.
+        sampler: Method of the steps from one noise level to the next.
         begin: Noise level σ at which sampling begins with blurred proposals (see
-            `grasp.field.proposals`). None begins with pure noise at the largest level that the
-            field was trained at.
-        temperature: Temperature T, by which the energy is divided at every noise level. 1 samples
-            the field; lower values favour its dense regions. Grasps to train on lie at the edge of
-            collision, and a trained field spreads wider than they do; a value below 1 makes up for
-            that.
-        finest: Last noise level σ, from which poses are denoised in one final step.
+            `grasp.field.proposals`). None selects pure noise at the largest noise level in
+            training.
+        temperature: Temperature T, by which the energy is divided at every noise level. With 1, the
+            samples follow the field; lower values favour poses with low energy. A trained field
+            spreads wider than the training grasps, which are often close to a collision. A value
+            below 1 compensates for this spread.
+        finest: Last noise level σ, from which the poses are denoised in one final step.
 
     Raises:
-        InputError: If the temperature is out of its range.
+        InputError: If the temperature is not from 0.01 to 100.
     """
 
     steps: int = 3
@@ -55,23 +55,24 @@ class Sampling:
             raise InputError(f"temperature must be 0.01 to 100, got {self.temperature}")
 
     def as_dict(self) -> dict[str, Any]:
-        """The settings as a dictionary for JSON."""
+        """Return the settings as a dictionary for JSON."""
         return {**asdict(self), "sampler": repr(self.sampler)}
 
 
 CLOUD_SAMPLING = Sampling(begin=None, steps=12, temperature=0.4)
-"""The default for a point cloud: seen from one side, proposals cannot know how thick it is."""
+"""Default settings for a point cloud. Sampling begins with pure noise, because proposals need both
+sides of an object and a cloud may show only one side."""
 
 REFERENCE = Sampling(
     begin=None,
     steps=48,
     sampler=AnnealedLangevin(moves=3, step_ratio=0.5, predictor=Multistep()),
 )
-"""Annealed Langevin sampling from pure noise, in which the field alone decides."""
+"""Annealed Langevin sampling from pure noise, which depends only on the field."""
 
 
 def default_sampling(is_mesh: bool) -> Sampling:
-    """Return the default sampling: `Sampling()` for a mesh, `CLOUD_SAMPLING` for a cloud."""
+    """Return the default settings: `Sampling()` for a mesh, `CLOUD_SAMPLING` for a cloud."""
     return Sampling() if is_mesh else CLOUD_SAMPLING
 
 
@@ -81,39 +82,44 @@ class Guide:
 
     Attributes:
         costs: Costs of poses in the frame of the object's file.
-        to_file_frame: Function from poses about the object's centre to poses in the file's frame.
+        to_file_frame: Function that converts poses relative to the centre of the object's surface
+            to poses in the frame of the object's file.
     """
 
     costs: Sequence[Cost] = ()
     to_file_frame: Callable[[Tensor], Tensor] = lambda poses: poses
 
     def cost_at(self, sigma: float, space: SE3) -> Cost:
-        """Return the summed cost of poses about the centre, softened for a noise level.
+        """Return the sum of the costs, softened for a noise level.
+
+        The returned cost takes poses relative to the centre of the object's surface.
 
         Args:
             sigma: Noise level σ.
-            space: Space of the poses, which gives the length ℓ.
+            space: Space of the poses, of which only the length ℓ is used.
         """
         total = summed_cost(blurred_costs(self.costs, sigma, space.length), space)
         return lambda poses: total(self.to_file_frame(poses))
 
 
 def levels_of(model: FieldModel, sampling: Sampling) -> Level:
-    """Return the noise levels that a sampler goes through.
+    """Return the noise levels of a sampler, from the first to the last.
 
     Args:
         model: Trained networks.
         sampling: Settings of the sampler.
 
     Raises:
-        InputError: If the field was not trained at these levels.
+        InputError: If a noise level is outside the range in training, the last noise level is not
+            below the first, or the number of steps is below 2.
     """
     schedule = model.schedule
     begin = schedule.sigma_max if sampling.begin is None else sampling.begin
     if not schedule.sigma_min <= sampling.finest < begin <= schedule.sigma_max:
         raise InputError(
             f"sampling must begin at a noise level of at most {schedule.sigma_max:g} and end at a "
-            f"smaller one of at least {schedule.sigma_min:g}, got {begin:g} and {sampling.finest:g}"
+            f"smaller noise level of at least {schedule.sigma_min:g}, got {begin:g} and "
+            f"{sampling.finest:g}"
         )
     return karras_levels(schedule, sampling.steps, begin, sampling.finest)
 
@@ -128,24 +134,27 @@ def trajectory(
     generator: Generator,
     guides: Sequence[Guide] = (),
 ) -> Iterator[State]:
-    """Yield the sampler's states, from noisy poses to grasps, about the centres of the objects.
+    """Yield the states of the sampler, from noisy poses to grasps.
+
+    The poses are relative to the centre of each object's surface, in metres.
 
     Args:
         model: Trained networks.
-        condition: One object and gripper, or several.
-        poses: Poses at the first noise level, about each object's centre. There are equally many
-            for each object, and the poses of the first object come first.
+        condition: The objects and the grippers.
+        poses: Poses at the first noise level. All objects have equal numbers of poses; the poses of
+            the first object come first.
         sampling: Settings of the sampler.
-        generator: One generator, or one per pose.
-        guides: For each object the costs that are added to E/T; empty for no costs.
+        generator: One generator for all poses, or one generator per pose.
+        guides: Costs of each object, which are added to the energy divided by the temperature;
+            empty for no costs.
 
     Raises:
-        InputError: If the field was not trained at the noise levels, or a cost does not give one
+        InputError: For the reasons listed under `levels_of`, or if a cost does not return one
             number per pose with a finite gradient.
     """
     objects = condition.split()
     guides = list(guides) or [Guide()] * len(objects)
-    # A CPU is already busy with one object's poses; an accelerator computes all objects at once.
+    # An accelerator computes all objects at once. The poses of one object keep a CPU busy.
     together = poses.device.type != "cpu" and not any(each.costs for each in guides)
     tempered = Tempered(model.predict_noise, sampling.temperature)
 

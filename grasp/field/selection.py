@@ -1,7 +1,7 @@
-"""Choose grasps from samples of a field: which are returned, in which order, and why so few.
+"""The choice of grasps from samples of a grasp field.
 
-The functions here work on arrays: properties of each sample, and the place of its tool centre
-point.
+`select` chooses and sorts the returned grasps. `shortfall` explains why fewer grasps are returned
+than requested.
 """
 
 from __future__ import annotations
@@ -24,22 +24,23 @@ class Selection:
     """Settings for choosing grasps from samples.
 
     Attributes:
-        oversampling: Samples drawn per requested grasp.
-        attempts: Largest number of samples that may be drawn in total, as a multiple of those that
-            `oversampling` gives. More samples are drawn while too few collision-free grasps are
-            found.
-        least_probability: Smallest probability of success of a grasp that is returned.
-        likely: Probability of success from which samples count as equally good. Among these, the
-            most diverse are returned instead of the likeliest, which resemble one another.
-        choice: Number of samples to choose from per requested grasp. If fewer samples are `likely`,
-            the next likeliest fill up the choice. If both `choice` and `likely` are 1, the
-            likeliest grasps are returned.
-        apart: Distance between tool centre points in metres and angle in radians. Of grasps that
-            differ by less than both, only the best is returned (see `grasp.poses.subsets.thin`).
-            None returns them all.
+        oversampling: Number of samples drawn per requested grasp, before any further attempts.
+        attempts: Limit for further samples, which are drawn if too few collision-free grasps are
+            found. The total is at most `attempts` times `oversampling` times the requested number.
+        least_probability: Smallest probability of success of a returned grasp.
+        likely: Smallest probability of success of samples that count as equally good. A diverse
+            subset of these samples is returned, because the samples with the highest probabilities
+            resemble one another.
+        choice: Smallest number of samples per requested grasp from which the diverse subset is
+            chosen. If too few samples reach `likely`, samples with lower probabilities are added,
+            best first. If both `choice` and `likely` are 1, the grasps with the highest
+            probabilities are returned.
+        apart: Distance between tool centre points in metres, and angle in radians. Only the best of
+            several grasps within both limits is returned (see `grasp.poses.subsets.thin`). None
+            sets no limits.
 
     Raises:
-        InputError: If a number is out of its range.
+        InputError: If a number is out of range.
     """
 
     oversampling: float = 6.0
@@ -61,17 +62,17 @@ class Selection:
                 raise InputError(f"{name} must be a probability of success, 0 to 1, got {value}")
 
     def as_dict(self) -> dict[str, Any]:
-        """The settings as a dictionary for JSON."""
+        """Return the settings as a dictionary for JSON."""
         return asdict(self)
 
 
 CLOUD_SELECTION = Selection(oversampling=3.0, likely=1.0, choice=1.0)
-"""The default for a point cloud. One side of it may be hidden, so a grasp that differs from the
-likeliest is less likely to hold than it seems."""
+"""Default settings for a point cloud. They return the grasps with the highest probabilities of
+success: the hidden side of a cloud makes lower probabilities unreliable."""
 
 
 def default_selection(is_mesh: bool) -> Selection:
-    """Return the default selection: `Selection()` for a mesh, `CLOUD_SELECTION` for a cloud."""
+    """Return the default settings: `Selection()` for a mesh, `CLOUD_SELECTION` for a cloud."""
     return Selection() if is_mesh else CLOUD_SELECTION
 
 
@@ -80,10 +81,10 @@ class Assessed(NamedTuple):
 
     Attributes:
         poses: Poses `T_object_grasp`, translations in metres.
-        probability: Probability of success.
-        meets: True where all constraints are met.
-        hits_object: True where the open hand collides with the object.
-        hits_scene: True where the open hand collides with the surroundings.
+        probability: Probability of success of each sample.
+        meets: True for each sample that satisfies all constraints.
+        hits_object: True for each sample with a collision of the open hand with the object.
+        hits_scene: True for each sample with a collision of the open hand with the surroundings.
     """
 
     poses: Float[Tensor, "samples 4 4"]
@@ -94,11 +95,11 @@ class Assessed(NamedTuple):
 
     @property
     def collides(self) -> Bool[np.ndarray, " samples"]:
-        """True where the open hand collides with anything."""
+        """True for each sample with a collision of the open hand with the object or the scene."""
         return self.hits_object | self.hits_scene
 
     def joined(self, other: Assessed) -> Assessed:
-        """Join these samples with others, which come after them."""
+        """Return these samples, followed by the samples in `other`."""
         (poses, *known), (more, *more_known) = self, other
         return Assessed(
             torch.cat([poses, more]),
@@ -112,21 +113,23 @@ def select(
     selection: Selection,
     tool_center_point: Float[np.ndarray, "3"],
 ) -> Int[np.ndarray, " chosen"]:
-    """Choose the indices of the samples to return, best first; those in collision come last.
+    """Return the indices of the chosen samples, sorted from best to worst.
+
+    Samples with a collision come last.
 
     Args:
         samples: Samples to choose from.
-        count: Largest number of grasps.
-        selection: Settings for choosing them.
-        tool_center_point: Tool centre point in the gripper's frame in metres; distances between
-            grasps are measured there.
+        count: Largest number of chosen samples.
+        selection: Settings of the choice.
+        tool_center_point: Tool centre point in the gripper's frame in metres. The distance between
+            two grasps is the distance between their tool centre points.
     """
     probability, collides = samples.probability, samples.collides
     at_tool = samples.poses.double().numpy().copy()
     at_tool[:, :3, 3] += at_tool[:, :3, :3] @ tool_center_point
     usable = samples.meets & (probability >= selection.least_probability)
     if not (usable & ~samples.hits_object).any():
-        usable[:] = False  # whatever the network says: the hand does not fit anywhere
+        usable[:] = False  # the open hand collides with the object in all usable samples
     order = np.lexsort([-probability, collides])
     order = order[usable[order]]
     if selection.apart is not None:
@@ -139,20 +142,20 @@ def select(
 
 
 def shortfall(samples: Assessed, returned: int, selection: Selection, facts: str) -> str:
-    """Write the sentence that says why there are fewer grasps than requested.
+    """Return the sentence that explains why fewer grasps are returned than requested.
 
     Args:
         samples: All samples.
-        returned: Number of grasps that were found.
-        selection: Settings with which the grasps were chosen.
-        facts: Facts to mention if there are no grasps, such as the size of the object.
+        returned: Number of returned grasps.
+        selection: Settings that were used to choose the grasps.
+        facts: Facts to append if no grasp is returned, such as the size of the object.
     """
     drawn, least = len(samples.poses), f"{selection.least_probability:g}"
     if not samples.meets.any():
         return f"none of {drawn} samples satisfies the constraints"
     enough = int((samples.meets & (samples.probability >= selection.least_probability)).sum())
     if returned:
-        far = f", and {returned} of these are far enough from better ones"
+        far = f", and {returned} of these samples are far enough from better samples"
         return (
             f"{enough} of {drawn} samples have a probability of success of at least {least}"
             + (far if returned < enough else "")
@@ -161,7 +164,7 @@ def shortfall(samples: Assessed, returned: int, selection: Selection, facts: str
     free = int((samples.meets & ~samples.hits_object).sum())
     best = samples.probability[samples.meets].max()
     return (
-        f"no grasp is likely to hold: of {drawn} samples, {enough} have a probability of success "
-        f"of at least {least} (the best {best:.2f}) and {free} keep the open hand clear of the "
-        f"object, but none does both; {facts}"
+        f"no grasp is likely to succeed: of {drawn} samples, {enough} have a probability of "
+        f"success of at least {least} (the highest is {best:.2f}) and {free} have no collision of "
+        f"the open hand with the object, but no sample has both properties; {facts}"
     )

@@ -1,4 +1,4 @@
-"""Turn an object into a `Surface`: evenly spread points with normals and areas."""
+"""Conversion of an object to a `Surface`: evenly spread points with surface normals and areas."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from pcdiff.errors import InputError
 from pcdiff.geometry.neighbours import sample_farthest_points
 
 POINTS = 512
-"""Number of points of the fine level. On an object that fits a hand they are 7 to 10 mm apart."""
+"""Number of fine points. On an object of graspable size the points are 7 to 10 mm apart."""
 
 COARSE = 128
-"""Number of points of the coarse level, each of which sums up the fine points nearest to it."""
+"""Number of coarse points. A coarse point replaces a group of neighbouring fine points."""
 
 LANDMARKS = 64
-"""Number of landmarks, the points that the networks see one by one."""
+"""Number of landmarks, the points that are single inputs of the networks."""
 
 # The kernel width at a place on a landmark's line is the first number, in metres, plus the second
 # number times the distance from the landmark.
 _NARROWEST, _SPREADING = 0.003, 0.25
 
-_DRAWN = 4  # points drawn on a mesh per point kept, so that the kept ones are evenly spread
-_NEIGHBOURS = 6  # the area of a point follows from the distance to its sixth neighbour
+_DRAWN = 4  # number of random points per selected point; more random points spread more evenly
+_NEIGHBOURS = 6  # rank of the neighbour that determines the area of a point by its distance
 _FEWEST = 16  # smallest number of different points of an object
 
 
 def surface_of(obj: Object, rng: np.random.Generator, points: int = POINTS) -> Surface:
-    """Make the surface of a mesh or a cloud in the form that the networks see.
+    """Convert a mesh or a cloud to the surface that is an input of the networks.
 
-    Points are drawn uniformly on a mesh, or from the points of a cloud, and thinned by farthest
-    point sampling. A cloud with fewer points keeps them all, in the order of farthest point
-    sampling. The choice of points does not depend on the frame of the file.
+    Points are drawn uniformly on a mesh, or from the points of a cloud. Farthest point sampling
+    selects `points` of these points; if a cloud has fewer points, all its points are selected. The
+    selection does not depend on the frame of the object's file.
 
     Args:
-        obj: A mesh, or a cloud with normals.
+        obj: A mesh, or a cloud with surface normals.
         rng: Generator that draws the points.
-        points: Largest number of points to keep.
+        points: Largest number of selected points.
 
     Raises:
-        InputError: If the object has too few different points.
+        InputError: If fewer than 16 different points are selected.
     """
     if obj.is_mesh:
         places, normals = obj.surface(_DRAWN * points, rng)
@@ -67,17 +67,17 @@ def oriented_points(
     normals: Float[np.ndarray, "points 3"],
     centre: Float[np.ndarray, "3"],
 ) -> Surface:
-    """Make a surface from points in the order of farthest point sampling.
+    """Convert points with surface normals to a surface.
 
     Args:
-        places: Points about `centre`, in metres.
-        normals: Outward unit normals at the points.
+        places: Points relative to `centre` in metres, in the order of farthest point sampling.
+        normals: Outward unit surface normals at the points.
         centre: Origin of `places` in the frame of the object's file, in metres.
     """
     from scipy.spatial import cKDTree
 
     areas = _areas(places, normals)
-    # The new centre is rounded to float32 before the points are moved about it. So the float32
+    # The new centre is rounded to float32 before it is subtracted from the points. So the float32
     # centre is exact even for an object far from the origin of its file.
     middle = (centre + areas @ places / areas.sum()).astype(np.float32) - centre
     places = places - middle
@@ -110,7 +110,7 @@ def _along_normals(
     normals: Float[np.ndarray, "points 3"],
     values: Float[np.ndarray, "points 5"],
 ) -> Float[np.ndarray, "landmarks described"]:
-    """Describe each landmark by the surface along the line of its normal; see `DESCRIBED`."""
+    """Return a description of the surface along each landmark's normal line; see `DESCRIBED`."""
     outward = torch.from_numpy(normals[:LANDMARKS, None])
     steps = torch.tensor(LINE, dtype=torch.float64)[:, None]
     at = (torch.from_numpy(places[:LANDMARKS, None]) + steps * outward).flatten(0, 1)[None]
@@ -127,10 +127,11 @@ def _along_normals(
 def _areas(
     places: Float[np.ndarray, "points 3"], normals: Float[np.ndarray, "points 3"]
 ) -> Float[np.ndarray, " points"]:
-    """Estimate each point's area: a disc that reaches its k-th neighbour holds about k + ½ points.
+    """Estimate the surface area of each point in square metres.
 
-    To keep the two sides of a thin wall from being neighbours, normals count as further
-    coordinates, in which opposite normals are two spacings apart.
+    A disc around a point that extends to the k-th nearest neighbour contains approximately k + ½
+    points. Surface normals are further coordinates in the search for neighbours, so that points on
+    opposite sides of a thin wall are not neighbours: opposite normals are two spacings apart.
     """
     from scipy.spatial import cKDTree
 

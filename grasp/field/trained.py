@@ -1,4 +1,4 @@
-"""The user's entry to grasp fields: load a trained field by name, and condition it on an object."""
+"""Trained grasp fields, which are loaded by name and conditioned on an object and a gripper."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ from pcdiff.learning import checkpoint
 from pcdiff.randomness import initial_weights
 
 POINTS, MOST_POINTS = 4096, 200_000
-"""Smallest and largest number of surface points for collisions and widths. A mesh gets as many as
-`grasp.scenes.collision.DENSITY` asks for; a cloud uses all its points up to the largest number."""
+"""Smallest and largest number of surface points from which collisions and widths are computed. For
+a mesh, the number is the surface area times `grasp.scenes.collision.DENSITY`, within both limits.
+For a cloud, the number is the number of its points up to the largest number."""
 
 WEIGHTS = Path(__file__).parent / "weights"
-"""Folder of the weights in this package."""
+"""Folder of the weights that are shipped in this package."""
 
 
 def pretrained_names() -> list[str]:
-    """List the names of the weights in this package."""
+    """Return the names of the weights that are shipped in this package."""
     return checkpoint.names_in(WEIGHTS)
 
 
 class GraspField(FieldModel):
-    """A grasp field: its networks, and methods to load them and to condition them on an object.
+    """The networks of a grasp field, which can be loaded and conditioned on an object.
 
     Args:
         config: Configuration of the networks to build.
@@ -43,20 +44,20 @@ class GraspField(FieldModel):
 
     @classmethod
     def initialized(cls, config: FieldConfig, seed: int) -> GraspField:
-        """Make an untrained field whose weights are a function of `seed`."""
+        """Return an untrained field with random weights, which depend only on the seed."""
         with initial_weights(seed):
             return cls(config)
 
     @classmethod
     def from_pretrained(cls, weights: str | os.PathLike[str] = "panda") -> GraspField:
-        """Load a trained field, in evaluation mode and on the CPU.
+        """Load a trained field in evaluation mode on the CPU.
 
         Args:
-            weights: Name of weights in the package (see `pretrained_names`), or a file.
+            weights: Name of weights in the package (see `pretrained_names`), or the path of a file.
 
         Raises:
-            InputError: If there are no such weights, or the file does not hold weights of a grasp
-                field.
+            InputError: If `weights` is neither a known name nor a file, or the file does not
+                contain weights of a grasp field.
         """
         return checkpoint.load_model(
             weights, KIND, WEIGHTS, lambda description: cls(FieldConfig.from_dict(description))
@@ -74,15 +75,17 @@ class GraspField(FieldModel):
 
         Args:
             obj: A mesh or a cloud; see `grasp.load_object`.
-            gripper: A `Gripper`, or the name of a shipped one.
-            seed: Seed of the points that are drawn on the object's surface.
-            mass: Mass of the object in kilograms. If None, a closed mesh is filled at 150 kg/m³ and
-                the weight of a cloud is ignored. If a mass is given for a cloud, its centre is
-                taken to be the centre of the cloud's surface.
+            gripper: A `Gripper`, the name of a shipped gripper, or the path of a .toml file.
+            seed: Seed for drawing points on the object's surface.
+            mass: Mass of the object in kilograms. With None, a closed mesh has the density
+                150 kg/m³, and the weight of a cloud is ignored. With a mass, the centre of mass of
+                a cloud is assumed at the centre of the cloud's surface.
 
         Raises:
-            InputError: If there is no such gripper, the field was trained on another gripper of
-                that name, the object has too few points, or the mass is not above 0.
+            InputError: If the gripper is unknown or unsuitable (see
+                `grasp.field.networks.probes.probes`), the field was trained on another description
+                of a gripper with this name, the object has too few points, or the mass is not above
+                0 and finite.
         """
         if mass is not None and not 0 < mass < math.inf:
             raise InputError(f"the mass of an object must be above 0 kg and finite, got {mass}")
@@ -90,7 +93,7 @@ class GraspField(FieldModel):
         if self.config.grippers.get(hand.name, hand.sha256) != hand.sha256:
             raise InputError(
                 f"the field was trained on another description of the gripper {hand.name}: give "
-                "yours another name, or train a field with it"
+                "your gripper another name, or train a field with your gripper"
             )
         rng = np.random.default_rng(seed)  # independent of the object, so moving it changes nothing
         surface = surface_of(obj, rng)

@@ -1,6 +1,7 @@
-"""Prepare the training of a grasp field: turn folders of labelled grasps into an `Objective`.
+"""Preparation of the training of a grasp field from folders of labelled grasps.
 
-This is what `grasp train` does before the training loop begins; a notebook can call it:
+The command `grasp train` prepares an `Objective` before the training loop begins. A notebook can
+prepare and train with these lines:
 
     run = prepare_run(["data/household"], TrainingData(networks=("success",)))
     objective = run.objective(run.read("runs/mine/objects"))
@@ -36,16 +37,19 @@ from pcdiff.errors import InputError
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Settings of a training: the data and the initial weights.
+    """Settings of the data and the initial weights of a training run.
 
     Attributes:
-        grippers: Names of grippers, or .toml files. If empty, all grippers that have labels.
-        networks: Networks to train: "energy", "success" or both.
-        architecture: Architecture of a new energy network; the default one if None.
-        initialize_from: Weights to start from, a name or a file; None starts from random weights.
-        validate_one_in: Hold out one object in this many for validation.
-        grasps: Number of grasps per object and gripper in a step.
-        seed: Seed of everything random.
+        grippers: Names of grippers, or paths of .toml files; empty selects all grippers with
+            labels.
+        networks: Names of the networks to train: "energy", "success" or both.
+        architecture: Architecture of a new energy network; None selects "default".
+        initialize_from: Initial weights, as a name or the path of a file; None selects random
+            weights.
+        validate_one_in: Inverse of the share of validation objects: 12 assigns approximately one
+            object in 12 to validation.
+        grasps: Number of grasps per object and gripper in a training step.
+        seed: Seed of all random draws.
     """
 
     grippers: tuple[str, ...] = ()
@@ -59,13 +63,13 @@ class TrainingData:
 
 @dataclass(frozen=True, eq=False)
 class TrainingRun:
-    """Folders of labels with the field that is going to be trained on them.
+    """A grasp field to train, with the folders of labels for its training.
 
     Attributes:
-        folders: Folders of labels, as `datasets.labels` writes them.
-        grippers: Grippers whose labels are read, for each folder.
+        folders: Folders of labels from `datasets.labels`.
+        grippers: Grippers for which labels are read, for each folder.
         model: Grasp field to train.
-        data: Settings of the training.
+        data: Settings of the data and the initial weights.
     """
 
     folders: tuple[Path, ...]
@@ -75,11 +79,11 @@ class TrainingRun:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the field starts from random weights."""
+        """True if the training begins with random weights."""
         return self.data.initialize_from is None
 
     def count_objects(self) -> int:
-        """Number of objects with labels."""
+        """Count the objects with labels in all folders."""
         return sum(
             count_objects(folder, hands)
             for folder, hands in zip(self.folders, self.grippers, strict=True)
@@ -91,16 +95,16 @@ class TrainingRun:
         pool: ProcessPoolExecutor | None = None,
         advance: Callable[[], None] = lambda: None,
     ) -> list[Item]:
-        """Read the labelled grasps, with surfaces of their objects.
+        """Read the labelled grasps, and read or compute the surfaces of their objects.
 
         Args:
-            kept: Folder in which the surfaces are kept, because making them takes a second per
-                object.
-            pool: Processes that make the surfaces; None makes them in this process.
+            kept: Folder in which computed surfaces are stored for later calls. The surfaces of an
+                object take one second to compute.
+            pool: Processes that compute the surfaces; None selects the calling process.
             advance: Function that is called after each object.
 
         Raises:
-            InputError: If a condition listed for `grasp.field.items.read_items` is met.
+            InputError: For the reasons listed under `grasp.field.items.read_items`.
         """
         unsigned = self.model.config.architecture != PAPER
         recipe = Recipe(self.data.seed, distances=0 if unsigned else DISTANCES)
@@ -111,30 +115,30 @@ class TrainingRun:
         ]
 
     def objective(self, items: Sequence[Item]) -> FieldObjective:
-        """Make the objective, which the training loop takes.
+        """Return the objective for the training loop.
 
         Args:
-            items: Labelled grasps, as `read` returns them.
+            items: Labelled grasps, returned by `read`.
 
         Raises:
-            InputError: If no object is left to train or to validate on, or none has enough grasps
-                that hold.
+            InputError: If there is no training object or no validation object, or no training
+                object has enough successful grasps.
         """
         data = self.data
         training, validation = split(items, data.validate_one_in)
         if not training or not validation:
             raise InputError(
-                f"validating on one object in {data.validate_one_in} leaves {len(training)} "
-                f"labelled objects to train on and {len(validation)} to validate on, expected some "
-                "of each",
+                "training and validation need at least one labelled object each, got "
+                f"{len(training)} for training and {len(validation)} for validation on one object "
+                f"in {data.validate_one_in}",
                 parameter="validate_one_in",
             )
-        # Success alone needs such grasps too if the scales of the inputs are not fitted yet.
+        # Successful grasps are also needed for fresh weights, to set the scales of the inputs.
         needed = self.is_fresh or data.networks != (SUCCESS,)
         if needed and not any(item.has_grasps for item in training):
             raise InputError(
-                f"none of the training objects has {FEWEST} or more grasps that hold, expected at "
-                "least one such object"
+                f"at least one training object must have {FEWEST} or more successful grasps, got "
+                f"none among {len(training)} training objects"
             )
         trained_on = {hand.name: hand.sha256 for hands in self.grippers for hand in hands}
         self.model.config = dataclasses.replace(
@@ -157,15 +161,16 @@ class TrainingRun:
 
 
 def prepare_run(folders: Sequence[str | os.PathLike[str]], data: TrainingData) -> TrainingRun:
-    """Find the labels in folders, and make or load the field to train.
+    """Find the labels in folders, and build or load the grasp field to train.
 
     Args:
-        folders: Folders of labels, as `datasets.labels` writes them.
-        data: Settings of the training.
+        folders: Folders of labels from `datasets.labels`.
+        data: Settings of the data and the initial weights.
 
     Raises:
-        InputError: If a folder has no labels of the grippers, or an architecture is given together
-            with initial weights, which already have one.
+        InputError: For the reasons listed under `grasp.field.items.grippers_in` and
+            `GraspField.from_pretrained`, or if `data` has both an architecture and initial weights.
+            The initial weights determine the architecture.
     """
     paths = tuple(Path(folder) for folder in folders)
     hands = tuple(tuple(grippers_in(path, data.grippers)) for path in paths)
@@ -174,6 +179,9 @@ def prepare_run(folders: Sequence[str | os.PathLike[str]], data: TrainingData) -
         model = GraspField.initialized(config, data.seed)
     else:
         if data.architecture is not None:
-            raise InputError("the weights to start from decide the architecture: give one of both")
+            raise InputError(
+                "an architecture must not be combined with initial weights, which determine it, "
+                f"got {data.architecture!r} and {data.initialize_from!r}"
+            )
         model = GraspField.from_pretrained(data.initialize_from).train().requires_grad_(True)
     return TrainingRun(paths, hands, model, data)

@@ -1,13 +1,14 @@
-"""Compute the load that the weight of an object puts on the pads that hold it.
+"""The load of a grasp: the torque of the object's weight, relative to the friction of the pads.
 
-Two opposite pads resist a turn about the closing axis by torsional friction alone: as soft-finger
-contacts they bear a torque of at most 2·μ·F·r (Murray, Li & Sastry, "A Mathematical Introduction to
-Robotic Manipulation", 1994, section 5.2), with the coefficient of friction μ, the force F of each
-pad and the radius r of its contact patch. The load ρ is the torque m·g·d of the weight divided by
-this largest torque, where d is the distance of the centre of mass from the closing axis.
+Two opposite pads resist a turn around the closing axis only by torsional friction. With the model
+of soft-finger contacts, the two pads withstand a torque of at most 2·μ·F·r (Murray, Li & Sastry, "A
+Mathematical Introduction to Robotic Manipulation", 1994, section 5.2). μ is the coefficient of
+friction, F is the force of each pad, and r is the radius of the contact patch. The load ρ is the
+torque m·g·d of the weight divided by the largest torque 2·μ·F·r. m is the mass, g is the
+acceleration of gravity, and d is the distance of the centre of mass from the closing axis.
 
-The constants are those of the physics that labelled the success network's training grasps; a test
-compares them with `grasp.physics.PROTOCOL`.
+The constants equal the constants of the physics simulation that labelled the training grasps of the
+success network. A test compares them with `grasp.physics.PROTOCOL`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from grasp.objects.object import Object
 from grasp.objects.solids import solid
 
 DENSITY = 150.0
-"""Density of an object whose mass is not known, in kg/m³."""
+"""Density of an object with unknown mass, in kg/m³."""
 
 GRAVITY = 9.81
 """Acceleration of gravity in m/s²."""
@@ -33,7 +34,7 @@ FRICTION = 1.0
 """Coefficient of friction μ between object and pads."""
 
 FORCE = 40.0
-"""Force of each pad in newtons, or the gripper's largest force if that is smaller."""
+"""Force F of each pad in newtons, or the largest force of the gripper, whichever is smaller."""
 
 PATCH_RADIUS = 0.01
 """Radius r of a contact patch in metres."""
@@ -52,13 +53,15 @@ class Weight(NamedTuple):
 
 
 def weight_of(obj: Object, density: float = DENSITY) -> Weight | None:
-    """Compute the weight of an object of uniform density; None if its volume is not known.
-
-    The volume of a cloud is unknown, and so is that of an open mesh without exact convex parts.
+    """Compute the weight of an object with uniform density.
 
     Args:
-        obj: The object.
+        obj: A mesh or a cloud.
         density: Density in kg/m³.
+
+    Returns:
+        The weight; None for a cloud and for an open mesh without exact convex parts, because the
+        volume is unknown.
     """
     found = solid(obj, obj.parts or ()) if obj.is_mesh else None
     if found is None:
@@ -70,13 +73,13 @@ def weight_of(obj: Object, density: float = DENSITY) -> Weight | None:
 def squared_load(
     poses: Float[Tensor, "*batch 4 4"], gripper: Gripper, weight: Weight
 ) -> Float[Tensor, "*batch"]:
-    """Compute the squared load ρ² of grasps in the worst case, a horizontal closing axis.
+    """Compute the squared load ρ² of each grasp for a horizontal closing axis, the worst case.
 
-    Unlike ρ, its square is smooth.
+    The square is smooth at ρ = 0, but ρ is not.
 
     Args:
         poses: Poses `T_object_grasp`, translations in metres.
-        gripper: The gripper.
+        gripper: Gripper of the grasps.
         weight: Weight of the object.
     """
     arm = poses.new_tensor(weight.centre) - gripper.tool_points(poses)

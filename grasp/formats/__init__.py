@@ -2,13 +2,13 @@
 
 | format | files | description |
 |---|---|---|
-| `pcdiff` | `.json` | our own JSON, which holds all fields of `Grasps` with unit and frame |
+| `pcdiff` | `.json` | our own JSON, which contains all fields of `Grasps` with unit and frame |
 | `acronym` | `.h5`, `.hdf5` | the HDF5 of ACRONYM, with labels for training |
 | `graspgen` | `.json` | the JSON of GraspGen's data set |
 | `isaac` | `.yaml`, `.yml` | the YAML of the Isaac tools, which GraspGen uses for its samples |
 
-You must supply the unit and the frame of the poses for a file that states neither, unless its
-format defines them.
+If neither a file nor its format defines the unit or the frame of the poses, the caller of the
+reader must supply them.
 """
 
 from __future__ import annotations
@@ -44,20 +44,22 @@ FORMATS = {
     "graspgen": (".json",),
     "isaac": (".yaml", ".yml"),
 }
-"""Extensions of each format. If no format is given, the first one with the extension is meant."""
+"""Extensions of each format. An extension alone stands for the first format that lists it."""
 
 EXTENSIONS = {suffix: name for name, suffixes in reversed(FORMATS.items()) for suffix in suffixes}
-"""The format that each extension of a grasp file stands for."""
+"""For each extension of a grasp file, the format for which the extension stands."""
 
 
 def check_grasp_path(path: str | os.PathLike[str]) -> str:
-    """Check that grasps can be written to a file with this name, before work that would be lost.
+    """Check that the extension of a file to write stands for a format.
+
+    Callers check the name before long work, whose result would otherwise be lost.
 
     Args:
         path: File to write.
 
     Returns:
-        The format that the extension stands for.
+        The format for which the extension stands.
 
     Raises:
         InputError: If no format has the extension.
@@ -77,18 +79,19 @@ def read_grasps(
 
     Args:
         path: File to read.
-        frame: Frame of the hand whose poses the file holds, one of `grasp.poses.frames.FRAMES`.
-            Required if the file does not state it.
-        unit: Unit of the lengths, one of `UNITS`. Required if the file does not state it.
+        frame: Frame of the hand that the poses in the file describe, a key of
+            `grasp.poses.frames.FRAMES`. Required if the file does not state the frame.
+        unit: Unit of the lengths, a key of `UNITS`. Required if the file does not state the unit.
 
     Returns:
-        The grasps in metres as poses of our gripper frame, in the order of the file.
+        The grasps in the order of the file, in metres and as poses of our gripper frame.
 
     Raises:
         InputError: If the file is missing, damaged, in another format, or newer than this program;
-            neither the file nor the caller states its unit and frame, or they contradict each
-            other; a pose is not a rigid transform; the number of entries in an array differs from
-            the number of poses; or it holds no grasps and does not say why.
+            the unit or the frame is stated by neither the file nor the caller, or file and caller
+            contradict each other; a pose is not a rigid transform; the number of entries in an
+            array differs from the number of poses; or the file contains neither grasps nor a reason
+            for their absence.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -103,7 +106,7 @@ def read_grasps(
         grasps, stated = acronym.read(path) if suffix in FORMATS["acronym"] else _parse(path)
         grasps = in_our_convention(grasps, stated, unit, frame)
         if not len(grasps) and not grasps.reason:
-            raise InputError("it holds no grasps and does not give a reason")
+            raise InputError("the file contains neither grasps nor a reason for their absence")
     except InputError as error:
         raise InputError(f"{path} cannot be read: {error}", parameter=error.parameter) from error
     except OSError as error:
@@ -118,16 +121,18 @@ def write_grasps(
     format: str | None = None,
     frame: str = "gripper",
 ) -> None:
-    """Write grasps to a file, best first if they have a score.
+    """Write grasps to a file.
 
-    The file is written completely or not at all.
+    Grasps with a probability of success or an energy are sorted, best first. The file is written
+    completely or not at all.
 
     Args:
         path: File to write; an existing file is replaced.
         grasps: The grasps; `Grasps.ranked` determines their order in the file.
-        format: One of `FORMATS`; if None, the extension determines it, and `.json` means "pcdiff".
-        frame: Frame of the hand whose poses are written. Only `isaac` supports other frames than
-            our gripper frame.
+        format: A key of `FORMATS`. If None, the extension determines the format, and `.json` means
+            "pcdiff".
+        frame: Frame of the hand that the written poses describe, a key of
+            `grasp.poses.frames.FRAMES`. Only `isaac` supports frames other than our gripper frame.
 
     Raises:
         InputError: If the extension or the format is unknown, or they do not match; there are no
@@ -145,12 +150,12 @@ def write_grasps(
         )
     if named_frame(frame) is not FRAMES["gripper"] and format != "isaac":
         raise InputError(
-            f"cannot write {path}: the format {format} only holds poses of the frame 'gripper', "
+            f"cannot write {path}: the frame must be 'gripper' for the format {format}, "
             f"got {frame!r}"
         )
     if not len(grasps) and not grasps.reason:
         raise InputError(
-            f"cannot write {path}: there are no grasps and no reason in `grasps.reason`"
+            f"cannot write {path}: there are no grasps, and grasps.reason states no reason"
         )
 
     grasps = grasps.ranked()
@@ -176,18 +181,18 @@ def _parse(path: Path) -> tuple[Grasps, Convention]:
         return isaac.parse(document)
     if named is not None:
         raise InputError(
-            f"its format must be {pcdiff_json.FORMAT} or {isaac.FORMAT}, "
+            f"the format of the file must be {pcdiff_json.FORMAT} or {isaac.FORMAT}, "
             f"got {documents.kind_of(named)}"
         )
     grasps = document.get("grasps")
     if isinstance(grasps, dict) and "transforms" in grasps:
         return graspgen.parse(document)
     raise InputError(
-        f"it has neither a format ({pcdiff_json.FORMAT} or {isaac.FORMAT}) nor the "
+        f"the file has neither a format ({pcdiff_json.FORMAT} or {isaac.FORMAT}) nor the "
         "grasps.transforms of GraspGen"
     )
 
 
 def _listed(names: list[str] | tuple[str, ...]) -> str:
-    """Join names as an English list."""
+    """Join names to an English list with "or" before the last name."""
     return " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]

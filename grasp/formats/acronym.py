@@ -1,7 +1,7 @@
 """The HDF5 schema of ACRONYM and our additions to it.
 
-The schema (Eppner, Mousavian and Fox, "ACRONYM: A Large-Scale Grasp Dataset Based on Simulation",
-ICRA 2021), as found in ACRONYM's files and as its tools (`acronym_tools`) read them:
+ACRONYM's files and tools (`acronym_tools`) use this schema (Eppner, Mousavian and Fox, "ACRONYM: A
+Large-Scale Grasp Dataset Based on Simulation", ICRA 2021):
 
     grasps/transforms                                 float64 (n, 4, 4), T_object_grasp
     grasps/qualities/flex/object_in_gripper           int64 (n,), 1 for a successful grasp
@@ -10,12 +10,12 @@ ICRA 2021), as found in ACRONYM's files and as its tools (`acronym_tools`) read 
     object/mass, friction, com                        kilograms, coefficient, metres
 
 The schema defines that lengths are in metres and that poses are poses of the hand's base, with +z
-along the approach and +x along the closing direction, so the files do not repeat this. The group
-with the labels is named after the simulator FleX. Tools look for labels there, whichever simulator
-produced them. Everything else goes into the group `pcdiff_grasp`, which other readers ignore: the
-version of this extension, unit, frame, physics protocol, digest, sampler, reason, and one dataset
-for each further per-grasp array. Other quantities of ACRONYM (motions, inertia, volume) are not
-read.
+along the approach and +x along the closing direction, so the files state neither unit nor frame.
+The group with the labels is named after the simulator FleX. Tools read labels from this group, even
+if another simulator produced the labels. All our additions are in the group `pcdiff_grasp`, which
+other readers ignore: the version of the additions, unit, frame, physics protocol, digest, sampler,
+reason, and one dataset for each further per-grasp array. Other quantities of ACRONYM (motions,
+inertia, volume) are not read.
 """
 
 from __future__ import annotations
@@ -47,20 +47,20 @@ if TYPE_CHECKING:
     import h5py
 
 MOST_GRASPS = 1_000_000
-"""Largest number of grasps that a file may declare to be read; ACRONYM's files hold 2000."""
+"""Largest number of grasps in a file that the reader accepts; ACRONYM's files contain 2000."""
 
 TRANSFORMS = "grasps/transforms"
 """Dataset with the poses."""
 
 OBJECT_IN_GRIPPER = "grasps/qualities/flex/object_in_gripper"
-"""Dataset with the labels of success."""
+"""Dataset with the success labels."""
 
 OURS = "pcdiff_grasp"
 """Group with our additions."""
 
 
 def read(path: str | os.PathLike[str]) -> tuple[Grasps, Convention]:
-    """Read the grasps of an ACRONYM file, and their unit and frame if the file states them.
+    """Read the grasps of an ACRONYM file, and the unit and frame that the file states.
 
     Args:
         path: File to read.
@@ -73,14 +73,14 @@ def read(path: str | os.PathLike[str]) -> tuple[Grasps, Convention]:
     try:
         if not h5py.is_hdf5(path):
             Path(path).open("rb").close()  # raises if the file is unreadable
-            raise InputError("it is not an HDF5 file")
+            raise InputError("the file is not an HDF5 file")
         with h5py.File(path, "r") as file:
             return _read(file)
     except InputError:
         raise
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:  # from h5py
         message = " ".join(str(error).split()).split(". ")[0].rstrip(".")
-        raise InputError(f"it cannot be read as HDF5: {message}") from error
+        raise InputError(f"the HDF5 content is damaged: {message}") from error
 
 
 def _read(file: h5py.File) -> tuple[Grasps, Convention]:
@@ -88,8 +88,10 @@ def _read(file: h5py.File) -> tuple[Grasps, Convention]:
     if poses is not None:
         check_poses("grasp", poses)
     else:
-        there = f"holds {', '.join(sorted(file))}" if len(file) else "is empty"
-        raise InputError(f"it is not an ACRONYM file: it has no {TRANSFORMS} but {there}")
+        there = f"contains {', '.join(sorted(file))}" if len(file) else "is empty"
+        raise InputError(
+            f"an ACRONYM file must have the dataset {TRANSFORMS}, but the file {there}"
+        )
     arrays: dict[str, Any] = {}
     labels = _numbers(file, OBJECT_IN_GRIPPER)
     if labels is not None:
@@ -109,7 +111,7 @@ def _read(file: h5py.File) -> tuple[Grasps, Convention]:
                 arrays[name] = _booleans(name, values) if name == "in_collision" else values
         if said.get("frame") != OBJECT_FRAME:
             raise InputError(
-                f"its poses must be in the frame {OBJECT_FRAME!r}, got {said.get('frame')!r}"
+                f"the poses must be in the frame {OBJECT_FRAME!r}, got {said.get('frame')!r}"
             )
         stated = Convention(unit_named(str(said.get("unit"))), FRAMES["gripper"], written=True)
 
@@ -189,7 +191,7 @@ def write(temporary: Path, grasps: Grasps) -> None:
 
 @contextmanager
 def _write_errors() -> Iterator[None]:
-    """Turn h5py's error for a full disk into an `OSError`, which `atomic_write` reports."""
+    """Convert h5py's error for a full disk to an `OSError`, which `atomic_write` reports."""
     try:
         yield
     except RuntimeError as error:  # from h5py if closing the file fails
@@ -199,8 +201,8 @@ def _write_errors() -> Iterator[None]:
 def _fixed(text: str | list[str]) -> np.ndarray:
     """Encode text as fixed-length UTF-8.
 
-    HDF5 keeps variable-length text in a heap, where one damaged byte can make its library search
-    forever.
+    HDF5 stores variable-length text in a heap. A damaged byte in a heap can make the HDF5 library
+    search forever.
     """
     import h5py
 
@@ -210,26 +212,26 @@ def _fixed(text: str | list[str]) -> np.ndarray:
 
 
 def _numbers(place: h5py.Group, name: str) -> np.ndarray | None:
-    """Read a numeric dataset as float64, or return None if it is missing."""
+    """Read a numeric dataset as float64, or return None if the dataset is missing."""
     dataset = place.get(name)
     if dataset is None:
         return None
     _check_size(dataset)
     if dataset.dtype.kind not in "fiub":
-        raise InputError(f"{name} must hold numbers, got {dataset.dtype}")
+        raise InputError(f"{name} must contain numbers, got {dataset.dtype}")
     return np.asarray(dataset[()], np.float64)
 
 
 def _check_size(dataset: h5py.Dataset) -> None:
-    """Raise if an HDF5 object is a group, or a dataset that is too large to read."""
+    """Raise `InputError` if an HDF5 object is a group, or a dataset that is too large to read."""
     import h5py
 
     if not isinstance(dataset, h5py.Dataset):
         raise InputError(f"{dataset.name.lstrip('/')} must be a dataset, got a group")
     if dataset.size is None or dataset.size > 16 * MOST_GRASPS:
         raise InputError(
-            f"{dataset.name.lstrip('/')} has shape {dataset.shape}, which is more than a file may "
-            f"hold with at most {MOST_GRASPS} grasps"
+            f"{dataset.name.lstrip('/')} must have at most {16 * MOST_GRASPS} entries, "
+            f"got shape {dataset.shape}"
         )
 
 
@@ -282,5 +284,5 @@ def _sampler(text: str | None) -> dict[str, Any] | None:
     try:
         sampler = documents.parse_json(text)
     except InputError as error:
-        raise InputError(f"its sampler cannot be read: {error}") from error
+        raise InputError(f"the sampler in the file cannot be read: {error}") from error
     return documents.mapping("sampler", sampler)

@@ -18,10 +18,10 @@ VERSION = 1
 """Version of our own files and of our additions to ACRONYM files."""
 
 METRE = "metre"
-"""How our files name the unit of length."""
+"""Name of the unit of length in our files."""
 
 OBJECT_FRAME = "object mesh file"
-"""How our files name the frame in which poses are expressed, which is the mesh file's own frame."""
+"""Name of the mesh file's frame, in which poses are expressed, in our files."""
 
 _SPELLINGS = {
     METRE: "m",
@@ -39,12 +39,12 @@ class Convention:
     """Unit and frame of the poses in a file, as far as the file or its format states them.
 
     Attributes:
-        unit: Unit of lengths, a key of `pcdiff.geometry.limits.UNITS`; None if it is not stated.
-        T_frame_grasp: Pose of the gripper frame in the frame of the hand whose poses the file
-            holds; None if that frame is not stated.
-        written: True if the file itself states unit and frame, so that the caller must not
-            contradict them; False if only the definition of the file's format does, which the
-            caller may override.
+        unit: Unit of lengths, a key of `pcdiff.geometry.limits.UNITS`; None if no unit is stated.
+        T_frame_grasp: Pose of the gripper frame in the hand's frame that the poses in the file
+            describe; None if no frame is stated.
+        written: True if unit and frame are stated in the file itself; the caller must not
+            contradict them. False if only the format defines unit and frame; the caller may
+            override them.
     """
 
     unit: str | None
@@ -53,29 +53,31 @@ class Convention:
 
 
 BY_FORMAT = Convention("m", FRAMES["gripper"], written=False)
-"""Convention of formats that are defined in metres and in our gripper frame."""
+"""Convention of formats that define lengths in metres and poses of our gripper frame."""
 
 
 def check_version(version: object) -> None:
-    """Raise if this program cannot read a file with this version.
+    """Raise `InputError` if this program cannot read files of the stated version.
 
     Args:
         version: Version that the file states.
 
     Raises:
-        InputError: If the version is newer than this program or is not a version at all.
+        InputError: If the version is too new, or is not a whole number of at least 1.
     """
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        raise InputError(f"its version must be {VERSION}, got {documents.kind_of(version)}")
+        raise InputError(
+            f"the version of the file must be {VERSION}, got {documents.kind_of(version)}"
+        )
     if version > VERSION:
         raise InputError(
-            f"its version is {version}, but this pcdiff-grasp reads versions up to {VERSION}: "
+            f"the version of the file must be at most {VERSION}, got {version}: "
             "install a newer pcdiff-grasp"
         )
 
 
 def unit_named(name: str) -> str:
-    """Return the key in `UNITS` for a unit name as it is spelled in a file.
+    """Return the key in `UNITS` for the name of a unit in a file.
 
     Args:
         name: Name of the unit, e.g. "metre" or "m".
@@ -102,7 +104,7 @@ def in_our_convention(
             file.
 
     Raises:
-        InputError: If the unit or the frame is stated neither by the file nor by the caller, the
+        InputError: If the unit or the frame is stated by neither the file nor the caller, the
             caller contradicts the file, or a name is unknown.
     """
     known = {
@@ -124,7 +126,9 @@ def in_our_convention(
     chosen_unit = stated.unit if unit is None else unit_named(unit)
     assert chosen_unit is not None
     if stated.written and stated.unit not in (None, chosen_unit):
-        raise InputError(f"the file states the unit {stated.unit}, which contradicts {unit}")
+        raise InputError(
+            f"the file states the unit {stated.unit}, which contradicts the requested unit {unit}"
+        )
     metres = UNITS[chosen_unit]
 
     T_frame_grasp = stated.T_frame_grasp if frame is None else named_frame(frame)
@@ -134,7 +138,9 @@ def in_our_convention(
         and stated.T_frame_grasp is not None
         and not np.allclose(stated.T_frame_grasp, T_frame_grasp, atol=1e-9)
     ):
-        raise InputError(f"the file states a frame of its poses that contradicts {frame}")
+        raise InputError(
+            f"the file states a frame for its poses that contradicts the requested frame {frame}"
+        )
 
     poses = grasps.poses.copy()
     poses[:, :3, 3] *= metres

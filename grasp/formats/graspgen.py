@@ -1,23 +1,23 @@
 """The JSON of GraspGen's data set and our additions to it.
 
-`docs/GRASP_DATASET_FORMAT.md` in the repository of GraspGen (Murali et al. 2025) defines it;
-GraspDataGen writes the same format with `gripper` added:
+`docs/GRASP_DATASET_FORMAT.md` in the repository of GraspGen (Murali et al. 2025) defines the
+format. GraspDataGen writes the format with the additional key `gripper`:
 
     {"object": {"file": "mug.obj", "scale": 1.0},
      "gripper": {"name": "franka_panda",
                  "transform_offset_from_asset_to_graspgen_convention": [[x, y, z], [x, y, z, w]]},
      "grasps": {"transforms": [[[…4 × 4…]], …], "object_in_gripper": [true, false, …]}}
 
-`transforms` are poses of the gripper's base in the frame of the scaled mesh, in metres. As in
-`docs/GRIPPER_DESCRIPTION.md`, +z is the approach and +x the closing direction, which is our gripper
-frame. If a gripper's asset has other axes, the file gives their offset; multiplying `transforms` by
-it gives poses of our frame, as in GraspGen's own loader. An offset of 16 numbers is a matrix in
-row-major order. `object` and `object_in_gripper` may be missing, as in the files that GraspGen
-records on a robot.
+`transforms` are poses of the gripper's base in the frame of the scaled mesh, in metres.
+`docs/GRIPPER_DESCRIPTION.md` defines the axes, which are the axes of our gripper frame: +z is the
+approach direction, +x the closing direction. If a gripper's asset has other axes, the file states
+an offset. A pose times the offset is a pose of our gripper frame, as in GraspGen's own loader. An
+offset of 16 numbers is a matrix in row-major order. `object` and `object_in_gripper` may be
+missing, for example in files that GraspGen records on a robot.
 
 Our files also have `unit` and `frame`, and next to `transforms` one list for each further per-grasp
-array; other readers ignore these. The format has no place for mass, friction and the other fields
-of `Grasps`.
+array; other readers ignore these additions. The format has no place for mass, friction and the
+other fields of `Grasps`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ THEIR_NAMES = {"panda": "franka_panda"}
 
 
 def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
-    """Parse the grasps of a document, and their unit and frame if it states them.
+    """Parse the grasps of a document, and the unit and frame that the document states.
 
     Args:
         document: The parsed file.
@@ -75,7 +75,7 @@ def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
     frame = documents.optional(document, "frame", documents.text)
     if frame is not None:
         if frame != OBJECT_FRAME:
-            raise InputError(f"its poses must be in the frame {OBJECT_FRAME!r}, got {frame!r}")
+            raise InputError(f"the poses must be in the frame {OBJECT_FRAME!r}, got {frame!r}")
         stated = Convention(stated.unit, FRAMES["gripper"], written=True)
     if document.get("unit") is not None:
         unit = unit_named(documents.text("unit", document["unit"]))
@@ -97,7 +97,7 @@ def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
 
 
 def dump(grasps: Grasps) -> str:
-    """Return the text of the file.
+    """Return the grasps as the text of a GraspGen JSON file.
 
     Args:
         grasps: The grasps to write.

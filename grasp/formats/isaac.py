@@ -1,7 +1,7 @@
 """The YAML of the Isaac tools, which GraspGen uses for its samples, and our additions to it.
 
-NVIDIA defines it (Isaac ROS, "Isaac Grasp File"; Isaac Sim, "Grasp Editor"). GraspGen's
-`save_to_isaac_grasp_format` and GraspDataGen write it; GraspDataGen adds `object_file` and
+NVIDIA defines the format (Isaac ROS, "Isaac Grasp File"; Isaac Sim, "Grasp Editor"). GraspGen's
+`save_to_isaac_grasp_format` and GraspDataGen write such files; GraspDataGen adds `object_file` and
 `object_scale`:
 
     format: isaac_grasp
@@ -14,15 +14,16 @@ NVIDIA defines it (Isaac ROS, "Isaac Grasp File"; Isaac Sim, "Grasp Editor"). Gr
         position: [-0.04, 0.07, 0.2]
         orientation: {w: 0.0, xyz: [0.98, 0.17, 0.05]}
 
-The definition leaves the frames to the user of the file: `object_frame` and `gripper_frame` are
-meant for people, not for programs. It also names no unit. GraspGen writes poses of our gripper
-frame, but the Grasp Editor usually writes poses of `panda_hand`. So you must supply both the unit
-and the frame to the reader, except for files that we have written: they have `unit: metre`,
-`object_frame: object mesh file` and a name from `grasp.poses.frames.FRAMES` as `gripper_frame`.
+The definition fixes neither frames nor a unit: programs cannot interpret the names in
+`object_frame` and `gripper_frame`. GraspGen writes poses of our gripper frame, but the Grasp Editor
+usually writes poses of `panda_hand`. The caller of the reader must therefore supply the unit and
+the frame. Our own files state both: they have `unit: metre`, `object_frame: object mesh file` and a
+name from `grasp.poses.frames.FRAMES` as `gripper_frame`.
 
-`confidence` is the probability of success. If only labels are known, GraspDataGen and we write a
-confidence of 1 or 0, and we add `confidence_is: success`. Further values of each grasp are stored
-under our own names; other readers ignore them. Joint positions are not read.
+`confidence` is the probability of success. If only labels are known, GraspDataGen and this package
+write a confidence of 1 or 0, and this package adds `confidence_is: success`. Further values of each
+grasp are stored under our own names; other readers ignore these values. Joint positions are not
+read.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ VERSION = 1.0
 
 
 def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
-    """Parse the grasps of a document, and their unit and frame if it states them.
+    """Parse the grasps of a document, and the unit and frame that the document states.
 
     Args:
         document: The parsed file.
@@ -53,7 +54,9 @@ def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
     """
     version = document.get("format_version", VERSION)
     if str(version) not in ("1", "1.0"):
-        raise InputError(f"its format_version must be 1.0, got {documents.kind_of(version)}")
+        raise InputError(
+            f"the format_version of the file must be 1.0, got {documents.kind_of(version)}"
+        )
     names = documents.mapping("grasps", document.get("grasps") or {})
     grasps = [documents.mapping(str(name), grasp) for name, grasp in names.items()]
     poses = [_pose(str(name), grasp) for name, grasp in zip(names, grasps, strict=True)]
@@ -85,11 +88,12 @@ def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
 
 
 def dump(grasps: Grasps, frame: str = "gripper") -> str:
-    """Return the text of the file.
+    """Return the grasps as the text of an Isaac YAML file.
 
     Args:
         grasps: The grasps to write.
-        frame: Frame of the hand whose poses are written, one of `grasp.poses.frames.FRAMES`.
+        frame: Frame of the hand that the written poses describe, a key of
+            `grasp.poses.frames.FRAMES`.
     """
     import yaml
     from scipy.spatial.transform import Rotation

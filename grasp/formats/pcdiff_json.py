@@ -1,4 +1,4 @@
-"""Our own JSON: one file holds all that is known about the grasps of one object.
+"""Our own JSON: one file with all known data of the grasps of one object.
 
     {"format": "pcdiff-grasp/grasps", "version": 1, "unit": "metre", "frame": "object mesh file",
      "gripper": {"name": "panda", "approach": "+z", "closing": "+x",
@@ -9,12 +9,12 @@
                  "width": 0.031, "in_collision": false}],
      "reason": null}
 
-`pose` holds the rows of `T_object_grasp`. The grasps are sorted, best first. `reason` says why
-there are no grasps, or fewer than requested. Unknown values are null or missing. If known, further
-values are stored: `object` has `mass`, `friction` and `center_of_mass`, each grasp has `success`
-and `failure`, and the file has the `protocol` of the physics. The reader uses `approach` and
-`closing` to convert poses of a gripper frame with other axes. It ignores unknown keys and refuses a
-newer `version`.
+`pose` contains the rows of `T_object_grasp`. The grasps are sorted, best first. `reason` states why
+there are no grasps, or fewer grasps than requested. Unknown values are null or missing. The file
+has further values if they are known: `mass`, `friction` and `center_of_mass` in `object`, `success`
+and `failure` in each grasp, and the `protocol` of the physics at the top level. The reader uses
+`approach` and `closing` to convert poses of a gripper frame with other axes. The reader ignores
+unknown keys and refuses a newer `version`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ FORMAT = "pcdiff-grasp/grasps"
 
 
 def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
-    """Parse the grasps of a document, and their unit and frame if it states them.
+    """Parse the grasps of a document, and the unit and frame that the document states.
 
     Args:
         document: The parsed file.
@@ -82,7 +82,7 @@ def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
 
 
 def dump(grasps: Grasps) -> str:
-    """Return the text of the file, with one line per grasp.
+    """Return the grasps as the text of a JSON file with one line per grasp.
 
     Args:
         grasps: The grasps to write.
@@ -140,7 +140,7 @@ def _convention(document: dict[str, Any], gripper: dict[str, Any]) -> Convention
     approach = documents.optional(gripper, "approach", documents.text)
     closing = documents.optional(gripper, "closing", documents.text)
     if frame not in (None, OBJECT_FRAME):
-        raise InputError(f"its poses must be in the frame {OBJECT_FRAME!r}, got {frame!r}")
+        raise InputError(f"the poses must be in the frame {OBJECT_FRAME!r}, got {frame!r}")
     says_all = None not in (frame, approach, closing)
     return Convention(
         unit=None if unit is None else unit_named(unit),

@@ -1,4 +1,4 @@
-"""The class `Grasps`, which all readers of grasp files return and all writers take."""
+"""The class `Grasps`, which all readers of grasp files return and all writers accept."""
 
 from __future__ import annotations
 
@@ -31,32 +31,33 @@ COLUMNS: dict[str, tuple[Callable[[str, object], Any], Any]] = {
 
 @dataclass(frozen=True, eq=False)
 class Grasps:
-    """Grasps of one object with one gripper, in metres, kilograms and the mesh file's frame.
+    """Grasps of one object with one gripper.
 
-    Whenever the grasps can be ranked, they are sorted, best first.
+    Lengths are in metres, masses in kilograms, and poses in the frame of the mesh file. `ranked`
+    sorts the grasps, best first.
 
     Attributes:
         poses: `T_object_grasp`, the poses of the gripper's base (+z approach, +x closing) in the
             frame of the object's mesh file after scaling.
         gripper: Name of the gripper, e.g. "panda"; None if unknown.
         object_file: Name of the mesh file as written in the grasp file; None if unknown.
-        object_scale: Factor from the mesh file's coordinates to metres.
-        energy: Energy of the field up to a constant, dimensionless; lower is better.
+        object_scale: Factor that converts the mesh file's coordinates to metres.
+        energy: Energy of the grasp field up to a constant, dimensionless; lower is better.
         success_probability: Predicted probability of success.
-        success: True for each grasp that held in physics.
-        width: Opening between the pads in metres: the opening after closing for simulated grasps,
-            or the distance between the contacts for planned ones.
-        in_collision: True for each grasp at which the open gripper touches the object.
-        failure: Short code for why each grasp failed in physics; "" for a successful grasp.
+        success: True for each grasp that succeeded in physics.
+        width: Opening between the pads in metres: for simulated grasps, the opening after closing;
+            for planned grasps, the distance between the contacts.
+        in_collision: True for each grasp in which the open gripper touches the object.
+        failure: Short code for the reason why a grasp failed in physics; "" for a successful grasp.
         mass: Mass of the object in kilograms.
         friction: Coefficient of friction between object and pads.
         center_of_mass: Centre of mass of the object in metres, in the frame of the poses.
         object_sha256: Digest of the object's geometry.
-        sampler: Description of what produced the grasps (weights, seed, steps, …), in values that
-            JSON can represent.
+        sampler: Description of the sampler that produced the grasps (weights, seed, steps, …), in
+            values that JSON can represent.
         protocol: Version of the physics protocol that determined `success`.
         tool_center_point: Point between the fingertips in metres, in the gripper's frame.
-        reason: Reason why there are no grasps, or fewer than requested.
+        reason: Reason why there are no grasps, or fewer grasps than requested.
 
     Raises:
         InputError: If a pose is not a rigid transform (rotation orthonormal within
@@ -104,12 +105,12 @@ class Grasps:
         return len(self.poses)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return those arrays of `PER_GRASP` that are not None, by name."""
+        """Return a dictionary of those arrays in `PER_GRASP` that are not None."""
         values = {name: getattr(self, name) for name in PER_GRASP}
         return {name: array for name, array in values.items() if array is not None}
 
     def select(self, index: Shaped[np.ndarray, " chosen"] | slice) -> Grasps:
-        """Return the selected grasps, in the order of the selection.
+        """Return the selected grasps in the order of `index`.
 
         Args:
             index: Integer indices, a mask, or a slice.
@@ -118,11 +119,11 @@ class Grasps:
         return dataclasses.replace(self, poses=self.poses[index], **chosen)
 
     def ranked(self) -> Grasps:
-        """Return the same grasps sorted, best first.
+        """Return the grasps sorted, best first.
 
-        They are sorted by `success_probability` if it is known, else by increasing `energy`. Grasps
-        known to be in collision come after all others, and ties keep their order. If neither is
-        known, the grasps are already in the order of their ranking and stay as they are.
+        The grasps are sorted by decreasing `success_probability`, or by increasing `energy` if no
+        probabilities are known. Grasps known to be in collision come after all other grasps, and
+        ties keep their order. Grasps with neither probabilities nor energies keep their order.
         """
         if self.success_probability is not None:
             order = -self.success_probability
@@ -167,10 +168,10 @@ def _check_range(name: str, values: np.ndarray) -> None:
 
 
 def columns(grasps: list[dict[str, Any]]) -> dict[str, Any]:
-    """Collect the arrays of `PER_GRASP` from mappings, one for each grasp.
+    """Collect the arrays of `PER_GRASP` from one mapping per grasp.
 
     Args:
-        grasps: One mapping from names to values for each grasp.
+        grasps: For each grasp, a mapping from names to values.
 
     Raises:
         InputError: If some grasps have a value that others lack, or a value has the wrong type.

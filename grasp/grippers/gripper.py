@@ -1,7 +1,7 @@
-"""Parallel-jaw grippers: a frozen description, read from a TOML file that users can write.
+"""Immutable descriptions of parallel-jaw grippers, read from TOML files that users can write.
 
 The origin of a gripper's frame is the base of the hand; +z is the approach direction and +x the
-closing direction. The fingers are mirror images in x, and each moves by half the opening.
+closing direction. The fingers are mirror images in x, and each finger moves by half the opening.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Array = TypeVar("Array", np.ndarray, Tensor)
 else:
-    Array = Any  # any array: torch is not imported for this
+    Array = Any  # any type, so that torch is not imported
 
 SHIPPED = Path(__file__).parent
 """The folder of the gripper files that come with the package."""
@@ -37,11 +37,11 @@ _IGNORED_KEYS = {"control_points"}
 _FINGER_KEYS = {"pad", "boxes"}
 _BOX_KEYS = {"centre", "half_extents"}
 
-# The name becomes part of file names.
+# File names contain the name of the gripper.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 MAXIMUM_LENGTH = 2.0
-"""Largest accepted coordinate or length in metres; a larger one is probably in another unit."""
+"""Largest accepted coordinate or length in metres. A larger value is probably in another unit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,15 +59,15 @@ class Box:
 
 @dataclass(frozen=True, eq=False)
 class Gripper:
-    """A parallel-jaw gripper in its base frame: +z is the approach and +x the closing direction.
+    """A parallel-jaw gripper in its own frame: +z is the approach, +x the closing direction.
 
     Args:
         name: Name used in grasp files, made of letters, digits, `.`, `_` and `-`.
         stroke: Largest opening between the pads in metres.
-        max_force: Largest force in newtons that each finger applies to a held object.
+        max_force: Largest force in newtons that each finger applies to a grasped object.
         mass: Mass of the whole gripper in kilograms.
         tool_center_point: Point between the pads, (3,), in metres in the gripper's frame.
-        hand_boxes: Boxes of the parts that do not move.
+        hand_boxes: Boxes of the hand without its fingers.
         finger_boxes: Boxes of the finger on the +x side when the gripper is closed and the pads
             meet at x = 0.
         pad: Start and end of the pads along z in metres.
@@ -84,11 +84,11 @@ class Gripper:
 
     @cached_property
     def sha256(self) -> str:
-        """The SHA-256 digest of the description.
+        """The SHA-256 digest of the gripper's description.
 
-        Descriptions used to contain six control points: the base, the palm, and the root and tip
-        of both open fingers. In the shipped files they follow from the other entries. The digest
-        still includes them as computed here, because weights and label files store this digest.
+        Older descriptions also contained six control points: the base, the palm, and the root and
+        the tip of both open fingers. The digest still includes these points, computed from the
+        other entries, so that it equals the digests in existing weights and label files.
         """
         half, end = self.stroke / 2, self.pad[1]
         palm = max(float(box.centre[2] + box.half_extents[2]) for box in self.hand_boxes)
@@ -124,10 +124,13 @@ class Gripper:
         return float(np.diff(self._finger_bounds, axis=0)[0, 0])
 
     def tool_points(self, poses: Float[Array, "*batch 4 4"]) -> Float[Array, "*batch 3"]:
-        """Return the tool centre points of grasps, R p + t, in the object's frame, in metres.
+        """Return the tool centre points of grasps in metres in the object's frame.
+
+        For the rotation R and the translation t of a grasp, and the gripper's tool centre point p,
+        the result is R p + t. For a tensor, the result is differentiable.
 
         Args:
-            poses: Grasp poses `T_object_grasp`, an array or a tensor; differentiable for a tensor.
+            poses: Grasp poses `T_object_grasp`, an array or a tensor.
         """
         point: Any = self.tool_center_point
         if not isinstance(poses, np.ndarray):
@@ -135,7 +138,7 @@ class Gripper:
         return poses[..., :3, :3] @ point + poses[..., :3, 3]
 
     def tool_poses(self, poses: Float[Array, "*batch 4 4"]) -> Float[Array, "*batch 4 4"]:
-        """Return `T_object_tool`: the grasp poses with their origin moved to the tool centre point.
+        """Return `T_object_tool`: grasp poses with the origin moved to the tool centre point.
 
         Args:
             poses: Grasp poses `T_object_grasp`, an array or a tensor.
@@ -160,7 +163,7 @@ class Gripper:
             )
 
     def fingers(self, width: float) -> tuple[tuple[Box, ...], tuple[Box, ...]]:
-        """The boxes of the finger at +x and the boxes of the finger at -x.
+        """Return the boxes of the finger at +x and the boxes of the finger at -x.
 
         Args:
             width: Opening between the pads in metres, 0 to `stroke`.
@@ -171,7 +174,7 @@ class Gripper:
         return right, tuple(Box(box.centre * mirror, box.half_extents) for box in right)
 
     def boxes(self, width: float) -> tuple[Box, ...]:
-        """All boxes of the gripper: the hand, the finger at +x, then the finger at -x.
+        """Return all boxes of the gripper: the hand, the finger at +x, then the finger at -x.
 
         Args:
             width: Opening between the pads in metres, 0 to `stroke`.
@@ -186,7 +189,7 @@ class Gripper:
     def mesh(
         self, width: float
     ) -> tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]:
-        """The boxes of the gripper as one triangle mesh, for pictures.
+        """Return the boxes of the gripper as one triangle mesh in metres, for pictures.
 
         Args:
             width: Opening between the pads in metres, 0 to `stroke`.
@@ -200,7 +203,7 @@ class Gripper:
 def box_mesh(
     boxes: Sequence[Box],
 ) -> tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]:
-    """Boxes as one triangle mesh whose faces are counter-clockwise seen from outside.
+    """Return boxes as one triangle mesh. Seen from outside, its faces are counter-clockwise.
 
     Args:
         boxes: At least one box.
@@ -213,15 +216,15 @@ def box_mesh(
 def load_gripper(name_or_path: str | os.PathLike[str]) -> Gripper:
     """Load a shipped gripper by its name, or any other gripper from its TOML file.
 
-    The shipped files in `grasp/grippers` explain every entry; copy one to describe your own
-    gripper. The entry `control_points`, which version 0.1.0 required, is ignored.
+    The shipped files in `grasp/grippers` explain every entry. Copy a shipped file to describe your
+    own gripper. The entry `control_points`, which version 0.1.0 required, is ignored.
 
     Args:
         name_or_path: `panda`, `robotiq_2f_85`, `robotiq_2f_140`, or a path that ends in `.toml`.
 
     Raises:
-        InputError: If there is no such gripper, or an entry of the file is missing, unknown or
-            wrong.
+        InputError: If no gripper has this name, the file cannot be read, or an entry of the file is
+            missing, unknown or wrong.
     """
     path = Path(name_or_path)
     if path.suffix != ".toml":
@@ -270,7 +273,7 @@ def _gripper(entries: dict[str, Any], source: str) -> Gripper:
     if abs(inside) > 1e-6:
         raise InputError(
             f"{source}: the finger's boxes must start at x = 0, where the closed pads meet, "
-            f"but they start at x = {inside:g} m"
+            f"got boxes that start at x = {inside:g} m"
         )
     touching = [box for box in finger_boxes if box.centre[0] - box.half_extents[0] < 1e-6]
     low = min(float(box.centre[2] - box.half_extents[2]) for box in touching)
@@ -300,7 +303,7 @@ def _check_keys(
     missing = sorted(expected - entries.keys())
     unknown = sorted(entries.keys() - expected - ignored)
     if missing:
-        raise InputError(f"{source} lacks {', '.join(missing)}")
+        raise InputError(f"{source} lacks the required {', '.join(missing)}")
     if unknown:
         raise InputError(
             f"{source} has the unknown entry {', '.join(unknown)}, "
@@ -309,7 +312,7 @@ def _check_keys(
 
 
 def _positive(value: Any, what: str, largest: float, unit: str) -> float:
-    if not (_is_number(value) and 0 < value <= largest):  # NaN fails, too
+    if not (_is_number(value) and 0 < value <= largest):  # NaN also fails
         raise InputError(
             f"{what} must be above 0 and at most {largest:g} {unit}, got {kind_of(value)}"
         )
@@ -319,11 +322,12 @@ def _positive(value: Any, what: str, largest: float, unit: str) -> float:
 def _vector(value: Any, size: int, what: str) -> np.ndarray:
     """Convert a list of lengths in metres to a read-only float64 vector."""
     if not (isinstance(value, list) and len(value) == size and all(map(_is_number, value))):
-        raise InputError(f"{what} must be {size} numbers, got {_shown(value)}")
-    # Compared before the conversion, because integers may be too large for float64.
-    if not all(-MAXIMUM_LENGTH <= number <= MAXIMUM_LENGTH for number in value):  # NaN fails, too
+        raise InputError(f"{what} must be a list of {size} numbers, got {_shown(value)}")
+    # The numbers are compared before the conversion, because integers may exceed float64.
+    if not all(-MAXIMUM_LENGTH <= number <= MAXIMUM_LENGTH for number in value):  # NaN also fails
         raise InputError(
-            f"{what} must be finite numbers within {MAXIMUM_LENGTH:g} metres, got {_shown(value)}"
+            f"{what} must be finite numbers from -{MAXIMUM_LENGTH:g} to {MAXIMUM_LENGTH:g} metres, "
+            f"got {_shown(value)}"
         )
     vector = np.array(value, dtype=np.float64)
     vector.flags.writeable = False
@@ -355,7 +359,7 @@ def _boxes(value: Any, what: str) -> tuple[Box, ...]:
     return tuple(boxes)
 
 
-# The bits of i are the signs (x, y, z) of corner i. Faces are counter-clockwise seen from outside.
+# The bits of i are the signs (x, y, z) of corner i. Seen from outside, faces are counter-clockwise.
 _CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float)
 _FACES = np.array(
     [

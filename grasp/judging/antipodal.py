@@ -16,33 +16,37 @@ from grasp.judging.contacts import FRICTION, Contacts, outward_normals
 from grasp.objects.object import Object
 from grasp.objects.rays import Target
 from grasp.scenes.collision import in_collision as contains_points
+from pcdiff.errors import InputError
 
 Collides = Callable[[Object, Gripper, np.ndarray], np.ndarray]
-"""A function from poses (n, 4, 4) to (n,) bool: whether the open gripper touches the object."""
+"""A function that tests whether the open gripper collides with the object at each pose.
 
-_MOST_CANDIDATES = 16  # candidates per requested grasp before the baseline gives up
+The function takes an object, a gripper and poses `T_object_grasp`, (n, 4, 4), in metres. It returns
+booleans, (n,), which are True for a collision.
+"""
+
+_MOST_CANDIDATES = 16  # largest number of candidates per requested grasp
 
 # A grid of points on the pad measures the contact area.
 _GRID = 5  # points along each side of the pad
-_TOUCH = 0.002  # largest distance in metres from the pad's plane to the surface
+_TOUCH = 0.002  # largest distance in metres between the pad's plane and a touching surface
 _FACING = math.cos(math.radians(30))  # the surface must face the pad within this angle
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """Weights of the properties that rank a grasp. Each property ranges from 0 to 1, the best.
+    """Weights of the properties that rank a grasp. Each property ranges from 0 (worst) to 1 (best).
 
     The weights were chosen on procedural objects, one from each family.
 
     Attributes:
-        alignment: Weight of the alignment of the line between the contacts with the surface
-            normals. It is 1 if the line is perpendicular to both surfaces and 0 at the edge of a
-            friction cone.
-        area: Weight of the share of the pad that touches the object, for the finger that touches
-            less.
-        balance: Weight of the balance, which is 1 if the line between the contacts goes through the
-            object's centre, and 0 if it is at least as far from the centre as the object's farthest
-            point.
+        alignment: Weight of the alignment. The alignment is 1 if the line between the contacts is
+            perpendicular to both surfaces, and 0 if the line is at the edge of a friction cone.
+        area: Weight of the contact area, which is the share of the pad that touches the object. The
+            finger with the smaller share counts.
+        balance: Weight of the balance. The balance is 1 if the line between the contacts goes
+            through the object's centre. It is 0 if the line is at least as far from the centre as
+            the object's farthest point.
         room: Weight of the share of the stroke that remains when the fingers touch the object.
     """
 
@@ -62,26 +66,28 @@ def sample_antipodal(
     ranking: Ranking | None = None,
     collides: Collides | None = None,
 ) -> Grasps:
-    """Sample antipodal grasps, drop those in collision, and rank the rest by contact geometry.
+    """Sample antipodal grasps, drop colliding grasps, and rank the rest by contact geometry.
 
     Args:
         obj: The object.
         gripper: The gripper.
         count: Number of grasps.
-        rng: Source of randomness.
+        rng: Random generator.
         friction: Coefficient of friction that defines the friction cones.
-        ranking: Weights of the ranking; `Ranking()` if None.
-        collides: Collision check; if None, `grasp.physics.in_collision` for a mesh, and for a cloud
-            a check that none of its points lies inside the gripper.
+        ranking: Weights of the ranking. None means `Ranking()`.
+        collides: Collision test. None means `grasp.physics.in_collision` for a mesh, and for a
+            point cloud a test whether a point of the cloud lies inside the gripper.
 
     Returns:
-        Grasps, best ranked first, with the distance between the contacts as width. If 16 times as
-        many candidates as requested contain too few without collision, there are fewer than
-        `count`, and `reason` says so.
+        Grasps, best ranked first. The width of a grasp is the distance between its contacts. The
+        search ends after 16 candidates per requested grasp. If too few candidates are then free of
+        collision, there are fewer than `count` grasps, and `reason` states the cause.
 
     Raises:
-        InputError: If an argument is out of range.
+        InputError: If `count` is below 1, or `friction` is not above 0 and finite.
     """
+    if count < 1:
+        raise InputError(f"the number of grasps must be at least 1, got {count}")
     check = collides or _in_collision
     kept: list[Candidates] = []
     proposed = free = 0
@@ -103,8 +109,8 @@ def sample_antipodal(
     reason = None
     if not proposed:
         reason = (
-            f"no two opposite contacts on {obj.name} within the {gripper.stroke:g} m that "
-            f"{gripper.name} opens"
+            f"{obj.name} has no two opposite contacts within {gripper.stroke:g} m, the stroke of "
+            f"{gripper.name}"
         )
     elif free < count:
         reason = f"only {free} of {proposed} antipodal candidates are free of collision"
@@ -148,7 +154,9 @@ def scores(
     friction: float,
     ranking: Ranking,
 ) -> Float[np.ndarray, " grasps"]:
-    """Compute the weighted sum of the properties in `Ranking`; higher is better.
+    """Compute the score of each grasp, the weighted sum of the properties in `Ranking`.
+
+    A higher score means a better grasp.
 
     Args:
         obj: The object.
@@ -177,9 +185,10 @@ def contact_area(
 ) -> Float[np.ndarray, " grasps"]:
     """Compute the share of each pad that touches the object, and return the smaller share.
 
-    The share is measured on a grid of points on each pad. A point touches if the surface in front
-    of it is within 2 mm of the pad's plane and faces the pad within 30°. On a cloud, a point
-    touches if the nearest point of the cloud meets these conditions and is close.
+    The share is measured on a grid of points on each pad. A grid point touches a mesh if the
+    surface in front of the grid point is within 2 mm of the pad's plane and faces the pad within
+    30°. On a point cloud, the nearest cloud point must meet these conditions, and its distance
+    along the pad must be at most twice the typical spacing of the cloud points.
 
     Args:
         obj: The object.
@@ -203,14 +212,14 @@ def contact_area(
 
 
 def _is_pad(box: Box) -> bool:
-    """Whether a box of the closed finger is a pad, that is, whether it reaches x = 0."""
+    """Test whether a box of the closed finger is a pad. A pad extends to x = 0."""
     return bool(box.centre[0] - box.half_extents[0] < 1e-6)
 
 
 def _faces_in_front(obj: Object) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """Return a function that computes which points on the pads touch a mesh.
 
-    The function takes the points and the inward normals of their pads.
+    The function takes the points in metres and, for each point, the inward unit normal of its pad.
     """
     assert obj.faces is not None and obj.sided is not None
     target, sided = Target(obj.vertices, obj.faces), obj.sided
@@ -228,7 +237,8 @@ def _faces_in_front(obj: Object) -> Callable[[np.ndarray, np.ndarray], np.ndarra
 def _points_in_front(obj: Object) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """Return a function that computes which points on the pads touch a cloud.
 
-    Each point of the cloud stands for a disc of twice the typical point spacing.
+    Each point of the cloud represents a disc. The disc's radius is twice the typical distance
+    between neighbouring points.
     """
     from scipy.spatial import cKDTree
 

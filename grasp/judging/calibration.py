@@ -15,7 +15,7 @@ class Reliability:
     """Predicted probabilities compared with observed outcomes.
 
     Attributes:
-        predicted: Mean predicted probability in each non-empty bin, ascending.
+        predicted: Mean predicted probability of success in each non-empty bin, in ascending order.
         happened: Observed share of successes in each of these bins.
         count: Number of grasps in each of these bins.
     """
@@ -26,7 +26,10 @@ class Reliability:
 
     @property
     def error(self) -> float:
-        """Expected calibration error, Σ n_b/n |happened_b − predicted_b|."""
+        """Expected calibration error, Σ_b n_b/n |happened_b − predicted_b|.
+
+        Of the n grasps, n_b are in bin b.
+        """
         gaps = np.abs(self.happened - self.predicted)
         return float((gaps * self.count).sum() / self.count.sum())
 
@@ -40,7 +43,7 @@ def reliability(
 
     Args:
         probability: Predicted probabilities of success, 0 to 1.
-        success: True for each grasp that held.
+        success: True for each successful grasp.
         bins: Number of bins of equal width.
 
     Raises:
@@ -59,19 +62,19 @@ def reliability(
 def platt_scaling(
     probability: Float[np.ndarray, " grasps"], success: Bool[np.ndarray, " grasps"]
 ) -> tuple[float, float]:
-    """Fit the scale and shift of logits that best calibrate probabilities (Platt 1999).
+    """Compute the scale and the shift of logits that best calibrate probabilities (Platt 1999).
 
-    They maximise the likelihood of the outcomes. As in Platt's method, the target of a success is
-    (s + 1) / (s + 2) for s successes and the target of a failure is 1 / (f + 2) for f failures, so
-    a maximum always exists.
+    The scale and the shift maximise the likelihood of the outcomes. For s successes and f failures,
+    a success counts as the probability (s + 1) / (s + 2), and a failure as 1 / (f + 2), as in
+    Platt's method. With these values, a maximum always exists.
 
     Args:
-        probability: Predicted probabilities of success, 0 to 1; they are clipped to
+        probability: Predicted probabilities of success, 0 to 1. The probabilities are clipped to
             [10⁻⁶, 1 − 10⁻⁶].
-        success: True for each grasp that held.
+        success: True for each successful grasp.
 
     Returns:
-        The scale and the shift.
+        The scale and the shift of the logits.
 
     Raises:
         InputError: If there are no grasps, or a probability is outside [0, 1].
@@ -97,7 +100,7 @@ def platt_scaling(
 def _check_probability(what: str, probability: np.ndarray) -> None:
     if not len(probability) or not ((probability >= 0) & (probability <= 1)).all():
         raise InputError(
-            f"{what} needs at least one probability, and all must be from 0 to 1, got "
-            f"{len(probability)} numbers"
+            f"{what} needs at least one probability, and all probabilities must be from 0 to 1, "
+            f"got {len(probability)} probabilities"
             + (f" from {probability.min()} to {probability.max()}" if len(probability) else "")
         )

@@ -1,4 +1,4 @@
-"""Draw candidate grasps at antipodal contacts, which physics will label."""
+"""Draw candidate grasps at antipodal contacts. Physics labels these candidates later."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from pcdiff.errors import InputError
 ANTIPODAL, RIM, NEAR_MISS = KINDS = ("antipodal", "rim", "near miss")
 """Kinds of candidates.
 
-- antipodal: The fingers close on the object as a whole or on a thick part of it.
-- rim: The fingers close on a part thinner than a quarter of the object's `thickness`, such as the
-  wall or the rim of a vessel, or a handle.
-- near miss: A candidate of either kind, moved and turned a little.
+- antipodal: The fingers close on the whole object or on a thick part of the object.
+- rim: The fingers close on a part that is thinner than a quarter of the object's `thickness`, such
+  as a handle, or the wall or the rim of a vessel.
+- near miss: An antipodal or a rim candidate that is moved and turned a little.
 """
 
 _PROPOSALS = 4  # proposals per candidate
 _CLEAR_SHARE = 0.5  # share of the candidates that are chosen among the clear proposals
 _SMALLEST_SHARE = 0.3  # smallest share of thin and of thick pairs among the proposals
-_THIN = 0.25  # a pair is thin below this share of the object's thickness
+_THIN = 0.25  # a pair is thin if its width is below this share of the object's thickness
 _DEEP_SHARE = 0.25  # share of the proposals with contacts anywhere along the fingers
 
-# Largest spreads of near misses in metres and radians, and the smallest share of them that is used.
+# Largest standard deviations of the moves and turns of near misses, in metres and radians, and the
+# smallest factor that scales both standard deviations.
 _MISS_TRANSLATION, _MISS_ROTATION, _SMALLEST_MISS = 0.02, 0.5, 0.2
 
 _SURFACE_POINTS = 512  # points of the surface that decide whether a proposal is clear
@@ -37,14 +38,14 @@ _SURFACE_POINTS = 512  # points of the surface that decide whether a proposal is
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Unranked grasps that are to be tried in physics.
+    """Unranked grasps to try in physics.
 
     Attributes:
         poses: `T_object_grasp` in metres.
-        kinds: Kind of each candidate, one of `KINDS`.
+        kinds: Kind of each candidate, a member of `KINDS`.
         contacts: Pair of contacts from which each candidate was made.
         depth: Distance in metres along the approach from the gripper's base to the midpoint of the
-            contacts. For near misses, it is the distance before they are moved.
+            contacts. For a near miss, the distance before the move.
     """
 
     poses: Float[np.ndarray, "grasps 4 4"]
@@ -65,27 +66,28 @@ def candidates(
     friction: float = FRICTION,
     near_misses: float = 0.0,
 ) -> Candidates:
-    """Draw antipodal grasps with varied approach and depth.
+    """Draw antipodal grasps with random approach directions and depths.
 
-    The hand closes along the line between two `antipodal_contacts`, with their midpoint between the
-    fingers. Four proposals are made per candidate. If an object has both thick and thin pairs of
-    contacts (see `KINDS`), each of the two kinds makes up at least 30 % of the proposals. The
-    approach direction is uniform around the line. In three quarters of the proposals the contacts
-    are anywhere on the pads, in the others anywhere along the fingers.
+    The hand closes along the line between two `antipodal_contacts`, and the midpoint of the
+    contacts lies between the fingers. Four proposals are made per candidate. If an object has both
+    thick and thin pairs of contacts (see `KINDS`), at least 30 % of the proposals use thick pairs
+    and at least 30 % use thin pairs. The approach direction is uniform around the line. The
+    contacts are anywhere on the pads in three quarters of the proposals, and anywhere along the
+    fingers in the other quarter.
 
-    Half of the candidates are drawn from all proposals. The other half is drawn, as long as there
-    are any, from the clear proposals, at which no sampled surface point lies inside the open
-    gripper. So some of the candidates collide.
+    Half of the candidates are drawn from all proposals. The other half is drawn from the clear
+    proposals until no clear proposals remain. A proposal is clear if no sampled surface point lies
+    inside the open gripper. So some candidates collide.
 
-    A near miss is translated along and rotated about each axis through the midpoint of its contacts
-    by normally distributed amounts. Their standard deviation is drawn for each near miss: 0.4 to
-    2 cm and 6 to 29°.
+    A near miss is rotated around the midpoint of its contacts and then translated. The components
+    of the rotation vector and of the translation have Gaussian distributions. Their standard
+    deviations are drawn for each near miss, from 6° to 29° and from 0.4 cm to 2 cm.
 
     Args:
         obj: The object.
         gripper: The gripper.
         count: Number of candidates.
-        rng: Source of randomness.
+        rng: Random generator.
         friction: Coefficient of friction that defines the friction cones.
         near_misses: Expected share of near misses, 0 to 1.
 
@@ -93,10 +95,11 @@ def candidates(
         `count` candidates in random order, or no candidates if no pair of contacts was found.
 
     Raises:
-        InputError: If an argument is out of range.
+        InputError: If `count` is below 1, `friction` is not above 0 and finite, or `near_misses` is
+            not from 0 to 1.
     """
     if not 0 <= near_misses <= 1:
-        raise InputError(f"the share of near misses must be 0 to 1, got {near_misses}")
+        raise InputError(f"the share of near misses must be from 0 to 1, got {near_misses}")
     pool = antipodal_contacts(obj, gripper.stroke, count, rng, friction)
     if not len(pool):
         return Candidates(np.empty((0, 4, 4)), np.empty(0, np.str_), pool, np.empty(0))
@@ -115,9 +118,9 @@ def candidates(
 def thickness(obj: Object) -> float:
     """Compute the thickness of an object in metres, independent of its orientation in the file.
 
-    It is √12 σ, where σ² is the smallest eigenvalue of the covariance of the surface or of a
-    cloud's points. For a ball this is the diameter; for other shapes it is slightly more than the
-    smallest side.
+    The thickness is √12 σ. Here σ² is the smallest eigenvalue of the covariance matrix of the
+    mesh's surface or of the cloud's points. For the surface of a ball, the thickness is the
+    diameter. For the surface of a box, it is 1.3 to 1.7 times the smallest side.
 
     Args:
         obj: The object.
@@ -142,7 +145,7 @@ def thickness(obj: Object) -> float:
 def _balanced_pairs(
     thin: Bool[np.ndarray, " pairs"], count: int, rng: np.random.Generator
 ) -> Int[np.ndarray, " count"]:
-    """Choose indices of pairs of contacts such that neither thin nor thick pairs are too rare."""
+    """Choose indices of pairs of contacts, so that neither thin nor thick pairs are too rare."""
     chosen = rng.integers(len(thin), size=count)
     least = math.ceil(_SMALLEST_SHARE * count)
     for rare in (thin, ~thin):
@@ -155,7 +158,7 @@ def _balanced_pairs(
 
 
 def _depths(gripper: Gripper, count: int, rng: np.random.Generator) -> Float[np.ndarray, " count"]:
-    """Draw the depth of the contacts in the hand: on the pads, or anywhere along the fingers."""
+    """Draw contact depths in metres: most on the pads, the others anywhere along the fingers."""
     begin, end = gripper.pad
     root = max(box.centre[2] + box.half_extents[2] for box in gripper.hand_boxes)
     on_pad, anywhere = rng.uniform(begin, end, count), rng.uniform(min(root, begin), end, count)
@@ -165,7 +168,7 @@ def _depths(gripper: Gripper, count: int, rng: np.random.Generator) -> Float[np.
 def _poses(
     contacts: Contacts, depth: Float[np.ndarray, " pairs"], rng: np.random.Generator
 ) -> Float[np.ndarray, "pairs 4 4"]:
-    """Draw a pose for each pair, with the approach uniform around the line of the contacts."""
+    """Draw a pose for each pair of contacts, with a uniform approach around the contact line."""
     # Exchanging the fingers gives the same parallel-jaw grasp, so the sign is random.
     closing = contacts.axis * rng.choice([-1.0, 1.0], len(contacts))[:, None]
     x, y = complete_frames(closing)
@@ -185,7 +188,7 @@ def _choose_proposals(
     count: int,
     rng: np.random.Generator,
 ) -> Int[np.ndarray, " count"]:
-    """Choose indices of proposals: some from all, the rest from the clear ones if possible."""
+    """Choose indices of proposals: some at random, the rest among clear proposals if possible."""
     order = rng.permutation(len(poses))
     at_random = count - round(_CLEAR_SHARE * count)
     rest = order[at_random:]
@@ -198,7 +201,7 @@ def _choose_proposals(
 def _moved(
     poses: Float[np.ndarray, "n 4 4"], depth: Float[np.ndarray, " n"], rng: np.random.Generator
 ) -> Float[np.ndarray, "n 4 4"]:
-    """Move and turn poses at random about the point at the given depth."""
+    """Turn poses at random around the midpoints of their contacts, and then move them at random."""
     from scipy.spatial.transform import Rotation
 
     share = rng.uniform(_SMALLEST_MISS, 1, (len(poses), 1))

@@ -1,6 +1,6 @@
-"""Antipodal contacts: pairs of surface points at which two fingers can hold an object.
+"""Antipodal contacts: pairs of surface points where two fingers can grip an object.
 
-A pair of contacts is *antipodal* if the line between them lies in the friction cones of both. Two
+A pair of contacts is *antipodal* if the line between the contacts lies in both friction cones. Two
 fingers that press along this line can then resist any force in their plane (Nguyen, "Constructing
 force-closure grasps", 1988, theorem 3). Pairs are found as chords of the object: each chord starts
 at a random point of the surface, enters the object within the friction cone, and ends where it
@@ -23,13 +23,13 @@ from pcdiff.errors import InputError
 FRICTION = 0.5
 """Default coefficient of friction that defines the friction cones."""
 
-# A ray may hit the face that it starts on: hits within this distance in metres are ignored. Walls
+# A ray may hit its own starting face. So hits within this distance in metres are ignored, and walls
 # are assumed to be thicker.
 _THINNEST = 2e-4
 
 _CHORDS = 4096  # chords per round
 _ROUNDS = 16  # rounds per 4096 requested pairs before the search stops
-_CLOUD_POINTS = 1024  # points of a cloud among which pairs are searched for
+_CLOUD_POINTS = 1024  # number of cloud points in one search for pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Contacts:
 
     Attributes:
         points: The two points of each pair in metres.
-        normals: Outward unit normals at these points.
+        normals: Outward unit normals of the surface at the points.
     """
 
     points: Float[np.ndarray, "pairs 2 3"]
@@ -51,7 +51,7 @@ class Contacts:
         """Return the selected pairs.
 
         Args:
-            index: Integer indices or a mask.
+            index: Integer indices of pairs, or a boolean mask.
         """
         return Contacts(self.points[index], self.normals[index])
 
@@ -72,7 +72,7 @@ class Contacts:
 
     @property
     def angles(self) -> Float[np.ndarray, "pairs 2"]:
-        """Angle between the line and the surface normal at each contact in radians."""
+        """Angle in radians between the contact line and the surface normal at each contact."""
         cosines = np.einsum("nki,ni->nk", self.normals, self.axis) * [-1, 1]
         return np.arccos(np.clip(cosines, -1, 1))
 
@@ -84,26 +84,26 @@ def antipodal_contacts(
     rng: np.random.Generator,
     friction: float = FRICTION,
 ) -> Contacts:
-    """Draw random antipodal pairs that fit between the fingers of a gripper.
+    """Draw random antipodal pairs of contacts within the stroke of a gripper.
 
-    On a mesh, the first contact is uniform on the surface and the line is uniform in its friction
-    cone. If the line leaves the object at several points within the stroke and within the friction
-    cone there, one of them is chosen at random. The mesh need not be closed: if the outside of a
-    face is unknown (`Object.sided`), both sides count as outside. On a cloud, pairs are drawn from
-    its points.
+    On a mesh, the first contact is uniform on the surface, and the contact line is uniform in the
+    friction cone of the first contact. The second contact is drawn from the points where the line
+    leaves the object within the stroke and within the local friction cone. The mesh may be open: if
+    the outside of a face is unknown (`Object.sided`), both sides of the face count as outside. On a
+    point cloud, both contacts are points of the cloud.
 
     Args:
         obj: The object.
         stroke: Largest opening of the gripper in metres.
         count: Number of pairs to draw.
-        rng: Source of randomness.
-        friction: Coefficient of friction; its arc tangent is the half-angle of the cones.
+        rng: Random generator.
+        friction: Coefficient of friction. Its arc tangent is the half-angle of the friction cones.
 
     Returns:
-        At most `count` pairs. There are fewer, or none, if antipodal pairs are rare.
+        At most `count` pairs. If antipodal pairs are rare, there are fewer pairs or none.
 
     Raises:
-        InputError: If an argument is out of range.
+        InputError: If `count` is below 1, or `friction` is not above 0 and finite.
     """
     _check_arguments(count, friction)
     half_angle = math.atan(friction)
@@ -149,14 +149,14 @@ def _chords(
 def _pairs(
     obj: Object, stroke: float, half_angle: float
 ) -> Callable[[np.random.Generator], Contacts]:
-    """Return a function that draws one round of pairs from some points of a cloud."""
+    """Return a function that draws one round of pairs from random points of a cloud."""
     from scipy.spatial.distance import cdist
 
     def draw(rng: np.random.Generator) -> Contacts:
         points, normals = obj.surface(min(_CLOUD_POINTS, len(obj.vertices)), rng)
         distance = cdist(points, points)
-        # n_j·(p_j − p_i) says how far the normal at j points away from i. Points are taken
-        # relative to the centre, so that no digits are lost if the origin is far away.
+        # n_j·(p_j − p_i) is the component of p_j − p_i along the surface normal at j. Positions
+        # relative to the centre keep all digits even if the origin is far away.
         heights = (points - obj.centre) @ normals.T
         away = heights.diagonal() - heights
         least = math.cos(half_angle) * distance
@@ -173,7 +173,7 @@ def _pairs(
 def _one_per_group(
     group: Int[np.ndarray, " n"], allowed: Bool[np.ndarray, " n"], rng: np.random.Generator
 ) -> Int[np.ndarray, " chosen"]:
-    """Choose the index of one random allowed element of each group that has one."""
+    """Choose the index of one random element per group, among the allowed elements only."""
     places = rng.permutation(np.flatnonzero(allowed))
     return places[np.unique(group[places], return_index=True)[1]]
 
@@ -181,7 +181,7 @@ def _one_per_group(
 def _in_cone(
     axes: Float[np.ndarray, "n 3"], half_angle: float, rng: np.random.Generator
 ) -> Float[np.ndarray, "n 3"]:
-    """Draw one unit vector per axis, uniform by solid angle in the cone around the axis."""
+    """Draw one unit vector in the cone around each axis, uniform by solid angle."""
     cosine = rng.uniform(math.cos(half_angle), 1, len(axes))
     angle = rng.uniform(-math.pi, math.pi, len(axes))
     x, y = complete_frames(axes)
@@ -211,28 +211,29 @@ def complete_frames(
 
 
 def _check_arguments(count: int, friction: float) -> None:
-    """Raise if an argument of `antipodal_contacts` is out of range."""
+    """Raise `InputError` if an argument of `antipodal_contacts` is out of range."""
     if count < 1:
         raise InputError(f"the number of grasps must be at least 1, got {count}")
     if not 0 < friction < math.inf:
-        raise InputError(f"friction must be above 0 and finite, got {friction}")
+        raise InputError(f"the coefficient of friction must be above 0 and finite, got {friction}")
 
 
 def outward_normals(
     hits: Hits, sided: Bool[np.ndarray, " faces"], leaving: bool
 ) -> tuple[Float[np.ndarray, "hits 3"], Float[np.ndarray, " hits"]]:
-    """Compute outward normals where rays cross a mesh.
+    """Compute the outward surface normals where rays cross a mesh.
 
-    If both sides of a face may be touched, the outside is chosen so that the ray crosses the face
-    in the expected direction.
+    If the outside of a face is unknown, the normal is chosen so that the ray crosses the face in
+    the expected direction.
 
     Args:
         hits: Crossings of the rays and the mesh.
-        sided: True for each face whose front alone is outside, as in `Object.sided`.
-        leaving: True if the rays are expected to leave the object, False if to enter it.
+        sided: True for each face with a known outside, which is its front; see `Object.sided`.
+        leaving: True if the rays should leave the object at the crossings, and False if they should
+            enter the object.
 
     Returns:
-        Outward unit normals, and their scalar products with the directions of the rays.
+        Outward unit normals, and the scalar product of each normal with the direction of its ray.
     """
     wanted = 1 if leaving else -1
     turned = ~sided[hits.face] & (wanted * hits.slope < 0)

@@ -1,4 +1,4 @@
-"""Measure how well one set of grasps covers another: coverage, precision, and distance."""
+"""Compare a set of grasps with a set of successful grasps: coverage, precision, and distance."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from pcdiff.errors import InputError
 
 
 class EarthMoversDistance(NamedTuple):
-    """Mean distances in radians under optimal one-to-one matchings of two sets.
+    """Mean distances in radians between two matched sets of grasp poses.
 
-    Each of the three distances uses the matching that minimises it, so the matchings may differ.
-    `combined` is at least as large as the other two.
+    Each of the three values has its own one-to-one matching: the matching with the smallest mean.
+    `combined` is at least as large as `rotation` and `translation`. The length ℓ converts
+    translations in metres to radians.
 
     Attributes:
-        rotation: Smallest mean angle.
+        rotation: Smallest mean of the angle between matched poses.
         translation: Smallest mean of translation/ℓ.
         combined: Smallest mean of sqrt(rotation² + (translation/ℓ)²).
     """
@@ -41,20 +42,20 @@ class EarthMoversDistance(NamedTuple):
 def earth_movers_distance(
     a: Float[np.ndarray, "n 4 4"], b: Float[np.ndarray, "m 4 4"], length: float = LENGTH
 ) -> EarthMoversDistance:
-    """Compute the earth mover's distance of two equally large sets by exact assignment.
+    """Compute the earth mover's distance between two sets of equal size by exact assignment.
 
-    It is the minimum over permutations π of mean_i d(a_i, b_π(i)) for three distances d: the angle,
-    the translation in units of ℓ, and both combined. This is the 1-Wasserstein distance of the
-    sets.
+    The distance is the minimum over permutations π of mean_i d(a_i, b_π(i)). It is also called the
+    1-Wasserstein distance. It is computed for three pose distances d: the angle, the translation
+    divided by ℓ, and the combination of both.
 
     Args:
         a: Poses of the first set.
-        b: Poses of the second set, as many as in the first.
-        length: ℓ in metres per radian.
+        b: Poses of the second set; its size must equal the size of the first set.
+        length: Length ℓ in metres per radian.
 
     Raises:
-        InputError: If the sets are empty or differ in size, `length` is not positive, or a pose is
-            not finite.
+        InputError: If the sets are empty or differ in size, `length` is not positive and finite, or
+            a pose is not finite.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -81,16 +82,19 @@ def first_cover(
     translation: float = TRANSLATION,
     rotation: float = ROTATION,
 ) -> Int[np.ndarray, " positives"]:
-    """Find for each positive the first sample within both thresholds of it.
+    """Find the first sample that covers each positive.
+
+    A sample covers a positive if the distance between the two poses is within both thresholds.
 
     Args:
-        samples: Poses, best ranked first.
+        samples: Poses of the sampled grasps, best ranked first.
         positives: Poses to cover.
-        translation: Threshold in metres, inclusive.
-        rotation: Threshold in radians, inclusive.
+        translation: Largest translation in metres, inclusive.
+        rotation: Largest angle in radians, inclusive.
 
     Returns:
-        Index of the sample for each positive; `len(samples)` if no sample covers it.
+        Index of the first sample for each positive, or `len(samples)` if no sample covers the
+        positive.
 
     Raises:
         InputError: If a threshold is negative or not finite, or a pose is not finite.
@@ -104,7 +108,7 @@ def first_cover(
     if not len(samples):
         return first
     tree = cKDTree(samples[:, :3, 3])
-    block = 256  # positives at a time; limits the memory if all poses are close to each other
+    block = 256  # positives per step; limits the memory if all poses are close to each other
     for start in range(0, len(positives), block):
         near = tree.query_ball_point(positives[start : start + block, :3, 3], translation)
         which = start + np.repeat(np.arange(len(near)), [len(places) for places in near])
@@ -122,14 +126,14 @@ def coverage(
 ) -> float:
     """Compute the share of positives with at least one sample within both thresholds.
 
-    Coverage grows with the number of samples, so always report that number with it. The reports of
-    this package use 1000 samples by default.
+    Coverage grows with the number of samples, so always report both numbers together. The reports
+    of this package use 1000 samples by default.
 
     Args:
-        samples: Poses of successful and failed grasps; may be empty.
-        positives: Poses that held in physics.
-        translation: Threshold in metres, inclusive.
-        rotation: Threshold in radians, inclusive.
+        samples: Poses of the sampled grasps, successful and failed. The array may be empty.
+        positives: Poses of grasps that succeed in physics.
+        translation: Largest translation in metres, inclusive.
+        rotation: Largest angle in radians, inclusive.
 
     Raises:
         InputError: If there are no positives, a threshold is negative or not finite, or a pose is
@@ -145,8 +149,8 @@ class PrecisionCoverage:
     """Precision and coverage of the k best ranked grasps, for k = 1, 2, …, n.
 
     Attributes:
-        precision: Share of the best k that hold.
-        coverage: Share of the positives that the best k cover; it never decreases.
+        precision: Share of successful grasps among the best k.
+        coverage: Share of the positives that the best k grasps cover. It never decreases with k.
     """
 
     precision: Float[np.ndarray, " cuts"]
@@ -165,28 +169,28 @@ def precision_coverage_curve(
     translation: float = TRANSLATION,
     rotation: float = ROTATION,
 ) -> PrecisionCoverage:
-    """Compute precision against coverage along a ranking (the curve of 6-DOF GraspNet).
+    """Compute precision against coverage along a ranking, like the curve of 6-DOF GraspNet.
 
-    Mousavian, Eppner and Fox (2019) trace the curve by lowering a threshold on the score; here it
-    has one point for each number of best ranked grasps. A sample covers the positives near it even
-    if it does not hold itself; failures lower the precision instead.
+    Mousavian, Eppner and Fox (2019) draw the curve by lowering a threshold on the score. Here, the
+    curve has one point for each number of best ranked grasps. A failed sample also covers the
+    positives near it; it lowers only the precision.
 
     Args:
-        samples: Poses, best ranked first.
-        success: True for each sample that holds in physics.
-        positives: Poses that held in physics.
-        translation: Threshold in metres, inclusive.
-        rotation: Threshold in radians, inclusive.
+        samples: Poses of the sampled grasps, best ranked first.
+        success: True for each sample that succeeds in physics.
+        positives: Poses of grasps that succeed in physics.
+        translation: Largest translation in metres, inclusive.
+        rotation: Largest angle in radians, inclusive.
 
     Raises:
-        InputError: If there are no samples or no positives, `success` has another length, a
-            threshold is negative or not finite, or a pose is not finite.
+        InputError: If there are no samples or no positives, `success` and `samples` differ in
+            length, a threshold is negative or not finite, or a pose is not finite.
     """
     check_not_empty("samples", samples)
     check_not_empty("positives", positives)
     if success.shape != (len(samples),):
         raise InputError(
-            f"there must be one success for each of the {len(samples)} samples, "
+            f"success must contain one value for each of the {len(samples)} samples, "
             f"got shape {success.shape}"
         )
     first = first_cover(samples, positives, translation, rotation)

@@ -1,10 +1,10 @@
-"""Judge any source of grasps by physics; this is what `grasp evaluate` computes and reports.
+"""Judge any source of grasps by physics, as `grasp evaluate` does.
 
-The source gives a number of grasps for each object, and every grasp is tried in physics as it is:
-none is rejected or drawn again, and a grasp in collision counts as a failure. Antipodal candidates,
-which are tried in the same physics, show independently of the source how an object can be grasped.
-The candidates that hold are the *positives* that a source should cover, and an object *fits* the
-gripper if there are enough of them.
+The source returns grasps for each object, and every grasp is tried in physics. No grasp is rejected
+or drawn again, and a grasp in collision counts as a failure. Antipodal candidates are tried in the
+same physics. They tell, independently of the source, how an object can be grasped. Successful
+candidates are called *positives*; a source should cover them. An object *fits* the gripper if it
+has enough positives.
 """
 
 from __future__ import annotations
@@ -26,9 +26,12 @@ from grasp.objects.object import Object
 from pcdiff.errors import InputError
 
 Source = Callable[[Object, int, np.random.Generator], Grasps]
-"""A function that returns at most the requested number of grasps, best ranked first."""
+"""A function that returns grasps of an object, best ranked first.
 
-# Conditions that the report takes from the trials, so the caller must not state them.
+The function takes the object, the largest number of grasps, and a random generator.
+"""
+
+# Conditions that the report takes from the trials. The caller must not state these conditions.
 _MEASURED = ("protocol", "friction")
 
 
@@ -42,7 +45,7 @@ class Budget:
         seed: Seed of all random draws, at least 0.
 
     Raises:
-        InputError: If a number is out of range.
+        InputError: If a number is below its minimum.
     """
 
     samples: int = 1000
@@ -71,8 +74,8 @@ def evaluate(
 ) -> Report:
     """Judge a source of grasps by physics.
 
-    The random draws for an object depend on the seed and on its geometry alone, not on the other
-    objects.
+    The random draws for an object depend only on the seed and on the object's geometry, not on the
+    other objects.
 
     Args:
         source: Source of the grasps.
@@ -82,15 +85,15 @@ def evaluate(
         name: Name of the source in the report.
         budget: Size and seed of the evaluation; `Budget()` if None.
         physics: Further facts about the simulator for the report, e.g. the density. The report
-            takes protocol and friction from the trials.
+            takes the protocol and the friction from the trials.
         labels: Function that returns an object's candidates with their `success`, e.g. from a file.
-            If None, `label_candidates` makes them.
+            None means `label_candidates`.
 
     Raises:
-        InputError: If there are no objects, or two of them have the same geometry; `physics` states
-            protocol or friction; the source gives grasps for another gripper, or more than
-            requested; or the candidates have no labels, or labels with another protocol or friction
-            than the trials.
+        InputError: If there are no objects; two objects have the same geometry; `physics` states
+            the protocol or the friction; the source returns grasps for another gripper, or more
+            grasps than requested; or the candidates have no labels, or their protocol or friction
+            differs from the protocol or friction of the trials.
     """
     budget = budget or Budget()
     if not objects:
@@ -150,7 +153,9 @@ def _judge(
             f"the source gave {len(grasps)} grasps of {obj.name}, expected at most {budget.samples}"
         )
     if labelled.success is None:
-        raise InputError(f"the candidates of {obj.name} must be labelled, got no success for them")
+        raise InputError(
+            f"the candidates of {obj.name} must be labelled, got candidates without success labels"
+        )
     positives = labelled.poses[labelled.success]
     protocol, friction = labelled.protocol, labelled.friction
     success, failures = np.zeros(0, bool), {}
@@ -163,7 +168,7 @@ def _judge(
             if before not in (None, now):
                 raise InputError(
                     f"the candidates of {obj.name} were tried with {quantity} {before}, but the "
-                    f"grasps were tried with {now}"
+                    f"grasps were tried with {quantity} {now}"
                 )
         protocol, friction = trials.protocol, trials.friction
         success = trials.success
@@ -199,7 +204,7 @@ def _judge(
 
 
 def _measured(judgements: Sequence[Judgement]) -> dict[str, Any]:
-    """Collect protocol and friction of the trials; each is a list if it differs between objects."""
+    """Collect the protocol and the friction of the trials; unequal values become a sorted list."""
     found: dict[str, Any] = {}
     for quantity in _MEASURED:
         every = {getattr(each, quantity) for each in judgements} - {None}
@@ -209,7 +214,7 @@ def _measured(judgements: Sequence[Judgement]) -> dict[str, Any]:
 
 
 def _overall(judgements: Sequence[Judgement], seed: int) -> dict[str, Estimate | float]:
-    """Average each figure over the objects that fit and have this figure."""
+    """Compute the mean of each figure over the fitting objects that have this figure."""
     overall: dict[str, Estimate | float] = {}
     fitting = [each.figures() for each in judgements if each.fits]
     for key in FIGURES:
@@ -217,7 +222,7 @@ def _overall(judgements: Sequence[Judgement], seed: int) -> dict[str, Estimate |
         if len(values) == 1:
             overall[key] = float(values[0][0])
         elif values:
-            # Every figure and every source uses the same draws of objects.
+            # All figures and all sources use the same draws of objects.
             rng = np.random.default_rng([seed, int(Stream.BOOTSTRAP)])
             overall[key] = cluster_bootstrap(values, rng)
     return overall

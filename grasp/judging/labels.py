@@ -1,4 +1,4 @@
-"""Label candidates: draw antipodal grasps and record their outcomes in physics."""
+"""Draw antipodal candidates, and label each candidate with its outcome in physics."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class Outcomes(Protocol):
 
     @property
     def success(self) -> Bool[np.ndarray, " grasps"]:
-        """True for each grasp that held."""
+        """True for each successful grasp."""
 
     @property
     def failure(self) -> Shaped[np.ndarray, " grasps"]:
-        """Short code for why each grasp failed; "" for a successful grasp."""
+        """Short code for the cause of each failure; "" for a successful grasp."""
 
     @property
     def width(self) -> Float[np.ndarray, " grasps"]:
-        """Opening of the gripper at the end of each trial in metres."""
+        """Opening of the gripper in metres at the end of each trial."""
 
     @property
     def protocol(self) -> str:
@@ -46,7 +46,10 @@ class Outcomes(Protocol):
 
 
 Simulator = Callable[[Object, Gripper, np.ndarray], Outcomes]
-"""A function that tries grasps with poses (n, 4, 4) in physics and returns their outcomes."""
+"""A function that tries grasps of an object in physics and returns their outcomes.
+
+The function takes the object, the gripper and poses `T_object_grasp`, (n, 4, 4), in metres.
+"""
 
 
 def label_candidates(
@@ -54,7 +57,7 @@ def label_candidates(
 ) -> Grasps:
     """Draw an object's antipodal candidates and label them by physics.
 
-    The candidates depend on the seed and on the object's geometry alone.
+    The random draws depend only on the seed and on the object's geometry.
 
     Args:
         obj: The object.
@@ -73,7 +76,7 @@ def label_candidates(
         object_sha256=obj.sha256,
         success=np.zeros(len(poses), bool),
         tool_center_point=gripper.tool_center_point,
-        reason=None if len(poses) else "no two opposite contacts within the stroke",
+        reason=None if len(poses) else "no two opposite contacts within the gripper's stroke",
     )
     return with_outcomes(found, simulator(obj, gripper, poses)) if len(poses) else found
 

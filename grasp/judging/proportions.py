@@ -16,14 +16,14 @@ FITS_CANDIDATES = 2000
 """Number of antipodal candidates that decide whether an object fits a gripper."""
 
 FITS_SUCCESSES = 20
-"""Number of these candidates that must hold in physics for the object to fit the gripper."""
+"""Number of successful antipodal candidates that an object needs to fit a gripper."""
 
 
 class Estimate(NamedTuple):
-    """A figure with its confidence interval.
+    """An estimate of a number, with a confidence interval.
 
     Attributes:
-        value: Value of the figure.
+        value: Estimated value.
         low: Lower end of the interval.
         high: Upper end of the interval.
     """
@@ -36,25 +36,30 @@ class Estimate(NamedTuple):
 def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
     """Compute the score interval of a proportion (Wilson 1927; method 3 of Newcombe 1998).
 
-    With p = successes/trials, n = trials and z the normal quantile of (1 + confidence)/2, its ends
-    are (p + z²/2n ± z·sqrt(p(1 − p)/n + z²/4n²)) / (1 + z²/n). The interval stays within [0, 1] and
-    keeps its level even for few trials and for proportions near 0 or 1. It assumes independent
-    trials; use `cluster_bootstrap` for the grasps of several objects.
+    Let n = trials, p = successes/n, and let z be the (1 + confidence)/2 quantile of the standard
+    Gaussian distribution. The ends of the interval are
+    (p + z²/2n ± z·sqrt(p(1 − p)/n + z²/4n²)) / (1 + z²/n). The interval stays within [0, 1] and
+    reaches its confidence level even for few trials and for proportions near 0 or 1. The trials
+    must be independent; use `cluster_bootstrap` for the grasps of several objects.
 
     Args:
         successes: Number of successes, 0 to `trials`.
-        trials: Number of trials; without any, the interval is [0, 1].
+        trials: Number of trials. For 0 trials, the interval is [0, 1].
         confidence: Confidence level, between 0 and 1.
 
     Returns:
-        The lower and the upper end.
+        The lower and the upper end of the interval.
 
     Raises:
-        InputError: If an argument is out of range.
+        InputError: If `successes` is not from 0 to `trials`, or `confidence` is not between 0 and
+            1.
     """
     _check_confidence(confidence)
     if not 0 <= successes <= trials:
-        raise InputError(f"successes must be 0 to {trials}, the number of trials, got {successes}")
+        raise InputError(
+            f"the number of successes must be from 0 to {trials}, the number of trials, "
+            f"got {successes}"
+        )
     if trials == 0:
         return 0.0, 1.0
     z = NormalDist().inv_cdf((1 + confidence) / 2)
@@ -67,14 +72,14 @@ def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tu
 
 
 def success_rate(success: Bool[np.ndarray, " grasps"], confidence: float = 0.95) -> Estimate:
-    """Compute the share of grasps that hold, with Wilson's interval.
+    """Compute the share of successful grasps, with Wilson's interval.
 
     Args:
-        success: True for each grasp that holds.
+        success: True for each successful grasp.
         confidence: Confidence level, between 0 and 1.
 
     Raises:
-        InputError: If there are no grasps, or `confidence` is out of range.
+        InputError: If there are no grasps, or `confidence` is not between 0 and 1.
     """
     check_not_empty("success", success)
     low, high = wilson_interval(int(success.sum()), len(success), confidence)
@@ -82,11 +87,13 @@ def success_rate(success: Bool[np.ndarray, " grasps"], confidence: float = 0.95)
 
 
 def success_at_top(success: Bool[np.ndarray, " grasps"], k: int = 20) -> float:
-    """Compute the share of the k best ranked grasps that hold.
+    """Compute the share of successful grasps among the k best ranked grasps.
 
     Args:
-        success: True for each grasp that holds, best ranked first, including grasps in collision.
-        k: Number of grasps that count, at least 1; all of them if there are fewer.
+        success: True for each successful grasp, best ranked first. Grasps in collision are included
+            as failures.
+        k: Number of best ranked grasps that count, at least 1. If there are fewer grasps, all
+            grasps count.
 
     Raises:
         InputError: If there are no grasps, or `k` is below 1.
@@ -104,36 +111,37 @@ def cluster_bootstrap(
     confidence: float = 0.95,
     resamples: int = 10_000,
 ) -> Estimate:
-    """Compute the mean over all values, with an interval from resampling the objects.
+    """Compute the mean of all values, with a confidence interval from resampled objects.
 
-    Grasps of one object tend to succeed or fail together. So objects, not grasps, are drawn with
-    replacement. As many objects are drawn as there are, each with all of its values (the cluster
-    bootstrap: Davison and Hinkley 1997, section 3.8, and Field and Welsh 2007). The mean is Σ
-    values / Σ counts over the drawn objects, and the percentiles of these means give the interval.
-    To give all objects the same weight, pass one value per object.
+    Grasps of one object tend to succeed or fail together. So each resample draws objects instead of
+    grasps (the cluster bootstrap: Davison and Hinkley 1997, section 3.8, and Field and Welsh 2007).
+    For N objects, a resample draws an object N times, with replacement, and includes all values of
+    the drawn objects. The mean of a resample is the sum of its values divided by their number. The
+    interval lies between two quantiles of the means of all resamples. To give all objects the same
+    weight, pass one value per object.
 
     Args:
-        values: Array of values for each object, booleans or numbers, with at least one value each.
-        rng: Source of randomness for drawing the objects.
+        values: For each object, an array of at least one value, boolean or number.
+        rng: Random generator that draws the objects.
         confidence: Confidence level, between 0 and 1.
-        resamples: Number of times the objects are drawn.
+        resamples: Number of resamples, at least 1.
 
     Raises:
-        InputError: If there are fewer than 2 objects, so that the spread between objects is unknown
-            (use `wilson_interval` for the grasps of one object); an object has no values; a value
-            is not finite; or another argument is out of range.
+        InputError: If there are fewer than 2 objects (use `wilson_interval` for the grasps of one
+            object), an object has no values, a value is not finite, `confidence` is not between 0
+            and 1, or `resamples` is below 1.
     """
     _check_confidence(confidence)
     if len(values) < 2:
         raise InputError(f"an interval over objects needs at least 2 objects, got {len(values)}")
     if resamples < 1:
-        raise InputError(f"resamples must be at least 1, got {resamples}")
+        raise InputError(f"the number of resamples must be at least 1, got {resamples}")
     sums, counts = np.empty(len(values)), np.empty(len(values))
     for index, of_object in enumerate(values):
         array = np.asarray(of_object, np.float64)
         check_not_empty(f"the values of object {index}", array)
         if not np.isfinite(array).all():
-            raise InputError(f"the values of object {index} must be finite")
+            raise InputError(f"the values of object {index} must be finite, got NaN or infinity")
         sums[index], counts[index] = array.sum(), array.size
     means = np.empty(resamples)
     block = max(1, 2**22 // len(values))  # limits the memory for many objects
@@ -149,9 +157,9 @@ def fits(success: Bool[np.ndarray, " candidates"]) -> bool:
     """Decide from physics alone whether an object fits a gripper.
 
     Args:
-        success: True for each antipodal candidate of the object that held in physics. Only the
-            first `FITS_CANDIDATES` count. Fewer candidates are enough if `FITS_SUCCESSES` of them
-            hold.
+        success: True for each antipodal candidate of the object that succeeded in physics. Only
+            the first `FITS_CANDIDATES` candidates count. Fewer candidates are enough if at least
+            `FITS_SUCCESSES` candidates succeeded.
     """
     return int(success[:FITS_CANDIDATES].sum()) >= FITS_SUCCESSES
 
@@ -169,4 +177,4 @@ def check_not_empty(name: str, values: np.ndarray) -> None:
 
 def _check_confidence(confidence: float) -> None:
     if not 0 < confidence < 1:
-        raise InputError(f"confidence must be between 0 and 1, got {confidence}")
+        raise InputError(f"the confidence level must be between 0 and 1, got {confidence}")

@@ -1,4 +1,8 @@
-"""The report of an evaluation: a judgement of each object, and figures over all that fit."""
+"""The report of an evaluation: a judgement of each object, and means over fitting objects.
+
+A *fitting* object is an object that the gripper can grasp: at least 20 of its first 2000
+antipodal candidates succeed in physics.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +29,10 @@ TOP = 20
 """Number of best ranked grasps that count for `success_top20`."""
 
 MOST_PAIRS = 500
-"""Largest number of grasps from each set that are matched for the earth mover's distance."""
+"""Largest number of matched pairs of grasps for the earth mover's distance."""
 
 CUTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
-"""Numbers of best ranked grasps at which a report gives precision and coverage."""
+"""Numbers of best ranked grasps for which a report states precision and coverage."""
 
 FIGURES = (
     "success_all",
@@ -40,34 +44,34 @@ FIGURES = (
     "emd_translation",
     "emd_combined",
 )
-"""Names of the figures that exist for each object and for all objects that fit."""
+"""Names of the figures that a report states for each object and as means over fitting objects."""
 
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """The judgement of a source on one object: the outcomes of its grasps, and figures.
+    """The judgement of a source for one object: the outcomes of the grasps, and figures.
 
     Attributes:
         name: Name of the object.
         sha256: Digest of the object's geometry.
         candidates: Number of antipodal candidates that were tried in physics.
-        positives: Number of these candidates that held.
+        positives: Number of antipodal candidates that succeeded.
         fits: True if the object fits the gripper.
-        success: True for each grasp of the source that held, best ranked first.
-        probability: Probability of success of each grasp according to the source; None if the
-            source does not predict it.
-        failures: Number of failed grasps for each reason.
-        curve: Precision against coverage along the ranking, with distances between tool centre
-            points; None without grasps or positives.
-        covered_at_base: Coverage with distances between the hands' bases; None without grasps or
-            positives.
-        distance: Earth mover's distance to the positives; None without grasps or positives.
+        success: True for each successful grasp of the source, best ranked first.
+        probability: Success probability that the source predicts for each grasp; None if the source
+            predicts no probabilities.
+        failures: Number of failed grasps for each cause of failure.
+        curve: Precision against coverage along the ranking. Distances are between tool centre
+            points. None if there are no grasps or no positives.
+        covered_at_base: Coverage with distances between the bases of the hands. None if there are
+            no grasps or no positives.
+        distance: Earth mover's distance between grasps and positives. None if there are no grasps
+            or no positives.
         pairs: Number of matched pairs in `distance`.
-        reason: The source's reason for returning fewer grasps than requested; None if there is
-            none.
-        protocol: Version of the physics protocol for grasps and candidates; None if nothing was
-            tried.
-        friction: Coefficient of friction in these trials; None if nothing was tried.
+        reason: The source's reason for returning fewer grasps than requested; None if the source
+            states no reason.
+        protocol: Version of the physics protocol for grasps and candidates; None if unknown.
+        friction: Coefficient of friction in the trials; None if unknown.
     """
 
     name: str
@@ -88,17 +92,17 @@ class Judgement:
 
     @property
     def success_all(self) -> float:
-        """Share of the grasps that held; 0 if the source gave none."""
+        """Share of successful grasps; 0 if the source gave no grasps."""
         return float(self.success.mean()) if len(self.success) else 0.0
 
     @property
     def success_top20(self) -> float:
-        """Share of the `TOP` best ranked grasps that held; 0 if the source gave none."""
+        """Share of successes among the `TOP` best ranked grasps; 0 if the source gave no grasps."""
         return success_at_top(self.success, TOP) if len(self.success) else 0.0
 
     @property
     def coverage(self) -> float | None:
-        """Share of the positives that lie near one of the grasps; None without positives."""
+        """Share of the positives that the grasps cover; None if there are no positives."""
         return self._or_zero(None if self.curve is None else float(self.curve.coverage[-1]))
 
     def _or_zero(self, figure: float | None) -> float | None:
@@ -106,7 +110,7 @@ class Judgement:
         return 0.0 if figure is None and self.positives else figure
 
     def figures(self) -> dict[str, float | None]:
-        """Return the values of `FIGURES`; a figure that is undefined here is None."""
+        """Return the value of each figure in `FIGURES`; an undefined figure is None."""
         apart = self.distance
         return {
             "success_all": self.success_all,
@@ -125,7 +129,7 @@ class Judgement:
         """Return the precision and the coverage of the best ranked grasps.
 
         Args:
-            cut: Number of best ranked grasps that count; if there are fewer grasps, all of them
+            cut: Number of best ranked grasps that count. If there are fewer grasps, all grasps
                 count.
         """
         if self.curve is None:
@@ -153,7 +157,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Stamp:
-    """The conditions of an evaluation, without which its figures cannot be interpreted.
+    """The conditions of an evaluation, which are necessary to interpret its figures.
 
     Attributes:
         gripper: Name of the gripper.
@@ -161,9 +165,10 @@ class Stamp:
         samples: Number of grasps requested from the source for each object.
         candidates: Number of antipodal candidates of each object.
         seed: Seed of all random draws.
-        physics: Facts about the simulator that the caller stated, together with `protocol` (its
-            version) and `friction` (the coefficient), which come from the trials. These two are
-            lists if they differ between objects, and are missing if nothing was tried.
+        physics: Facts about the simulator: `protocol`, the version of the protocol of the trials;
+            `friction`, the coefficient of friction in the trials; and the facts that the caller
+            stated. If the objects differ in protocol or friction, the value of that key is a
+            list. An unknown protocol or friction has no key.
     """
 
     gripper: str
@@ -176,14 +181,14 @@ class Stamp:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """The result of `evaluate`. Figures are fractions, radians, or translations divided by ℓ.
+    """The result of `evaluate`. Figures are fractions, angles in radians, or translations/ℓ.
 
     Attributes:
         judgements: Judgement of every object, in the order in which the objects were passed.
-        overall: Mean of each of `FIGURES` over the objects that fit and have this figure, with
-            equal weights and the 95 % interval of the cluster bootstrap. A figure of a single
-            object has no interval, and a figure that no object has is missing. Some objects may
-            lack the earth mover's distances: see `matched`.
+        overall: Mean of each figure in `FIGURES` over the fitting objects that have this figure,
+            with equal weights and the 95 % interval of the cluster bootstrap. The mean over a
+            single object has no interval. A figure that no object has is missing. `matched` is the
+            number of objects that have earth mover's distances.
         stamp: Conditions of the evaluation.
     """
 
@@ -198,14 +203,14 @@ class Report:
 
     @property
     def matched(self) -> int:
-        """Number of fitting objects that got grasps and so have an earth mover's distance."""
+        """Number of fitting objects with grasps, and therefore with an earth mover's distance."""
         return sum(each.distance is not None for each in self.fitting)
 
     def reliability(self) -> Reliability | None:
-        """Compute the reliability of the probabilities over all grasps of all objects.
+        """Compute the reliability of the predicted probabilities over all grasps of all objects.
 
         Returns:
-            None if there are no grasps, or if the source does not predict probabilities.
+            The reliability. None if there are no grasps, or the source predicts no probabilities.
         """
         said = [(each.probability, each.success) for each in self.judgements if len(each.success)]
         if not said or any(probability is None for probability, _ in said):
@@ -219,7 +224,10 @@ class Report:
         return empty.count(True), empty.count(False)
 
     def curve(self) -> list[dict[str, int | float]]:
-        """Compute the mean precision and coverage over the objects that fit at each of `CUTS`."""
+        """Compute the mean precision and coverage of the best k grasps, for each k in `CUTS`.
+
+        The means are taken over fitting objects.
+        """
         if not self.fitting:
             return []
         longest = max(len(each.success) for each in self.fitting)
@@ -234,8 +242,8 @@ class Report:
     def as_dict(self) -> dict[str, Any]:
         """Return the report as nested dictionaries of values that JSON can represent.
 
-        The figures over the objects that fit are at the top level, each with its interval: e.g.
-        `success_all` and `success_all_interval`.
+        Means over the objects that fit the gripper are at the top level. Each mean has an
+        interval: for example, `success_all` has `success_all_interval`.
         """
         overall: dict[str, Any] = {}
         for key in FIGURES:
@@ -263,7 +271,7 @@ class Report:
         }
 
     def table(self) -> str:
-        """Return the report in Markdown: a row per object, a row for all that fit, then notes."""
+        """Return the report in Markdown: a row per object, a row of means, and notes."""
         head = (
             "object", "fits", "positives", "grasps", "success, %", f"top {TOP}, %", "coverage, %",
             "at base, %", "P–C area", "EMD rotation", "EMD translation/ℓ", "EMD both",
@@ -314,7 +322,7 @@ class Report:
 
 
 def _cell(key: str, value: Estimate | float | None) -> str:
-    """Format one figure, with its interval if it has one."""
+    """Format one figure. An estimate is followed by its interval."""
     if value is None:
         return "–"
     percent = key.startswith(("success", "coverage"))

@@ -1,4 +1,4 @@
-"""Evaluate a source of grasps on request, as `grasp evaluate` does."""
+"""Run an evaluation that a request describes, as `grasp evaluate` does."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class EvaluationRequest:
             created.
         frame: Frame of the poses in grasp files that do not state the frame.
         unit: Unit of the poses in grasp files that do not state the unit.
-        device: Device on which a field samples; physics always runs on the CPU.
+        device: Device for sampling a grasp field; physics always runs on the CPU.
 
     Raises:
         InputError: If both `source` and `weights` are set, `view` is True without `weights`, or a
@@ -58,7 +58,7 @@ class EvaluationRequest:
     def __post_init__(self) -> None:
         if self.view and self.weights is None:
             raise InputError(
-                "only a grasp field can be shown one view: name the weights of a field",
+                "a view from one side applies to grasp fields only: name the weights of a field",
                 parameter="view",
             )
         if self.source is not None and self.weights is not None:

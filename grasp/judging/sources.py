@@ -1,4 +1,4 @@
-"""Sources of grasps and of labelled candidates for an evaluation, either samplers or files."""
+"""Sources of grasps and of labelled candidates for an evaluation: samplers and files."""
 
 from __future__ import annotations
 
@@ -37,20 +37,21 @@ def named_source(
     frame: str | None = None,
     unit: str | None = None,
 ) -> Source:
-    """Return the source of grasps with this name.
+    """Return a source of grasps by its name.
 
     Args:
         name: `ANTIPODAL`, a grasp file, or a folder with one grasp file per object, named after the
-            object. If a file holds more grasps than requested, the first ones are used.
+            object. If a file contains more grasps than requested, the first grasps are used.
         objects: Objects for which grasps will be requested.
         gripper: The gripper.
-        frame: Frame of the poses in files that do not state it; see `grasp.formats.read_grasps`.
-        unit: Unit of the lengths in files that do not state it.
+        frame: Frame of the poses in grasp files that do not state the frame; see
+            `grasp.formats.read_grasps`.
+        unit: Unit of the lengths in grasp files that do not state the unit.
 
     Raises:
-        InputError: If there is no such source; a single file is named for several objects; or a
-            frame or a unit is passed although the source is not a file. The source itself raises
-            `InputError` if a file cannot be read or belongs to another geometry.
+        InputError: If no source has this name, a single file is named for several objects, or a
+            frame or a unit is passed although the source is not a file. The returned source raises
+            `InputError` if a grasp file is missing, cannot be read or belongs to another geometry.
     """
     if name == ANTIPODAL:
         if frame is not None or unit is not None:
@@ -61,7 +62,9 @@ def named_source(
     path = Path(name)
     if path.is_file():
         if len(objects) != 1:
-            raise InputError(f"{path} holds the grasps of one object, got {len(objects)} objects")
+            raise InputError(
+                f"{path} has the grasps of one object, but {len(objects)} objects are to be judged"
+            )
         return lambda obj, count, rng: _first_grasps(path, obj, count, frame, unit)
     if not path.is_dir():
         raise InputError(
@@ -77,15 +80,16 @@ def field_source(
     selection: Selection | None = None,
     view: bool = False,
 ) -> Source:
-    """Return a source that samples a trained field.
+    """Return a source that samples a trained grasp field.
 
     Args:
         field: Grasp field to sample.
         gripper: The gripper.
         sampling: Settings of the sampler; see `ConditionedField.sample`.
         selection: Settings for choosing grasps; see `ConditionedField.sample`.
-        view: True to show the field only one side of each mesh, with a depth camera's noise, seen
-            from a random direction at a distance of 50 cm to 1 m; False to show it the whole mesh.
+        view: True to show the field only the visible side of each mesh, with a depth camera's
+            noise. The camera is in a random direction, at a distance of 50 cm to 1 m. False to show
+            the field the whole mesh.
     """
     from grasp.objects.views import random_views
     from pcdiff.randomness import seeded
@@ -108,22 +112,22 @@ def kept_labels(
     seed: int,
     physics: Mapping[str, Any],
 ) -> Callable[[Object], Grasps]:
-    """Return a function that labels candidates and keeps the labels in a folder.
+    """Return a function that labels candidates and stores the labels in a folder.
 
-    Labels are reused if present, otherwise created.
+    Existing labels are reused, and missing labels are created.
 
     Args:
-        folder: Folder with one file per gripper and geometry; created if missing.
+        folder: Folder with one file per gripper and geometry. A missing folder is created.
         gripper: The gripper.
         simulator: Physics that tries new candidates.
         count: Number of candidates of each object.
-        seed: Seed of the candidates; they also depend on the object's geometry.
+        seed: Seed of the candidates, which also depend on the object's geometry.
         physics: Settings of the simulator, in values that JSON can represent.
 
     Returns:
-        A function to pass to `grasp.judging.evaluation.evaluate` as `labels`. It raises
-        `InputError` if a file was made under different conditions: another count, seed or physics,
-        another shape of the gripper, or other convex parts of the object.
+        A function to pass to `grasp.judging.evaluation.evaluate` as `labels`. The function raises
+        `InputError` if a stored file has no labels or was made under different conditions: another
+        count, seed or physics, another gripper description, or other convex parts of the object.
     """
 
     def labels(obj: Object) -> Grasps:
@@ -158,7 +162,7 @@ def kept_labels(
 def _first_grasps(
     path: Path, obj: Object, count: int, frame: str | None, unit: str | None
 ) -> Grasps:
-    """Read the first grasps of a file, after checking that they belong to the object."""
+    """Read the first grasps of a file, and check that the grasps belong to the object."""
     grasps = read_grasps(path, frame=frame, unit=unit)
     if grasps.object_sha256 is None:
         _check_scale(path, grasps, obj)
@@ -168,9 +172,9 @@ def _first_grasps(
 
 
 def _check_scale(path: Path, grasps: Grasps, obj: Object) -> None:
-    """Raise if the file states another scale than the object's.
+    """Raise `InputError` if the scale in the file differs from the object's scale.
 
-    A scale of 1 is accepted, because it may mean that the file states none.
+    A scale of 1 is accepted, because a file without a scale is also read as scale 1.
     """
     stated = grasps.object_scale
     if stated != 1 and not math.isclose(stated, obj.scale, rel_tol=1e-6):
@@ -181,11 +185,11 @@ def _check_scale(path: Path, grasps: Grasps, obj: Object) -> None:
 
 
 def _file_for(obj: Object, folder: Path) -> Path:
-    """Find the grasp file in a folder that is named after the object."""
+    """Search a folder for the grasp file with the same name as the object."""
     found = [path for each in EXTENSIONS if (path := folder / f"{obj.name}{each}").is_file()]
     if len(found) != 1:
         raise InputError(
-            f"{folder} must hold one grasp file named {obj.name} with one of the extensions "
-            f"{', '.join(EXTENSIONS)}, got {len(found)}"
+            f"{folder} must contain one grasp file named {obj.name} that ends in one of "
+            f"{', '.join(EXTENSIONS)}, got {len(found)} such files"
         )
     return found[0]

@@ -1,4 +1,4 @@
-"""Random streams of the judge: one stream per purpose, object and seed."""
+"""Random streams of an evaluation: one stream of random numbers per purpose, object and seed."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from grasp.objects.object import Object
 
 
 class Stream(IntEnum):
-    """The purpose of a random draw, which is the second word of its seed.
+    """The purposes for which an evaluation draws random numbers.
 
-    Different purposes have different values, so no two draws share a stream. Values from 100 on are
-    reserved for programs outside the library, such as `datasets.labels`.
+    The number of the purpose is part of the seed of each random generator, so that no two purposes
+    share a stream of random numbers. Numbers from 100 on are reserved for programs outside the
+    library, such as `datasets.labels`.
 
     Attributes:
         CANDIDATES: Antipodal candidates of an object.
-        SOURCE: Grasps of the source under evaluation.
+        SOURCE: Grasps of the evaluated source.
         MATCHING: Choice of the grasps that are matched for the earth mover's distance.
-        BOOTSTRAP: Resampling of objects for the intervals; it depends on the seed only.
+        BOOTSTRAP: Resampling of objects for confidence intervals; depends only on the seed.
     """
 
     CANDIDATES = 1
@@ -34,6 +35,6 @@ def object_generator(seed: int, stream: int, obj: Object) -> np.random.Generator
     Args:
         seed: Seed, at least 0.
         stream: Purpose of the draws, a `Stream` or a value from 100 on.
-        obj: The object; its geometry determines the stream, its name does not.
+        obj: The object. Its geometry affects the stream, but its name does not.
     """
     return np.random.default_rng([seed, int(stream), int(obj.sha256, 16)])

@@ -24,12 +24,13 @@ class TrialOptions:
     """Settings that a mesh or a grasp file may leave out (gripper, scale, units, frame).
 
     Attributes:
-        gripper: Name of a gripper or a .toml file; the gripper that the grasp file names if None.
-        scale: Factor for the mesh file's numbers; that of the grasp file if neither this nor `unit`
-            is given.
-        unit: Unit of the mesh file's numbers.
-        frame: Frame of the poses, if their file does not state it.
-        grasp_unit: Unit of the poses, if their file does not state it.
+        gripper: Name of a gripper, or path of a .toml file. None means the gripper that the grasp
+            file names.
+        scale: Factor for the numbers in the mesh file. If `scale` and `unit` are both None, the
+            scale in the grasp file is used.
+        unit: Unit of the numbers in the mesh file.
+        frame: Frame of the poses, for a grasp file that does not state the frame.
+        grasp_unit: Unit of the poses, for a grasp file that does not state the unit.
     """
 
     gripper: str | None = None
@@ -46,7 +47,7 @@ class TrialPlan:
     Attributes:
         obj: The object, a mesh.
         gripper: The gripper.
-        grasps: The grasps as the file holds them.
+        grasps: The grasps as read from the file.
     """
 
     obj: Object
@@ -55,7 +56,7 @@ class TrialPlan:
 
     @property
     def other_geometry(self) -> bool:
-        """Whether the grasp file states a geometry that differs from the object's."""
+        """True if the grasp file states a geometry other than the geometry of the object."""
         return self.grasps.object_sha256 not in (None, self.obj.sha256)
 
     def run(self, simulator: Simulator) -> Outcomes:
@@ -81,20 +82,22 @@ def plan_trials(
 
     Args:
         mesh: File of the mesh that the grasps refer to.
-        file: File of grasps.
+        file: Grasp file.
         options: Settings that the files leave out (gripper, scale, units, frame).
 
     Raises:
         InputError: If a file cannot be read, the object is a point cloud, there are no grasps, or
-            the gripper is not known.
+            the gripper is unknown.
     """
     options = options or TrialOptions()
     grasps = read_grasps(file, frame=options.frame, unit=options.grasp_unit)
     if not len(grasps):
-        raise InputError(f"{file} holds no grasps: {grasps.reason}")
+        raise InputError(f"{file} has no grasps: {grasps.reason}")
     named = grasps.gripper if options.gripper is None else options.gripper
     if named is None:
-        raise InputError(f"{file} does not name its gripper: name it", parameter="gripper")
+        raise InputError(
+            f"{file} does not name its gripper: state the gripper", parameter="gripper"
+        )
     hand = load_gripper(named)
     scale, unit = options.scale, options.unit
     if scale is None and unit is None and grasps.object_scale != 1:
@@ -105,7 +108,7 @@ def plan_trials(
 
 
 def check_mesh(obj: Object) -> None:
-    """Raise if an object cannot be simulated.
+    """Check that an object can be simulated.
 
     Raises:
         InputError: If the object is a point cloud.

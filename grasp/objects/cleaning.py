@@ -1,7 +1,7 @@
 """Cleaning of raw geometry.
 
 Equal vertices and points are merged, faces are turned so that their fronts face outward, and
-missing normals are estimated.
+missing surface normals are estimated.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from pcdiff.errors import InputError
 from pcdiff.geometry.geometry import check_corners
 
 MAXIMUM_COORDINATE = 1e9
-"""Largest coordinate in metres; beyond it, areas and volumes are not computed."""
+"""Largest accepted magnitude of a coordinate in metres."""
 
 
 LOOKS = 4096
-"""Number of points, spread evenly over an open mesh, from which rays look for its outside."""
+"""Number of points, spread evenly over an open mesh, from which rays search for the outside."""
 
 
 LOOK_DIRECTIONS = 64
-"""Number of directions of the rays from each of these points."""
+"""Number of rays from each of the `LOOKS` points, one ray per direction."""
 
 
-# Smallest ratio of a triangle's area to the square of its longest side. The area of a thinner
-# triangle comes from rounding alone.
+# Smallest accepted ratio of a triangle's area to the square of its longest side. The computed area
+# of a thinner triangle is only rounding error.
 _THINNEST = 1e-12
 
 
@@ -52,18 +52,18 @@ def clean_mesh(
         what: Name of the mesh in error messages.
 
     Returns:
-        The vertices in metres, the faces, and for each face whether its outside is known; all
-        read-only.
+        The vertices in metres, the faces, and a boolean for each face: True if the outside of the
+        face is known. All arrays are read-only.
 
     Raises:
-        InputError: If a number is not finite or too large, an index has no vertex, the mesh has no
-            area, or an array has the wrong shape or type.
+        InputError: If a number is not finite or too large, a face refers to a missing vertex, the
+            mesh has no area, or an array has the wrong shape or type.
     """
     if not len(faces):
-        raise InputError(f"{what} is a mesh without faces")
+        raise InputError(f"{what} is a mesh without faces, expected at least one face")
     if faces.ndim != 2 or faces.shape[1] != 3 or faces.dtype.kind not in "iu":
         raise InputError(
-            f"{what} must have triangles as whole numbers of shape (n, 3), "
+            f"the triangles of {what} must be whole numbers of shape (n, 3), "
             f"got {faces.dtype} of shape {faces.shape}"
         )
     check_corners(what, vertices, faces)
@@ -75,7 +75,7 @@ def clean_mesh(
     areas = np.linalg.norm(area_vectors(triangles), axis=1)
     faces = faces[areas > _THINNEST * squares]
     if not len(faces):
-        raise InputError(f"{what} is a mesh without area")
+        raise InputError(f"{what} is a mesh without area, expected a triangle with an area above 0")
     used, faces = np.unique(faces, return_inverse=True)
     vertices, faces = vertices[used], faces.reshape(-1, 3)
     faces, sided = _outside_out(vertices, faces)
@@ -89,13 +89,13 @@ def clean_points(
     scale: float,
     what: str,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Merge equal points, and check or estimate their normals.
+    """Merge equal points, and check or estimate their surface normals.
 
     Args:
         points: Points in the unit that `scale` converts to metres.
-        normals: Unit normals; None to estimate them.
-        viewpoint: Position of the camera that saw all points, in their unit and frame; None if
-            unknown. Estimated normals face it.
+        normals: One unit normal per point; None to estimate the normals.
+        viewpoint: Position of the camera that saw all points, in the unit and frame of the points;
+            None if unknown. Estimated normals point towards the camera.
         scale: Length of one unit in metres.
         what: Name of the cloud in error messages.
 
@@ -120,8 +120,9 @@ def clean_points(
         wrong = ~(np.abs(lengths - 1) < 0.01)  # also true for NaN
         if wrong.any():
             raise InputError(
-                f"{what} has normals whose length is not 1 ({np.count_nonzero(wrong)} of "
-                f"{len(normals)}): leave all normals out to have them estimated"
+                f"{what} must have normals of length 1, got another length for "
+                f"{np.count_nonzero(wrong)} of {len(normals)} normals: remove all normals from the "
+                "input to have them estimated"
             )
         normals = normals.astype(np.float64) / lengths[:, None]
         kept = np.sort(_first_of_equals(np.hstack([points, normals]))[0])
@@ -139,7 +140,7 @@ def clean_points(
 
 
 def frozen(array: np.ndarray) -> np.ndarray:
-    """Return the array in C order and read-only."""
+    """Return the array in C order and make it read-only."""
     array = np.ascontiguousarray(array)
     array.flags.writeable = False
     return array
@@ -148,10 +149,13 @@ def frozen(array: np.ndarray) -> np.ndarray:
 def _checked_positions(
     positions: np.ndarray, scale: float, what: str, thing: str
 ) -> Float[np.ndarray, "positions 3"]:
-    """Convert positions to metres; `thing` is the name of one position in error messages."""
+    """Check positions and convert them to metres.
+
+    In error messages, `what` names the geometry and `thing` names one position.
+    """
     if positions.ndim != 2 or positions.shape[1] != 3 or positions.dtype.kind not in "fiu":
         raise InputError(
-            f"{what} must have its {thing} positions as numbers of shape (n, 3), "
+            f"the {thing} positions of {what} must be numbers of shape (n, 3), "
             f"got {positions.dtype} of shape {positions.shape}"
         )
     if not np.isfinite(positions).all():
@@ -159,14 +163,19 @@ def _checked_positions(
     farthest = float(np.abs(positions).max(initial=0)) * scale
     if farthest > MAXIMUM_COORDINATE:
         raise InputError(
-            f"{what} has a {thing} that is {farthest:.3g} m from the origin, "
+            f"{what} has a {thing} with a coordinate of {farthest:.3g} m, "
             f"expected at most {MAXIMUM_COORDINATE:g} m"
         )
     return positions.astype(np.float64) * scale + 0.0  # turns −0 into 0
 
 
 def _first_of_equals(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Number the distinct rows; return the first index of each, and the number of each row."""
+    """List the distinct rows of an array, and find every row of the array in this list.
+
+    Returns:
+        For each distinct row, the index of its first occurrence in the array; and for each row of
+        the array, the index of the equal row in the list of distinct rows.
+    """
     order = np.lexsort(rows.T)
     new = np.ones(len(rows), bool)
     new[1:] = (rows[order][1:] != rows[order][:-1]).any(axis=1)
@@ -176,10 +185,15 @@ def _first_of_equals(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _outside_out(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Make faces counter-clockwise seen from outside, and say for which the outside is known."""
+    """Turn faces so that their corners run counter-clockwise seen from outside.
+
+    Returns:
+        The turned faces, and for each face whether its outside is known.
+    """
     volumes = np.linalg.det(vertices[faces] - vertices.mean(axis=0))
     if is_closed(faces):
-        # A shell inside another one is a cavity and stays inside out, so all are turned together.
+        # An inner shell bounds a cavity and must stay wound opposite to the outer shell, so all
+        # faces are turned together.
         return faces[:, ::-1] if volumes.sum() < 0 else faces, np.ones(len(faces), bool)
     heads, tails = faces, np.roll(faces, -1, axis=1)
     sides = (np.minimum(heads, tails) * len(vertices) + np.maximum(heads, tails)).reshape(-1)
@@ -207,19 +221,20 @@ def _outside_out(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, n
 def _views_of_the_sides(
     vertices: np.ndarray, faces: np.ndarray, signs: np.ndarray, pieces: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Compare how much the front and the back of each piece see of the surroundings.
+    """Measure whether the front or the back of each connected piece has the freer view.
 
-    Nothing is random, so a mesh is always turned the same way.
+    The directions and points are fixed, so equal meshes give equal results.
 
     Args:
         vertices: Vertices of the mesh.
         faces: Triangles as indices of vertices.
-        signs: −1 for each face that is turned over, otherwise 1.
-        pieces: Number of the connected piece of each face.
+        signs: −1 for each face to turn over, 1 for every other face.
+        pieces: Number of the connected piece that each face belongs to.
 
     Returns:
-        Two sums for each piece. Both run over directions in which places on the piece have a free
-        view past the mesh, and add up the cosine between normal and direction, or its magnitude.
+        Two sums for each piece. Both sums run over points on the piece and over directions in which
+        a ray from the point misses the mesh. The first sum adds the cosine between normal and
+        direction, the second sum adds the magnitude of the cosine.
     """
     triangles = vertices[faces]
     vectors = area_vectors(triangles)

@@ -1,8 +1,9 @@
-"""Depth images: the pinhole camera, and the two file formats that can be read.
+"""Depth images: the pinhole camera, and readers for two file formats.
 
-Camera frame: x to the right, y down, z forward, in metres. The coordinates of a pixel are
-(u, v) = (column, row), whole numbers at its middle. A depth is the z coordinate of the visible
-point, not its distance from the camera; 0 means that nothing was seen.
+In the camera frame, x points to the right, y down and z forward, in metres. Pixel coordinates are
+(u, v) = (column, row); the centre of a pixel has whole-number coordinates. A depth is the z
+coordinate of the visible point, not the point's distance from the camera. A depth of 0 means that
+the camera measured nothing.
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ class DepthImage:
     """A depth image with its camera.
 
     Attributes:
-        depth: Depth of each pixel in metres; 0 where nothing was seen.
-        intrinsics: Matrix of the camera in pixels.
-        mask: Pixels that show the object; None if all pixels do.
-        scale: Factor that converted the file's numbers to metres.
+        depth: Depth of each pixel in metres; 0 where nothing was measured.
+        intrinsics: Intrinsic matrix of the camera in pixels.
+        mask: True for each pixel that shows the object; None if all pixels show the object.
+        scale: Factor that converted the depths in the file to metres.
     """
 
     depth: Float[np.ndarray, "height width"]
@@ -48,13 +49,13 @@ class DepthImage:
     scale: float = 1.0
 
     def points(self) -> Float[np.ndarray, "points 3"]:
-        """The visible points of the object, in the camera frame, in metres."""
+        """Return the visible points of the object in metres, in the camera frame."""
         seen = self.depth > 0 if self.mask is None else self.mask & (self.depth > 0)
         return back_project(self.depth, self.intrinsics)[seen]
 
 
 def intrinsics_matrix(fx: float, fy: float, cx: float, cy: float) -> Float[np.ndarray, "3 3"]:
-    """Make the matrix of a pinhole camera without skew.
+    """Return the intrinsic matrix, in pixels, of a pinhole camera without skew.
 
     Args:
         fx: Horizontal focal length in pixels.
@@ -68,10 +69,10 @@ def intrinsics_matrix(fx: float, fy: float, cx: float, cy: float) -> Float[np.nd
 def pixel_rays(
     intrinsics: Float[np.ndarray, "3 3"], height: int, width: int
 ) -> Float[np.ndarray, "height width 3"]:
-    """Compute the point at depth 1 that each pixel shows: K⁻¹ (u, v, 1).
+    """Compute the point K⁻¹ (u, v, 1), at depth 1 in the camera frame, for each pixel (u, v).
 
     Args:
-        intrinsics: Matrix K of the camera in pixels.
+        intrinsics: Intrinsic matrix K of the camera in pixels.
         height: Height of the image in pixels.
         width: Width of the image in pixels.
     """
@@ -82,11 +83,11 @@ def pixel_rays(
 def back_project(
     depth: Float[np.ndarray, "height width"], intrinsics: Float[np.ndarray, "3 3"]
 ) -> Float[np.ndarray, "height width 3"]:
-    """Compute the point that each pixel shows, in the camera frame: z K⁻¹ (u, v, 1).
+    """Compute the point z K⁻¹ (u, v, 1), in the camera frame, that each pixel (u, v) shows.
 
     Args:
         depth: Depth z of each pixel, in any unit.
-        intrinsics: Matrix K of the camera in pixels.
+        intrinsics: Intrinsic matrix K of the camera in pixels.
 
     Returns:
         Points in the unit of the depth. A pixel of depth 0 gives the origin.
@@ -95,14 +96,17 @@ def back_project(
 
 
 def check_intrinsics(matrix: np.ndarray, what: str = "a camera") -> None:
-    """Check that a matrix is finite and is [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx, fy > 0.
+    """Check that a matrix is a valid intrinsic matrix of a camera.
+
+    The matrix must be finite and have the form [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with focal
+    lengths fx and fy above 0. The skew s may be any number.
 
     Args:
         matrix: Matrix to check.
         what: Name of the camera or file in the error message.
 
     Raises:
-        InputError: If the matrix is not a valid camera matrix.
+        InputError: If the matrix is not valid.
     """
     if matrix.shape != (3, 3) or matrix.dtype.kind not in "fiu":
         raise InputError(
@@ -113,8 +117,8 @@ def check_intrinsics(matrix: np.ndarray, what: str = "a camera") -> None:
     focal = min(matrix[0, 0], matrix[1, 1])
     if not np.isfinite(matrix).all() or focal <= 0 or below != [0, 0, 0, 1]:
         raise InputError(
-            f"the intrinsics of {what} must be finite, [[fx, s, cx], [0, fy, cy], [0, 0, 1]] with "
-            f"focal lengths above 0, got {matrix.tolist()}"
+            f"the intrinsics of {what} must be finite numbers [[fx, s, cx], [0, fy, cy], "
+            f"[0, 0, 1]] with fx and fy above 0, got {matrix.tolist()}"
         )
 
 
@@ -129,41 +133,43 @@ def read_depth_image(
     """Read a depth image from one of two formats.
 
     - `.npz`: arrays `depth` (height, width) and `intrinsics` (3, 3), and optionally `mask` (height,
-      width). Depths are in metres if `unit` is None.
-    - `.png`: one channel of whole numbers. The camera is a JSON object in `NAME.json`, or in the
-      file that `intrinsics` names:
-      `{"fx": …, "fy": …, "cx": …, "cy": …, "depth_unit": "mm"}`, in pixels. The unit of the depths
-      must come from `unit` or from this object, because 16-bit images are usually, but not always,
-      in millimetres. `unit` takes precedence.
+      width). Depths are in metres unless `unit` or the JSON file of `intrinsics` states otherwise.
+    - `.png`: one channel of whole numbers. A JSON file describes the camera of `NAME.png`, in
+      pixels: `{"fx": …, "fy": …, "cx": …, "cy": …, "depth_unit": "mm"}`. The name of this file is
+      `NAME.json`, unless `intrinsics` names another file. Either `unit` or `depth_unit` must
+      state the unit of the depths, because 16-bit images are usually, but not always, in
+      millimetres. `unit` takes precedence.
 
     Args:
         path: File to read.
-        scale: Factor for the depths, in addition to the unit.
-        unit: Unit of the depths: m, cm, mm or inch. None means the unit of the file.
-        intrinsics: JSON file or matrix to use instead of the file's own camera.
-        mask: Mask to use instead of the file's own: an array, or a PNG or .npy file, that is not 0
-            on the object.
+        scale: Factor that multiplies the depths, in addition to the conversion from their unit.
+        unit: Unit of the depths: m, cm, mm or inch. None means `depth_unit` in the JSON file of the
+            camera; without it, depths in .npz files are in metres.
+        intrinsics: Camera to use instead of the camera in the .npz file or in `NAME.json`: a JSON
+            file or an intrinsic matrix.
+        mask: Mask to use instead of the mask in the .npz file: an array, or a .png or .npy file.
+            The mask has a value other than 0 in each pixel that shows the object.
 
     Raises:
-        InputError: If a file is missing, damaged, too large or of another shape, the camera or the
-            unit is unknown, or a depth is negative.
+        InputError: If a file is missing, damaged or too large, an array has the wrong shape, the
+            camera or the unit is unknown, or a depth is negative.
     """
     stored: dict[str, np.ndarray] = {}
-    stated = unit
+    stated, usual = unit, None
     if path.suffix.lower() == ".npz":
         stored = read_npz(path, ("depth", "intrinsics", "mask"))
         if "depth" not in stored:
-            raise InputError(f"{path} has no array depth")
+            raise InputError(f"{path} has no array named depth")
         depth = stored["depth"]
-        stated = unit or "m"
+        usual = "m"
     else:
         depth = _read_png(path)
         if intrinsics is None:
             intrinsics = path.with_suffix(".json")
             if not intrinsics.is_file():
                 raise InputError(
-                    f"{path} is a depth image without a camera: supply its intrinsics, "
-                    f"or write them to {intrinsics}"
+                    f"{path} is a depth image without a camera: supply the intrinsics of "
+                    f"the camera, or write the intrinsics to {intrinsics}"
                 )
     matrix: np.ndarray
     if isinstance(intrinsics, Path):
@@ -174,11 +180,12 @@ def read_depth_image(
     elif "intrinsics" in stored:
         matrix = stored["intrinsics"]
     else:
-        raise InputError(f"{path} has no array intrinsics: supply the camera's intrinsics")
+        raise InputError(f"{path} has no array named intrinsics: supply the camera's intrinsics")
+    stated = stated or usual
     if stated is None:
         raise InputError(
-            f"the unit of the depths in {path} is unknown: supply it, "
-            'or write "depth_unit": "mm" (or m, cm, inch) beside the intrinsics'
+            f"the unit of the depths in {path} is unknown: supply the unit, or write "
+            '"depth_unit": "mm" (or m, cm, inch) into the JSON file of the camera'
         )
     check_intrinsics(matrix, str(path))
     matrix = matrix.astype(np.float64)
@@ -201,14 +208,14 @@ def read_depth_image(
 
 
 def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Read the arrays of a .npz file that have one of the given names.
+    """Read the requested arrays of a .npz file.
 
     Args:
         path: File to read.
-        names: Names of arrays; those that the file lacks are left out of the result.
+        names: Names of the requested arrays. The result omits the names that the file lacks.
 
     Raises:
-        InputError: If the file is missing, damaged or too large, or holds Python objects.
+        InputError: If the file is missing, damaged or too large, or contains Python objects.
     """
     archive_bytes = io.BytesIO(read_bytes(path))
     arrays: dict[str, np.ndarray] = {}
@@ -239,7 +246,7 @@ def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
         *DAMAGED_NPY,
     ) as error:
         raise InputError(
-            f"{path} is damaged, is not a .npz file, or holds Python objects instead of numbers"
+            f"{path} is damaged, is not a .npz file, or contains Python objects instead of numbers"
         ) from error
     return arrays
 
@@ -255,8 +262,8 @@ def _read_png(path: Path) -> np.ndarray:
             channels = len(image.getbands())
             if channels != 1 or image.mode == "P":
                 raise InputError(
-                    f"{path} must have one channel of whole numbers, got the mode {image.mode}: "
-                    "a coloured picture is neither a depth image nor a mask"
+                    f"{path} must have one channel of whole numbers, got an image of mode "
+                    f"{image.mode}: a coloured picture is neither a depth image nor a mask"
                 )
             return np.asarray(image)
     except InputError:
@@ -266,7 +273,10 @@ def _read_png(path: Path) -> np.ndarray:
 
 
 def _read_camera(path: Path) -> tuple[np.ndarray, str | None]:
-    """Read the matrix of a camera and the unit of its depths; None if the unit is not stated."""
+    """Read the intrinsic matrix of a camera and the unit of its depths from a JSON file.
+
+    The unit is None if the file does not state it.
+    """
     text = read_bytes(path)
     try:
         camera = json.loads(text)
@@ -274,7 +284,7 @@ def _read_camera(path: Path) -> tuple[np.ndarray, str | None]:
         unit = camera.get("depth_unit")
     except DAMAGED_JSON as error:
         raise InputError(
-            f"{path} must hold a JSON object with the numbers fx, fy, cx and cy"
+            f"{path} must contain a JSON object with the numbers fx, fy, cx and cy"
         ) from error
     if unit is not None and not (isinstance(unit, str) and unit in UNITS):
         raise InputError(f"depth_unit in {path} must be one of {', '.join(UNITS)}, got {unit!r}")
@@ -291,5 +301,5 @@ def _checked_depth(depth: np.ndarray, path: Path) -> np.ndarray:
     # Cameras mark pixels that saw nothing with 0, NaN or infinity.
     depth = np.where(np.isfinite(depth), depth, 0).astype(np.float64)
     if (depth < 0).any():
-        raise InputError(f"{path} has a negative depth, {depth.min():g}")
+        raise InputError(f"the depths in {path} must be at least 0, got {depth.min():g}")
     return depth

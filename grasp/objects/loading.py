@@ -1,4 +1,4 @@
-"""Loading of objects from files, with units and sizes checked."""
+"""Functions that load objects from files and check their units and sizes."""
 
 from __future__ import annotations
 
@@ -18,25 +18,31 @@ from pcdiff.geometry.obj import read_obj_objects
 from pcdiff.geometry.reading import READERS, read_geometry
 
 MINIMUM_EXTENT = 0.005
-"""Smallest longest side of an object in metres."""
+"""Smallest accepted length of an object's longest side, in metres."""
 
 
 MAXIMUM_EXTENT = 3.0
-"""Largest longest side of an object in metres. Beyond these limits, the unit is probably wrong."""
+"""Largest accepted length of an object's longest side, in metres.
+
+If the length is below `MINIMUM_EXTENT` or above `MAXIMUM_EXTENT`, the unit is probably wrong."""
 
 
 TYPICAL_EXTENT = 0.15
-"""Longest side in metres of an object for one hand; it ranks the units that a file may use."""
+"""Typical length in metres of the longest side of an object that one hand can grasp.
+
+An error message suggests the units that bring the longest side closest to this length."""
 
 
 PARTS_WITHIN = 0.05
-"""Largest difference between the box of a mesh and that of its convex parts, relative to the mesh's
-longest side. An approximate decomposition differs by a few hundredths; parts in another unit or
-frame differ by much more."""
+"""Largest accepted difference between the bounding box of a mesh and the bounding box of its convex
+parts, relative to the mesh's longest side.
+
+The parts of an approximate decomposition differ by a few hundredths; parts in another unit or frame
+differ by much more."""
 
 
 DEPTH_IMAGES = (".npz", ".png")
-"""File endings of depth images."""
+"""File-name endings of depth images."""
 
 
 def load_object(
@@ -50,29 +56,32 @@ def load_object(
 ) -> Object:
     """Read an object and convert it to metres.
 
-    - A mesh: .obj, .stl, .ply, .off, .glb or .dae. It need not be watertight, and several
-      geometries in one file become one. If there is a file `NAME.parts.obj` beside `NAME.obj`, each
-      object (`o`) in it is one convex part of the mesh.
+    - A mesh: .obj, .stl, .ply, .off, .glb or .dae. A mesh need not be watertight. Several meshes in
+      one file are joined to one mesh. If there is a file `NAME.parts.obj` beside `NAME.obj`, each
+      object (`o`) in `NAME.parts.obj` is one convex part of the mesh.
     - A point cloud: .ply without faces, .pcd, .xyz or .npy. Normals that are not in the file are
       estimated.
     - A depth image with its camera: .npz, or .png with a .json beside it, as described in
-      `grasp.objects.depth.read_depth_image`. The object is a cloud in the camera frame (x to the
-      right, y down, z forward), and so are the poses of grasps on it.
+      `grasp.objects.depth.read_depth_image`. The object is then a point cloud in the camera frame
+      (x to the right, y down, z forward), and poses of its grasps are in the camera frame too.
 
     Args:
         path: File to read.
-        scale: Factor for the file's numbers, in addition to the unit.
-        unit: Unit of the file's numbers: m, cm, mm or inch. None means the unit that the file
-            states (.dae, or the .json of a depth image), or else metres.
-        mask: Mask of a depth image: a PNG or .npy file that is not 0 on the object, or an array.
-        intrinsics: Camera of a depth image: a JSON file with fx, fy, cx and cy, or the matrix.
+        scale: Factor that multiplies the numbers in the file, in addition to the conversion from
+            their unit.
+        unit: Unit of the numbers in the file: m, cm, mm or inch. None means the unit that a .dae
+            file, or the .json file of a .png depth image, states; for other files, metres.
+        mask: Mask of a depth image: a .png or .npy file, or an array. The mask has a value
+            other than 0 in each pixel that shows the object.
+        intrinsics: Camera of a depth image: a JSON file with fx, fy, cx and cy, or the intrinsic
+            matrix in pixels.
         viewpoint: Position of the camera that saw all points of a cloud without normals, in the
             file's unit and frame; None if unknown.
 
     Raises:
         InputError: If the file is missing, damaged, too large or of another format; its geometry is
-            empty, without area or not finite; its size in metres is implausible; its parts have
-            another place or size; or an argument does not apply to the file.
+            empty, without area or not finite; its size in metres is implausible; the convex parts
+            do not match the mesh in place or size; or an argument does not apply to the file.
     """
     path = Path(path)
     if unit is not None and unit not in UNITS:
@@ -106,10 +115,13 @@ def _load_depth_image(
     )
     points = image.points()
     if not len(points):
-        raise InputError(f"{path} has no depth{'' if image.mask is None else ' in its mask'}")
+        raise InputError(
+            f"{path} has no pixel with a depth above 0"
+            f"{'' if image.mask is None else ' inside the mask'}"
+        )
     loaded = Object.from_points(points, viewpoint=np.zeros(3), name=_name(path), file=str(path))
     loaded = replace(loaded, scale=image.scale)
-    without_mask = ", or it needs a mask of the object" if image.mask is None else ""
+    without_mask = ", or the image needs a mask of the object" if image.mask is None else ""
     _check_extent(loaded, scale, without_mask)
     return loaded
 
@@ -155,7 +167,10 @@ def _sidecar(path: Path) -> Path:
 
 
 def _parts_beside(path: Path) -> tuple[Part, ...] | None:
-    """Read the convex parts in the file beside an OBJ file; None if there is no such file."""
+    """Read the convex parts from `NAME.parts.obj` beside `NAME.obj`.
+
+    Return None if there is no such file.
+    """
     sidecar = _sidecar(path)
     if path.suffix.lower() != ".obj" or not sidecar.is_file():
         return None
@@ -164,19 +179,19 @@ def _parts_beside(path: Path) -> tuple[Part, ...] | None:
         raise InputError(f"{sidecar} has no parts, expected one object (`o`) per part")
     for number, (vertices, faces) in enumerate(parts, 1):
         if not np.isfinite(vertices).all():
-            raise InputError(f"{sidecar} has a vertex that is not finite, in part {number}")
+            raise InputError(f"part {number} in {sidecar} has a vertex that is not finite")
         if len(faces) < 4 or not np.ptp(vertices, axis=0).all():
-            raise InputError(f"{sidecar} has a part without volume, part {number}")
+            raise InputError(f"part {number} in {sidecar} has no volume, expected a convex solid")
     return parts
 
 
 def _check_extent(loaded: Object, scale: float, otherwise: str = "") -> None:
-    """Refuse a size that only a wrong unit explains, and name the units that would explain it.
+    """Raise `InputError` if the size is implausible, and suggest units that would explain the size.
 
     Args:
         loaded: Object in metres.
-        scale: Factor that the caller gave in addition to the unit.
-        otherwise: Another explanation, to end the message with.
+        scale: Factor from the caller, in addition to the conversion from the unit.
+        otherwise: Another explanation, which ends the message.
     """
     longest = float(loaded.extent.max())
     if MINIMUM_EXTENT <= longest <= MAXIMUM_EXTENT:
@@ -188,9 +203,9 @@ def _check_extent(loaded: Object, scale: float, otherwise: str = "") -> None:
     )
     if likely:
         units = " or ".join(f"{name} ({sizes[name]:.2g} m)" for name in likely[:2])
-        advice = f"its unit is likely {units}"
+        advice = f"its unit is probably {units}"
     else:
-        advice = "give the unit or the scale that converts its numbers to metres"
+        advice = "supply the unit or the scale that converts the numbers in the file to metres"
     raise InputError(
         f"{loaded.file} would be {longest:.3g} m long, expected {MINIMUM_EXTENT:g} to "
         f"{MAXIMUM_EXTENT:g} m: {advice}{otherwise}",
@@ -199,7 +214,10 @@ def _check_extent(loaded: Object, scale: float, otherwise: str = "") -> None:
 
 
 def _check_parts(loaded: Object) -> None:
-    """Refuse parts that do not fit the mesh, as when only one of the two files was changed."""
+    """Raise `InputError` if the convex parts do not match the mesh.
+
+    A mismatch occurs, for example, if only one of the two files was changed.
+    """
     if loaded.parts is None or loaded.file is None:
         return
     vertices = np.vstack([vertices for vertices, _ in loaded.parts])
@@ -207,7 +225,7 @@ def _check_parts(loaded: Object) -> None:
     off, longest = float(np.abs(bounds - loaded.bounds).max()), float(loaded.extent.max())
     if not off <= PARTS_WITHIN * longest:
         raise InputError(
-            f"the parts in {_sidecar(Path(loaded.file))} do not belong to {loaded.file}: their "
-            f"bounds differ by {off:.3g} m for a mesh that is {longest:.3g} m long, expected at "
-            f"most {PARTS_WITHIN:.0%} of that"
+            f"the parts in {_sidecar(Path(loaded.file))} do not match the mesh {loaded.file}: the "
+            f"bounding boxes differ by {off:.3g} m, expected at most {PARTS_WITHIN:.0%} of the "
+            f"mesh's length of {longest:.3g} m"
         )

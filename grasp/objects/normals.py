@@ -1,4 +1,4 @@
-"""Normals of point clouds, estimated from neighbours and turned outward."""
+"""Surface normals of point clouds, estimated from neighbouring points and turned outward."""
 
 from __future__ import annotations
 
@@ -6,27 +6,31 @@ import numpy as np
 from jaxtyping import Float, Int
 
 NEIGHBOURS = 16
-"""Number of points that a normal is estimated from, including its own point."""
+"""Number of points from which a normal is estimated, including the point of the normal itself."""
 
 LINKS = 8
-"""Number of these points, including its own, that a point exchanges the sign of its normal with."""
+"""Number of nearest points, including the point itself, to which a point is joined in the graph
+along which the signs of normals spread."""
 
 VIEWS = 64
 """Number of directions from which a cloud is viewed to find its outside."""
 
 VIEW_DISTANCE = 3.0
-"""Distance from the viewer to the middle of the cloud, in radii of the cloud."""
+"""Distance from the viewer to the centre of the cloud, as a multiple of the cloud's radius."""
 
 FLIP_RADIUS = 20.0
-"""Radius of the sphere of hidden point removal, relative to the distance of the farthest point. A
-larger sphere sees into narrower places, but also through walls that are thin compared with the
-distance between points."""
+"""Radius of the sphere in hidden point removal, as a multiple of the viewer's distance to the
+farthest point.
+
+With a larger radius, the viewer sees into narrower gaps, but also through walls that are thin
+compared with the distance between points."""
 
 HULL_POINTS = 20_000
-"""Number of points to which a larger cloud is thinned, approximately, before it is viewed."""
+"""Largest number of points in the visibility test; a larger cloud is thinned for the test."""
 
 CONFIDENCE = 0.2
-"""Agreement of the directions that see a point, 0 to 1, above which its outside is known."""
+"""The outside of a point counts as known if the views of the point agree by more than this value,
+which is between 0 and 1."""
 
 _CHUNK = 100_000  # number of points whose neighbourhoods are in memory at a time
 
@@ -36,18 +40,19 @@ def estimate_normals(
     viewpoint: Float[np.ndarray, "3"] | None = None,
     neighbours: int = NEIGHBOURS,
 ) -> Float[np.ndarray, "points 3"]:
-    """Estimate unit normals of points on a surface, outward or towards the camera that saw them.
+    """Estimate unit normals of points on a surface, pointing outward or towards the camera.
 
     A normal is the direction in which the nearest neighbours vary least: the smallest principal
     component of their positions (Hoppe et al., "Surface reconstruction from unorganized points",
-    1992, section 3.2). Directions and sides are uncertain where a wall is only a few times as thick
-    as the distance between points.
+    1992, section 3.2). The direction and the sign of a normal are uncertain where a wall is only
+    a few times as thick as the distance between points.
 
     Args:
         points: At least `neighbours` points that do not all coincide, in any unit.
-        viewpoint: Position of the camera, in the unit and frame of the points, if all points were
-            seen from one place; normals then face it. If None, `orient_outward` turns them.
-        neighbours: Number of points that a normal is estimated from, including its own point.
+        viewpoint: Position of the camera that saw all points, in the unit and frame of the points.
+            The normals then point towards the camera. If None, `orient_outward` turns the normals.
+        neighbours: Number of points from which a normal is estimated, including the point of the
+            normal itself.
     """
     nearest = _nearest(points, neighbours)
     normals = np.empty(points.shape)
@@ -70,14 +75,14 @@ def orient_outward(
     """Turn normals to the side from which their points are visible.
 
     The cloud is viewed from `VIEWS` directions. Hidden point removal (Katz, Tal and Basri, "Direct
-    visibility of point sets", 2007) finds the points that are visible, and their outside is on the
-    viewer's side. Points that are visible from no direction, or from both sides, take the sign of
-    their normal from neighbours along the minimum spanning tree of the graph of neighbours. An edge
-    of this graph costs 1 − |n₁·n₂|, so signs spread over flat places first and across edges last
-    (Hoppe et al. 1992, section 3.3). That propagation alone fails where it jumps between the two
-    walls of a bowl.
+    visibility of point sets", 2007) finds the visible points. The outside of a visible point is on
+    the viewer's side. A point that is visible from no direction, or from both sides, takes the sign
+    of its normal from a neighbour: signs spread along the minimum spanning tree of the neighbour
+    graph. An edge between points with normals n₁ and n₂ costs 1 − |n₁·n₂|, so signs spread over
+    flat places first and across sharp edges last (Hoppe et al. 1992, section 3.3). Without the
+    views, spreading fails where a sign jumps between the inner and the outer wall of a bowl.
 
-    A sheet without thickness has no outside; its normals agree with one another.
+    A sheet without thickness has no outside; all its normals point to one side.
 
     Args:
         points: Points in any unit.
@@ -94,7 +99,7 @@ def orient_outward(
     for first in range(0, len(heads), step):
         part = slice(first, first + step)
         cosines[part] = np.einsum("ni,ni->n", normals[heads[part]], normals[tails[part]])
-    # One more node stands for the outside; points that know theirs are joined to it at no cost.
+    # An extra node stands for the outside. Points with a known outside are joined to it at no cost.
     signs, pieces = propagate_signs(
         count + 1,
         np.concatenate([heads, sure]),
@@ -111,11 +116,11 @@ def orient_outward(
 def _votes(
     points: Float[np.ndarray, "points 3"], normals: Float[np.ndarray, "points 3"]
 ) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
-    """Compare the normal of each point with the directions that see the point.
+    """Compare the normal of each point with the directions from which the point is visible.
 
     Returns:
-        For each point, the sum of the cosines between its normal and the directions that see it,
-        and the sum of the magnitudes of these cosines.
+        For each point, the sum of the cosines between the normal and the directions towards those
+        viewers that see the point, and the sum of the magnitudes of these cosines.
     """
     from scipy.spatial import ConvexHull, QhullError
 
@@ -140,7 +145,7 @@ def _votes(
 
 
 def directions(count: int) -> Float[np.ndarray, "count 3"]:
-    """Make unit vectors that are spread evenly over the sphere, on a golden-angle spiral.
+    """Return unit vectors that are spread evenly over the sphere, on a golden-angle spiral.
 
     Args:
         count: Number of directions.
@@ -162,15 +167,16 @@ def propagate_signs(
 
     Args:
         count: Number of nodes in the graph.
-        heads: One end of each edge.
-        tails: Other end of each edge. An edge may occur more than once, and may join a node to
-            itself.
-        agreement: For each edge, 1 if its ends should have the same sign, −1 if opposite signs.
+        heads: Index of the first node of each edge.
+        tails: Index of the second node of each edge. An edge may occur more than once, and may join
+            a node to itself.
+        agreement: 1 for each edge that requires equal signs at its two nodes, −1 for each edge that
+            requires opposite signs.
         costs: Cost of each edge, at least 0; the forest has the smallest total cost.
 
     Returns:
-        A sign ±1 for each node, and the number of its connected piece. Flipping all signs of a
-        piece satisfies the edges as well.
+        For each node, a sign ±1 and the number of the connected piece that contains the node. The
+        edges stay satisfied if all signs of a piece are flipped.
     """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import breadth_first_order, connected_components

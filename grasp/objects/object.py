@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 
 Part = tuple[np.ndarray, np.ndarray]
-"""A convex part: vertices (vertices, 3) and triangles (faces, 3)."""
+"""A convex part: vertices of shape (vertices, 3) and triangles, as indices, of shape (faces, 3)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Object:
     """A mesh or a point cloud in metres, in the frame of its file.
 
-    `load_object`, `Object.from_mesh` and `Object.from_points` check the geometry and make objects.
-    The arrays are read-only.
+    `load_object`, `Object.from_mesh` and `Object.from_points` check the geometry and create
+    instances. The arrays are read-only.
 
     Attributes:
         name: Name of the file without its ending.
@@ -40,13 +40,13 @@ class Object:
         faces: Triangles as int64 indices of vertices, counter-clockwise seen from outside; None for
             a cloud.
         normals: Outward unit normals of the points of a cloud, float64; None for a mesh.
-        file: Path of the file; None for an object made from arrays.
-        scale: Factor that converted the file's numbers to metres.
-        sha256: Hexadecimal hash of the geometry in metres; equal arrays have equal hashes, whatever
-            file they come from.
-        parts: Exact convex parts in metres; None if they are unknown.
-        sided: Whether the outside of each face is known. Where it is unknown, as for a sheet, a
-            gripper may touch both sides. None for a cloud.
+        file: Path of the file; None for an object that was created from arrays.
+        scale: Factor that converted the numbers in the file to metres.
+        sha256: Hexadecimal hash of the geometry in metres. Equal arrays have equal hashes, even if
+            they come from different files.
+        parts: Exact convex parts in metres; None if the parts are unknown.
+        sided: True for each face with a known outside. A gripper may touch both sides of any other
+            face, for example of a surface without thickness. None for a cloud.
     """
 
     name: str
@@ -70,25 +70,25 @@ class Object:
         file: str | None = None,
         scale: float = 1.0,
     ) -> Object:
-        """Make a mesh object from arrays.
+        """Create a mesh object from arrays.
 
         Equal vertices are merged; faces without area and vertices without faces are removed. A
-        closed, consistently wound surface is turned as a whole so that its faces point outward. If
-        its faces contradict their neighbours, each connected piece is turned on its own. Each piece
-        of an open surface is turned so that its front sees more of the surroundings than its back;
-        if both see about the same, the piece stays as it is.
+        closed, consistently wound surface is turned as a whole so that its faces point outward. In
+        a closed surface with inconsistent winding, each connected piece is turned on its own. Each
+        piece of an open surface is turned so that its front has a free view in more directions than
+        its back; if the views hardly differ, most faces of the piece keep their orientation.
 
         Args:
             vertices: Vertices in the unit that `scale` converts to metres.
             faces: Triangles as indices of vertices.
             name: Name of the object.
-            parts: Exact convex parts in the unit of the vertices; None if they are unknown.
+            parts: Exact convex parts in the unit of the vertices; None if the parts are unknown.
             file: Path of the file that the mesh comes from; None if there is none.
             scale: Length of one unit of the vertices in metres.
 
         Raises:
-            InputError: If a number is not finite, an index has no vertex, the mesh has no area, or
-                an array has the wrong shape or type.
+            InputError: If a number is not finite, a face refers to a missing vertex, the mesh has
+                no area, or an array has the wrong shape or type.
         """
         vertices, faces, sided = clean_mesh(vertices, faces, scale, file or name)
         scaled = None
@@ -108,14 +108,14 @@ class Object:
         file: str | None = None,
         scale: float = 1.0,
     ) -> Object:
-        """Make a point-cloud object from arrays; equal points are merged.
+        """Create a point-cloud object from arrays; equal points are merged.
 
         Args:
             points: Points in the unit that `scale` converts to metres.
-            normals: Outward unit normals; None to estimate them with
+            normals: Outward unit normals; None to estimate the normals with
                 `grasp.objects.normals.estimate_normals`.
-            viewpoint: Position of the camera that saw all points, in their unit and frame; None if
-                unknown. Estimated normals face it.
+            viewpoint: Position of the camera that saw all points, in the unit and frame of the
+                points; None if unknown. Estimated normals point towards the camera.
             name: Name of the object.
             file: Path of the file that the cloud comes from; None if there is none.
             scale: Length of one unit of the points in metres.
@@ -130,7 +130,7 @@ class Object:
 
     @property
     def is_mesh(self) -> bool:
-        """Whether the object is a mesh; otherwise it is a point cloud."""
+        """True if the object is a mesh, False if the object is a point cloud."""
         return self.faces is not None
 
     @cached_property
@@ -145,10 +145,11 @@ class Object:
 
     @cached_property
     def centre(self) -> Float[np.ndarray, "3"]:
-        """The centre of the geometry in metres, which does not depend on the file's origin.
+        """The centre of the geometry in metres, in the frame of the file.
 
-        It is the centre of mass of a watertight mesh of uniform density, the area-weighted mean of
-        the triangles of any other mesh, and the mean of the points of a cloud.
+        The centre of a watertight mesh is the centre of mass at uniform density. The centre of any
+        other mesh is the area-weighted mean of its triangles. The centre of a cloud is the mean of
+        its points.
         """
         if self.faces is None:
             return self.vertices.mean(axis=0)
@@ -177,11 +178,11 @@ class Object:
     def surface(
         self, count: int, rng: np.random.Generator
     ) -> tuple[Float[np.ndarray, "count 3"], Float[np.ndarray, "count 3"]]:
-        """Draw points on the surface together with their outward unit normals.
+        """Draw points on the surface, in metres, together with their outward unit normals.
 
         Points on a mesh are independent and uniform by area (Osada et al., "Shape distributions",
-        2002, section 4.1). Points of a cloud are a random subset; each is drawn at most once unless
-        `count` is larger than the cloud.
+        2002, section 4.1). Points of a cloud are a random subset; no point is drawn twice unless
+        `count` is larger than the number of points in the cloud.
 
         Args:
             count: Number of points.
@@ -196,7 +197,9 @@ class Object:
     def surface_faces(
         self, count: int, rng: np.random.Generator
     ) -> tuple[Float[np.ndarray, "count 3"], Int[np.ndarray, " count"]]:
-        """Draw the same points as `surface` on a mesh, each with the index of its face.
+        """Draw points on the surface of a mesh, in metres, with the indices of their faces.
+
+        The method draws the same points as `surface`.
 
         Args:
             count: Number of points.
@@ -212,7 +215,7 @@ class Object:
         return on_triangles(triangles[face], root, share), face
 
     def mesh(self) -> trimesh.Trimesh:
-        """Make a trimesh with the same vertices and faces.
+        """Return a `trimesh.Trimesh` with copies of the vertices and faces.
 
         Raises:
             InputError: If the object is a point cloud.

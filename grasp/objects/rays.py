@@ -1,7 +1,7 @@
-"""The places where rays cross a mesh.
+"""Crossings of rays with a mesh.
 
-A ray caster finds the triangle that a ray meets, perhaps in single precision; the distance then
-comes from the plane of the triangle in double precision.
+A ray caster, which may compute in single precision, finds the triangle that a ray meets. The
+distance is then computed from the plane of the triangle in double precision.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float, Int
 
 from pcdiff.geometry.rays import ray_caster
 
-# How far behind a crossing the search for the next one starts, relative to the mesh's diagonal.
-# Single precision places a ray to within a few ten-millionths.
+# Distance from a crossing to the start of the search for the next crossing, relative to the
+# bounding box's diagonal. The error of single precision is a few ten-millionths of the diagonal.
 _STEP = 1e-5
 
 
@@ -23,13 +23,14 @@ class Hits:
     """Crossings of rays with triangles, in no particular order.
 
     Attributes:
-        ray: Index of the ray.
-        face: Index of the triangle.
-        distance: Distance from the ray's origin, in lengths of its direction.
-        normal: Unit normal of the triangle, which points to the side from which its corners run
-            counter-clockwise.
-        slope: Dot product of the normal and the direction: negative if the ray comes from the side
-            of the normal.
+        ray: Index of the ray at each crossing.
+        face: Index of the triangle at each crossing.
+        distance: Distance from the ray's origin to the crossing, as a multiple of the length of the
+            ray's direction vector.
+        normal: Unit normal of the triangle. The corners of the triangle run counter-clockwise seen
+            from the side to which the normal points.
+        slope: Dot product of the normal and the ray's direction; negative if the ray comes from the
+            side to which the normal points.
     """
 
     ray: Int[np.ndarray, " hits"]
@@ -40,18 +41,18 @@ class Hits:
 
 
 class Target:
-    """A mesh that rays are cast at.
+    """A mesh at which rays are cast.
 
     Args:
         vertices: Vertices of the mesh, in any unit.
-        faces: Triangles as indices of vertices, each with an area.
+        faces: Triangles as indices of vertices; every area must be above 0.
     """
 
     def __init__(
         self, vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
     ) -> None:
         low, high = vertices.min(axis=0), vertices.max(axis=0)
-        # Coordinates are relative to the middle, so that a far origin costs no precision.
+        # Coordinates are relative to the middle, so that a distant origin costs no precision.
         self._middle = (low + high) / 2
         self._step = _STEP * float(np.linalg.norm(high - low))
         self._vertices, self._faces = vertices - self._middle, faces
@@ -60,7 +61,12 @@ class Target:
     def is_hit(
         self, origins: Float[np.ndarray, "rays 3"], directions: Float[np.ndarray, "rays 3"]
     ) -> Bool[np.ndarray, " rays"]:
-        """Test whether each ray meets the mesh; the arguments are those of `first`."""
+        """Test whether each ray meets the mesh.
+
+        Args:
+            origins: Origins of the rays, in the unit and frame of the vertices.
+            directions: Directions of the rays, of any length but 0.
+        """
         return self._caster.first(origins - self._middle, directions).face >= 0
 
     def first(
@@ -80,9 +86,14 @@ class Target:
     def all(
         self, origins: Float[np.ndarray, "rays 3"], directions: Float[np.ndarray, "rays 3"]
     ) -> Hits:
-        """Find every crossing of each ray; the arguments are those of `first`.
+        """Find every crossing of each ray with the mesh.
 
-        Crossings of one ray that are closer together than 1e-5 of the diagonal count as one.
+        Several crossings of the same ray count as a single crossing if the distance between the
+        crossings is less than 1e-5 times the diagonal of the mesh's bounding box.
+
+        Args:
+            origins: Origins of the rays, in the unit and frame of the vertices.
+            directions: Directions of the rays, of any length but 0.
         """
         origins = origins - self._middle
         lengths = np.linalg.norm(directions, axis=1)
@@ -96,7 +107,7 @@ class Target:
             rays.append(active)
             faces.append(face[met])
             travelled[active] += distance[met] + self._step / lengths[active]
-        # In single precision a ray may meet a triangle a second time just behind the first.
+        # In single precision, a ray may meet a triangle again just behind the first crossing.
         once = np.unique(np.stack([np.concatenate(rays), np.concatenate(faces)]), axis=1)
         return self._hits(once[0], once[1], origins, directions)
 
@@ -109,7 +120,8 @@ class Target:
         slope = np.einsum("ni,ni->n", normals, along)
         from_origin = corners - origins[ray][:, None]
         ahead = np.einsum("ni,ni->n", normals, from_origin[:, 0])
-        # A triangle that is met edge-on has no single distance; it lies between its corners'.
+        # The distance to a triangle that is met edge-on is not unique; it lies between the
+        # distances to the corners.
         square = np.einsum("ni,ni->n", along, along)
         places = np.einsum("nki,ni->nk", from_origin, along) / square[:, None]
         nearest, farthest = places.min(axis=1), places.max(axis=1)

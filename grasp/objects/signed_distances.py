@@ -11,23 +11,28 @@ from grasp.objects.rays import Target
 from pcdiff.errors import InputError
 
 NEAR = 0.01
-"""Standard deviation in metres of the points near the surface; about the thickness of a finger."""
+"""Standard deviation, in metres, of the noise that moves drawn points off the surface.
+
+The value is approximately the thickness of a finger."""
 
 MARGIN = 0.05
-"""Distance in metres by which the box of the other points extends the object's on every side."""
+"""Distance in metres by which the object's bounding box is enlarged on every side.
 
-_RAYS = 16  # number of rays from each point that decide whether it is inside
-_EDGE = 1 / 32  # longest edge after cutting triangles, relative to the longest side of the box
+Points that are not near the surface are drawn in the enlarged box."""
+
+_RAYS = 16  # number of rays that decide whether a point is inside
+_EDGE = 1 / 32  # longest edge of a cut triangle, relative to the object's longest side
 _AT_ONCE = 1000  # number of points whose candidate triangles are in memory at a time
 
 
 def signed_distances(
     obj: Object, count: int, rng: np.random.Generator
 ) -> tuple[Float[np.ndarray, "count 3"], Float[np.ndarray, " count"]]:
-    """Draw points with signed distances to learn from: half near the surface, half in the box.
+    """Draw points and compute their signed distances to a mesh, as training data.
 
-    The points near the surface are uniform on it and then moved by Gaussian noise (as in Park et
-    al., "DeepSDF", CVPR 2019). The others are uniform in the object's box, enlarged by `MARGIN`.
+    One half of the points is drawn uniformly on the surface and then moved by Gaussian noise with
+    standard deviation `NEAR` (as in Park et al., "DeepSDF", CVPR 2019). The other half is drawn
+    uniformly in the object's bounding box, enlarged by `MARGIN` on every side.
 
     Args:
         obj: Mesh to measure.
@@ -35,8 +40,8 @@ def signed_distances(
         rng: Source of randomness.
 
     Returns:
-        The points, first those near the surface, in the frame of the object's file, and their
-        signed distances; both in metres.
+        The points in the frame of the object's file, beginning with the points near the surface,
+        and their signed distances. Points and distances are in metres.
 
     Raises:
         InputError: If the object is a point cloud.
@@ -55,11 +60,12 @@ def signed_distance(
     """Compute the distance in metres from each point to the nearest triangle, negative inside.
 
     A point is inside if its winding number is above ½ (Jacobson et al., "Robust inside-outside
-    segmentation using generalized winding numbers", SIGGRAPH 2013). Here this number is the mean,
-    over rays in evenly spread directions, of how often the ray leaves the surface minus how often
-    it enters. For a watertight mesh every ray gives the same number, even where shells overlap or
-    enclose a cavity; near a hole most rays still do. Faces whose outside is unknown, as in a sheet,
-    enclose nothing, so distances to them are never negative.
+    segmentation using generalized winding numbers", SIGGRAPH 2013). Each ray from the point counts
+    how often it leaves the solid minus how often it enters the solid. The winding number is the
+    mean of these counts over rays in evenly spread directions. For a watertight mesh, all rays give
+    the same count, even where shells overlap or enclose a cavity; near a hole, most rays still
+    agree. A face with an unknown outside, for example of a surface without thickness, encloses
+    nothing and adds nothing to the count.
 
     Args:
         obj: Mesh to measure.
@@ -86,8 +92,8 @@ def _is_inside(obj: Object, points: np.ndarray) -> Bool[np.ndarray, " points"]:
 def _distance(obj: Object, points: np.ndarray) -> Float[np.ndarray, " points"]:
     """Compute the exact distance from each point to the nearest triangle.
 
-    A tree of centres finds all triangles that can be the nearest. `trimesh.proximity` does the same
-    with a tree of boxes, but needs another package for it.
+    A k-d tree of triangle centres finds all triangles that can be the nearest. `trimesh.proximity`
+    would use a tree of boxes, but that tree needs another package.
     """
     from scipy.spatial import cKDTree
     from trimesh.remesh import subdivide_to_size
@@ -95,7 +101,7 @@ def _distance(obj: Object, points: np.ndarray) -> Float[np.ndarray, " points"]:
 
     if obj.faces is None:
         raise InputError(f"{obj.file or obj.name} is a point cloud, expected a mesh")
-    # Small triangles leave few candidates.
+    # Smaller triangles leave fewer candidates per point.
     cut, faces = subdivide_to_size(obj.vertices, obj.faces, _EDGE * obj.extent.max())
     triangles = cut[faces]
     centres = triangles.mean(axis=1)

@@ -14,18 +14,18 @@ from grasp.objects.triangles import is_closed
 def solid(
     obj: Object, parts: Sequence[Part]
 ) -> tuple[float, Float[np.ndarray, "3"], Float[np.ndarray, "3 3"]] | None:
-    """Measure the solid inside a mesh, at density 1.
+    """Compute the volume, centre of mass and inertia of the solid inside a mesh, at density 1.
 
-    A closed mesh is measured directly; for any other mesh the measures of the convex parts are
-    added up.
+    A closed mesh is measured directly. For any other mesh, the results for its convex parts are
+    combined.
 
     Args:
         obj: Mesh to measure.
-        parts: Convex parts of the mesh; empty if they are unknown.
+        parts: Convex parts of the mesh; empty if the parts are unknown.
 
     Returns:
-        Volume, centre of mass, and inertia about the centre of mass, in the unit of the mesh; None
-        if there is no volume.
+        The volume in m³, the centre of mass in metres, and the inertia tensor at the centre of mass
+        in m⁵; None if the mesh encloses no volume.
     """
     solids = [vertices[faces] for vertices, faces in parts]
     solids = [np.concatenate(solids)] if solids else []
@@ -41,19 +41,20 @@ def solid(
 def moments(
     triangles: Float[np.ndarray, "faces 3 3"],
 ) -> tuple[float, Float[np.ndarray, "3"], Float[np.ndarray, "3 3"]]:
-    """Measure the solid inside closed surfaces, at density 1.
+    """Compute the volume, centre of mass and inertia inside closed surfaces, at density 1.
 
-    The result is a sum over the signed tetrahedra between the triangles and one common point. For
-    the tetrahedron with corners 0, p1, p2, p3, and with s = p1 + p2 + p3 and volume V, the integral
-    of x is V·s/4, and the integral of x·xᵀ is V/20·(p1·p1ᵀ + p2·p2ᵀ + p3·p3ᵀ + s·sᵀ).
+    The results are sums over the signed tetrahedra between the triangles and one common point. For
+    a tetrahedron with corners 0, p1, p2, p3 and volume V, and with s = p1 + p2 + p3, the integral
+    of the position x is V·s/4, and the integral of x·xᵀ is V/20·(p1·p1ᵀ + p2·p2ᵀ + p3·p3ᵀ + s·sᵀ).
 
     Args:
         triangles: Corners of the faces, counter-clockwise seen from outside.
 
     Returns:
-        Volume, centre of mass, and inertia about the centre of mass, in the unit of the triangles.
+        The volume, the centre of mass, and the inertia tensor at the centre of mass, in the third,
+        first and fifth power of the triangles' unit of length.
     """
-    # The point is the mean of all corners, so that a far origin costs no precision.
+    # The common point is the mean of all corners, so that a distant origin costs no precision.
     middle = triangles.mean(axis=(0, 1))
     corners = triangles - middle
     volumes = np.linalg.det(corners) / 6
@@ -69,6 +70,9 @@ def moments(
 
 
 def _possible(inertia: np.ndarray) -> bool:
-    """Test whether a body can have this inertia: no moment exceeds the sum of the other two."""
+    """Test whether a solid can have this inertia tensor.
+
+    All principal moments must be above 0, and none may exceed the sum of the other two.
+    """
     least, middle, most = np.linalg.eigvalsh(inertia)
     return bool(least > 0 and most <= (least + middle) * (1 + 1e-6))

@@ -1,4 +1,4 @@
-"""Measures of triangles and of the surfaces that they form."""
+"""Areas, centres and points of triangles and triangulated surfaces."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from jaxtyping import Float, Int
 
 
 def area_vectors(triangles: Float[np.ndarray, "faces 3 3"]) -> Float[np.ndarray, "faces 3"]:
-    """Compute the unit normal of each triangle times its area.
+    """Compute the product of unit normal and area for each triangle.
 
-    Normals point to the side from which the corners run counter-clockwise.
+    The corners of a triangle run counter-clockwise seen from the side to which its normal points.
     """
     a, b, c = triangles.swapaxes(0, 1)
     return np.cross(b - a, c - a) / 2
@@ -18,7 +18,7 @@ def area_vectors(triangles: Float[np.ndarray, "faces 3 3"]) -> Float[np.ndarray,
 def is_closed(faces: Int[np.ndarray, "faces 3"]) -> bool:
     """Test whether a surface is watertight and consistently wound.
 
-    In such a surface, each edge is traversed exactly once in each direction.
+    The faces of such a surface traverse each edge exactly once in each direction.
     """
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     size = faces.max() + 1
@@ -36,7 +36,7 @@ def surface_centre(
     For any other mesh, the result is the area-weighted mean of the triangles.
     """
     low, high = vertices.min(axis=0), vertices.max(axis=0)
-    # Coordinates are relative to the centre of the box, so that a far origin costs no precision.
+    # Coordinates are relative to the box centre, so that a distant origin costs no precision.
     origin = np.stack([low, high]).mean(axis=0)
     triangles = vertices[faces] - origin
     sums = triangles.sum(axis=1)
@@ -55,7 +55,7 @@ def surface_centre(
 def faces_at(
     cumulative: Float[np.ndarray, " faces"], areas: Float[np.ndarray, " count"]
 ) -> Int[np.ndarray, " count"]:
-    """Find the faces at which a cumulative sum of areas exceeds the given areas."""
+    """Find, for each of `areas`, the first face with a larger cumulative sum of face areas."""
     face = np.searchsorted(cumulative, areas, side="right")
     return np.minimum(face, len(cumulative) - 1)
 
@@ -65,10 +65,10 @@ def on_triangles(
     root: Float[np.ndarray, " count"],
     share: Float[np.ndarray, " count"],
 ) -> Float[np.ndarray, "count 3"]:
-    """Compute one point on each triangle.
+    """Compute one point on each triangle from two numbers in [0, 1].
 
-    The points are uniform on the triangles if the square of `root`, and `share`, are uniform in
-    [0, 1].
+    The points are distributed uniformly by area if the square of `root` and the number `share` are
+    independent and uniform in [0, 1].
     """
     weights = np.stack([1 - root, root * (1 - share), root * share], axis=1)
     return np.einsum("nk,nki->ni", weights, triangles)

@@ -1,8 +1,8 @@
-"""Single views of an object, as a depth camera sees it from one side.
+"""Views of an object: depth images that a camera takes from one side.
 
 Views serve training and evaluation on partial clouds: only the side that faces the camera is
-visible, the object hides parts of itself, and the measurement may be noisy. The camera frame,
-pixels and depths are those of `grasp.objects.depth`.
+visible, the object hides parts of itself, and the measurement may be noisy. The camera frame, pixel
+coordinates and depths are defined as in `grasp.objects.depth`.
 """
 
 from __future__ import annotations
@@ -32,26 +32,27 @@ from pcdiff.files import atomic_write
 
 KINECT_INTRINSICS = intrinsics_matrix(585.0, 585.0, 319.5, 239.5)
 KINECT_INTRINSICS.flags.writeable = False
-"""Matrix of the depth camera of Nguyen et al. 2012, with 640 × 480 pixels."""
+"""Intrinsic matrix, in pixels, of the depth camera in Nguyen et al. 2012 with 640 × 480 pixels."""
 
 
 @dataclass(frozen=True)
 class DepthNoise:
     """Noise of a structured-light camera that sees a surface at depth z (metres) and angle θ.
 
-    θ is the angle between the surface's normal and the line of sight. The last two parameters are
+    θ is the angle between the surface normal and the line of sight. The last two parameters are
     from Khoshelham and Oude Elberink, "Accuracy and resolution of Kinect depth data" (2012), and
-    the others from Nguyen, Izadi and Lovell, "Modeling Kinect sensor noise for improved 3D
-    reconstruction and tracking" (2012). The steps of the noise are, in this order:
+    the other parameters from Nguyen, Izadi and Lovell, "Modeling Kinect sensor noise for improved
+    3D reconstruction and tracking" (2012). The steps of the noise are, in this order:
 
-    1. Lateral: each pixel shows a point that is offset by a random number of pixels along each axis
-       of the image, drawn from a normal distribution with standard deviation
+    1. Lateral noise: each pixel shows a point that is offset by a random number of pixels along
+       each axis of the image. The number is Gaussian with standard deviation
        σ_L = lateral + lateral_slope θ/(π/2 − θ).
     2. Dropout: nothing is measured where θ is above `grazing_angle`.
-    3. Axial: the noise of z is normal with σ_z = axial + axial_growth (z − axial_best)², plus
-       axial_slope θ²/((π/2 − θ)² √z) where θ is above `oblique_angle`.
+    3. Axial noise: the error of z is Gaussian with standard deviation
+       σ_z = axial + axial_growth (z − axial_best)². Where θ is above `oblique_angle`, σ_z increases
+       by axial_slope θ²/((π/2 − θ)² √z).
     4. Quantisation: the disparity focal_baseline/z is measured in steps of `disparity_step`, so
-       that neighbouring depths differ by about z² disparity_step/focal_baseline.
+       neighbouring depths differ by approximately z² disparity_step/focal_baseline.
 
     Attributes:
         lateral: Lateral standard deviation at θ = 0 in pixels.
@@ -61,9 +62,9 @@ class DepthNoise:
         axial_best: Depth in metres at which the axial standard deviation is smallest.
         axial_slope: Growth of the axial standard deviation with the angle, in metres^(3/2).
         oblique_angle: Angle in radians above which the axial noise grows with the angle.
-        grazing_angle: Largest angle in radians at which anything is measured.
+        grazing_angle: Largest angle in radians at which the camera measures a depth.
         disparity_step: Step of the disparity in pixels; 0 for no quantisation.
-        focal_baseline: Focal length times baseline, in pixels × metres.
+        focal_baseline: Product of focal length and baseline, in pixels × metres.
     """
 
     lateral: float = 0.8
@@ -78,19 +79,25 @@ class DepthNoise:
     focal_baseline: float = 585.0 * 0.075
 
     def lateral_deviation(self, angle: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-        """Return σ_L in pixels, for angles below π/2."""
+        """Return the lateral standard deviation σ_L in pixels, for angles below π/2."""
         return self.lateral + self.lateral_slope * angle / (pi / 2 - angle)
 
     def axial_deviation(
         self, depth: Float[np.ndarray, "*shape"], angle: Float[np.ndarray, "*shape"]
     ) -> Float[np.ndarray, "*shape"]:
-        """Return σ_z in metres, for depths above 0 and angles below π/2."""
+        """Return the axial standard deviation σ_z in metres.
+
+        Depths must be above 0 m, and angles below π/2.
+        """
         oblique = self.axial_slope * (angle / (pi / 2 - angle)) ** 2 / np.sqrt(depth)
         frontal = self.axial + self.axial_growth * (depth - self.axial_best) ** 2
         return frontal + np.where(angle > self.oblique_angle, oblique, 0)
 
     def quantised(self, depth: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-        """Round depths above 0 to whole disparity steps; the result is 0 beyond the last step."""
+        """Round depths above 0 to a whole number of disparity steps.
+
+        The result is 0 for a depth with a disparity that rounds to 0 steps.
+        """
         if self.disparity_step == 0:
             return depth
         steps = np.round(self.focal_baseline / depth / self.disparity_step)
@@ -100,10 +107,10 @@ class DepthNoise:
         )
 
 
-_DISTANCES = 0.5, 1.0  # nearest and farthest camera of `random_views` in metres
+_DISTANCES = 0.5, 1.0  # smallest and largest camera distance in `random_views`, in metres
 
 KINECT = DepthNoise()
-"""Noise of the first Kinect."""
+"""Noise of the first-generation Kinect camera."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,9 +118,11 @@ class View:
     """One depth image of an object together with the pose of the camera.
 
     Attributes:
-        depth: Depth of each pixel in metres along the camera's z; 0 where nothing was measured.
-        mask: Pixels that show the object. Some of them may have no measured depth.
-        intrinsics: Matrix of the camera in pixels.
+        depth: Depth of each pixel along the camera's z axis in metres; 0 where the camera measured
+            nothing.
+        mask: True for each pixel that shows the object. Some of these pixels may have no measured
+            depth.
+        intrinsics: Intrinsic matrix of the camera in pixels.
         T_camera_object: Pose of the object's frame in the camera's frame.
     """
 
@@ -123,13 +132,13 @@ class View:
     T_camera_object: Float[np.ndarray, "4 4"]
 
     def points(self) -> Float[np.ndarray, "points 3"]:
-        """The measured points of the object, row by row, in the camera frame, in metres."""
+        """Return the measured points in metres, in the camera frame, row by row of the image."""
         return DepthImage(self.depth, self.intrinsics, self.mask).points()
 
     def in_camera(self, name: str = "view") -> Object:
-        """Return the measured cloud in the camera frame, with normals that face the camera.
+        """Return the measured cloud in the camera frame, with normals towards the camera.
 
-        If `write_view` writes the view to a file, `load_object` reads the same cloud from it.
+        If `write_view` writes the view to a file, `load_object` reads an equal cloud from the file.
 
         Args:
             name: Name of the cloud.
@@ -160,13 +169,13 @@ def look_at(
     target: Float[np.ndarray, "3"],
     up: Sequence[float] = (0.0, 0.0, 1.0),
 ) -> Float[np.ndarray, "4 4"]:
-    """Return `T_camera_object` of an upright camera that looks at a point.
+    """Return the pose `T_camera_object` for an upright camera that looks at a point.
 
     Args:
         position: Position of the camera in the object's frame.
         target: Point in the middle of the picture, in the object's frame.
-        up: Direction that is up in the picture, in the object's frame. If the camera looks along
-            it, the object's x axis is up instead.
+        up: Direction in the object's frame that points up in the picture. If the camera looks along
+            `up`, the object's x axis points up instead.
 
     Raises:
         InputError: If the camera is at its target, a number is not finite, or `up` is zero.
@@ -178,7 +187,9 @@ def look_at(
             f"a camera and its target must be at finite positions, got {position} and {target}"
         )
     if not distance > 0:
-        raise InputError(f"a camera must not look at its own position, got {position}")
+        raise InputError(
+            f"a camera must not look at its own position, got {position} for camera and target"
+        )
     forward = forward / distance
     upward = np.array(up, np.float64)
     length = np.linalg.norm(upward)
@@ -201,12 +212,12 @@ def poses_on_sphere(
     distance: float,
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "count 4 4"]:
-    """Draw `T_camera_object` of cameras that look at a point from uniformly random directions.
+    """Draw poses `T_camera_object` of cameras that look at a point from uniform random directions.
 
     Args:
         count: Number of cameras.
-        centre: Point that they look at, in the object's frame.
-        distance: Distance from this point to the cameras in metres.
+        centre: Point at which all cameras look, in the object's frame.
+        distance: Distance in metres from the centre to each camera.
         rng: Source of randomness.
     """
     directions = rng.normal(size=(count, 3))
@@ -228,20 +239,20 @@ def render_view(
     """Render the depth image of a mesh by ray casting, with one ray per pixel.
 
     Args:
-        obj: Mesh to look at.
+        obj: Mesh to render.
         T_camera_object: Pose of the object's frame in the camera's frame, e.g. from `look_at`.
-        intrinsics: Matrix of the camera in pixels.
+        intrinsics: Intrinsic matrix of the camera in pixels.
         height: Height of the image in pixels.
         width: Width of the image in pixels.
         noise: Noise of the camera; None for exact depths.
         rng: Source of randomness for the noise; required if there is noise.
 
     Raises:
-        InputError: If the object is a point cloud, the intrinsics are not those of a camera, the
-            pose is not a rigid transform, or there is noise but no `rng`.
+        InputError: If the object is a point cloud, the intrinsics are not a valid camera matrix,
+            the pose is not a rigid transform, or there is noise but no `rng`.
     """
     if obj.faces is None:
-        raise InputError(f"{obj.file or obj.name} is a point cloud, expected a mesh to look at")
+        raise InputError(f"{obj.file or obj.name} is a point cloud, expected a mesh to render")
     check_intrinsics(intrinsics)
     check_poses("camera", T_camera_object[None])
     vertices = obj.vertices @ T_camera_object[:3, :3].T + T_camera_object[:3, 3]
@@ -251,7 +262,7 @@ def render_view(
     mask = depth > 0
     if noise is not None:
         if rng is None:
-            raise InputError("a view with noise needs a random generator, got none")
+            raise InputError("a view with noise needs a random generator `rng`, got none")
         depth = np.where(mask, _measured(depth, angle, noise, rng), 0)
     return View(depth, mask, intrinsics.copy(), T_camera_object.copy())
 
@@ -263,8 +274,8 @@ def _cast(
 ) -> tuple[Float[np.ndarray, " rays"], Float[np.ndarray, " rays"]]:
     """Find the depth and the angle θ of the first surface on each ray (x, y, 1) from the origin.
 
-    Both are 0 for a ray that meets nothing. The depth is the distance in lengths of the ray's
-    direction, whose z is 1.
+    Depth and angle are 0 for a ray that meets nothing. The direction of each ray has z = 1, so the
+    depth is the distance along the ray divided by the length of the direction.
     """
     hits = Target(vertices, faces).first(np.zeros(rays.shape), rays)
     cosine = np.abs(hits.slope) / np.linalg.norm(rays[hits.ray], axis=1)
@@ -280,9 +291,9 @@ def _measured(
     noise: DepthNoise,
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "height width"]:
-    """Add noise to depths; the result is 0 where nothing is measured."""
+    """Add noise to depths in metres; the result is 0 where the camera measures nothing."""
     height, width = depth.shape
-    # Beyond the grazing angle nothing is measured, and the formulas diverge at π/2.
+    # Nothing is measured beyond the grazing angle, and the formulas diverge at π/2.
     bounded = np.minimum(angle, noise.grazing_angle)
     shift = rng.normal(size=(2, height, width)) * noise.lateral_deviation(bounded)
     row = np.clip(np.round(np.arange(height)[:, None] + shift[0]), 0, height - 1).astype(np.int64)
@@ -297,7 +308,9 @@ def _measured(
 
 
 def write_view(path: str | os.PathLike[str], view: View) -> None:
-    """Write a view, completely or not at all, as a file for `load_object` and `read_view`.
+    """Write a view to a file that `load_object` and `read_view` can read.
+
+    The file is written completely or not at all.
 
     Args:
         path: File to write, ending in .npz.
@@ -332,21 +345,23 @@ def read_view(path: str | os.PathLike[str]) -> View:
     pose = read_npz(path, ("T_camera_object",)).get("T_camera_object")
     if image.mask is None or pose is None:
         raise InputError(
-            f"{path} has no array {'mask' if image.mask is None else 'T_camera_object'}"
+            f"{path} has no array named {'mask' if image.mask is None else 'T_camera_object'}"
         )
     if pose.shape != (4, 4) or pose.dtype.kind != "f" or not np.isfinite(pose).all():
-        raise InputError(f"T_camera_object in {path} must be finite numbers of shape (4, 4)")
+        raise InputError(
+            f"T_camera_object in {path} must be a 4 × 4 matrix of finite floating-point numbers"
+        )
     return View(image.depth, image.mask, image.intrinsics, pose)
 
 
 def random_views(obj: Object, count: int, rng: np.random.Generator) -> list[Object]:
-    """Render clouds of an object, each seen by a depth camera from one side.
+    """Render point clouds of an object. Each cloud shows the side that faces a depth camera.
 
-    The cameras look at the object's centre from uniformly random directions, at distances uniform
-    between 0.5 m and 1 m, with the noise of `KINECT`.
+    The cameras look at the object's centre from uniformly random directions. Their distances are
+    uniform between 0.5 m and 1 m, and their noise is `KINECT`.
 
     Args:
-        obj: Mesh to look at.
+        obj: Mesh to render.
         count: Number of clouds.
         rng: Source of randomness for directions, distances and noise.
 

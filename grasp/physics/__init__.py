@@ -1,6 +1,6 @@
-"""Tests of whether a grasp holds: trials in MuJoCo, calibrated on ACRONYM's labels.
+"""Trials of grasps in MuJoCo, calibrated with the labels of the ACRONYM data set.
 
-Importing this package does not import MuJoCo; only the functions that run trials do.
+An import of this package does not import MuJoCo. Only the functions that run trials import MuJoCo.
 """
 
 from grasp.physics.conditions import Conditions

@@ -22,7 +22,7 @@ class Body:
         parts: Convex parts as (vertices, faces), with vertices in metres.
         mass: Mass in kilograms.
         centre: Centre of mass, (3,), in metres.
-        inertia: Inertia matrix about the centre of mass, (3, 3), in kg·m².
+        inertia: Inertia matrix with respect to the centre of mass, (3, 3), in kg·m².
     """
 
     name: str
@@ -33,12 +33,12 @@ class Body:
 
 
 def rigid_body(obj: Object, parts: Sequence[Part], mass: float | None, density: float) -> Body:
-    """Make the rigid body of an object with uniform density.
+    """Return the rigid body of an object with uniform density.
 
     Args:
         obj: Object, a mesh.
-        parts: Convex parts of the object; they define the volume of a mesh that is not closed (see
-            `grasp.objects.solids.solid`).
+        parts: Convex parts of the object. The volume of an open mesh is the volume of its convex
+            parts (see `grasp.objects.solids.solid`).
         mass: Mass in kilograms. None means volume times density.
         density: Density in kg/m³, used only if `mass` is None.
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from pcdiff.errors import InputError
 
-# MuJoCo's numbers overflow far beyond these limits. No object to grasp comes near them.
+# MuJoCo's numbers overflow far beyond these limits, which no object to grasp approaches.
 _LARGEST_MASS = 1e4  # kg
 _LARGEST_DENSITY = 1e5  # kg/m³
 _LARGEST_FRICTION = 100.0
@@ -16,13 +16,13 @@ _LARGEST_FRICTION = 100.0
 
 @dataclass(frozen=True)
 class Conditions:
-    """Mass, density and friction of the object. The protocol has defaults for density and friction.
+    """Mass, density and friction of an object in a trial.
 
     Args:
         mass: Mass of the object in kilograms, above 0 and at most 10 000. None means volume times
             density.
-        density: Density of the object in kg/m³, above 0 and at most 100 000; not used if a mass is
-            given. None means the protocol's density.
+        density: Density of the object in kg/m³, above 0 and at most 100 000. None means the
+            protocol's density. The density has no effect if `mass` is a number.
         friction: Coefficient of friction between object and gripper, above 0 and at most 100. None
             means the protocol's coefficient.
 

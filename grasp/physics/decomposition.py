@@ -30,22 +30,22 @@ SETTINGS: dict[str, int | float] = {
 }
 """Settings of coacd (Wei et al., "Approximate convex decomposition for 3D meshes with
 collision-aware concavity and tree search", SIGGRAPH 2022). The threshold is the remaining concavity
-relative to the object's size; it is small enough to keep the inside of a mug open. The search is
-shallower than coacd's default, which takes many times longer for hardly better parts."""
+relative to the object's size. It is small enough to keep the inside of a mug open. The search is
+shallower than the default search of coacd, which takes many times longer for similar parts."""
 
 PROGRAM = Path(__file__).with_name("run_coacd.py")
-"""The program that runs coacd."""
+"""Path of the program that runs coacd."""
 
 TIMEOUT = 1800
-"""Time limit in seconds. Meshes with a million faces take minutes; tangled meshes never finish."""
+"""Time limit of coacd in seconds. A million faces take minutes; tangled meshes never finish."""
 
 _MODES = ("auto", "on")
-"""Values of coacd's `preprocess_mode` in the order of trying them. "auto" remeshes only meshes that
-are not manifolds, but its test aborts on some manifold meshes; "on" always remeshes."""
+"""Values of coacd's `preprocess_mode`, in the order of the attempts. "auto" remeshes only meshes
+that are not manifolds, but its test aborts on some manifold meshes. "on" always remeshes."""
 
 _FAILED = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGFPE)
-"""Exit codes that mean that coacd failed on the mesh. Any other exit code, for example after it ran
-out of memory or after a user killed coacd, says nothing about the mesh."""
+"""Exit codes of a failure that the mesh causes. Other exit codes have other causes, for example a
+lack of memory or a user who killed coacd."""
 
 
 def cache_folder() -> Path:
@@ -55,10 +55,10 @@ def cache_folder() -> Path:
 
 
 def convex_parts(obj: Object, cache: str | os.PathLike[str] | None = None) -> list[Part]:
-    """Return the convex parts of a mesh: the exact parts if it has them, otherwise coacd's.
+    """Return the convex parts of a mesh: its exact parts if known, otherwise parts from coacd.
 
-    coacd takes seconds to a minute, so its convex parts are cached in a file that is named by a
-    hash of the geometry and of the settings.
+    coacd takes seconds to a minute, so its convex parts are cached in a file. The name of the file
+    is a hash of the geometry and of the settings.
 
     Args:
         obj: Object, a mesh.
@@ -68,8 +68,8 @@ def convex_parts(obj: Object, cache: str | os.PathLike[str] | None = None) -> li
         Convex parts as (vertices, faces), with vertices in metres in the object's frame.
 
     Raises:
-        InputError: If the object is a point cloud, coacd finds no convex parts, takes too long or
-            is killed, or a cache file is damaged.
+        InputError: If the object is a point cloud; coacd finds no convex parts, takes too long or
+            is killed; or a cache file is damaged.
     """
     if obj.parts is not None:
         return list(obj.parts)
@@ -90,7 +90,7 @@ def convex_parts(obj: Object, cache: str | os.PathLike[str] | None = None) -> li
 def decompose(
     name: str, vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
 ) -> list[Part]:
-    """Run coacd on a mesh; `convex_parts` does this once and caches the result.
+    """Run coacd on a mesh. `convex_parts` calls this function and caches the result.
 
     Args:
         name: Name of the object for error messages.
@@ -145,7 +145,7 @@ def _write(path: Path, parts: Sequence[Part]) -> None:
 def _cause(done: subprocess.CompletedProcess[bytes]) -> str:
     """Describe in a few words why a process ended."""
     if done.returncode < 0:
-        return f"signal {-done.returncode}, perhaps because memory ran out"
+        return f"signal {-done.returncode}, perhaps for lack of memory"
     lines = done.stderr.decode(errors="replace").split("\n")
     return next((line for line in reversed(lines) if line), f"exit code {done.returncode}")
 
@@ -153,7 +153,7 @@ def _cause(done: subprocess.CompletedProcess[bytes]) -> str:
 def _read(path: Path) -> list[Part]:
     damaged = f"the cached convex parts in {path} are damaged: remove that file"
     try:
-        # Opened here, because numpy leaves its own handle open if the file is damaged.
+        # The file is opened here, because numpy leaves its own handle of a damaged file open.
         with path.open("rb") as handle, np.load(handle) as file:
             vertices, faces, counts = file["vertices"], file["faces"], file["counts"]
         ends = np.cumsum(counts, axis=0)[:-1]

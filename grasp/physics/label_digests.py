@@ -1,4 +1,4 @@
-"""Digests of everything that labels depend on, except poses, conditions and protocol."""
+"""Digests of the gripper and the convex parts, on which the labels of grasps depend."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from grasp.physics.decomposition import SETTINGS
 def label_digests(obj: Object, gripper: Gripper) -> dict[str, Any]:
     """Compute digests of the gripper and of the object's convex parts, to store with labels.
 
-    Two grippers can have the same name, and the digest of an object covers its surface but not the
-    convex parts that the gripper touches.
+    The digest of the gripper is necessary because two grippers can have the same name. The digest
+    of the convex parts is necessary because the digest of an object covers only its surface.
 
     Args:
         obj: Object to grasp, a mesh.

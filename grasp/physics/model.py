@@ -1,13 +1,13 @@
 """The MuJoCo model of one gripper and one free object.
 
 The world frame is the frame of the gripper before shaking. The hand consists of three bodies: a
-base that turns about the approach and the closing axis, and two fingers that slide along x. The
-base cannot translate, because a force field of -a on everything free has exactly the same effect as
-an acceleration a of the hand. The origin of the object's body is its centre of mass, wherever the
-origin of its mesh file is, because the softness of MuJoCo's contacts and its integration of free
-bodies depend on where a body's origin is.
+base that turns around the approach axis and the closing axis, and two fingers that slide along x.
+The base cannot translate. Instead, a force field accelerates all free bodies by -a, which has
+exactly the same effect as an acceleration a of the hand. The origin of the object's body is the
+centre of mass, not the origin of the mesh file, because the softness of MuJoCo's contacts and the
+integration of free bodies depend on the origin of a body.
 
-This module imports MuJoCo; import it only where trials start.
+This module imports MuJoCo, so import this module only where trials start.
 """
 
 from __future__ import annotations
@@ -27,16 +27,17 @@ SIDES = ("right", "left")
 """Names of the fingers at +x and at -x."""
 
 AXES = {"approach": (0.0, 0.0, 1.0), "closing": (1.0, 0.0, 0.0)}
-"""Axes of the gripper about which the base turns."""
+"""Directions of the axes around which the base turns, in the gripper's frame."""
 
-# Only a geom of the hand and a geom of the object can touch, never two of the same.
+# A geom of the hand and a geom of the object can touch. Two geoms of the hand cannot, and two geoms
+# of the object cannot.
 _HAND = {"contype": 1, "conaffinity": 2}
 _OBJECT = {"contype": 2, "conaffinity": 1}
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the object and the fingers are in the arrays of MuJoCo.
+    """Indices of the object, the fingers and the base in MuJoCo's arrays.
 
     Args:
         object_position: Index in `qpos` of the first of 7 numbers of the object's pose.
@@ -44,9 +45,10 @@ class Addresses:
         finger_position: Indices of the two fingers in `qpos`.
         finger_velocity: Indices of the two fingers in `qvel`.
         finger_body: Body numbers of the two fingers.
-        finger_control: Indices in `ctrl` of the finger forces. A force is a share of the full force
-            and is positive when it closes the hand.
-        turn_control: For each axis, the index in `ctrl` of the base's acceleration in rad/s².
+        finger_control: Indices in `ctrl` of the finger forces. A value is a fraction of the full
+            force, and a positive value closes the hand.
+        turn_control: For each axis, the index in `ctrl` of the base's angular acceleration in
+            rad/s².
     """
 
     object_position: int
@@ -67,10 +69,10 @@ def build(
         body: Object as a rigid body.
         gripper: Gripper to build.
         friction: Coefficient of friction between gripper and object.
-        protocol: Protocol with the numbers of the physics.
+        protocol: Protocol with the settings of the simulation.
 
     Returns:
-        The model, and where to find its bodies in MuJoCo's arrays.
+        The model, and the indices of its bodies in MuJoCo's arrays.
 
     Raises:
         InputError: If MuJoCo rejects the object's convex parts.
@@ -91,7 +93,7 @@ def build(
         "solref": [protocol.time_constant, 1.0],
         # The impedance is the same at any depth, so the last three numbers have no effect.
         "solimp": [protocol.impedance, protocol.impedance, 0.001, 0.5, 2.0],
-        # Surfaces within the gap are reported as contacts, but only overlapping ones press.
+        # Surfaces within the gap are reported as contacts, but only overlaps cause forces.
         "gap": protocol.contact_gap / 2,
     }
     _add_hand(spec, gripper, {**contact, **_HAND}, protocol)
@@ -107,8 +109,8 @@ def build(
 def _add_hand(
     spec: mujoco.MjSpec, gripper: Gripper, contact: dict[str, Any], protocol: Protocol
 ) -> None:
-    # Gravity acts only on the object, because an arm holds the hand and a gear couples the fingers.
-    # MuJoCo requires the inertia of 1, which is negligible beside the armature of the base.
+    # Gravity acts only on the object, because an arm carries the hand and a gear couples the
+    # fingers. MuJoCo requires an inertia. The 1 kg·m² are negligible beside the base's armature.
     base = spec.worldbody.add_body(
         name="base", mass=gripper.mass, inertia=[1.0, 1.0, 1.0], explicitinertial=True, gravcomp=1.0
     )
@@ -137,7 +139,7 @@ def _add_hand(
             axis=[outward, 0.0, 0.0],
             range=[0.0, gripper.stroke / 2],
             limited=True,
-            # The damping limits the speed of a free finger; a stopped finger has the full force.
+            # The damping limits the speed of a free finger; a stopped finger exerts the full force.
             damping=[force / protocol.closing_speed, 0.0, 0.0],
         )
         _add_motor(spec, side, -force)

@@ -1,15 +1,17 @@
-"""The protocol of a trial: all numbers of the simulation that decide whether a grasp holds.
+"""The protocol of a trial: all settings of the simulation that decide whether a grasp succeeds.
 
 The protocol follows ACRONYM (Eppner, Mousavian, Fox: "ACRONYM: A large-scale grasp dataset based on
 simulation", ICRA 2021, section IV). The free-floating hand closes on the free-floating object
-without gravity. Then the object is shaken along and around the axes of the gripper. A grasp holds
-if both fingers still touch the object at the end. Unlike in ACRONYM, gravity acts during shaking.
+without gravity. Then the object is shaken along and around the axes of the gripper. A grasp
+succeeds, or *holds*, if both fingers touch the object after closing and after every motion. Unlike
+in ACRONYM, gravity acts during shaking.
 
-The numbers were tuned on half of the grasps of ACRONYM's example mug; where several settings did
-equally well, ACRONYM's example table decided. `experiments/results/calibrate_simulation.md` shows
-how well the labels of the mug's other half are matched. Changing any number requires a new
-`version`. One choice is made elsewhere: how an object without exact convex parts is decomposed.
-Label files state this choice separately (`grasp.physics.label_digests`).
+The settings were tuned on half of the grasps of ACRONYM's example mug. The choice between equally
+good settings depended on the labels of ACRONYM's example table.
+`experiments/results/calibrate_simulation.md` reports the agreement with the labels of the other
+half of the mug's grasps. A change of any setting requires a new `version`. One setting is not part
+of the protocol: the decomposition of an object without exact convex parts. Label files state this
+setting separately (`grasp.physics.label_digests`).
 """
 
 from __future__ import annotations
@@ -22,17 +24,18 @@ Vector = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Motion:
-    """One movement of the hand out and back that starts and ends at rest.
+    """One movement of the hand, out and back, that starts and ends at rest.
 
-    The acceleration is +a, -a, -a and +a for a quarter of the duration T each, so the hand moves by
-    a·(T/4)² and returns.
+    The acceleration is +a, -a, -a and +a in the four quarters of the duration T. So the hand moves
+    out by a·(T/4)² and returns.
 
     Args:
-        kind: `along` an axis or `around` it; the axis passes through the tool centre point.
-        axis: `approach` for +z or `closing` for +x of the gripper.
+        kind: `along` for a translation along the axis, or `around` for a rotation around the axis.
+            The axis passes through the tool centre point.
+        axis: `approach` for the +z axis or `closing` for the +x axis of the gripper.
         acceleration: Acceleration a in m/s² for `along` and in rad/s² for `around`.
         duration: Duration T in seconds.
-        gravity: Direction of gravity in the frame of the hand when it closed: a unit vector, or
+        gravity: Direction of gravity in the frame of the hand before shaking: a unit vector, or
             zeros for no gravity.
     """
 
@@ -45,47 +48,48 @@ class Motion:
 
 @dataclass(frozen=True)
 class Protocol:
-    """The numbers of a trial. Lengths are in metres, times in seconds, forces in newtons.
+    """The settings of a trial. Lengths are in metres, times in seconds, forces in newtons.
 
     Args:
         version: Version of the protocol, which every label file records.
         time_step: Time step of the integrator (MuJoCo's `implicitfast`).
-        force: Force of each finger, or the gripper's largest force if that is smaller.
+        force: Force of each finger, limited by the largest force of the gripper.
         closing_speed: Speed of a finger that touches nothing, in m/s.
-        squeeze_time: Longest time that the hand keeps closing after its free stroke.
-        settled_speed: Closing ends when fingers and object are slower than this, in m/s, and the
-            object's rotation is slower than `settled_spin`.
-        settled_spin: Largest speed of the object's rotation at which closing may end, in rad/s; see
+        squeeze_time: Time limit for closing, added to the time that a free finger needs to close.
+        settled_speed: Speed in m/s below which the fingers or the object count as resting. Closing
+            ends when fingers and object rest.
+        settled_spin: Speed of rotation in rad/s below which the object counts as resting; see
             `settled_speed`.
-        shut: Closing also ends when the opening is smaller than this.
+        shut: Opening below which the pads count as touching each other. Closing then ends even if
+            the object moves.
         motions: Motions after closing, in order.
         gravity: Gravitational acceleration during shaking in m/s².
         check_interval: Interval at which the simulation checks whether closing has ended.
-        friction: Coefficient of friction between object and hand if the caller gives none.
-            ACRONYM's files say 1.
-        density: Density of the object in kg/m³ if the caller gives no mass. ACRONYM's files say
-            150.
-        least_mass: Smallest mass in kilograms in a trial; a lighter object gets this mass, because
-            MuJoCo's contacts get softer with the mass that they push, and the pads would close
-            through a few grams.
-        torsional_friction: Radius of the patch that a contact point represents; the patch resists
-            spinning with a torque of friction x normal force x radius.
+        friction: Default coefficient of friction between object and hand. ACRONYM's files state 1.
+        density: Default density of the object in kg/m³, for a caller that states no mass. ACRONYM's
+            files state 150.
+        least_mass: Smallest mass of the object in a trial, in kilograms. The mass of a lighter
+            object is raised to this value, because MuJoCo's contacts are softer for lighter
+            objects, and the pads would pass through an object of a few grams.
+        torsional_friction: Radius of the patch that a contact point represents. The patch resists
+            rotation around the contact normal with the torque friction · contact force · radius.
         collision_tolerance: Largest overlap of the open hand with the object that does not count as
             a collision.
-        contact_gap: Largest distance between surfaces that count as touching when the simulation
-            checks whether a grasp holds.
-        time_constant: Time constant with which overlap in contacts vanishes (MuJoCo's `solref`,
-            critically damped).
-        impedance: Impedance of contacts (MuJoCo's `solimp`); 1 is rigid.
-        friction_impedance_ratio: Ratio of frictional to normal impedance (MuJoCo's `impratio`).
-            Below 1, friction is softer than the contact, so an object that is pushed sideways
-            creeps, although it slips only beyond Coulomb's limit. In ACRONYM's labels, a hand
-            squeezes out a mug whose axis is a few millimetres beyond the edge of the pads; rigid
-            friction would hold the mug. ACRONYM's simulator FleX also treats friction as a relaxed
-            position constraint, which creeps.
-        finger_inertia: Effective mass of each finger in kilograms, reflected through its drive.
-        base_inertia: Rotational inertia of the hand's base in kg·m², so much larger than the
-            object's that the base turns as commanded whatever pulls at the fingers.
+        contact_gap: Largest distance between a finger and the object that still counts as contact.
+        time_constant: Time constant of the decay of an overlap (MuJoCo's `solref`, critically
+            damped).
+        impedance: Impedance of contacts (MuJoCo's `solimp`). An impedance of 1 is rigid.
+        friction_impedance_ratio: Ratio of the impedance of friction to the impedance along the
+            contact normal (MuJoCo's `impratio`). If the ratio is below 1, friction is softer than
+            the contact. An object that is pushed sideways then creeps, although it slips only
+            beyond Coulomb's limit. ACRONYM's labels require this creep: if the axis of a mug is a
+            few millimetres beyond the edge of the pads, the hand squeezes the mug out, but rigid
+            friction would keep the mug in the hand. Objects also creep in ACRONYM's simulator FleX,
+            which treats friction as a relaxed position constraint.
+        finger_inertia: Effective mass of each finger in kilograms, including the inertia of its
+            drive.
+        base_inertia: Rotational inertia of the hand's base in kg·m². It is much larger than the
+            inertia of the object, so that forces on the fingers do not disturb the commanded turn.
         gear_impedance: Impedance of the gear that couples the fingers (MuJoCo's `solimp`).
         solver_iterations: Largest number of iterations of MuJoCo's solver per step.
     """
@@ -147,4 +151,4 @@ PROTOCOL = Protocol(
     gear_impedance=(0.99, 0.999, 0.001, 0.5, 2.0),
     solver_iterations=30,
 )
-"""The protocol behind every label in this package."""
+"""The protocol of all labels in this package."""

@@ -1,8 +1,8 @@
 """Run coacd in its own process: `run_coacd.py MESH.npz PARTS.npz MODE SETTINGS`.
 
-On some meshes, even on sound ones, coacd aborts the process that calls it, because an assertion in
-its test for self-intersections fails. The caller must survive this, so it runs this file as a
-program.
+On some meshes, even on valid meshes, coacd aborts the calling process, because an assertion in its
+test for self-intersections fails. So the library runs this file in a separate process and survives
+the abort.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 
 def main() -> None:
-    """Decompose the mesh in one file and write its convex parts to another."""
+    """Decompose the mesh in MESH.npz and write its convex parts to PARTS.npz."""
     import coacd
 
     source, target, mode, settings = sys.argv[1:]

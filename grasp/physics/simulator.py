@@ -1,4 +1,4 @@
-"""Trials of many grasps of one object: which grasps hold, and why the others do not."""
+"""Trials of many grasps of one object: which grasps succeed, and why the others fail."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from pcdiff.errors import InputError
 if TYPE_CHECKING:
     from grasp.physics.trial import Outcome
 
-# `grasp.physics.trial` imports MuJoCo, so it is imported where trials start and not above: whoever
-# only needs the protocol does not load it.
+# `grasp.physics.trial` imports MuJoCo. So this module imports it only where trials start, and code
+# that needs only the protocol does not load MuJoCo.
 
 _CHUNK = 50
-"""Trials per task of a worker process, enough to make building a world worthwhile."""
+"""Trials per task of a worker process. Each task also builds a world, so small tasks are slow."""
 
 _LARGEST_DISTANCE = 100.0
 """Largest distance of the gripper from the object in metres; MuJoCo overflows far beyond it."""
@@ -39,14 +39,14 @@ class Trials:
     """Outcomes of trials in the order of the grasps.
 
     Args:
-        success: For each grasp, whether it holds.
-        failure: For each grasp, "" if it holds and otherwise `collision`, `missed`, `dropped` or
-            `unstable`; see `grasp.physics.trial.Outcome`.
-        width: For each grasp, the final opening between the pads in metres. It can be a millimetre
+        success: True for each grasp that holds the object until the end of its trial.
+        failure: Cause of failure of each grasp: `collision`, `missed`, `dropped` or `unstable` (see
+            `grasp.physics.trial.Outcome`), or "" for a successful grasp.
+        width: Opening between the pads at the end of each trial in metres. It can be a millimetre
             less than the object's thickness, because the pads sink into light objects.
         protocol: Version of the protocol.
-        mass: Mass of the object in kilograms; in the trial, the protocol may replace the mass of a
-            very light object by a larger one.
+        mass: Mass of the object in kilograms. The trials of an object below the protocol's
+            `least_mass` use `least_mass` instead.
         friction: Coefficient of friction between object and gripper.
     """
 
@@ -71,7 +71,7 @@ def simulate(
 ) -> Trials:
     """Try grasps in physics, each independently of the others.
 
-    Nothing is random: the outcome of a grasp depends only on the object, the gripper, its pose, the
+    Nothing is random. The outcome of a grasp depends only on the object, the gripper, the pose, the
     conditions and the protocol, not on the number of workers or on the other grasps.
 
     Args:
@@ -81,10 +81,10 @@ def simulate(
         conditions: Mass, density and friction of the object. None means the protocol's density and
             friction.
         protocol: Protocol of the trials.
-        workers: Number of processes. With more than one, a script that calls this function needs
-            the usual guard `if __name__ == "__main__":`, because the processes are spawned.
-        pool: Existing processes to use instead of starting new ones; see `processes`.
-        progress: Function that is called with the number of trials finished since its last call.
+        workers: Number of processes. With more than 1 process, the calling script needs the guard
+            `if __name__ == "__main__":`, because the processes are spawned.
+        pool: Existing processes for the trials; see `processes`. None means new processes.
+        progress: Function that is called with the number of trials that ended since its last call.
 
     Raises:
         InputError: If the object is a point cloud or has no volume; a pose is not rigid or is more
@@ -141,7 +141,7 @@ def in_collision(
 
 def _check_grasps(obj: Object, poses: np.ndarray) -> None:
     check_poses("grasp", poses)
-    # The largest coordinate, because the square of a huge one would overflow.
+    # The distance is the largest coordinate, because the square of a huge number would overflow.
     distance = np.abs(poses[:, :3, 3] - obj.centre).max(axis=1)
     near = distance <= _LARGEST_DISTANCE
     if not near.all():
@@ -161,7 +161,7 @@ def _run(
     workers: int,
     pool: Executor | None,
 ) -> Iterator[list[Outcome]]:
-    """Yield the outcomes of the grasps in their order, one chunk at a time."""
+    """Yield the outcomes in the order of the grasps, one chunk at a time."""
     chunks = [poses[start : start + _CHUNK] for start in range(0, len(poses), _CHUNK)]
     if len(chunks) <= 1 or (workers == 1 and pool is None):
         from grasp.physics.trial import World

@@ -1,6 +1,6 @@
-"""A trial in MuJoCo: close the hand, shake the object, and check whether the grasp holds.
+"""A trial in MuJoCo: close the hand, shake the object, and check whether the grasp succeeds.
 
-This module imports MuJoCo; import it only where trials start.
+This module imports MuJoCo, so import this module only where trials start.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from grasp.physics.body import Body
 from grasp.physics.model import AXES, build
 from grasp.physics.protocol import Motion, Protocol
 
-# MuJoCo's warnings about numbers that are not finite or absurdly large.
+# MuJoCo's warnings about numbers that are NaN, infinite or absurdly large.
 _DIVERGED = [
     int(mujoco.mjtWarning.mjWARN_BADQPOS),
     int(mujoco.mjtWarning.mjWARN_BADQVEL),
@@ -31,9 +31,9 @@ class Outcome(NamedTuple):
     """Outcome of one trial.
 
     Attributes:
-        failure: "" if the grasp holds. Otherwise `collision`: the open hand overlaps the object;
-            `missed`: at least one finger of the closed hand does not touch the object; `dropped`: a
-            finger lost the object during shaking; or `unstable`: the simulation diverged.
+        failure: "" for a successful grasp, or the cause of the failure. `collision`: the open hand
+            overlaps the object. `missed`: a finger of the closed hand does not touch the object.
+            `dropped`: a finger lost the object during shaking. `unstable`: the simulation diverged.
         width: Final opening between the pads in metres.
     """
 
@@ -55,7 +55,7 @@ class World:
     Attributes:
         model: MuJoCo's model of the gripper and the object.
         data: State of the simulation.
-        at: Indices into the arrays of `model` and `data`.
+        at: Indices of the object, the fingers and the base in the arrays of `model` and `data`.
     """
 
     def __init__(self, body: Body, gripper: Gripper, friction: float, protocol: Protocol) -> None:
@@ -66,7 +66,7 @@ class World:
         self.data = mujoco.MjData(self.model)
 
     def trial(self, pose: Float[np.ndarray, "4 4"]) -> Outcome:
-        """Run a whole trial: close the hand on the object and shake it.
+        """Run a whole trial: close the hand on the object and shake the object.
 
         Args:
             pose: Grasp pose `T_object_grasp`, rigid.
@@ -134,11 +134,11 @@ class World:
         return ""
 
     def accelerate(self, motion: Motion, sign: float) -> None:
-        """Set the acceleration of a motion and its gravity for the next steps.
+        """Set the acceleration and the gravity of a motion for the next steps.
 
         Args:
             motion: Motion of the hand.
-            sign: 1 to accelerate or -1 to decelerate.
+            sign: Sign of the acceleration, 1 or -1.
         """
         field = self._protocol.gravity * np.array(motion.gravity)
         self.data.ctrl[list(self.at.turn_control.values())] = 0.0
@@ -152,12 +152,12 @@ class World:
         """Advance the simulation.
 
         Args:
-            seconds: Time to advance by in seconds.
+            seconds: Simulated time to advance, in seconds.
         """
         mujoco.mj_step(self.model, self.data, round(seconds / self._protocol.time_step))
 
     def settled(self) -> bool:
-        """Test whether everything is at rest, or the pads have met with nothing between them."""
+        """Test whether the fingers rest, and the object rests or the pads touch each other."""
         protocol, start = self._protocol, self.at.object_velocity
         velocity = self.data.qvel
         if np.abs(velocity[self.at.finger_velocity]).max() > protocol.settled_speed:

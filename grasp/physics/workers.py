@@ -1,4 +1,4 @@
-"""Worker processes for trials, and interrupts (Ctrl-C) that leave no traceback behind."""
+"""Worker processes for trials, and handling of interrupts (Ctrl-C) without tracebacks."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from multiprocessing import resource_tracker
 from pcdiff.errors import InputError
 
 _WORKERS_PER_CORE = 4
-"""Largest number of workers per CPU core; more would only cost memory."""
+"""Largest number of workers per CPU core. More workers would only cost memory."""
 
 
 @contextlib.contextmanager
 def processes(workers: int) -> Iterator[ProcessPoolExecutor | None]:
-    """Start a pool of worker processes for several calls of `simulate`, and end it on leaving.
+    """Start a pool of worker processes for several calls of `simulate`, and end the pool on exit.
 
     Without a pool, every call of `simulate` starts and ends its own processes.
 
     Args:
-        workers: Number of worker processes. With 1 there is no pool, and `simulate` works in the
-            caller's process.
+        workers: Number of worker processes. For 1 worker there is no pool, and `simulate` runs in
+            the caller's process.
 
     Yields:
-        The pool, or None with 1 worker.
+        The pool, or None for 1 worker.
 
     Raises:
         InputError: If the number of workers is below 1 or above 4 per CPU core.
@@ -37,14 +37,14 @@ def processes(workers: int) -> Iterator[ProcessPoolExecutor | None]:
     if workers == 1:
         yield None
         return
-    # Spawned, because a fork would copy locks held by threads of other libraries.
+    # The processes are spawned, because a fork would copy the locks of other libraries' threads.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_hear_interrupts) as pool:
         yield pool
 
 
 def cores() -> int:
-    """Return the number of CPU cores that this process may use, or of all cores if unknown."""
+    """Return the number of CPU cores that this process may use, or all cores if that is unknown."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -64,20 +64,22 @@ def check_workers(workers: int) -> None:
         raise InputError(f"physics needs at least 1 worker, got {workers}")
     if workers > most:
         raise InputError(
-            f"expected at most {most} workers, {_WORKERS_PER_CORE} for each CPU core, got {workers}"
+            f"physics accepts at most {most} workers, {_WORKERS_PER_CORE} for each CPU core, "
+            f"got {workers}"
         )
 
 
 @contextlib.contextmanager
 def no_interrupt() -> Iterator[None]:
-    """Make processes that start in the `with` block ignore Ctrl-C, which a terminal sends to all.
+    """Make processes that start in the `with` block ignore Ctrl-C.
 
-    Only the main process has to react; a process that is still starting would print a traceback.
+    A terminal sends Ctrl-C to all processes, but only the main process must react. A process that
+    is still starting would print a traceback.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    # Started now, because Python's resource tracker lifts the mask when it starts.
+    # Python's resource tracker starts now, because its start would remove the mask below.
     resource_tracker.ensure_running()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     # Another thread can still receive the signal. Python would then interrupt the main thread,
@@ -98,7 +100,7 @@ def no_interrupt() -> Iterator[None]:
 
 
 def _hear_interrupts() -> None:
-    """Discard a Ctrl-C that arrived while this process was starting, and react to the next one."""
+    """Discard a Ctrl-C that arrived while this process started; react to every later Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

@@ -1,9 +1,9 @@
 """Distances between grasps.
 
-Poses are `T_object_grasp` in metres, in arrays (n, 4, 4). Turning a parallel jaw by π about its
-approach gives the same grasp. So the angle between two grasps H and H' is always the smaller of the
-angles from H to H' and from H to H'·R_z(π). That half turn leaves the origin where it is and
-therefore does not change the translation. Angles are in radians, in [0, π].
+Poses are `T_object_grasp` in metres, in arrays of shape (n, 4, 4). A parallel jaw that is turned by
+π around its approach axis makes an equivalent grasp. The angle between two grasps H and H' is
+therefore the smaller one of two angles: from H to H' and from H to H'·R_z(π). The half turn R_z(π)
+does not move the origin, so the translation does not change. Angles are in radians, in [0, π].
 """
 
 from __future__ import annotations
@@ -18,23 +18,24 @@ from grasp.poses.frames import HALF_TURN
 from pcdiff.errors import InputError
 
 LENGTH = 0.1
-"""ℓ in metres per radian, the length that makes translations and rotations comparable."""
+"""Length ℓ in metres per radian that makes translations and rotations comparable."""
 
 TRANSLATION = 0.01
-"""Metres; coverage treats two grasps within `TRANSLATION` and `ROTATION` as the same grasp."""
+"""Largest distance in metres between two grasps that coverage treats as equal grasps."""
 
 ROTATION = math.radians(15)
-"""Radians; see `TRANSLATION`."""
+"""Largest angle in radians between two grasps that coverage treats as equal grasps."""
 
 
 class PoseDistances(NamedTuple):
-    """Distances from each of n poses to each of m other poses, in arrays (n, m).
+    """Distances from each of n poses to each of m other poses, in arrays of shape (n, m).
 
     Attributes:
-        rotation: Angle between the two poses in radians: the smaller of the angles for the two jaw
-            turns.
-        translation: Distance between the two origins in metres.
-        combined: sqrt(rotation² + (translation/ℓ)²) in radians.
+        rotation: Angle between two poses in radians; the smaller one of the angles with and without
+            a half turn of the jaw.
+        translation: Distance between the origins of two poses in metres.
+        combined: sqrt(rotation² + (translation/ℓ)²) in radians, with the length ℓ in metres per
+            radian.
     """
 
     rotation: np.ndarray
@@ -50,7 +51,7 @@ def pose_distances(
     Args:
         a: Poses of the first set.
         b: Poses of the second set.
-        length: ℓ in metres per radian.
+        length: Length ℓ in metres per radian.
 
     Raises:
         InputError: If `length` is not positive or a pose is not finite.
@@ -60,8 +61,8 @@ def pose_distances(
     _check_length(length)
     check_finite_poses("poses", a)
     check_finite_poses("poses", b)
-    # ‖R − R'‖_F = √8·sin(θ/2) for the angle θ of RᵀR'. Differences keep small angles exact, which
-    # products do not.
+    # ‖R − R'‖_F = √8·sin(θ/2) for the angle θ of RᵀR'. A difference R − R' keeps small
+    # angles exact, but a product RᵀR' does not.
     flat_a = a[:, :3, :3].reshape(len(a), 9)
     straight = cdist(flat_a, b[:, :3, :3].reshape(len(b), 9))
     turned = cdist(flat_a, (b * HALF_TURN)[:, :3, :3].reshape(len(b), 9))
@@ -71,18 +72,21 @@ def pose_distances(
 
 
 def _angle(frobenius: np.ndarray) -> np.ndarray:
-    """Convert ‖R − R'‖_F to the rotation angle."""
+    """Convert the norm ‖R − R'‖_F to the angle in radians between the rotations R and R'."""
     return 2 * np.arcsin(np.minimum(frobenius / math.sqrt(8), 1))
 
 
 def paired_angles(
     a: Float[np.ndarray, "n 4 4"], b: Float[np.ndarray, "#n 4 4"]
 ) -> Float[np.ndarray, " n"]:
-    """Compute the angle between a[i] and b[i] in radians, the smaller for the two jaw turns.
+    """Compute the angle in radians between the poses a[i] and b[i] for each i.
+
+    The result is the smaller one of the angles with and without a half turn of the jaw.
 
     Args:
         a: Poses of the first set.
-        b: As many poses as in `a`, or one pose with which all poses of `a` are compared.
+        b: Poses of the second set: one for each pose in `a`, or a single pose that is compared with
+            every pose in `a`.
     """
     rotations = a[:, :3, :3], b[:, :3, :3], (b * HALF_TURN)[:, :3, :3]
     straight, turned = (
@@ -102,7 +106,9 @@ def check_finite_poses(name: str, poses: np.ndarray) -> None:
         raise InputError(f"{name} must have shape (n, 4, 4), got {poses.shape}")
     finite = np.isfinite(poses).all(axis=(1, 2))
     if not finite.all():
-        raise InputError(f"{name} must be finite, but pose {finite.argmin()} is not")
+        raise InputError(
+            f"{name} must be finite, but pose {finite.argmin()} has a number that is not finite"
+        )
 
 
 def _check_length(length: float) -> None:

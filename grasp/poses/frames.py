@@ -1,4 +1,4 @@
-"""Frames of the hand in which a grasp pose may be given, and conversions between the frames.
+"""Frames of the hand that grasp poses may describe, and conversions between the frames.
 
 Everywhere in this package a grasp is `T_object_grasp`: the pose of the gripper frame in the frame
 of the object's mesh file. The gripper frame has its origin at the base of the hand, +z along the
@@ -8,13 +8,16 @@ GraspGen (`docs/GRIPPER_DESCRIPTION.md` in its repository).
 The robot descriptions that Franka Emika publishes (`franka_description`, `panda_arm.urdf.xacro` and
 `hand.xacro`) use three other frames, each fixed to the same hand:
 
-- `panda_hand` has the same origin and approach, but the fingers close along y.
-- `panda_flange`, the URDF's `panda_link8`, carries the hand turned by −45° about z.
-- `panda_link7` is the last moving link; the flange lies 0.107 m further along z.
+- `panda_hand` has the origin and the approach axis of the gripper frame, but its fingers close
+  along the y axis.
+- `panda_flange` is the URDF's `panda_link8`. The hand is mounted on the flange with a rotation of
+  −45° around the z axis.
+- `panda_link7` is the last moving link; the flange lies 0.107 m further along the z axis.
 
-A parallel jaw turned by π about its approach is the same jaw, so `T_hand_grasp` may be R_z(π/2) or
-R_z(−π/2). This module always uses R_z(π/2), so `to_frame` and `from_frame` are exact inverses. A
-pose from other software may differ from ours by that half turn and still be the same grasp.
+A parallel jaw that is turned by π around its approach axis makes an equivalent grasp, so
+`T_hand_grasp` may be R_z(π/2) or R_z(−π/2). This module always uses R_z(π/2), so `to_frame` and
+`from_frame` are exact inverses. A pose from other software may differ from our pose of an
+equivalent grasp by a half turn.
 """
 
 from __future__ import annotations
@@ -30,11 +33,11 @@ FLANGE_OFFSET = 0.107
 """Distance in metres from the origin of `panda_link7` to the origin of the flange, along z."""
 
 HALF_TURN = (-1.0, -1.0, 1.0, 1.0)
-"""Factors for the columns of a pose H: H * HALF_TURN is H·R_z(π), the same parallel-jaw grasp."""
+"""Factors for the columns of a pose H: H * HALF_TURN is the equivalent grasp H·R_z(π)."""
 
 
 def rotation_about_z(angle: float) -> Float[np.ndarray, "4 4"]:
-    """Return the rigid transform that rotates about z.
+    """Return the rigid transform that rotates around the z axis.
 
     Args:
         angle: Angle in radians.
@@ -55,11 +58,11 @@ def inverse(transforms: Float[np.ndarray, "*batch 4 4"]) -> Float[np.ndarray, "*
 
 
 def axes(approach: str, closing: str) -> Float[np.ndarray, "4 4"]:
-    """Return `T_frame_grasp` for a frame at the hand's base whose axes are named differently.
+    """Return `T_frame_grasp` for a frame at the hand's base with other approach and closing axes.
 
     Args:
         approach: Axis along which the hand approaches: "+x", "-x", "+y", "-y", "+z" or "-z".
-        closing: Axis along which the fingers close, one of the same names.
+        closing: Axis along which the fingers close: "+x", "-x", "+y", "-y", "+z" or "-z".
 
     Raises:
         InputError: If an axis has an unknown name, or the two axes are parallel.
@@ -81,13 +84,16 @@ def _axis(name: str, axis: str) -> Float[np.ndarray, "3"]:
 
 
 T_HAND_GRASP = axes("+z", "+y")
-"""The gripper frame in `panda_hand`, exactly R_z(π/2) because the fingers close along y there."""
+"""Pose of the gripper frame in the frame `panda_hand`: exactly R_z(π/2), because the fingers close
+along the y axis of `panda_hand`."""
 
 T_FLANGE_HAND = rotation_about_z(-math.pi / 4)
-"""The URDF's `panda_hand_joint`: rpy = (0, 0, −π/4) and no translation."""
+"""Pose of `panda_hand` in the frame `panda_flange`: roll, pitch and yaw (0, 0, −π/4) and no
+translation, as in the URDF's joint `panda_hand_joint`."""
 
 T_LINK7_FLANGE = np.eye(4)
-"""The URDF's `panda_joint8`: `FLANGE_OFFSET` along z and no rotation."""
+"""Pose of `panda_flange` in the frame `panda_link7`: a translation by `FLANGE_OFFSET` along z and
+no rotation, as in the URDF's joint `panda_joint8`."""
 T_LINK7_FLANGE[2, 3] = FLANGE_OFFSET
 
 FRAMES = {
@@ -96,17 +102,17 @@ FRAMES = {
     "panda_flange": T_FLANGE_HAND @ T_HAND_GRASP,
     "panda_link7": T_LINK7_FLANGE @ T_FLANGE_HAND @ T_HAND_GRASP,
 }
-"""`T_frame_grasp` for every named frame."""
+"""For each named frame, the pose `T_frame_grasp` of the gripper frame in the named frame."""
 
 for _transform in (T_HAND_GRASP, T_FLANGE_HAND, T_LINK7_FLANGE, *FRAMES.values()):
     _transform.setflags(write=False)
 
 
 def named_frame(name: str) -> Float[np.ndarray, "4 4"]:
-    """Return `T_frame_grasp` for a name in `FRAMES`.
+    """Return the pose `T_frame_grasp` of the gripper frame in a named frame.
 
     Args:
-        name: Name of the frame.
+        name: Name of the frame, a key of `FRAMES`.
 
     Raises:
         InputError: If there is no frame with this name.
@@ -124,9 +130,9 @@ def to_frame(
     T_object_frame = T_object_grasp · T_frame_grasp⁻¹.
 
     Args:
-        T_object_grasp: Poses of the gripper frame in the object's frame or any other, such as the
-            world.
-        frame: Name of the other frame, one of `FRAMES`.
+        T_object_grasp: Poses of the gripper frame in the object's frame, or in any other fixed
+            frame, such as the world frame.
+        frame: Name of the other frame of the hand, a key of `FRAMES`.
 
     Raises:
         InputError: If there is no frame with this name.
@@ -139,12 +145,12 @@ def from_frame(
 ) -> Float[np.ndarray, "*batch 4 4"]:
     """Convert poses of another frame of the hand to poses of the gripper frame.
 
-    T_object_grasp = T_object_frame · T_frame_grasp, the inverse of `to_frame`.
+    T_object_grasp = T_object_frame · T_frame_grasp. The function is the inverse of `to_frame`.
 
     Args:
-        T_object_frame: Poses of the other frame in the object's frame or any other, such as the
-            world.
-        frame: Name of the other frame, one of `FRAMES`.
+        T_object_frame: Poses of the other frame of the hand in the object's frame, or in any other
+            fixed frame, such as the world frame.
+        frame: Name of the other frame of the hand, a key of `FRAMES`.
 
     Raises:
         InputError: If there is no frame with this name.

@@ -1,4 +1,4 @@
-"""Check that poses are rigid transforms."""
+"""Checks that poses are rigid transforms."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import numpy as np
 from pcdiff.errors import InputError
 
 ORTHONORMALITY_TOLERANCE = 1e-4
-"""Largest accepted difference between an entry of RᵀR and the same entry of the identity."""
+"""Largest accepted difference between entries of RᵀR and of the identity, for a rotation R."""
 
 
 def check_poses(name: str, poses: np.ndarray) -> None:
-    """Check that an array holds rigid transforms and has shape (n, 4, 4).
+    """Check that an array of shape (n, 4, 4) contains rigid transforms.
 
     Args:
         name: Name of one pose in the error message, e.g. "grasp".
         poses: The array to check; n may be 0.
 
     Raises:
-        InputError: If a pose is not a rigid transform; the message gives the index of the first
-            one.
+        InputError: If the array has another shape, or a pose is not a rigid transform. The message
+            states the index of the first invalid pose.
     """
     if poses.ndim != 3 or poses.shape[1:] != (4, 4) or poses.dtype.kind != "f":
         raise InputError(

@@ -22,9 +22,9 @@ def thin(
     translation: float = TRANSLATION,
     rotation: float = ROTATION,
 ) -> Int[np.ndarray, " kept"]:
-    """Drop every grasp that is within both thresholds of a better ranked grasp that is kept.
+    """Select grasps, best first, and skip every grasp that is similar to a selected grasp.
 
-    Grasps are considered in the order of their ranking.
+    Two grasps are similar if neither their distance nor their angle exceeds its threshold.
 
     Args:
         poses: Poses of the grasps, best ranked first.
@@ -32,7 +32,7 @@ def thin(
         rotation: Threshold in radians, inclusive.
 
     Returns:
-        Indices of the kept grasps in ascending order.
+        Indices of the selected grasps in ascending order.
 
     Raises:
         InputError: If a threshold is negative or not finite, or a pose is not finite.
@@ -62,24 +62,26 @@ def spread(
     translation: float = TRANSLATION,
     rotation: float = ROTATION,
 ) -> Int[np.ndarray, " chosen"]:
-    """Choose grasps that are far from each other by farthest point sampling.
+    """Choose grasps that are far from each other, by farthest point sampling.
 
-    For small angles the distance is sqrt((Δt/translation)² + (Δθ/rotation)²), with the smaller Δθ
-    for the two jaw turns. It is computed as the Euclidean distance between the vectors (t, z/√2, x
-    ⊗ x/2, y ⊗ y/2), where x, y and z are the axes of the hand: these vectors are the same for both
-    jaw turns.
+    For small angles, the distance is sqrt((Δt/translation)² + (Δθ/rotation)²). Δt is the distance
+    between the origins, and Δθ is the smaller one of the angles with and without a half turn of the
+    jaw. The distance is computed as the Euclidean distance between the vectors (t/translation,
+    z/√2/rotation, x ⊗ x/2/rotation, y ⊗ y/2/rotation), with the origin t and the axes x, y and z of
+    the hand. A half turn of the jaw does not change these vectors.
 
     Args:
         poses: Poses of the grasps; the first one is always chosen first.
-        count: Number of grasps to choose. If there are fewer grasps, all are chosen.
+        count: Number of grasps to choose. If there are fewer grasps, all grasps are chosen.
         translation: Translation in metres that counts as one unit of distance.
         rotation: Angle in radians that counts as one unit of distance.
 
     Returns:
-        Indices in the order in which they were chosen.
+        Indices of the chosen grasps, in the order of the choice.
 
     Raises:
-        InputError: If a scale is not positive and finite, or a pose is not finite.
+        InputError: If `translation` or `rotation` is not positive and finite, or a pose is not
+            finite.
     """
     import torch
 

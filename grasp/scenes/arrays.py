@@ -1,7 +1,7 @@
-"""Helpers that let one implementation serve numpy arrays and torch tensors.
+"""Helpers for code that works with both numpy arrays and torch tensors.
 
-The functions of numpy and torch mostly have the same names and arguments. So code that takes its
-functions from `functions_of` works on arrays, and on tensors on whichever device they are.
+Most functions of numpy and torch have the same names and arguments. So code that takes its
+functions from `functions_of` works with arrays, and with tensors on any device.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Array = TypeVar("Array", np.ndarray, Tensor)
     AnyArray = np.ndarray | Tensor
 else:
-    # Any array with the right shape: callers that only have numpy arrays do not load torch.
+    # At run time any type is accepted, so that code with numpy arrays does not load torch.
     Array = AnyArray = Any
 
 
@@ -35,17 +35,17 @@ def is_on_cpu(array: AnyArray) -> bool:
 
 
 def numpy_on_cpu(array: AnyArray) -> Any:
-    """Return a tensor on the CPU as a numpy array, and anything else unchanged.
+    """Convert a tensor on the CPU to a numpy array, and return any other array unchanged.
 
-    On a CPU, numpy needs about half as long as torch for `grasp.scenes.collision`.
+    On a CPU, numpy is approximately twice as fast as torch for `grasp.scenes.collision`.
     """
     return on_host(array) if is_on_cpu(array) else array
 
 
 def as_double(array: Array) -> Array:
-    """Return a copy of an array, or of a tensor without its gradients, in double precision.
+    """Convert an array or a tensor to double precision. A tensor loses its gradients.
 
-    Tensors on a device without double precision (Apple's `mps`) become float32.
+    On a device without double precision (Apple's `mps`), the result has type float32.
     """
     if isinstance(array, np.ndarray):
         return array.astype(np.float64)
@@ -54,7 +54,7 @@ def as_double(array: Array) -> Array:
 
 
 def like(array: Array, values: AnyArray) -> Array:
-    """Convert values to the kind and device of another array and, for a tensor, to its dtype."""
+    """Convert values to a numpy array, or to the device and dtype of `array` if it is a tensor."""
     if isinstance(array, np.ndarray):
         return on_host(values)
     if isinstance(values, np.ndarray):
@@ -63,7 +63,7 @@ def like(array: Array, values: AnyArray) -> Array:
 
 
 def on_host(array: AnyArray) -> np.ndarray:
-    """Return the values as a numpy array."""
+    """Return the values of an array or a tensor as a numpy array."""
     return array if isinstance(array, np.ndarray) else array.detach().cpu().numpy()
 
 

@@ -1,16 +1,17 @@
-"""Tests whether a gripper collides with what is around it, and how far its fingers close.
+"""Collision tests for a gripper, and the opening at which its fingers touch an object.
 
-The gripper is the set of boxes in its description, at the largest opening unless another one is
-given. It collides with whatever it overlaps by more than a tolerance, as in the physics simulation.
-The test is exact for boxes and half-spaces. An object is represented by points on its surface and
-collides if a point is inside a box. So the points must be dense enough to hit the smallest part of
-the gripper, and a finger that is completely inside a solid is not detected, because it crosses no
-surface.
+The gripper consists of the boxes in its description. The default opening is the largest opening. A
+collision is an overlap by more than a tolerance, as in the physics simulation. The test is exact
+for boxes and half-spaces. An object is represented by points on its surface, and the gripper
+collides with the object if a point is inside a box of the gripper. So the points must be dense
+enough to hit the smallest box. The test does not detect a finger that is completely inside a solid,
+because the finger crosses no surface.
 
-Poses are rigid transforms `T_object_grasp`, (n, 4, 4), in metres. "Object" stands for the frame of
-the points, boxes and half-spaces, which can also be the world. Poses are numpy arrays or tensors;
-tensors are processed on their device, and results are of the kind of the poses. Other arguments may
-be of either kind. Computations use double precision where the device has it.
+Poses are rigid transforms `T_object_grasp`, (n, 4, 4), in metres. The object frame is the common
+frame of the points, boxes and half-spaces; it can also be the world frame. Poses are numpy arrays
+or torch tensors, and results have the type of the poses. Tensors are processed on their device. The
+other arguments may be arrays or tensors. Computations use double precision if the device supports
+it.
 """
 
 from __future__ import annotations
@@ -37,23 +38,23 @@ from grasp.scenes.arrays import (
 from pcdiff.errors import InputError
 
 TOLERANCE = 0.001
-"""Overlap in metres that does not count as a collision, as in the protocol of the physics."""
+"""Overlap in metres that does not count as a collision, as in the physics protocol."""
 
 DENSITY = 100_000.0
-"""Points per square metre on a mesh: about 3 mm apart, or 20 on a fingertip of 2 cm²."""
+"""Points per square metre on a mesh: a spacing of 3 mm, or 20 points on a 2 cm² fingertip."""
 
 POINT_TOLERANCE = 0.0005
-"""Tolerance for points in metres. If a box overlaps a surface by `TOLERANCE`, hardly any point is
-that deep inside the box, and at its corners none is. With half of it, points agree best with the
-physics."""
+"""Tolerance for points in metres. If a box overlaps a surface by `TOLERANCE`, few surface points
+are that deep inside the box, and near its corners there are no such points. With half of
+`TOLERANCE`, the test with points agrees best with the physics simulation."""
 
-# Pairs of a pose and a point that are processed at once: on a CPU they should fit into its cache,
-# while other devices need enough work at once.
+# Number of pairs of a pose and a point that are processed at once. On a CPU, the pairs should fit
+# into the cache. Other devices need many pairs at once to be fast.
 _PAIRS_ON_CPU = 2**16
 _PAIRS_ELSEWHERE = 2**22
 
 _PARALLEL = 1e-6
-"""Sine of the angle below which two edges count as parallel and have no common normal."""
+"""Sine of the smallest angle between two edges that do not count as parallel."""
 
 
 # --- Against a surface ----------------------------------------------------------------------------
@@ -69,14 +70,13 @@ def in_collision(
     """Test whether any point is inside a box of the gripper by at least the tolerance.
 
     Args:
-        poses: Gripper poses.
+        poses: Gripper poses `T_object_grasp`, translations in metres.
         gripper: Gripper at each pose.
-        points: Points on a surface in metres, in the frame of the poses. With 5 random points per
-            square centimetre, a fingertip whose cross-section is 1 cm² hits at least one in 99 of
+        points: Points on a surface in metres, in the object frame. With 5 random points per square
+            centimetre, a fingertip with a cross-section of 1 cm² hits at least one point in 99 of
             100 cases.
         width: Opening between the pads in metres. None means the largest opening.
-        tolerance: Smallest distance in metres between a point in a box and the sides of this box
-            that counts as a collision.
+        tolerance: A point collides if its depth inside a box is at least this length in metres.
 
     Raises:
         InputError: If a pose is not rigid, a point is not finite, or the width or the tolerance is
@@ -95,24 +95,27 @@ def in_collision(
 def closing_width(
     poses: Float[Array, "n 4 4"], gripper: Gripper, points: Float[AnyArray, "m 3"]
 ) -> Float[Array, " n"]:
-    """Compute the opening in metres at which both fingers touch whatever is between them.
+    """Compute the opening in metres at which both fingers touch the points between them.
 
-    Both fingers move alike and push the object along x until both touch it. The opening is then the
-    extent along x of everything between the pads, or more if another box of the fingers touches
-    first. Squeezing further turns an oblique object, so a real hand closes further. With the boxes
-    b of the closed finger, which start at x = g_b, and the points x_i in the way of each box, it is
+    Both fingers move by equal distances and push the object along x until both fingers touch the
+    object. The opening is the extent along x of the points between the pads, or more if another box
+    of a finger touches first. A real hand closes further on an oblique object, because the object
+    turns between the fingers. Let the boxes b of the closed finger start at x = g_b, and let x_i be
+    the coordinates of the points in the path of each box. The opening is
 
         max_{b, i} (x_i − g_b) + max_{b, i} (−x_i − g_b).
 
-    The result is too small where the points miss the outermost parts of the surface.
+    The result is too small if the points miss the outermost parts of the surface.
 
     Args:
-        poses: Poses of the open gripper. Points outside the space between its fingers are ignored.
+        poses: Poses `T_object_grasp` of the open gripper, translations in metres. Points outside
+            the space between its fingers are ignored.
         gripper: Gripper at each pose.
-        points: Points on a surface in metres, in the frame of the poses.
+        points: Points on a surface in metres, in the object frame.
 
     Returns:
-        The openings, from 0 to the gripper's stroke; 0 if nothing is between the fingers.
+        The openings in metres, from 0 to the gripper's stroke. An opening is 0 if no points are
+        between the fingers.
 
     Raises:
         InputError: If a pose is not rigid or a point is not finite.
@@ -137,18 +140,22 @@ def closing_width(
 def _within(
     poses: Array, points: AnyArray, lower: np.ndarray, upper: np.ndarray
 ) -> Iterator[tuple[Array, Array]]:
-    """Find the points between two corners in the gripper's frame, for a few poses at a time.
+    """Find the points inside a box in the gripper's frame, for a few poses at a time.
+
+    The corners of the box are `lower` and `upper`.
 
     Yields:
-        For each pair of a pose and a point: the index of the pose, (k,), and the point in the
-        gripper's frame, (3, k).
+        For k pairs of a pose and a point in the box: the indices of the poses, (k,), and the points
+        in the gripper's frame, (3, k).
     """
     xp = functions_of(poses)
     check_poses("grasp", on_host(poses))
     places = as_double(poses[:, :3, 3])
     surface = like(places, points)
     if not xp.isfinite(surface).all():
-        raise InputError("surface points must be finite for a collision test")
+        raise InputError(
+            "the surface points of a collision test must be finite, got NaN or infinity"
+        )
     if not len(poses):
         return
     reach = np.linalg.norm(np.maximum(np.abs(lower), np.abs(upper)))
@@ -167,7 +174,7 @@ def _within(
 
 
 def _between(coordinates: Array, lower: np.ndarray, upper: np.ndarray) -> Bool[Array, "*pairs"]:
-    """Test whether points, (3, …), are inside the box between two corners or on its sides."""
+    """Test whether points, (3, …), are in a box or on its sides; two corners define the box."""
     inside = functions_of(coordinates).ones_like(coordinates[0], dtype=bool)
     for along, low, high in zip(coordinates, lower, upper, strict=True):
         inside &= along >= low
@@ -188,11 +195,12 @@ def meets_half_space(
     """Test whether the gripper reaches below a plane, such as a table, by more than the tolerance.
 
     Args:
-        poses: Gripper poses.
+        poses: Gripper poses `T_object_grasp`, translations in metres.
         gripper: Gripper at each pose.
-        T_object_surface: Frame of the plane z = 0; the half-space is z < 0.
+        T_object_surface: Pose of the plane's frame. In this frame, the plane is z = 0 and the
+            half-space below the plane is z < 0.
         width: Opening between the pads in metres. None means the largest opening.
-        tolerance: Largest overlap in metres that does not count.
+        tolerance: Largest overlap in metres that does not count as a collision.
 
     Raises:
         InputError: If a pose is not rigid, or the width or the tolerance is out of its range.
@@ -220,18 +228,19 @@ def meets_box(
 ) -> Bool[Array, " n"]:
     """Test whether the gripper and a box overlap by more than the tolerance.
 
-    This uses the separating axes of two boxes (Gottschalk, Lin and Manocha, "OBBTree", 1996,
-    section 5): the normals of their sides and the common normals of their edges. The smallest
-    overlap along these axes is the distance by which one box must move to clear the other.
+    The test uses the separating axes of two boxes (Gottschalk, Lin and Manocha, "OBBTree", 1996,
+    section 5): the axes perpendicular to their sides, and the axes perpendicular to one edge of
+    each box. The smallest overlap along these axes is the smallest movement of one box that ends
+    the overlap.
 
     Args:
-        poses: Gripper poses.
+        poses: Gripper poses `T_object_grasp`, translations in metres.
         gripper: Gripper at each pose.
-        T_object_box: Frame of the box, whose centre is the origin and whose sides are parallel to
-            the axes.
+        T_object_box: Pose of the box's frame. The origin of the frame is the centre of the box, and
+            the axes of the frame are parallel to the sides.
         size: Side lengths of the box in metres.
         width: Opening between the pads in metres. None means the largest opening.
-        tolerance: Largest overlap in metres that does not count.
+        tolerance: Largest overlap in metres that does not count as a collision.
 
     Raises:
         InputError: If a pose is not rigid, or the size, the width or the tolerance is out of its
@@ -241,13 +250,15 @@ def meets_box(
     check_poses("box", on_host(T_object_box)[None])
     sides = on_host(size)
     if not (np.isfinite(sides).all() and (sides > 0).all()):
-        raise InputError(f"the size of a box must be above 0 and finite, got {sides.tolist()}")
+        raise InputError(
+            f"the side lengths of a box must be above 0 and finite, got {sides.tolist()}"
+        )
     poses = as_double(poses)
     xp = functions_of(poses)
     centres, halves = (like(poses, each) for each in _boxes(gripper, width, tolerance))
     box = like(poses, T_object_box)
     rotation, place = box[:3, :3], box[:3, 3]
-    # In the frame of the box: the axes of each gripper as columns, and the centres of its boxes.
+    # In the box's frame: the axes of each gripper as columns, and the centres of gripper boxes.
     hand = rotation.T @ poses[:, :3, :3]
     apart = ((poses[:, :3, 3] - place) @ rotation)[:, None] + centres @ hand.swapaxes(1, 2)
     axes = _separating_axes(hand)
@@ -258,10 +269,13 @@ def meets_box(
 
 
 def _separating_axes(hand: Float[Array, "n 3 3"]) -> Float[Array, "n 15 3"]:
-    """Compute separating axes in the frame of a box; 0 for parallel edges, which give no axis.
+    """Compute the separating axes between an obstacle box and the boxes of each hand.
+
+    All axes are in the frame of the obstacle box. The axis of two parallel edges is 0, because
+    parallel edges define no axis.
 
     Args:
-        hand: Axes of the hands, whose boxes are tested against that box, as columns in its frame.
+        hand: Axes of each hand as columns, in the frame of the obstacle box.
     """
     xp: Any = functions_of(hand)
     own = xp.broadcast_to(like(hand, np.eye(3)), hand.shape)
@@ -276,9 +290,9 @@ def _separating_axes(hand: Float[Array, "n 3 3"]) -> Float[Array, "n 15 3"]:
 def _boxes(
     gripper: Gripper, width: float | None, tolerance: float
 ) -> tuple[Float[np.ndarray, "boxes 3"], Float[np.ndarray, "boxes 3"]]:
-    """Return the centres and half extents of the gripper's boxes at an opening."""
+    """Return the centres and the half extents in metres of the gripper's boxes at an opening."""
     if not 0 <= tolerance < math.inf:
-        raise InputError(f"the tolerance of a collision must be 0 m or more, got {tolerance}")
+        raise InputError(f"the collision tolerance must be at least 0 m, got {tolerance}")
     boxes = gripper.boxes(gripper.stroke if width is None else width)
     centres = np.stack([box.centre for box in boxes])
     return centres, np.stack([box.half_extents for box in boxes])

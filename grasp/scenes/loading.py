@@ -1,4 +1,4 @@
-"""Reading of scenes from YAML files.
+"""Read scenes from YAML files.
 
     table: {position: [0, 0, 0.4]}              # everything below z = 0 of its frame
     boxes:
@@ -9,13 +9,13 @@
       - {file: scan.ply, unit: mm, scale: 1.0}
     object: {position: [0.3, 0.1, 0.4]}         # frame of the object to grasp
 
-Every key is optional. A pose says where the frame of an entry is in the world: either as `pose`,
-the rows of its matrix, or as `position` in metres and `quaternion_xyzw`. The position is zero and
-the rotation the identity unless given. The centre of a box is the origin of its frame, and `size`
-holds its side lengths. A table has no edges and no underside; use a box for a table that has them.
-Files are relative to the YAML file, and `unit` and `scale` are those of
-`grasp.objects.loading.load_object`. A mesh is any mesh that `load_object` reads. A cloud is a file
-of points or a depth image, whose mask is ignored.
+Every key is optional. The pose of an entry maps the entry's frame to the world. It is stated either
+as `pose`, the rows of a 4 × 4 matrix, or as `position` in metres and `quaternion_xyzw`. The default
+position is zero, and the default rotation is the identity. The centre of a box is the origin of its
+frame, and `size` contains its side lengths in metres. A table has no edges and no underside; use a
+box for a table with edges. The path of a file is relative to the YAML file. `unit` and `scale` have
+the meaning of the arguments of `grasp.objects.loading.load_object`, which also reads the meshes. A
+cloud is a file of points or a depth image. The mask of a depth image is ignored.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from pcdiff.geometry.limits import UNITS
 from pcdiff.geometry.reading import read_geometry
 
 LARGEST_CLOUD = 10.0
-"""Largest accepted side of a cloud in metres; a larger cloud is probably in another unit."""
+"""Largest accepted extent of a cloud in metres. A larger cloud is probably in another unit."""
 
 ROUNDED_WITHIN = 1e-3
-"""Largest difference from 1 of the norm of a quaternion or of a singular value of a rotation matrix
-in a file."""
+"""Tolerance for rotations in a file. The norm of a quaternion and each singular value of a rotation
+matrix may differ from 1 by at most this value."""
 
 SUFFIXES = (".yaml", ".yml")
 """Endings of scene files."""
@@ -58,7 +58,7 @@ def load_scene(path: str | os.PathLike[str]) -> Scene:
     """Read a scene from a YAML file.
 
     Args:
-        path: YAML file in the format that this module describes.
+        path: YAML file in the format of `grasp.scenes.loading`.
 
     Raises:
         InputError: If the file, or a file that it names, is missing or damaged; a key is unknown or
@@ -105,7 +105,7 @@ def _scene(document: dict[str, Any], folder: Path) -> Scene:
 def _entry(
     what: str, value: object, read: Read[Placed], folder: Path, needed: set[str], other: set[str]
 ) -> Placed:
-    """Read one entry of the scene; every error about it starts with the name of the entry."""
+    """Read one entry of the scene. Error messages start with the name of the entry."""
     entries = documents.mapping(what, value)
     try:
         _check_keys(entries, needed, other | _POSE)
@@ -117,11 +117,11 @@ def _entry(
 def _check_keys(entries: dict[str, Any], needed: set[str], other: set[str]) -> None:
     missing = sorted(needed - entries.keys())
     if missing:
-        raise InputError(f"it lacks {', '.join(missing)}")
+        raise InputError(f"the key {', '.join(missing)} is missing")
     unknown = [documents.kind_of(key) for key in entries if key not in needed | other]
     if unknown:
         known = ", ".join(sorted(needed | other))
-        raise InputError(f"it has the unknown key {unknown[0]}, expected only {known}")
+        raise InputError(f"the key {unknown[0]} is unknown, expected only {known}")
 
 
 def _box(entries: dict[str, Any], folder: Path) -> PlacedBox:
@@ -142,10 +142,10 @@ def _cloud(entries: dict[str, Any], folder: Path) -> PlacedCloud:
     file, scale, unit = _file(entries, folder)
     if file.suffix.lower() in DEPTH_IMAGES:
         image = read_depth_image(file, scale=scale, unit=unit)
-        # The mask marks the object to grasp, which does not matter here.
+        # The mask marks the object to grasp. A scene uses all points, so the mask is ignored.
         points = DepthImage(image.depth, image.intrinsics).points()
     else:
-        # Not with `load_object`, which would spend seconds on normals that are not needed here.
+        # `load_object` would spend seconds on surface normals, which a scene does not need.
         geometry = read_geometry(file)
         if geometry.faces is not None:
             raise InputError(f"{file} is a mesh, expected a point cloud: list it under meshes")
@@ -156,8 +156,8 @@ def _cloud(entries: dict[str, Any], folder: Path) -> PlacedCloud:
     longest = float(np.ptp(points, axis=0).max())
     if not longest <= LARGEST_CLOUD:
         raise InputError(
-            f"{file} would be {longest:.3g} m long, expected at most {LARGEST_CLOUD:g} m: give the "
-            "unit of its numbers, or the scale that converts them to metres"
+            f"{file} would be {longest:.3g} m long, expected at most {LARGEST_CLOUD:g} m: state "
+            "the unit of its numbers, or the scale that converts the numbers to metres"
         )
     return PlacedCloud(frozen(points), _pose(entries, folder))
 
@@ -174,18 +174,18 @@ def _file(entries: dict[str, Any], folder: Path) -> tuple[Path, float, str | Non
 
 
 def _pose(entries: dict[str, Any], folder: Path) -> Float[np.ndarray, "4 4"]:
-    """Return the pose of an entry; the folder is not used."""
+    """Return the pose of an entry, which maps the entry's frame to the world."""
     if "pose" in entries:
         if entries.keys() & {"position", "quaternion_xyzw"}:
             raise InputError(
-                "it has a pose and also a position or a quaternion_xyzw, expected only one form"
+                "expected either pose, or position and quaternion_xyzw, got both forms"
             )
         pose = documents.matrix("pose", entries["pose"])
-        # Replaced by the nearest rotation, so that rounding errors do not add up in products.
+        # The nearest rotation replaces the matrix, so that rounding errors do not add up.
         u, stretch, vt = np.linalg.svd(pose[:3, :3])
         rotation = u @ vt
         if (
-            not np.abs(stretch - 1).max() <= ROUNDED_WITHIN  # NaN, from huge numbers, fails, too
+            not np.abs(stretch - 1).max() <= ROUNDED_WITHIN  # NaN also fails
             or np.linalg.det(rotation) < 0
             or not np.array_equal(pose[3], [0, 0, 0, 1])
         ):
@@ -205,7 +205,7 @@ def _pose(entries: dict[str, Any], folder: Path) -> Float[np.ndarray, "4 4"]:
             )
     if not (np.abs(pose[:3, 3]) <= MAXIMUM_COORDINATE).all():
         raise InputError(
-            f"its position must be within {MAXIMUM_COORDINATE:g} m of the origin, "
-            f"got {pose[:3, 3].tolist()}"
+            f"the position must have coordinates from -{MAXIMUM_COORDINATE:g} to "
+            f"{MAXIMUM_COORDINATE:g} m, got {pose[:3, 3].tolist()}"
         )
     return frozen(pose)

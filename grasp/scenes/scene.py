@@ -25,8 +25,8 @@ class PlacedBox:
 
     Args:
         size: Side lengths, (3,), in metres.
-        T_world_box: Frame of the box, whose centre is the origin and whose sides are parallel to
-            the axes.
+        T_world_box: Pose of the box's frame in the world. The origin of the frame is the centre of
+            the box, and the axes of the frame are parallel to the sides.
 
     Raises:
         InputError: If a side length is not above 0 or the pose is not rigid.
@@ -37,7 +37,10 @@ class PlacedBox:
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.size).all() and (self.size > 0).all()):
-            raise InputError(f"the size of a box must be above 0, got {self.size.tolist()}")
+            raise InputError(
+                "the side lengths of a box must be above 0 and finite, got "
+                f"{np.asarray(self.size).tolist()}"
+            )
         check_poses("box", self.T_world_box[None])
 
 
@@ -46,8 +49,8 @@ class PlacedMesh:
     """A mesh in a scene.
 
     Args:
-        object: The mesh, as loaded by `load_object`.
-        T_world_mesh: Frame of the mesh file.
+        object: The mesh, for example from `load_object`.
+        T_world_mesh: Pose of the mesh file's frame in the world.
 
     Raises:
         InputError: If the object is a point cloud or the pose is not rigid.
@@ -66,11 +69,11 @@ class PlacedMesh:
 
 @dataclass(frozen=True, eq=False)
 class PlacedCloud:
-    """A point cloud in a scene: what a camera saw, or another set of points on surfaces.
+    """A point cloud in a scene: points on surfaces, for example from a depth camera.
 
     Args:
-        points: Points in metres in the frame of the file.
-        T_world_cloud: Frame of the file.
+        points: Points in metres in the cloud's frame.
+        T_world_cloud: Pose of the cloud's frame in the world.
 
     Raises:
         InputError: If a point is not finite or the pose is not rigid.
@@ -81,21 +84,21 @@ class PlacedCloud:
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.points).all():
-            raise InputError("the points of a cloud must be finite")
+            raise InputError("the points of a cloud must be finite, got NaN or infinity")
         check_poses("cloud", self.T_world_cloud[None])
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """The surroundings of an object to grasp, without the object itself; lengths in metres.
+    """The surroundings of an object to grasp, without the object. Lengths are in metres.
 
     Args:
-        T_world_table: Frame of the table, which fills the half-space z < 0. None means that there
-            is no table.
+        T_world_table: Pose of the table's frame in the world. The table fills the half-space z < 0
+            of its frame. None means that there is no table.
         boxes: Boxes of the scene.
         meshes: Meshes of the scene.
         clouds: Point clouds of the scene.
-        T_world_object: Frame of the file of the object to grasp.
+        T_world_object: Pose of the object to grasp in the world.
 
     Raises:
         InputError: If a pose is not rigid.
@@ -120,11 +123,12 @@ class Scene:
     ) -> Bool[Array, " n"]:
         """Test whether the gripper collides with the surroundings, not with the object to grasp.
 
-        The table and the boxes are tested exactly, meshes and clouds by points on them; see
-        `grasp.scenes.collision`.
+        The test is exact for the table and the boxes. Meshes and clouds are represented by points
+        on their surfaces; see `grasp.scenes.collision`.
 
         Args:
-            poses: Grasp poses `T_object_grasp`, an array or a tensor on any device.
+            poses: Grasp poses `T_object_grasp`, an array or a tensor on any device; translations in
+                metres.
             gripper: Gripper at each pose.
             width: Opening between the pads in metres. None means the largest opening.
 
@@ -145,11 +149,12 @@ class Scene:
     def points(self) -> Float[np.ndarray, "points 3"]:
         """Random points on the meshes and all points of the clouds, in metres in the world frame.
 
-        A mesh gets `grasp.scenes.collision.DENSITY` points per square metre, the same points
-        wherever it is placed.
+        A mesh gets `grasp.scenes.collision.DENSITY` points per square metre. The points on a mesh
+        do not depend on its pose.
 
         Raises:
-            InputError: If a mesh is so large that it gets too many points.
+            InputError: If a mesh would get more than `pcdiff.geometry.limits.MAXIMUM_POINTS`
+                points.
         """
         found = [np.empty((0, 3))]
         for placed in self.meshes:

@@ -1,1 +1,1 @@
-"""Head 1: point clouds, the files that hold them, and the model that generates them."""
+"""Point clouds: reading and writing their files, and the model that generates new clouds."""

@@ -1,10 +1,10 @@
 """The canonical file for a set of point clouds.
 
-It is an HDF5 file with one dataset for each category and split, named
-`/{ShapeNet synset id}/{train|val|test}`, float32 of shape (shapes, points, 3). The widely used
-`shapenet.hdf5` has this layout, so it can be read as it is. Other groups, datasets and attributes
-are ignored. Coordinates keep the unit and the axes of their source, which the file's attributes
-state.
+A canonical file is an HDF5 file with one HDF5 dataset per category and split. The path of a dataset
+is `/{ShapeNet synset id}/{train|val|test}`, its type is float32, and its array shape is
+(shapes, points, 3). The widely used `shapenet.hdf5` has this layout and can be read directly.
+Readers ignore attributes and all other groups and datasets. The coordinates have the unit and the
+axes of the source of the clouds; the attributes of the file state the unit and the axes.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ def read_clouds(
         The clouds as float32 (other floating-point types are converted), in the file's unit.
 
     Raises:
-        InputError: If the file is missing, damaged or has another layout; it lacks the category or
-            the split; or the dataset has another shape or type, no shapes, fewer than 2 points per
-            shape, or a number that is not finite.
+        InputError: If the file is missing, damaged or has another layout; if the file lacks the
+            category or the split; or if the dataset has a wrong array shape or type, no shapes,
+            fewer than 2 points per shape, or a number that is not finite.
     """
     if split not in SPLITS:
         raise InputError(f"the split must be train, val or test, got {split!r}")
@@ -86,7 +86,7 @@ def read_clouds(
         dataset = datasets[group][split]
         what = f"the dataset /{group}/{split} of {path}"
         _check_layout(what, dataset.shape, dataset.dtype)
-        # HDF5 converts while it reads, so there is no second copy in the file's type.
+        # HDF5 converts the numbers to float32 while it reads them, which saves memory.
         clouds = np.empty(dataset.shape, np.float32)
         dataset.read_direct(clouds)
     _check_finite(what, clouds)
@@ -98,17 +98,17 @@ def write_clouds(
     clouds: Mapping[str, Mapping[str, Tensor | NDArray[Any]]],
     attributes: Mapping[str, str | int | float] | None = None,
 ) -> None:
-    """Write a canonical file completely or not at all.
+    """Write a canonical file, completely or not at all.
 
     Args:
         path: HDF5 file to write; an existing file is replaced.
-        clouds: Clouds as `{category: {split: (shapes, points, 3)}}`. A common name is written as
-            its synset id, and floating-point numbers are written as float32.
+        clouds: Clouds as `{category: {split: (shapes, points, 3)}}`. A common name becomes
+            its synset id, and floating-point numbers become float32.
         attributes: Attributes of the file: the source of the clouds, their unit and their axes.
 
     Raises:
-        InputError: If there is nothing to write, `read_clouds` would refuse an array, or the file
-            cannot be written.
+        InputError: If there are no clouds, `read_clouds` would reject an array, or the file cannot
+            be written.
     """
     with cloud_writer(path, attributes) as writer:
         for category, splits in clouds.items():
@@ -120,16 +120,16 @@ def write_clouds(
 def cloud_writer(
     path: str | os.PathLike[str], attributes: Mapping[str, str | int | float] | None = None
 ) -> Iterator[CloudWriter]:
-    """Write a canonical file one split at a time, for sets that do not fit in memory.
+    """Write a canonical file one split at a time, for clouds that do not fit in memory.
 
     The file appears at `path` when the `with` block ends. If the block raises, no file is written.
 
     Args:
         path: HDF5 file to write; an existing file is replaced.
-        attributes: Attributes of the file.
+        attributes: Attributes of the file: the source of the clouds, their unit and their axes.
 
     Raises:
-        InputError: If the file cannot be written, or the block has written no clouds.
+        InputError: If the file cannot be written, or the `with` block writes no clouds.
     """
     import h5py
 
@@ -149,15 +149,15 @@ def cloud_writer(
 
 
 class CloudWriter:
-    """A canonical file that is being written. Use `cloud_writer` to open one."""
+    """A canonical file that is open for writing; `cloud_writer` opens the file."""
 
     def __init__(self, path: str | os.PathLike[str], file: h5py.File) -> None:
-        """Wrap an open HDF5 file, which error messages call `path`."""
+        """Wrap an open HDF5 file; `path` is the name of the file in error messages."""
         self._path = path
         self._file = file
 
     def write(self, category: str, split: str, clouds: Tensor | NDArray[Any]) -> None:
-        """Add one split.
+        """Write one split of one category.
 
         Args:
             category: Synset id or common name.
@@ -165,14 +165,17 @@ class CloudWriter:
             clouds: Floating-point numbers of shape (shapes, points, 3).
 
         Raises:
-            InputError: If the split was written before; also for the reasons given in
+            InputError: If the split was written before; also for the reasons listed in
                 `write_clouds`.
         """
         group = synset_id(category)
         if split not in SPLITS:
             raise InputError(f"the split must be train, val or test, got {split!r}")
         if not group or "/" in group or group == ".":
-            raise InputError(f"{category!r} cannot be the name of a category in {self._path}")
+            raise InputError(
+                "the name of a category must not be empty, be '.' or contain '/', "
+                f"got {category!r} for {self._path}"
+            )
         name = f"/{group}/{split}"
         if name in self._file:
             raise InputError(
@@ -192,7 +195,7 @@ class CloudWriter:
 def _canonical_file(
     path: str | os.PathLike[str],
 ) -> Iterator[dict[str, dict[str, h5py.Dataset]]]:
-    """Open a canonical file as `{category: {split: dataset}}` with at least one dataset."""
+    """Open a canonical file, and yield its datasets as `{category: {split: dataset}}`."""
     import h5py
 
     if not Path(path).exists():
@@ -212,14 +215,14 @@ def _canonical_file(
                     if found:
                         datasets[category] = found
             if not datasets:
-                there = f"it holds {', '.join(sorted(file))}" if len(file) else "it is empty"
+                there = f"found {', '.join(sorted(file))}" if len(file) else "the file is empty"
                 raise InputError(
                     f"{path} does not have the layout /{{synset id}}/{{train|val|test}}: {there}"
                 )
             yield datasets
     except InputError:
         raise
-    # h5py raises any of these for a damaged file.
+    # h5py can raise each of these errors for a damaged file.
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} cannot be read as HDF5: {_reason(error)}") from error
 
@@ -234,7 +237,7 @@ def _write_errors(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """The operating system's message if HDF5's message has an error number, else HDF5's message."""
+    """The operating system's message if HDF5 reports an error number, otherwise HDF5's message."""
     message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     number = re.search(r"errno = (\d+)", message)
     return os.strerror(int(number[1])) if number else _first_sentence(message)
@@ -262,4 +265,4 @@ def _check_layout(what: str, shape: tuple[int, ...] | None, dtype: np.dtype[Any]
 def _check_finite(what: str, clouds: NDArray[np.float32]) -> None:
     for index, cloud in enumerate(clouds):
         if not np.isfinite(cloud).all():
-            raise InputError(f"{what} has a coordinate, in shape {index}, that is not finite")
+            raise InputError(f"{what} has a coordinate that is not finite in cloud {index}")

@@ -68,19 +68,19 @@ _NAMES = {synset: name for name, synset in SYNSETS.items()}
 
 
 def synset_id(category: str) -> str:
-    """Return the name of a category's group in a canonical file.
+    """Return the name of a category's HDF5 group in a canonical file.
 
     Args:
         category: A name in `SYNSETS`, a synset id, or the name of a category that ShapeNet lacks.
             Capitals, spaces and hyphens are accepted: "Remote control" means "remote_control".
 
     Returns:
-        The synset id if the category is a name in `SYNSETS`, else the category unchanged.
+        The synset id if the category is a name in `SYNSETS`, otherwise the unchanged category.
     """
     return SYNSETS.get(re.sub(r"[ -]", "_", category.strip().lower()), category)
 
 
 def describe_category(category: str) -> str:
-    """Return the name of a category's group and its common name, if any: "03001627 (chair)"."""
+    """Return the group name and any common name of a category, e.g. "03001627 (chair)"."""
     group = synset_id(category)
     return f"{group} ({_NAMES[group]})" if group in _NAMES else group

@@ -1,7 +1,7 @@
-"""The parts from which a generator is built, by name: networks, encoders and priors.
+"""The named components of a generator: networks, encoders and priors.
 
-A configuration names its parts. `SHIPPED` holds the parts of this package; a user who brings other
-parts passes an extended copy:
+A configuration names its components. `SHIPPED` contains the components of this package. A user with
+other components passes an extended copy:
 
     components = SHIPPED.extended(networks={"mine": MyNetwork})
     model = PointCloudGenerator(config, components)
@@ -22,19 +22,19 @@ from pcdiff.clouds.priors import FlowPrior, GaussianPrior
 from pcdiff.errors import InputError
 
 NO_PRIOR = "none"
-"""Name in a configuration that means no prior: an auto-encoder."""
+"""The name in a configuration that means "no prior": the model is an auto-encoder."""
 
 Maker = Callable[..., nn.Module]
-"""Makes a part from the size of the latent and the options of a `Choice`."""
+"""Function that builds a component from the size of the latent and the options of a `Choice`."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The choice of a part: its name and its options.
+    """The choice of a component: its name and its options.
 
     Attributes:
-        name: Name of the part in `Components`.
-        options: Keyword arguments that the part is made with; all values must be valid in JSON.
+        name: Name of the component in `Components`.
+        options: Keyword arguments of the component; all values must be valid in JSON.
     """
 
     name: str
@@ -47,19 +47,19 @@ class Choice:
 
 @dataclass(frozen=True)
 class Components:
-    """The parts that a configuration can name.
+    """The components that a configuration can name.
+
+    Each component has a maker, a function that is called as `maker(latent, **options)`.
 
     Attributes:
-        networks: For each name, a function that makes a network that predicts the velocity (see
-            `pcdiff.clouds.networks.interface.CloudNetwork`). It is called as
-            `maker(latent, **options)`.
-        encoders: For each name, a function that makes an encoder (see `CloudEncoder` in the same
-            module). It is called in the same way.
-        priors: For each name, a function that makes a law of the latent (see
-            `pcdiff.clouds.priors.LatentPrior`). It is called in the same way.
+        networks: Makers of networks by name. A network predicts the velocity; see
+            `pcdiff.clouds.networks.interface.CloudNetwork`.
+        encoders: Makers of encoders by name; see
+            `pcdiff.clouds.networks.interface.CloudEncoder`.
+        priors: Makers of priors by name; see `pcdiff.clouds.priors.LatentPrior`.
 
     Raises:
-        InputError: If a prior is called "none", which in a configuration means no prior.
+        InputError: If a prior has the name "none", which means that a model has no prior.
     """
 
     networks: Mapping[str, Maker]
@@ -68,7 +68,7 @@ class Components:
 
     def __post_init__(self) -> None:
         if NO_PRIOR in self.priors:
-            raise InputError(f"no prior can be called {NO_PRIOR!r}, which means no prior")
+            raise InputError(f"the name of a prior must not be {NO_PRIOR!r}, which means no prior")
 
     def extended(
         self,
@@ -76,7 +76,7 @@ class Components:
         encoders: Mapping[str, Maker] | None = None,
         priors: Mapping[str, Maker] | None = None,
     ) -> Components:
-        """Return a copy with more parts; a part with an existing name replaces the old part."""
+        """Return a copy with new components, which replace old components of equal names."""
         return replace(
             self,
             networks={**self.networks, **(networks or {})},
@@ -85,26 +85,28 @@ class Components:
         )
 
     def make(self, kind: str, choice: Choice, latent: int) -> nn.Module:
-        """Make the part that a configuration chose.
+        """Build the component that a configuration names.
 
         Args:
-            kind: Kind of the part: "networks", "encoders" or "priors".
-            choice: Name and options of the part.
+            kind: Kind of the component: "networks", "encoders" or "priors".
+            choice: Name and options of the component.
             latent: Size of the shape latent.
 
         Raises:
-            InputError: If there is no such part, or it does not take these options.
+            InputError: If the name is unknown, or the component does not accept the options.
         """
         makers: Mapping[str, Maker] = getattr(self, kind)
         if choice.name not in makers:
             raise InputError(
-                f"there is no part {choice.name!r} among the {kind}, expected one of "
-                f"{', '.join(makers)}"
+                f"the component must be one of the {kind} ({', '.join(makers)}), "
+                f"got {choice.name!r}"
             )
         try:
             return makers[choice.name](latent, **choice.options)
         except TypeError as error:
-            raise InputError(f"{choice.name} among the {kind} cannot be made: {error}") from error
+            raise InputError(
+                f"the component {choice.name!r} (one of the {kind}) cannot be built: {error}"
+            ) from error
 
 
 SHIPPED = Components(
@@ -112,4 +114,4 @@ SHIPPED = Components(
     encoders={"pointnet": PointNetEncoder},
     priors={"flow": FlowPrior, "gaussian": GaussianPrior},
 )
-"""The parts that the package carries."""
+"""The components of this package."""

@@ -1,4 +1,4 @@
-"""The condition of a network of the cloud head: what a cloud is generated from."""
+"""The condition from which a network of the cloud head generates a cloud."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from torch import Tensor
 
 
 class CloudCondition(NamedTuple):
-    """What each cloud of a batch is generated from. A network reads only the entries that it knows.
+    """The conditions from which the clouds of a batch are generated.
+
+    A network reads only the entries that it supports. Unused entries are None.
 
     Attributes:
         latent: One vector per shape.
         tokens: A set of vectors per shape.
-        category: Number of the category of each shape.
-        partial: Known points of each shape, in the network's units.
+        category: Category number of each shape.
+        partial: Known points of each shape, in network units.
     """
 
     latent: Float[Tensor, "batch latent"] | None = None
@@ -25,11 +27,11 @@ class CloudCondition(NamedTuple):
     partial: Float[Tensor, "batch known 3"] | None = None
 
     def select(self, index: slice | Tensor) -> CloudCondition:
-        """Return the condition of some clouds of the batch."""
+        """Return the conditions of the selected clouds of the batch."""
         return self._map(lambda entry: entry[index])
 
     def repeat_interleave(self, times: int) -> CloudCondition:
-        """Return the condition of a batch in which each cloud stands `times` times in a row."""
+        """Repeat the condition of each cloud; `times` is the number of adjacent copies."""
         return self._map(lambda entry: entry.repeat_interleave(times, dim=0))
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> CloudCondition:

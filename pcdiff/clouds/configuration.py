@@ -1,4 +1,4 @@
-"""The configuration from which a generator of clouds is built; weights files store it."""
+"""The configuration of a cloud generator, as stored in a file of weights."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pcdiff.errors import InputError
 
 @dataclass(frozen=True)
 class Standardization:
-    """The shift and the scale between box-normalised coordinates and the network's unit variance.
+    """The conversion from box-normalised coordinates to network units, which have unit variance.
 
     Attributes:
         mean: Mean of all points of the box-normalised training clouds.
         deviation: Standard deviation of these points, one number for all three axes.
 
     Raises:
-        InputError: If a number is not finite or the deviation not above 0.
+        InputError: If a number is not finite, or the deviation is not above 0.
     """
 
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -34,13 +34,13 @@ class Standardization:
         numbers = [*self.mean, self.deviation]
         if len(numbers) != 4 or not all(map(math.isfinite, numbers)) or self.deviation <= 0:
             raise InputError(
-                "standardization: expected three finite numbers and a deviation above 0, "
-                f"got {self.mean} and {self.deviation}"
+                "the standardization must have a mean of three finite numbers and a finite "
+                f"deviation above 0, got {self.mean} and {self.deviation}"
             )
 
     @classmethod
     def of(cls, clouds: Float[Tensor, "shapes points 3"]) -> Standardization:
-        """Return the mean and the standard deviation of these box-normalised clouds."""
+        """Return the standardization of clouds: the mean and the deviation of their points."""
         mean = clouds.mean(dim=(0, 1))
         deviation = (clouds - mean).square().mean().sqrt()
         x, y, z = mean.tolist()
@@ -57,22 +57,22 @@ class Standardization:
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """Everything that is needed to build a `PointCloudGenerator`. Weights files store it.
+    """The configuration of a `PointCloudGenerator`, as stored in a file of weights.
 
     Attributes:
         latent: Size of the shape latent z.
         network: Name and options of the network that predicts the velocity.
         encoder: Name and options of the encoder.
-        prior: Name and options of the prior of z, or its name alone for the default options. "none"
-            makes an auto-encoder; the package has the priors "flow" and "gaussian".
-        kl_weight: Weight of KL(q(z|x) ‖ p(z)), in nats per shape, in the loss, where the mean
-            squared error of ε has the weight 1.
+        prior: Name and options of the prior of z; a name alone selects the default options. "none"
+            selects an auto-encoder. The package has the priors "flow" and "gaussian".
+        kl_weight: Weight of the Kullback-Leibler divergence KL(q(z|x) ‖ p(z)) in the loss. The
+            divergence is in nats per shape. The mean squared error of the noise ε has the weight 1.
         schedule: Noise schedule, which must preserve variance.
-        standardization: Shift and scale from box-normalised coordinates to the network's units.
+        standardization: Shift and scale from box-normalised coordinates to network units.
 
     Raises:
-        InputError: If the schedule does not preserve variance, or the weight is not finite or
-            below 0.
+        InputError: If the schedule does not preserve variance, or `kl_weight` is negative or not
+            finite.
     """
 
     latent: int = 256
@@ -88,12 +88,12 @@ class GeneratorConfig:
             object.__setattr__(self, "prior", Choice(self.prior))
         if not isinstance(self.schedule, DiscreteSchedule):
             raise InputError(
-                f"schedule {self.schedule.name!r}: the network predicts v, which needs a schedule "
-                "that preserves variance"
+                "the schedule must preserve variance, because the network predicts a velocity, "
+                f"got {self.schedule.name!r}"
             )
         if not 0 <= self.kl_weight < math.inf:
             raise InputError(
-                f"kl_weight: expected a finite number of at least 0, got {self.kl_weight}",
+                f"kl_weight must be a finite number of at least 0, got {self.kl_weight}",
                 parameter="kl_weight",
             )
 
@@ -113,7 +113,7 @@ class GeneratorConfig:
 
     @classmethod
     def from_dict(cls, description: dict[str, Any]) -> GeneratorConfig:
-        """Build a configuration from a dictionary that `as_dict` or version 0.1.0 made."""
+        """Build a configuration from a dictionary of `as_dict` in this version or in 0.1.0."""
         given = dict(description)
         record = given.pop("standardization")
         if "widths" in given:
@@ -129,7 +129,7 @@ class GeneratorConfig:
 
 
 def _from_0_1_0(given: dict[str, Any]) -> dict[str, Any]:
-    """Convert the dictionary of version 0.1.0, whose network, encoder and priors had no names."""
+    """Convert a dictionary of version 0.1.0, in which networks and encoders had no names."""
     flow = {"layers": given.pop("flow_layers"), "hidden": given.pop("flow_hidden")}
     network, encoder = ({"widths": given.pop(name)} for name in ("widths", "encoder_widths"))
     prior = given.pop("prior")
@@ -144,6 +144,6 @@ def _from_0_1_0(given: dict[str, Any]) -> dict[str, Any]:
 def renamed_from_0_1_0(name: str) -> str:
     """Return the current name of a tensor, given its name in weights of version 0.1.0.
 
-    That version called the network `noise`, although its output is a velocity.
+    Version 0.1.0 called the network `noise`, although the output of the network is a velocity.
     """
     return name.replace("noise.", "network.", 1) if name.startswith("noise.") else name

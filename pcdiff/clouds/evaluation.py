@@ -1,6 +1,7 @@
-"""The evaluation of a generator of clouds: what `pcdiff evaluate` computes.
+"""The evaluation of a cloud generator, which `pcdiff evaluate` runs.
 
-It is not part of `pcdiff.clouds.metrics` because it also normalises and subsamples the clouds.
+The evaluation normalises and subsamples the clouds before it computes the metrics of
+`pcdiff.clouds.metrics`.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ from pcdiff.errors import InputError
 from pcdiff.geometry.checks import check_clouds
 from pcdiff.randomness import seeded
 
-# Third words of the seeds `(seed, 0, word)`. `sample_set` usually draws shape i of its set from
-# `seeded(seed, i)`; with a 0 before it, no word above 0 gives one of those streams.
+# The evaluation draws random numbers with seeds `(seed, 0, purpose)`; these are the purposes. A
+# purpose above 0 makes the seed different from `(seed, i)`, the usual seed of generated shape i.
 _TEST, _TRAIN, _FLOOR, _GENERATED = range(1, 5)
 
 
@@ -44,13 +45,13 @@ class EvaluationConfig:
     """The settings of an evaluation.
 
     Attributes:
-        sets: Number of generated sets; their seeds are `seed`, `seed + 1`, …
-        seed: Seed of the first set and of everything that the evaluation draws itself.
-        points: Number of random points of each cloud that are compared.
+        sets: Number of generated sets; the seeds of the sets are `seed`, `seed + 1`, …
+        seed: Seed of the first generated set, and of all random choices of the evaluation.
+        points: Number of random points that are chosen from each cloud.
         emd_points: Number of these points that the earth mover's distance uses.
-        distances: Distances to compare by: "cd" (squared Chamfer), "emd" (earth mover's).
-        floor_draws: Number of random training subsets, each as large as the test set, that are
-            evaluated in place of a generated set; 0 for none.
+        distances: Distances between clouds: "cd" (squared Chamfer), "emd" (earth mover's).
+        floor_draws: Number of random training subsets, each as large as the test set, that give
+            the floor, i.e. the scores of real shapes; 0 leaves out the floor.
         workers: Number of processes that compute the earth mover's distance.
 
     Raises:
@@ -72,8 +73,8 @@ class EvaluationConfig:
             self._require(name, 0)
         if "emd" in self.distances and self.emd_points > self.points:
             raise InputError(
-                f"emd_points must be at most the {self.points} points per cloud, "
-                f"got {self.emd_points}: use fewer, or leave out the distance 'emd'",
+                f"emd_points must be at most {self.points}, the number of points per cloud, "
+                f"got {self.emd_points}: reduce emd_points, or leave out the distance 'emd'",
                 parameter="distances",
             )
 
@@ -97,18 +98,19 @@ def evaluate_on_file(
     """Compare a generator with one split of a canonical file; see `evaluate`.
 
     Args:
-        generator: The generator, on the device to compute on.
+        generator: The generator, already on the device that samples.
         path: Canonical HDF5 file.
         category: Name of the category, e.g. "chair", or its synset id.
-        split: Split to compare with. The split "train" is used for the floor and the memorisation.
+        split: Split to compare with. The scores of real shapes and the memorisation distances use
+            the split "train".
         config: The settings of the evaluation.
-        sampling: How latents become clouds. It must give at least as many points as are compared.
+        sampling: The settings of the sampling, with at least `config.points` points per cloud.
         temperature: Spread of the latent.
-        progress: Function called now and then with the fraction done.
+        progress: Function that is called repeatedly with the finished fraction, from 0 to 1.
 
     Raises:
         InputError: If the file cannot be read or the generator is an auto-encoder; also for the
-            reasons given in `evaluate`.
+            reasons listed in `evaluate`.
     """
     train, test = (read_clouds(path, category, name) for name in ("train", split))
 
@@ -137,23 +139,23 @@ def evaluate(
     """Compare both generated shapes and real training shapes with the test shapes.
 
     Every cloud, real or generated, is reduced to `config.points` random points and then normalised
-    to its box, so its unit and the origin of its frame do not matter. Everything that does not
-    depend on the generated sets is checked before the first one is requested.
+    to its bounding box, so the unit and the origin of the cloud do not matter. All inputs except
+    the generated sets are checked before the first generated set is requested.
 
     Args:
-        sample_set: Function of a set's seed that returns as many generated clouds as there are test
-            shapes, with at least `config.points` points.
+        sample_set: Function that takes the seed of a set and returns one generated cloud per test
+            shape, each with at least `config.points` points.
         train: The training shapes, in any unit.
         test: The test shapes, in any unit.
         config: The settings of the evaluation.
-        category: Category of the shapes, for the report.
-        split: Name of the split that `test` holds, for the report.
-        progress: Function called now and then with the fraction done.
+        category: Category of the shapes, which the report states.
+        split: Name of the split of the test shapes, which the report states.
+        progress: Function that is called repeatedly with the finished fraction, from 0 to 1.
 
     Raises:
-        InputError: If there are too few clouds, or clouds that have too few points or are not
-            finite; if a generated set has another size than the test set; or if the last seed is
-            too large.
+        InputError: If a set has too few clouds; if a cloud has too few points or a number that is
+            not finite; if a generated set and the test set have different sizes; or if the last
+            seed is too large.
     """
     seed, points, distances = config.seed, config.points, config.distances
     check_clouds("the training set", train)
@@ -161,18 +163,18 @@ def evaluate(
     for name, clouds in (("the training set", train), ("the test set", test)):
         if points > clouds.shape[1]:
             raise InputError(
-                f"the evaluation compares {points} points per cloud, but {name} has "
-                f"{clouds.shape[1]}",
+                f"each cloud of {name} must have at least {points} points for the evaluation, "
+                f"got {clouds.shape[1]}",
                 parameter="points",
             )
     if config.floor_draws and len(train) < len(test):
         raise InputError(
-            f"the floor needs at least as many training shapes as test shapes, {len(test)}, "
-            f"got {len(train)}: set floor_draws to 0 to leave it out",
+            f"the scores of real shapes need at least {len(test)} training shapes, one per test "
+            f"shape, got {len(train)}: set floor_draws to 0 to leave out these scores",
             parameter="floor_draws",
         )
     seeds = tuple(range(seed, seed + config.sets))
-    draws = [seeded(each, 0, _GENERATED) for each in seeds]  # the last may be too large
+    draws = [seeded(each, 0, _GENERATED) for each in seeds]  # raises if the last seed is too large
     steps = 2 + config.sets + config.floor_draws
     test = _prepared("the test set", test, points, seeded(seed, 0, _TEST))
     train = _prepared("the training set", train.to(test.device), points, seeded(seed, 0, _TRAIN))
@@ -187,8 +189,7 @@ def evaluate(
             check_clouds(name, clouds)
             if len(clouds) != len(test):
                 raise InputError(
-                    f"{name} must have as many shapes as the test set, {len(test)}, "
-                    f"got {len(clouds)}"
+                    f"{name} must have {len(test)} shapes, one per test shape, got {len(clouds)}"
                 )
             generated.append(_prepared(name, clouds.to(test.device), points, draws[i]))
             results.append(

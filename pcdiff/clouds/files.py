@@ -1,4 +1,4 @@
-"""Files that hold one point cloud: .ply, .xyz and .npy."""
+"""Files with one point cloud: .ply, .xyz and .npy."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from pcdiff.files import atomic_write
 from pcdiff.geometry.reading import read_geometry
 
 ENDINGS = (".ply", ".xyz", ".npy")
-"""File endings of a point cloud."""
+"""File name extensions of point clouds."""
 
 
 LARGEST_ROUNDING = 1e-4
-"""How far rounding to float32 may move a point of a cloud, relative to the extent of the cloud."""
+"""Largest shift of a point that rounding to float32 may cause, relative to the cloud's extent."""
 
 
 def to_float32(array: NDArray[Any]) -> NDArray[np.float32]:
-    """Convert numbers to float32; numbers beyond its range become infinite."""
-    # Callers refuse infinite numbers and name them, so NumPy need not warn of them.
+    """Convert numbers to float32; numbers beyond the range of float32 become infinite."""
+    # The callers reject infinite numbers with an error message, so NumPy's warning is not needed.
     with np.errstate(over="ignore", invalid="ignore"):
         return np.ascontiguousarray(array, np.float32)
 
@@ -34,9 +34,9 @@ def to_float32(array: NDArray[Any]) -> NDArray[np.float32]:
 def load_cloud(path: str | os.PathLike[str]) -> Float[Tensor, "points 3"]:
     """Read one point cloud from a `.ply`, `.xyz` or `.npy` file.
 
-    A `.ply` file with faces is a mesh and is refused: its vertices are not spread evenly over its
-    surface, so the caller must choose the points that represent it. A row of a `.xyz` or `.npy`
-    file starts with x, y and z; any normals, and in a `.xyz` file any other columns, are ignored.
+    A `.ply` file with faces is a mesh and is rejected: the vertices of a mesh are not spread evenly
+    over its surface, so the caller must choose points on the surface. A row of a `.xyz` or `.npy`
+    file starts with x, y and z. Surface normals and all other columns of a `.xyz` file are ignored.
 
     Args:
         path: File to read. The ending of its name determines the format.
@@ -45,8 +45,8 @@ def load_cloud(path: str | os.PathLike[str]) -> Float[Tensor, "points 3"]:
         The points as float32, in the file's unit and frame.
 
     Raises:
-        InputError: If the file is missing, damaged, too large or of another format, or is a mesh;
-            or the cloud has fewer than 2 points or a coordinate that is not finite, or would lose
+        InputError: If the file is missing, damaged, too large, a mesh or of another format; or if
+            the cloud has fewer than 2 points, has a coordinate that is not finite, or would lose
             its shape in float32.
     """
     path = Path(path)
@@ -55,22 +55,22 @@ def load_cloud(path: str | os.PathLike[str]) -> Float[Tensor, "points 3"]:
     geometry = read_geometry(path)
     if geometry.faces is not None:
         raise InputError(
-            f"{path} is a mesh, expected a point cloud: sample points on its surface first"
+            f"{path} is a mesh, expected a point cloud: choose points on its surface first"
         )
     return torch.from_numpy(_checked_cloud(str(path), geometry.vertices))
 
 
 def save_cloud(path: str | os.PathLike[str], cloud: Float[Tensor, "points 3"]) -> None:
-    """Write one point cloud so that `load_cloud` returns exactly the same float32 numbers.
+    """Write one point cloud; `load_cloud` reads exactly the same float32 numbers back.
 
     Args:
         path: File to write: `.ply` (binary), `.xyz` (text) or `.npy`. An existing file is replaced;
-            if writing fails, it stays as it was.
+            if writing fails, the existing file is unchanged.
         cloud: Points to write, at least 2.
 
     Raises:
-        InputError: If the path has another ending, `load_cloud` would refuse the cloud, or the file
-            cannot be written.
+        InputError: If the path has another extension, `load_cloud` would reject the cloud, or the
+            file cannot be written.
     """
     points = _checked_cloud(f"the cloud for {path}", cloud.detach().cpu().numpy())
     ending = Path(path).suffix.lower()
@@ -91,7 +91,7 @@ def save_cloud(path: str | os.PathLike[str], cloud: Float[Tensor, "points 3"]) -
 
 
 def _checked_cloud(what: str, points: NDArray[Any]) -> NDArray[np.float32]:
-    """Convert points to float32 if nothing is lost; `what` names the cloud in messages."""
+    """Convert the points of a valid cloud to float32; `what` names the cloud in error messages."""
     if points.ndim != 2 or points.shape[1] != 3:
         raise InputError(f"{what} has shape {points.shape}, expected (points, 3)")
     if points.dtype.kind not in "fiu":
@@ -107,7 +107,7 @@ def _checked_cloud(what: str, points: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _check_precision(what: str, points: NDArray[Any], converted: NDArray[np.float32]) -> None:
-    """Refuse a small cloud far from the origin, because float32 would lose its shape."""
+    """Reject a small cloud far from the origin, because float32 would lose the cloud's shape."""
     if points.dtype == np.float32 or not np.isfinite(converted).all():
         return
     lost = float(np.abs(converted - points).max())
@@ -115,5 +115,5 @@ def _check_precision(what: str, points: NDArray[Any], converted: NDArray[np.floa
     if lost > LARGEST_ROUNDING * extent:
         raise InputError(
             f"{what} is {extent:.3g} wide but so far from its origin that float32 moves its points "
-            f"by {lost:.2g}: subtract its centre first"
+            f"by {lost:.2g}: subtract the centre of the cloud first"
         )

@@ -1,14 +1,15 @@
-"""Head 1: a variational auto-encoder of shapes whose decoder is a diffusion of points.
+"""The generator of clouds: a variational auto-encoder with a diffusion model as its decoder.
 
-It follows Luo & Hu, "Diffusion Probabilistic Models for 3D Point Cloud Generation", CVPR 2021. An
-encoder maps a cloud to a latent z, a network denoises points given z, and a prior over z generates
-new shapes; without a prior the model is an auto-encoder. Each of the three is chosen by name (see
-`pcdiff.clouds.components`). Unlike in the paper, the network predicts v, the encoder has no batch
-normalisation, and the noise schedule ends in pure noise.
+The model follows Luo & Hu, "Diffusion Probabilistic Models for 3D Point Cloud Generation", CVPR
+2021. An encoder maps a cloud to a latent z, a network denoises points for a known z, and a prior of
+z generates new shapes. Without a prior, the model is an auto-encoder. The configuration names the
+encoder, the network and the prior (see `pcdiff.clouds.components`). Unlike the paper's model, the
+network predicts a velocity v, the encoder has no batch normalisation, and the noise schedule ends
+in pure noise.
 
-Units: clouds are *box-normalised* (centred on their bounding box, divided by half its longest side)
-in the arguments and results of public functions; inside, they are standardised by
-`Standardization`.
+Units: public functions accept and return *box-normalised* clouds, which are centred on their
+bounding box and divided by half the longest side of the box. Inside the model, clouds are
+standardised by `Standardization`.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from pcdiff.manifolds.euclidean import Euclidean
 from pcdiff.randomness import Generator, initial_weights
 
 KIND = "point-cloud-generator"
-"""The kind under which the weights are saved."""
+"""The name of this kind of model in weights files."""
 
 SPACE = Euclidean(point_ndim=2)
 """The space of clouds, ℝ^{N×3}."""
@@ -51,28 +52,28 @@ SPACE = Euclidean(point_ndim=2)
 DEFAULT_STEPS = 20
 
 POINTS_AT_ONCE = 2**16
-"""Points that go through the network together in `decode`: bounds its memory, not its result."""
+"""Number of points that pass through the network together in `decode`, to limit memory."""
 
 WEIGHTS = Path(__file__).parent / "weights"
-"""The weights that the package carries."""
+"""Folder of the weights that come with the package."""
 
 
 class PointCloudGenerator(nn.Module):
     """A model that generates, encodes, decodes and interpolates point clouds.
 
     Args:
-        config: The configuration to build.
-        components: The parts whose names the configuration may use.
+        config: The configuration of the model.
+        components: The components that the configuration may name.
 
     Raises:
-        InputError: If the configuration names a part that is not there, or a part does not have the
-            interface of its kind.
+        InputError: If the configuration names an unknown component, or a component does not have
+            the interface of its kind.
     """
 
     def __init__(self, config: GeneratorConfig, components: Components = SHIPPED) -> None:
         super().__init__()
         self.config = config
-        # In the order in which version 0.1.0 made them, so that a seed gives the same weights.
+        # The initial weights of a seed depend on this order, which is the order of version 0.1.0.
         self.encoder = components.make("encoders", config.encoder, config.latent)
         self.network = components.make("networks", config.network, config.latent)
         self.prior: nn.Module | None = None
@@ -86,8 +87,8 @@ class PointCloudGenerator(nn.Module):
         ):
             if part is not None and not isinstance(part, interface):
                 raise InputError(
-                    f"{type(part).__name__} is not a {interface.__name__}: it lacks an attribute "
-                    f"or a method of it, see {interface.__module__}"
+                    f"{type(part).__name__} must have all attributes and methods of "
+                    f"{interface.__name__} in {interface.__module__}, but lacks at least one"
                 )
 
     # Weights
@@ -108,10 +109,10 @@ class PointCloudGenerator(nn.Module):
 
         Args:
             weights: Name of weights in the package (see `pretrained_names`), or the path of a file.
-            components: The parts whose names the weights may use.
+            components: The components that the weights may name.
 
         Raises:
-            InputError: If there are no such weights, or the file holds something else.
+            InputError: If the weights do not exist, or are not weights of this model.
         """
         return checkpoint.load_model(
             weights,
@@ -126,50 +127,53 @@ class PointCloudGenerator(nn.Module):
         configuration = {"model": self.config.as_dict(), "training": training or {}}
         checkpoint.save(path, KIND, configuration, self.state_dict())
 
-    # The model as the core sees it: standardised points
+    # Functions for the diffusion code, with standardised points
 
     @property
     def independent_points(self) -> bool:
-        """Whether the network treats each point on its own, given the condition."""
+        """Whether the network treats the points of a cloud independently."""
         return cast(CloudNetwork, self.network).independent_points
 
     def check_levels(self, levels_per_cloud: int, points: int) -> None:
-        """Check that the points of a cloud can be split into groups with a noise level each.
+        """Check that the points of a cloud can be split into groups with one noise level per group.
 
         Args:
             levels_per_cloud: Number of noise levels per cloud.
             points: Number of points per cloud.
 
         Raises:
-            InputError: If a cloud has several levels although the network does not treat points
-                independently, or the number of levels does not divide that of the points.
+            InputError: If there are several noise levels per cloud although the network does not
+                treat points independently, or the number of levels does not divide the number of
+                points.
         """
         if levels_per_cloud > 1 and not self.independent_points:
             raise InputError(
-                "levels_per_cloud: a network that does not treat points independently needs one "
-                f"noise level per cloud, got {levels_per_cloud}",
+                "levels_per_cloud must be 1 for a network that does not treat points "
+                f"independently, got {levels_per_cloud}",
                 parameter="levels_per_cloud",
             )
         if levels_per_cloud < 1 or points % levels_per_cloud:
             raise InputError(
-                f"levels_per_cloud: expected a divisor of {points} points, got {levels_per_cloud}",
+                f"levels_per_cloud must be a divisor of {points}, the number of points per cloud, "
+                f"got {levels_per_cloud}",
                 parameter="levels_per_cloud",
             )
 
     def condition_on(self, latents: Float[Tensor, "batch *latent"]) -> CloudCondition:
-        """Return the condition that the network needs for latents of the encoder."""
+        """Put latents of the encoder into a condition for the network."""
         return CloudCondition(**{cast(CloudEncoder, self.encoder).provides: latents})
 
     def predict_noise(
         self, x: Float[Tensor, "batch points 3"], level: Level, condition: CloudCondition
     ) -> Float[Tensor, "batch points 3"]:
-        """Predict the noise ε̂(x_t, t | z) in standardised units, as a `Model` of the core.
+        """Predict the noise ε̂(x_t, t | z) of noisy clouds x_t, in standardised units.
 
-        The network's output is read as v (Salimans & Ho 2022), so that at high noise, where x_t is
-        almost ε, an error of the network is not magnified in x̂₀.
+        The output of the network is the velocity v (Salimans & Ho 2022). At high noise, where x_t
+        is almost equal to ε, an error of the network is therefore not magnified in the predicted
+        clean cloud x̂₀.
 
         Raises:
-            InputError: If the network returns another shape.
+            InputError: If the network returns an array of another shape than `x`.
         """
         log_snr = 2 * torch.log(level.alpha / level.sigma)
         velocity = self.network(x, log_snr, condition)
@@ -195,17 +199,18 @@ class PointCloudGenerator(nn.Module):
     ) -> dict[str, Tensor]:
         """Compute the training loss and its terms, as means over the batch.
 
-        `loss = denoising + kl_weight · kl`, equation 10 of Luo & Hu 2021 with Ho's simple weights.
-        One latent is drawn per cloud. The cloud's points are then split into `levels_per_cloud`
-        groups, each with its own noise level, which is allowed if points are independent given z.
+        The loss is `denoising + kl_weight · kl`, equation 10 of Luo & Hu (2021) with the simple
+        weights of Ho et al. (2020). One latent is drawn per cloud. The points of the cloud are then
+        split into `levels_per_cloud` groups with one noise level per group. Several groups are
+        allowed only if the network treats points independently.
 
         Args:
             clouds: Box-normalised clouds; the number of points is a multiple of `levels_per_cloud`.
-            generator: One generator, or one per cloud.
-            levels_per_cloud: Number of noise levels drawn per cloud.
+            generator: One random generator, or one random generator per cloud.
+            levels_per_cloud: Number of noise levels per cloud.
 
         Raises:
-            InputError: If `check_levels` refuses the levels.
+            InputError: If `check_levels` rejects `levels_per_cloud`.
         """
         self.check_levels(levels_per_cloud, clouds.shape[1])
         x0 = self.config.standardization.apply(clouds)
@@ -225,11 +230,11 @@ class PointCloudGenerator(nn.Module):
         }
 
     def _draw_latent(self, x0: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Draw z ~ q(z | x₀), and return it with KL(q ‖ p) in nats.
+        """Draw a latent z from q(z | x₀), and return z and the divergence KL(q ‖ p) in nats.
 
-        With an invertible prior the KL is the unbiased estimate log q(z | x₀) − log p(z). With any
-        other prior p is N(0, I), and the KL is exact. For an auto-encoder z is the mean of q, and
-        the KL is 0.
+        With an invertible prior p, the divergence is the unbiased estimate
+        log q(z | x₀) − log p(z). With any other prior, p is N(0, I), and the divergence is exact.
+        For an auto-encoder, z is the mean of q, and the divergence is 0.
         """
         mean, log_variance = self.posterior(x0)
         if self.prior is None:
@@ -242,7 +247,7 @@ class PointCloudGenerator(nn.Module):
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
         return latent, kl.flatten(1).sum(dim=1)
 
-    # What users call: box-normalised clouds
+    # Functions for users, with box-normalised clouds
 
     def sample(
         self,
@@ -255,41 +260,41 @@ class PointCloudGenerator(nn.Module):
     ) -> Float[Tensor, "count points 3"]:
         """Generate new shapes.
 
-        Each shape has its own random numbers, so shape i does not depend on `count`, except through
-        the rounding of matrix products, which may depend on their size.
+        Each shape has its own random numbers, so shape i does not depend on `count`, apart from
+        rounding errors of matrix products.
 
         Args:
             count: Number of shapes.
             points: Number of points per shape, at least 1.
-            generator: One generator, or one per shape.
+            generator: One random generator, or one random generator per shape.
             steps: Number of sampling steps.
             sampler: Sampler that takes the steps; None means `Multistep()`.
             temperature: Spread of the latent; see `LatentPrior.sample`.
 
         Returns:
-            The clouds, which are box-normalised as accurately as the model has learnt it.
+            The clouds, which are approximately box-normalised like the training clouds.
 
         Raises:
-            InputError: If a number is out of its range, or the model has no prior.
+            InputError: If a number is out of range, or the model has no prior.
         """
         if count < 1:
-            raise InputError(f"shapes to sample: expected at least 1, got {count}")
+            raise InputError(f"the number of shapes must be at least 1, got {count}")
         generators = self._generators(generator, count)
         if not 0 <= temperature < math.inf:
             raise InputError(
-                f"temperature: expected a finite number of at least 0, got {temperature}"
+                f"temperature must be a finite number of at least 0, got {temperature}"
             )
         if self.prior is None:
             raise InputError(
-                "these weights are an auto-encoder (prior 'none'): it reconstructs and "
-                "interpolates but has no prior to sample new shapes from"
+                "a model that generates new shapes must have a prior, got an auto-encoder (prior "
+                "'none'), which can only reconstruct and interpolate"
             )
         device = next(self.parameters()).device
         latents = cast(LatentPrior, self.prior).sample(count, generators, temperature, device)
         return self.decode(latents, points, generators, steps, sampler)
 
     def encode(self, clouds: Float[Tensor, "batch points 3"]) -> Float[Tensor, "batch *latent"]:
-        """Return the mean of q(z | cloud) for box-normalised clouds of any number of points."""
+        """Return the mean of q(z | cloud) for box-normalised clouds with any number of points."""
         return self.posterior(self._standardised(clouds))[0]
 
     def decode(
@@ -300,13 +305,13 @@ class PointCloudGenerator(nn.Module):
         steps: int = DEFAULT_STEPS,
         sampler: Sampler | None = None,
     ) -> Float[Tensor, "batch points 3"]:
-        """Generate clouds from latents; the other arguments are those of `sample`."""
+        """Generate clouds from latents; see `sample` for the other arguments."""
         if points < 1:
-            raise InputError(f"points per shape: expected at least 1, got {points}")
+            raise InputError(f"the number of points per shape must be at least 1, got {points}")
         shape = tuple(cast(CloudEncoder, self.encoder).latent_shape)
         if tuple(latents.shape[1:]) != shape or len(latents) < 1:
             raise InputError(
-                f"latents: expected shape {('shapes', *shape)} and at least one shape, "
+                f"latents must have shape {('shapes', *shape)} with at least one latent, "
                 f"got {tuple(latents.shape)}".replace("'", "")
             )
         generators = self._generators(generator, len(latents))
@@ -358,26 +363,26 @@ class PointCloudGenerator(nn.Module):
         steps: int = DEFAULT_STEPS,
         sampler: Sampler | None = None,
     ) -> Float[Tensor, "count decoded 3"]:
-        """Generate shapes between two box-normalised clouds, including both ends.
+        """Generate shapes on a path between two box-normalised clouds, including both ends.
 
-        The path is straight in z, or in the base space of an invertible prior, where the prior is a
-        Gaussian. All shapes start from the same noise, so corresponding points of neighbouring
-        shapes are close to each other.
+        With an invertible prior, the path is a straight line in the base space, where the prior is
+        Gaussian. Otherwise the path is a straight line in z. All shapes start from equal noise, so
+        corresponding points of neighbouring shapes are close to each other.
 
         Args:
-            first: Cloud at one end, with any number of points.
-            second: Cloud at the other end, with any number of points.
+            first: Cloud at the start of the path, with any number of points.
+            second: Cloud at the end of the path, with any number of points.
             count: Number of shapes on the path, at least 2.
             points: Number of points per shape.
-            generator: One generator.
+            generator: One random generator.
             steps: Number of sampling steps.
             sampler: Sampler that takes the steps; None means `Multistep()`.
 
         Raises:
-            InputError: If a number is out of its range.
+            InputError: If a number is out of range.
         """
         if count < 2:
-            raise InputError(f"shapes on the path: expected at least 2, got {count}")
+            raise InputError(f"the number of shapes on the path must be at least 2, got {count}")
         ends = torch.cat([self.encode(cloud[None]) for cloud in (first, second)])
         invertible = self.prior if isinstance(self.prior, InvertiblePrior) else None
         base = ends if invertible is None else invertible.to_base(ends)[0]
@@ -392,14 +397,14 @@ class PointCloudGenerator(nn.Module):
     def variational_bound(
         self, clouds: Float[Tensor, "batch points 3"], generator: Generator, steps: int = 1000
     ) -> Bound:
-        """Compute the upper bound on −log p(cloud) of this model, term by term.
+        """Compute an upper bound on −log p(cloud) of this model in nats, term by term.
 
-        The density is that of the ordered points in box-normalised coordinates. For an
-        auto-encoder the bound is on −log p(cloud | z), without a latent term.
+        p is the density of the ordered points in box-normalised coordinates. For an auto-encoder,
+        the bound applies to −log p(cloud | z) and has no term for the latent.
 
         Args:
             clouds: Box-normalised clouds.
-            generator: One generator, or one per cloud.
+            generator: One random generator, or one random generator per cloud.
             steps: Number of steps of the generative chain, equally spaced in log(σ/α). Each step
                 evaluates the network once, and more steps give a tighter bound.
 
@@ -422,7 +427,7 @@ class PointCloudGenerator(nn.Module):
         return replace(bound, reconstruction=bound.reconstruction + units)
 
     def _standardised(self, clouds: Tensor) -> Tensor:
-        """Convert box-normalised clouds to network units, on the model's device and in its type."""
+        """Convert box-normalised clouds to network units, with the device and type of the model."""
         check_clouds("the clouds", clouds)
         return self.config.standardization.apply(clouds.to(next(self.parameters())))
 
@@ -432,7 +437,9 @@ class PointCloudGenerator(nn.Module):
             return randomness.spawn(generator, count)
         if generator is None or len(generator) != count:
             came = generator if generator is None else len(generator)
-            raise InputError(f"expected one generator or {count}, one per shape, got {came}")
+            raise InputError(
+                f"generator must be one generator or {count} generators, one per shape, got {came}"
+            )
         return list(generator)
 
 

@@ -1,4 +1,4 @@
-"""The training objective of a `PointCloudGenerator`: its data, its loss and its validation."""
+"""The training objective of a `PointCloudGenerator`: data, loss and validation."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Mirror = Literal["none", "x", "y", "z"]
 
 @dataclass(frozen=True)
 class StepClouds:
-    """How a training step uses a cloud.
+    """The settings for the use of each cloud in a training step.
 
     Attributes:
         points: Number of random points taken from each cloud, a multiple of `levels_per_cloud`.
         levels_per_cloud: Number of noise levels that are drawn per cloud.
-        mirror: Axis along which half of the clouds are reflected, normal to the category's plane of
-            symmetry.
+        mirror: Axis along which a random half of the clouds is reflected; the axis must be
+            perpendicular to the symmetry plane of the category. "none" reflects no clouds.
     """
 
     points: int = 512
@@ -34,19 +34,18 @@ class StepClouds:
 
 
 class CloudObjective:
-    """The `Objective` of the point-cloud head.
+    """The training objective of the cloud head; see `pcdiff.learning.objective.Objective`.
 
     Args:
         model: Generator to train.
         train: Box-normalised clouds to train on.
         validation: Box-normalised clouds to validate on.
-        use: How a step uses each cloud.
-        source: File that the data came from, which the description of the run mentions.
-        initialized_from: Weights that training started from, which the description of the run
-            mentions.
+        use: Use of each cloud in a training step.
+        source: File of the clouds, for the description of the run.
+        initialized_from: Initial weights, for the description of the run; None for a new model.
 
     Raises:
-        InputError: If the clouds do not allow the use that `use` describes.
+        InputError: If the clouds or the model do not allow the settings in `use`.
     """
 
     kind = KIND
@@ -63,11 +62,12 @@ class CloudObjective:
         use = use or StepClouds()
         points, levels_per_cloud, mirror = use.points, use.levels_per_cloud, use.mirror
         if mirror not in get_args(Mirror):
-            raise InputError(f"mirror: expected one of {get_args(Mirror)}, got {mirror!r}")
+            raise InputError(f"mirror must be one of {get_args(Mirror)}, got {mirror!r}")
         available = min(train.shape[1], validation.shape[1])
         if not 2 <= points <= available:
             raise InputError(
-                f"points per cloud: expected 2 to {available}, got {points}", parameter="points"
+                f"the number of points per cloud must be from 2 to {available}, got {points}",
+                parameter="points",
             )
         model.check_levels(levels_per_cloud, points)
         self.model = model
@@ -90,7 +90,7 @@ class CloudObjective:
     def loss(
         self, model: nn.Module, items: list[int], generators: list[torch.Generator]
     ) -> dict[str, Tensor]:
-        """See `Objective.loss`."""
+        """Compute the terms of the training loss; see `Objective.loss`."""
         clouds = subsample(self.train[items], self.points, generators)
         if self.mirror != "none":
             signs = [2 * int(torch.randint(2, (), generator=g)) - 1 for g in generators]
@@ -102,7 +102,7 @@ class CloudObjective:
         return generator.loss(clouds.to(device), generators, self.levels_per_cloud)
 
     def validation_loss(self, model: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
-        """See `Objective.validation_loss`."""
+        """Compute the terms of the validation loss; see `Objective.validation_loss`."""
         clouds = subsample(self.validation, self.points, generator)
         model_ = cast(PointCloudGenerator, model)
         device = next(model_.parameters()).device

@@ -1,4 +1,4 @@
-"""Priors: probability laws p(z) of the shape latent."""
+"""Priors: probability distributions p(z) of the shape latent z."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pcdiff.randomness import Generator, normal
 
 
 class LatentPrior(nn.Module, ABC):
-    """A probability law of the shape latent from which latents can be drawn.
+    """A probability distribution of the shape latent, from which latents can be drawn.
 
-    A prior needs only `sample`. A prior that is not an `InvertiblePrior` has no density: training
-    then keeps q(z | x) near N(0, I), the variational bound raises an error, and interpolation is
-    straight in z.
+    A prior needs only the method `sample`. A prior that is not an `InvertiblePrior` has no
+    density. With such a prior, training pulls q(z | x) towards N(0, I), the variational bound
+    raises an error, and interpolation follows a straight line in z.
     """
 
     @abstractmethod
@@ -33,15 +33,15 @@ class LatentPrior(nn.Module, ABC):
 
         Args:
             count: Number of latents.
-            generator: One generator, or one per latent.
-            temperature: Spread of the draws. Values below 1 give more typical shapes and less
+            generator: One random generator, or one random generator per latent.
+            temperature: Spread of the latents. Values below 1 give more typical shapes and less
                 variety.
-            device: Device of the latents, which must be that of the prior's parameters.
+            device: Device of the latents, which must be the device of the prior's parameters.
         """
 
 
 class InvertiblePrior(LatentPrior):
-    """A density p(z) on ℝ^latent, with z = f(w) for a standard normal w.
+    """A prior z = f(w) with a density p(z), for an invertible f and a standard Gaussian w.
 
     Args:
         latent: Size of z.
@@ -62,7 +62,7 @@ class InvertiblePrior(LatentPrior):
         """Return z = f(w)."""
 
     def log_prob(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, " batch"]:
-        """Return log p(z) in nats, by the change of variables."""
+        """Return log p(z) in nats, by the change-of-variables formula."""
         w, log_determinant = self.to_base(z)
         return log_determinant - 0.5 * (w.square() + math.log(2 * math.pi)).sum(dim=1)
 
@@ -73,12 +73,12 @@ class InvertiblePrior(LatentPrior):
         temperature: float = 1.0,
         device: torch.device | str = "cpu",
     ) -> Float[Tensor, "count latent"]:
-        """Draw latents z = f(temperature · w); the arguments are those of `LatentPrior.sample`."""
+        """Draw latents z = f(temperature · w); see `LatentPrior.sample` for the arguments."""
         return self.from_base(temperature * normal((count, self.latent), generator, device=device))
 
 
 class GaussianPrior(InvertiblePrior):
-    """p(z) = N(0, I), the prior of a plain variational auto-encoder."""
+    """The prior p(z) = N(0, I) of a plain variational auto-encoder."""
 
     def to_base(
         self, z: Float[Tensor, "batch latent"]
@@ -92,10 +92,10 @@ class GaussianPrior(InvertiblePrior):
 
 
 class FlowPrior(InvertiblePrior):
-    """A normalizing flow of affine coupling layers (RealNVP, Dinh et al. 2017), as Luo & Hu use it.
+    """A normalizing flow of affine coupling layers (RealNVP, Dinh et al. 2017), as in Luo & Hu.
 
-    Each layer scales and shifts one half of the coordinates as a function of the other half; the
-    halves take turns. An untrained flow is the identity.
+    Each layer scales and shifts one half of the coordinates as a function of the other half, and
+    the two halves alternate from layer to layer. An untrained flow is the identity.
 
     Args:
         latent: Size of z, an even number.
@@ -106,13 +106,13 @@ class FlowPrior(InvertiblePrior):
     def __init__(self, latent: int, layers: int = 8, hidden: int = 128) -> None:
         super().__init__(latent)
         if latent % 2:
-            raise InputError(f"a flow prior needs a latent of even size, got {latent}")
+            raise InputError(f"the latent size of a flow prior must be even, got {latent}")
         self.couplings = nn.ModuleList(_coupling_network(latent, hidden) for _ in range(layers))
 
     def to_base(
         self, z: Float[Tensor, "batch latent"]
     ) -> tuple[Float[Tensor, "batch latent"], Float[Tensor, " batch"]]:
-        """Apply all layers, from z to w."""
+        """Apply all layers to z, and return w and log|det ∂w/∂z|."""
         kept, moved = z.chunk(2, dim=1)
         log_determinant = z.new_zeros(len(z))
         for network in self.couplings:
@@ -122,7 +122,7 @@ class FlowPrior(InvertiblePrior):
         return torch.cat([kept, moved], dim=1), log_determinant
 
     def from_base(self, w: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch latent"]:
-        """Apply the inverse layers in reverse order, from w to z."""
+        """Apply the inverse layers to w in reverse order, and return z."""
         kept, moved = w.chunk(2, dim=1)
         for network in reversed(self.couplings):
             log_scale, shift = _scale_and_shift(network, moved)
@@ -141,4 +141,4 @@ def _coupling_network(latent: int, hidden: int) -> nn.Sequential:
 
 def _scale_and_shift(network: nn.Module, half: Tensor) -> tuple[Tensor, Tensor]:
     log_scale, shift = network(half).float().chunk(2, dim=1)
-    return torch.tanh(log_scale), shift  # bounded, so that no layer can explode
+    return torch.tanh(log_scale), shift  # tanh bounds the scale of a layer

@@ -1,4 +1,4 @@
-"""The report of an evaluation of a generator, and its table."""
+"""The report of an evaluation, with a table of the metrics."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pcdiff.tables import markdown_table
 
 @dataclasses.dataclass(frozen=True)
 class Stamp:
-    """The conditions of an evaluation, without which its figures mean nothing.
+    """The conditions under which the metrics of an evaluation were computed.
 
     Attributes:
         category: Category of the shapes.
-        split: Split of the file that the generated sets are compared with.
+        split: Split of the file with which the generated sets are compared.
         points: Number of random points per cloud, drawn before the cloud is normalised.
-        emd_points: Number of these points that the earth mover's distance uses; None if it was not
-            computed.
+        emd_points: Number of these points that the earth mover's distance uses; None if the
+            distance was not computed.
         reference_shapes: Number of shapes in the reference set.
         train_shapes: Number of shapes in the training set.
         seeds: Seed of each generated set.
-        floor_draws: Number of random training subsets that the floor was computed from.
+        floor_draws: Number of random training subsets that give the floor.
     """
 
     category: str
@@ -36,12 +36,12 @@ class Stamp:
 
     @property
     def normalization(self) -> str:
-        """How each cloud was normalised, which is the same in every evaluation."""
+        """A description of the normalisation, which is equal in all evaluations."""
         return "each cloud centred on its box and divided by half the box's longest side"
 
     @property
     def generated_shapes(self) -> int:
-        """Number of shapes in each generated set, equal to that of the reference set."""
+        """Number of shapes in each generated set, equal to the size of the reference set."""
         return self.reference_shapes
 
     @property
@@ -51,11 +51,11 @@ class Stamp:
 
     @property
     def seed(self) -> int:
-        """Seed of the subsampling and of the floor's draws, equal to that of the first set."""
+        """Seed of the subsampling and the floor, equal to the seed of the first generated set."""
         return self.seeds[0]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all conditions as a dictionary, including those that follow from others."""
+        """Return all conditions as a dictionary, including the derived conditions."""
         return {
             **dataclasses.asdict(self),
             "normalization": self.normalization,
@@ -67,11 +67,11 @@ class Stamp:
 
 @dataclasses.dataclass(frozen=True)
 class Memorization:
-    """Median Chamfer distances to the nearest training shape.
+    """The median Chamfer distances from a shape to the nearest training shape.
 
     Attributes:
         generated_median: Median over the shapes of the first generated set.
-        test_median: Median over the test shapes, which no generator can have seen.
+        test_median: Median over the test shapes, which were not used for training.
     """
 
     generated_median: float
@@ -82,13 +82,13 @@ class Memorization:
 class Report:
     """The result of an evaluation.
 
-    Accuracies and coverages are fractions, the divergence is in bits.
+    Accuracies and coverages are fractions, and the Jensen-Shannon divergence is in bits.
 
     Attributes:
         generated: Mean and spread of each metric over the generated sets.
-        floor: Mean and spread of each metric over random subsets of the training set; empty if
-            there were no draws.
-        memorization: Distances that show whether the generator copies training shapes.
+        floor: Mean and spread of each metric over random subsets of the training set; empty if no
+            subset was drawn.
+        memorization: Distances that reveal whether the generator copies training shapes.
         stamp: Conditions of the evaluation.
     """
 
@@ -102,7 +102,7 @@ class Report:
         return {**dataclasses.asdict(self), "stamp": self.stamp.as_dict()}
 
     def table(self) -> str:
-        """Return the report as Markdown: the table, memorisation distances and conditions."""
+        """Return the report as Markdown: metrics, memorisation distances and conditions."""
         stamp, memorization = self.stamp, self.memorization
         rows = [
             ("metric", f"generated, {stamp.sets} sets", f"floor (real), {stamp.floor_draws} draws"),
@@ -132,7 +132,7 @@ class Report:
 
 
 def _presentation(key: str) -> tuple[str, float, int]:
-    """Return how the table shows a metric: name with unit, factor and number of decimals."""
+    """Return a metric's name and unit, its factor and its number of decimals in the table."""
     name = key.upper()
     if key.startswith(("1-nna", "cov")):
         return f"{name}, %", 1e2, 1

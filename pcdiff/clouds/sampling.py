@@ -1,4 +1,4 @@
-"""Functions that write generated, reconstructed and interpolated clouds and a picture of them."""
+"""Functions that write generated, reconstructed or interpolated clouds and their pictures."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ _SAMPLERS: dict[str, type[Sampler]] = {
     "ancestral": Ancestral,
 }
 
-_AT_ONCE = 8  # clouds between two updates of the progress
+_AT_ONCE = 8  # number of clouds between two progress reports
 _DRAWN = 32  # largest number of clouds in a picture
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a generator turns latents into clouds.
+    """The settings with which a generator turns latents into clouds.
 
     Attributes:
         points: Number of points per cloud.
-        steps: Number of evaluations of the network per cloud.
+        steps: Number of network evaluations per cloud.
         sampler: "multistep" (second-order DPM-Solver++(2M)), "ddim" or "ancestral" (DDPM).
 
     Raises:
-        InputError: If `sampler` is none of these names.
+        InputError: If `sampler` is another name.
     """
 
     points: int = 2048
@@ -66,11 +66,11 @@ class Sampling:
 
 @dataclass(frozen=True)
 class CloudFiles:
-    """The files to which clouds were written.
+    """The files that were written for a sequence of clouds.
 
     Attributes:
         files: One file per cloud.
-        picture: PNG file with pictures of the first 32 clouds.
+        picture: PNG file with pictures of at most 32 clouds.
     """
 
     files: tuple[Path, ...]
@@ -94,18 +94,18 @@ def sample_to_folder(
 ) -> CloudFiles:
     """Generate new clouds and write them into a folder, with a picture `sheet.png`.
 
-    The clouds are box-normalised: the bounding box of each shape is centred at 0 and its longest
-    side is 2.
+    The clouds are approximately box-normalised: the bounding box of each shape is centred at 0, and
+    the longest side of the box is 2.
 
     Args:
-        generator: The generator, on the device to compute on.
+        generator: The generator, already on the device that samples.
         folder: Folder for the results; created if missing.
         count: Number of clouds.
-        sampling: How latents become clouds.
+        sampling: The settings of the sampling.
         temperature: Spread of the latent. Values below 1 give more typical shapes and less variety.
         seed: Seed of the run. Cloud i depends only on the seed and i.
         form: Format of the files.
-        progress: Function called with the number of clouds finished since its last call.
+        progress: Function that is called with the number of clouds finished since its last call.
 
     Raises:
         InputError: If the folder cannot be written, the generator is an auto-encoder, or a number
@@ -133,21 +133,21 @@ def reconstruct_to_folder(
     seed: int = 0,
     form: Form = "ply",
 ) -> tuple[CloudFiles, float]:
-    """Encode and decode a cloud, and write the result with a picture `sheet.png` of both.
+    """Encode and decode a cloud, and write the decoded cloud with a picture `sheet.png`.
 
-    The result is in the frame and unit of the cloud's file.
+    The picture shows both clouds. The decoded cloud is in the frame and unit of the input file.
 
     Args:
-        generator: The generator, on the device to compute on.
+        generator: The generator, already on the device that samples.
         cloud: File of the cloud: .ply, .xyz or .npy.
         folder: Folder for the results; created if missing.
-        sampling: How the latent becomes a cloud.
+        sampling: The settings of the sampling.
         seed: Seed of the run.
         form: Format of the written file.
 
     Returns:
-        The files, and the Chamfer distance between the cloud and the result: squared distances in
-        box-normalised coordinates, with both directions added.
+        The written files, and the squared Chamfer distance between the two clouds in box-normalised
+        coordinates, summed over both directions.
 
     Raises:
         InputError: If the cloud cannot be read or has no extent, the folder cannot be written, or a
@@ -183,15 +183,15 @@ def interpolate_to_folder(
 ) -> CloudFiles:
     """Generate shapes between two clouds and write them, with a picture `sheet.png`.
 
-    The results are box-normalised.
+    The written clouds are approximately box-normalised.
 
     Args:
-        generator: The generator, on the device to compute on.
-        first: File of the cloud at one end: .ply, .xyz or .npy.
-        second: File of the cloud at the other end.
+        generator: The generator, already on the device that samples.
+        first: File of the cloud at the start of the path: .ply, .xyz or .npy.
+        second: File of the cloud at the end of the path: .ply, .xyz or .npy.
         folder: Folder for the results; created if missing.
-        count: Number of shapes, including both ends.
-        sampling: How latents become clouds.
+        count: Number of shapes on the path, including both ends of the path.
+        sampling: The settings of the sampling.
         seed: Seed of the run.
         form: Format of the files.
 
@@ -209,7 +209,7 @@ def interpolate_to_folder(
 
 
 def shape_generators(seed: int, count: int) -> list[torch.Generator]:
-    """Make one random generator per shape; that of shape i depends only on the seed and i."""
+    """Make one random generator per shape; generator i depends only on the seed and i."""
     return [seeded(seed, index) for index in range(count)]
 
 

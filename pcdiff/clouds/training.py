@@ -1,4 +1,4 @@
-"""Training a `PointCloudGenerator` on a canonical file of clouds."""
+"""The training of a `PointCloudGenerator` on a canonical file of clouds."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from pcdiff.learning.configuration import TrainingConfig
 from pcdiff.learning.progress import FinishedRun, train_with_progress
 
 POINTS_IN_CACHE = 4096
-"""Points whose activations in the default network fit into the caches of a typical CPU."""
+"""Number of points for which the default network's activations fit into typical CPU caches."""
 
 
 @dataclass(frozen=True)
 class TrainingClouds:
-    """The clouds to train on, and how a training step uses them.
+    """The training clouds, and the use of each cloud in a training step.
 
     Attributes:
-        file: Canonical HDF5 file, whose split "train" is used for training and "val" for
+        file: Canonical HDF5 file with the split "train" for training and the split "val" for
             validation.
         category: Name of the category, e.g. "chair", or its synset id.
-        use: How a training step uses each cloud.
+        use: Use of each cloud in a training step.
     """
 
     file: Path
@@ -41,17 +41,17 @@ class TrainingClouds:
 
 @dataclass(frozen=True)
 class NewModel:
-    """The choices that define a new model, whose initial weights are random.
+    """The choices that define a new model with random initial weights.
 
-    None means the default of `GeneratorConfig`.
+    A choice of None means the default in `GeneratorConfig`.
 
     Attributes:
-        prior: Prior of the latent; "none" makes an auto-encoder.
+        prior: Prior of the latent; "none" selects an auto-encoder.
         kl_weight: Weight of the KL divergence between the encoder's posterior and the prior.
         schedule: Name of the noise schedule.
 
     Raises:
-        InputError: If `kl_weight` is given for an auto-encoder.
+        InputError: If `kl_weight` is not None for an auto-encoder.
     """
 
     prior: Literal["flow", "gaussian", "none"] | None = None
@@ -61,7 +61,7 @@ class NewModel:
     def __post_init__(self) -> None:
         if self.prior == "none" and self.kl_weight is not None:
             raise InputError(
-                "kl_weight has no effect on an auto-encoder (prior 'none'), which has no KL "
+                "kl_weight must be absent for an auto-encoder (prior 'none'), which has no KL "
                 f"divergence, got {self.kl_weight}",
                 parameter="kl_weight",
             )
@@ -79,21 +79,21 @@ def train_on_file(
     device: str = "cpu",
     resume: bool = False,
 ) -> FinishedRun:
-    """Train a generator; see `pcdiff.learning.progress.train_with_progress` for the files.
+    """Train a generator, and write the files of `pcdiff.learning.progress.train_with_progress`.
 
     Under `torchrun`, all processes train together.
 
     Args:
-        clouds: The clouds to train on.
-        model: The definition of a new model, or weights to start from: their name or their file.
+        clouds: The training clouds.
+        model: Definition of a new model, or the name or file of initial weights.
         config: The settings of the run.
         output: Folder of the run; created if missing.
         device: Device to train on.
-        resume: True to continue the run in `output`, or to begin if there is none yet.
+        resume: True to continue the run in `output`, or to start a run if the folder has no run.
 
     Raises:
         InputError: If the clouds or the weights cannot be read, or a number is out of range; also
-            for the reasons given in `pcdiff.learning.trainer.train`.
+            for the reasons listed in `pcdiff.learning.trainer.train`.
     """
     training, validation = (_box_normalised(clouds, split) for split in ("train", "val"))
     if isinstance(model, NewModel):
@@ -113,10 +113,10 @@ def train_on_file(
 
 
 def fastest_micro_batch(points: int, device: str) -> int:
-    """Return the micro-batch for `TrainingConfig` that trains fastest, as measured on one CPU.
+    """Return the value of `TrainingConfig.micro_batch` that was fastest in a test on one CPU.
 
     Args:
-        points: Points per cloud and step.
+        points: Number of points per cloud in a training step.
         device: Device to train on.
 
     Returns:
@@ -138,4 +138,6 @@ def _box_normalised(clouds: TrainingClouds, split: str) -> Tensor:
     try:
         return normalize_to_box(read)[0]
     except InputError as error:
-        raise InputError(f"{clouds.file}, {clouds.category}, {split}: {error}") from error
+        raise InputError(
+            f"{clouds.file}, category {clouds.category}, split {split}: {error}"
+        ) from error

@@ -1,1 +1,1 @@
-"""The commands of `pcdiff`, one per file, and the options that several of them share."""
+"""The commands of `pcdiff`, one per file, and the options that several commands share."""

@@ -1,4 +1,4 @@
-"""`pcdiff evaluate`: how well a generator's clouds resemble real ones."""
+"""`pcdiff evaluate`: compare generated shapes with real shapes."""
 
 from __future__ import annotations
 
@@ -26,17 +26,22 @@ def evaluate(
     clouds: CloudsFile,
     category: Category = "chair",
     weights: Weights = "chair",
-    split: Annotated[str, typer.Option(help="Split of the file to compare with.")] = "test",
+    split: Annotated[str, typer.Option(help="Split to compare with: train, val or test.")] = "test",
     sets: Annotated[
         int,
-        typer.Option(min=1, max=10**4, help="Number of generated sets (seeds seed, seed+1, …)."),
+        typer.Option(min=1, max=10**4, help="Number of generated sets, with seeds SEED, SEED+1, …"),
     ] = 10,
     floor_draws: Annotated[
-        int, typer.Option(min=0, max=10**4, help="Number of random training sets for the floor.")
+        int,
+        typer.Option(
+            min=0,
+            max=10**4,
+            help="Number of random training subsets that are scored in place of generated sets.",
+        ),
     ] = 5,
     points: Points = 1024,
     emd: Annotated[
-        bool, typer.Option(help="Compute the earth mover's distance too (slow).")
+        bool, typer.Option(help="Also compute the earth mover's distance (slow).")
     ] = True,
     steps: Steps = 20,
     sampler: SamplerName = "multistep",
@@ -46,12 +51,13 @@ def evaluate(
     threads: Threads = 0,
     as_json: Json = False,
 ) -> None:
-    """Compare a generator's shapes with real shapes.
+    """Compare generated shapes with real shapes.
 
-    Prints 1-NNA, coverage, MMD, JSD and memorisation beside the floor, which is the score of real
-    training shapes in place of generated ones. Definitions: squared Chamfer distance, both
-    directions added; exact earth mover's distance on 512 points; 1024 points per cloud,
-    box-normalised; as many generated shapes as test shapes.
+    Prints 1-nearest-neighbour accuracy (1-NNA), coverage (COV), minimum matching distance (MMD),
+    Jensen-Shannon divergence (JSD) and memorisation distances. The floor is the score of real
+    training shapes in place of generated shapes. Every cloud is box-normalised, and a generated set
+    has one shape per test shape. The Chamfer distance is squared and sums both directions. The
+    earth mover's distance is exact and uses 512 points per cloud.
     """
     import torch
 

@@ -16,7 +16,7 @@ def interpolate(
     second: CloudFile,
     weights: Weights = "chair",
     count: Annotated[
-        int, typer.Option(min=2, max=10**4, help="Number of clouds, including both ends.")
+        int, typer.Option(min=2, max=10**4, help="Number of clouds, including the two end clouds.")
     ] = 8,
     points: Points = 2048,
     steps: Steps = 20,
@@ -30,7 +30,7 @@ def interpolate(
 ) -> None:
     """Generate shapes between two clouds.
 
-    Coordinates are box-normalised; both ends are included.
+    The written clouds include both ends. Coordinates are box-normalised.
     """
     from pcdiff.clouds.generator import PointCloudGenerator
     from pcdiff.clouds.sampling import Sampling, interpolate_to_folder
@@ -43,5 +43,5 @@ def interpolate(
     )
     session.finish(
         {"weights": weights, **written.as_dict()},
-        f"{count} clouds from {first} to {second} are in {output}, drawn in {written.picture}",
+        f"{count} clouds from {first} to {second} are in {output}; picture: {written.picture}",
     )

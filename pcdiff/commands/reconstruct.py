@@ -23,7 +23,7 @@ def reconstruct(
 ) -> None:
     """Encode and decode a cloud.
 
-    The result is in the cloud's own frame and unit.
+    The decoded cloud is in the frame and unit of the input cloud.
     """
     from pcdiff.clouds.generator import PointCloudGenerator
     from pcdiff.clouds.sampling import Sampling, reconstruct_to_folder

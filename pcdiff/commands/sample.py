@@ -29,7 +29,8 @@ def sample(
     """Generate clouds.
 
     Writes one file per cloud, and sheet.png with pictures of the first 32 clouds. Coordinates are
-    box-normalised: the bounding box of each shape is centred at 0 and its longest side is 2.
+    approximately box-normalised: the bounding box of each shape is centred at 0, and the longest
+    side of the box is 2.
     """
     from pcdiff.clouds.generator import PointCloudGenerator
     from pcdiff.clouds.sampling import Sampling, sample_to_folder
@@ -49,5 +50,5 @@ def sample(
         )
     session.finish(
         {"weights": weights, **written.as_dict()},
-        f"{count} clouds of {points} points are in {output}, drawn in {written.picture}",
+        f"{count} clouds of {points} points are in {output}; picture: {written.picture}",
     )

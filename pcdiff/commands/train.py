@@ -39,13 +39,13 @@ def train(
     category: Category = "chair",
     prior: Annotated[
         Literal["flow", "gaussian", "none"] | None,
-        typer.Option(help="Prior of the latent; none makes an auto-encoder.", show_default="flow"),
+        typer.Option(help="Prior of the latent; none means an auto-encoder.", show_default="flow"),
     ] = None,
     kl_weight: Annotated[
         float | None,
         typer.Option(
             min=0,
-            help="Weight of the latent's KL divergence.",
+            help="Weight of the latent's KL divergence in the loss.",
             show_default="1e-4",
         ),
     ] = None,
@@ -53,17 +53,17 @@ def train(
         Literal["linear", "cosine"] | None,
         typer.Option(help="Noise schedule.", show_default="cosine"),
     ] = None,
-    points: Annotated[int, typer.Option(min=2, help="Number of points per cloud and step.")] = 512,
+    points: Annotated[int, typer.Option(min=2, help="Number of points per cloud in a step.")] = 512,
     levels_per_cloud: Annotated[
-        int, typer.Option(min=1, help="Number of noise levels per cloud and step.")
+        int, typer.Option(min=1, help="Number of noise levels per cloud in a step.")
     ] = 4,
     mirror: Annotated[
         Literal["none", "x", "y", "z"],
-        typer.Option(help="Reflect half of the clouds along this axis."),
+        typer.Option(help="Axis along which a random half of the clouds is reflected."),
     ] = "none",
     steps: OptimizerSteps = 20_000,
     batch_size: Annotated[
-        int, typer.Option(min=1, max=2**20, help="Number of clouds per step, over all processes.")
+        int, typer.Option(min=1, max=2**20, help="Number of clouds per step in all processes.")
     ] = 32,
     micro_batch: Annotated[
         int | None,
@@ -71,7 +71,7 @@ def train(
             min=0,
             help="Number of clouds that pass through the networks together; 0 means all.",
             # POINTS_IN_CACHE of pcdiff.clouds.training, which --help does not import.
-            show_default="on a CPU 4096 points, on a GPU all",
+            show_default="4096 / POINTS on a CPU, 0 on a GPU",
         ),
     ] = None,
     learning_rate: LearningRate = 1e-3,
@@ -92,7 +92,7 @@ def train(
     threads: Threads = 0,
     as_json: Json = False,
 ) -> None:
-    """Train a generator.
+    """Train a generator of clouds.
 
     Trains on the split "train" and validates on the split "val". Writes last.safetensors (for
     --resume), best.safetensors (lowest validation loss), metrics.csv and curves.png. To use two
@@ -113,7 +113,8 @@ def train(
         for name in new.stated():
             option = "--" + name.replace("_", "-")
             raise InputError(
-                f"{option} cannot be combined with --initialize-from, whose weights fix it"
+                f"{option} cannot be combined with --initialize-from: the initial weights "
+                "determine this setting"
             )
     settings = TrainingConfig(
         steps=steps,

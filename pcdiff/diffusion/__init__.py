@@ -1,1 +1,1 @@
-"""Diffusion on all manifolds: schedules, process, losses, samplers, guidance and bound."""
+"""Diffusion on all manifolds: schedules, losses, samplers, guidance and variational bound."""

@@ -1,4 +1,4 @@
-"""The variational bound on −log p(x₀), term by term, on flat space."""
+"""The variational upper bound on −log p(x₀) and its terms, on flat space."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from pcdiff.randomness import Generator
 class Bound:
     """An upper bound on −log p(x₀) of each sample, and the terms of this bound, in nats.
 
-    x₀ is continuous, so p is a density in the units of its coordinates and the bound can be
-    negative.
+    x₀ is continuous, so p is a probability density, which depends on the units of the coordinates,
+    and the bound can be negative. KL is the Kullback–Leibler divergence.
 
     Attributes:
         dimensions: Number of coordinates of one sample.
         prior_matching: KL(q(x_T | x₀) ‖ p(x_T)), in nats.
-        denoising_matching: KL(q(x_s | x_t, x₀) ‖ p(x_s | x_t)) of each step, in nats, noisiest
-            step first.
+        denoising_matching: KL(q(x_s | x_t, x₀) ‖ p(x_s | x_t)) of each step, in nats, with the
+            noisiest step first.
         reconstruction: −log p(x₀ | x₁), in nats.
-        latent: KL(q(z | x₀) ‖ p(z)), in nats; zero for a model without a latent.
+        latent: KL(q(z | x₀) ‖ p(z)) of the latent z, in nats; 0 for a model without a latent.
     """
 
     dimensions: int
@@ -65,20 +65,20 @@ def variational_bound(
     latent: Float[Tensor, " batch"] | None = None,
     prior_deviation: float = 1.0,
 ) -> Bound:
-    """Estimate equation 5 of Ho et al. 2020 for a chain, with one draw of x_t per step.
+    """Estimate the variational bound of a chain of noise levels, with one random x_t per step.
 
-    The chain is p(x_T) = N(0, prior_deviation² I), p(x_s | x_t) = q(x_s | x_t, x̂₀(x_t)), and the
-    decoder of the last step is p(x₀ | x₁) = N(x̂₀(x₁), (σ₁/α₁)² I). Both KL terms and the decoder's
-    term are evaluated in closed form, in float64.
+    The bound is equation 5 of Ho et al. 2020. The chain is p(x_T) = N(0, prior_deviation² I) and
+    p(x_s | x_t) = q(x_s | x_t, x̂₀(x_t)). The decoder of the last step is
+    p(x₀ | x₁) = N(x̂₀(x₁), (σ₁/α₁)² I). All terms are computed in closed form, in float64.
 
     Args:
         model: Noise predictor.
         manifold: Space of the points, which must be flat.
         x0: Clean points, `(batch, *point)`.
-        levels: Levels of the chain on the CPU, noisiest first, ending at the clean level (1, 0).
-        generator: One generator, or one per sample.
+        levels: Levels of the chain on the CPU, from the noisiest level to the clean level (1, 0).
+        generator: One generator, or one generator per sample.
         condition: Condition that is passed to the model unchanged.
-        latent: KL of the latent from which the condition was drawn, in nats, `(batch,)`.
+        latent: KL divergence of the latent of each sample, in nats, `(batch,)`; None means 0.
         prior_deviation: Standard deviation of p(x_T); 1 for a variance-preserving schedule.
 
     Raises:
@@ -113,7 +113,7 @@ def _steps(
     generator: Generator,
     condition: Any,
 ) -> Iterator[Tensor]:
-    """Yield the term of each step: posterior matching, and for the last step the decoder's term."""
+    """Yield the KL divergence of each step and, for the last step, the term of the decoder."""
     for level, earlier in pairwise(chain):
         over_batch = level.over_batch(x0, manifold.point_ndim)
         x = perturb(manifold, x0, over_batch, generator)

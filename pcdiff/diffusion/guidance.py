@@ -1,12 +1,12 @@
 """Temperature and guidance: wrappers around a `Model`, for every manifold and every sampler.
 
-Each wrapper is a `Model` itself, so wrappers nest:
+Each wrapper is itself a `Model`, so wrappers can be nested:
 
     model = Guided(Tempered(field, 0.5), manifold, [cost])
 
-predicts the noise of exp(−E/T − C) for a field with the energy E at temperature T and a cost C. The
-wrapped model has this law at every noise level. Langevin moves draw from the law; deterministic
-samplers follow its score but do not draw from it exactly.
+This model predicts the noise of the density exp(−E/T − C), for a field with energy E, a temperature
+T = 0.5 and a cost C. The density has this form at every noise level. Langevin moves draw from the
+density. Deterministic samplers follow its score but do not draw from the density exactly.
 """
 
 from __future__ import annotations
@@ -27,35 +27,35 @@ from pcdiff.manifolds.base import Manifold
 from pcdiff.manifolds.gradients import value_and_gradient
 
 Cost = Callable[[Tensor], Tensor]
-"""`cost(points)` maps points `(batch…, *point)` to costs `(batch…)`, which are dimensionless."""
+"""`cost(points)` maps points `(batch…, *point)` to dimensionless costs `(batch…)`."""
 
 
 @runtime_checkable
 class BlurrableCost(Protocol):
-    """A cost that has a softer form, which is used for noisy points.
+    """A cost with a softer version for noisy points.
 
-    A steep cost makes a sampler diverge at high noise, where its steps are long.
+    A steep cost makes a sampler diverge at high noise levels, because the steps are long there.
     """
 
     def __call__(self, points: Tensor) -> Tensor:
         """Return the cost of each clean point, `(batch…)`."""
 
     def blurred(self, noise_level: float, length: float) -> Cost:
-        """Return the cost to use for noisy points.
+        """Return the softer version of the cost for points of one noise level.
 
         Args:
-            noise_level: σ of the points, dimensionless.
-            length: ℓ of the manifold, such as metres per radian on SE(3); see `Manifold`.
+            noise_level: Noise level σ of the points, dimensionless.
+            length: Length ℓ of the manifold, in metres per radian on SE(3); see `Manifold`.
         """
 
 
 @dataclass(frozen=True, eq=False)
 class Tempered:
-    """ε̂/T: the predicted noise of p^{1/T} = exp(−E/T) at every noise level.
+    """A model that predicts ε̂/T, the noise of p^{1/T} = exp(−E/T), at every noise level.
 
     Args:
-        model: Noise predictor of p.
-        temperature: T; values below 1 favour the modes, values above 1 flatten the law.
+        model: Model that predicts the noise ε̂ of p = exp(−E).
+        temperature: Temperature T. Values below 1 sharpen p, and values above 1 flatten p.
 
     Raises:
         InputError: If the temperature is not positive and finite.
@@ -76,21 +76,22 @@ class Tempered:
 
 @dataclass(frozen=True, eq=False)
 class Guided:
-    """ε̂ + σ S^{1/2} ∇C: the predicted noise of p(x)·exp(−C(x)) at every noise level.
+    """A model that predicts ε̂ + σ S^{1/2} ∇C, the noise of p(x)·exp(−C(x)), at every noise level.
 
-    ∇C = d/dv C(retract(x, v)) at v = 0. A `BlurrableCost` is blurred to the noise level of the
-    points, and any other cost is used as it is. Checking the costs and blurring them reads values
-    back from a GPU, so the host waits for the device at each evaluation.
+    Here S is the metric of the manifold, and ∇C = d/dv C(retract(x, v)) at v = 0. A `BlurrableCost`
+    is blurred to the noise level of the points, and every other cost is used unchanged. The checks
+    and the blurring read values back from a GPU, so the CPU waits for the GPU at each evaluation.
 
     A call raises `InputError` if a cost does not return one number per point, if the gradient is
     not finite, or if a cost must be blurred and the points have several noise levels.
 
     Args:
-        model: Noise predictor of p.
+        model: Model that predicts the noise ε̂ of p.
         manifold: Space of the points.
-        costs: Costs, whose sum is C.
-        frame: Map from the model's points to the points that the costs expect, such as a shift
-            from the object's centre to the origin of its file; None if they are the same.
+        costs: Costs. C is the sum of the costs.
+        frame: Function that converts points from the frame of the model to the frame of the costs,
+            such as a shift from the object's centre to the origin of the object's file. None means
+            that both frames are equal.
     """
 
     model: Model
@@ -113,18 +114,20 @@ class Guided:
 
         _, gradient = value_and_gradient(at_points, self.manifold, x)
         if not gradient.isfinite().all():
-            raise InputError("a guidance cost has a non-finite gradient")
+            raise InputError("the gradient of guidance costs must be finite, got NaN or infinity")
         return noise + noise_from_score(self.manifold, -gradient, level)
 
 
 @dataclass(frozen=True, eq=False)
 class ClassifierFree:
-    """(1 + w)·ε̂(condition) − w·ε̂(unconditional) (Ho & Salimans 2022, equation 6).
+    """Classifier-free guidance, a model that predicts (1 + w)·ε̂(condition) − w·ε̂(unconditional).
+
+    The formula is equation 6 of Ho & Salimans 2022.
 
     Args:
         model: Noise predictor that was trained with and without the condition.
-        weight: w; 0 leaves the conditional model as it is, larger values strengthen the condition.
-        unconditional: Condition that stood for "no condition" when the model was trained.
+        weight: Weight w. 0 gives the conditional model. Larger values strengthen the condition.
+        unconditional: Condition that meant "no condition" in the training of the model.
 
     Raises:
         InputError: If the weight is not finite.
@@ -147,7 +150,7 @@ class ClassifierFree:
 
 
 def cost_list(guidance: Any) -> list[Cost]:
-    """Return the costs that a user gave as a list.
+    """Return a list of the costs in `guidance`.
 
     Args:
         guidance: One cost, or a sequence of costs.
@@ -158,17 +161,17 @@ def cost_list(guidance: Any) -> list[Cost]:
     costs = list(guidance) if isinstance(guidance, Sequence) else [guidance]
     for cost in costs:
         if not callable(cost):
-            raise InputError(f"guidance must be a cost or a list of costs, got {cost!r}")
+            raise InputError(f"guidance must be a callable or a list of callables, got {cost!r}")
     return costs
 
 
 def blurred_costs(costs: Sequence[Cost], noise_level: float, length: float) -> list[Cost]:
-    """Return the costs for noisy points: each `BlurrableCost` blurred, the others unchanged.
+    """Return costs for noisy points: each `BlurrableCost` is blurred, other costs are unchanged.
 
     Args:
         costs: Costs of clean points.
-        noise_level: σ of the points, dimensionless.
-        length: ℓ of the manifold; see `Manifold`.
+        noise_level: Noise level σ of the points, dimensionless.
+        length: Length ℓ of the manifold, in metres per radian on SE(3); see `Manifold`.
     """
     return [
         cost.blurred(noise_level, length) if isinstance(cost, BlurrableCost) else cost
@@ -177,7 +180,7 @@ def blurred_costs(costs: Sequence[Cost], noise_level: float, length: float) -> l
 
 
 def summed_cost(costs: Sequence[Cost], manifold: Manifold) -> Cost:
-    """Return the sum of costs as one cost, which checks what each summand returns.
+    """Return the sum of several costs as one cost, which checks the values of each summand.
 
     Args:
         costs: Costs to add up, in this order.
@@ -205,11 +208,11 @@ def summed_cost(costs: Sequence[Cost], manifold: Manifold) -> Cost:
 
 
 def _only(noise_level: Tensor) -> float:
-    """Return the noise level that all points share."""
+    """Return the common noise level of all points."""
     least, most = torch.aminmax(noise_level)
     if least != most:
         raise InputError(
-            "costs can be blurred only if all points have the same noise level, "
+            "blurred costs need points with equal noise levels, "
             f"got levels from {float(least):g} to {float(most):g}"
         )
     return float(most)

@@ -1,4 +1,4 @@
-"""Denoising score matching, one loss for all manifolds."""
+"""The loss of denoising score matching, for all manifolds."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ def denoising_loss(
     condition: Any = None,
     others: Tensor | None = None,
 ) -> tuple[Float[Tensor, " batch"], Level]:
-    """Compute ‖ε̂(x_t, t) − ε‖², averaged over coordinates, at one random time per sample.
+    """Compute ‖ε̂(x_t, t) − ε‖², averaged over the coordinates, at one random time per sample.
 
-    The target is −σ S^{1/2} ∇log q(x_t | x₀) with the exact kernel score of the manifold and its
-    scaling S (see `Manifold`). On flat space it equals the noise that was drawn, and this is
-    Algorithm 1 of Ho et al. 2020. In general it is the denoising score matching of Vincent 2011
-    with the weight σ² of Song & Ermon 2019.
+    The target ε is −σ S^{1/2} ∇log q(x_t | x₀), with the exact kernel score and the metric S of the
+    manifold (see `Manifold`). On flat space, the target is the drawn noise, and the loss
+    agrees with Algorithm 1 of Ho et al. 2020. In general, the loss is the denoising score
+    matching of Vincent 2011 with the weight σ² of Song & Ermon 2019.
 
-    With `others`, the target is the score of an equally weighted mixture of the kernels about x₀
-    and about each of them. That is the mean target over all points from which x_t may have come,
-    so the gradient keeps its mean and has less variance (Xu, Tong & Jaakkola 2023, "Stable target
-    field").
+    With `others`, the target is computed from the score of an equally weighted mixture of kernels,
+    one kernel at x₀ and one kernel at each point in `others`. The target is then averaged over all
+    clean points from which x_t may come. The gradient of the loss keeps its mean and has less
+    variance (Xu, Tong & Jaakkola 2023, "Stable target field").
 
     Args:
         model: Noise predictor.
         manifold: Space of the points.
-        schedule: Schedule whose levels are trained.
+        schedule: Schedule of the levels in training.
         x0: Clean points, `(batch, *point)`.
-        generator: One generator, or one per sample.
+        generator: One generator, or one generator per sample.
         condition: Condition that is passed to the model unchanged.
-        others: More clean points with the same condition as each sample, drawn from the same law
-            as x₀, `(batch, others, *point)`.
+        others: Other clean points for each sample, `(batch, others, *point)`, drawn from the
+            distribution of x₀ under the condition of the sample. None to use x₀ alone.
 
     Returns:
-        The loss of each sample, `(batch,)`, and the level at which it was computed.
+        The loss of each sample, `(batch,)`, and the level of each sample.
 
     Raises:
         InputError: If the manifold is curved and the schedule has an α other than 1.

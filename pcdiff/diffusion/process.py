@@ -1,4 +1,4 @@
-"""The forward process on any manifold, and its posterior, which exists only on flat space."""
+"""The forward process on all manifolds, and its posterior on flat space."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from pcdiff.randomness import Generator
 
 
 def perturb(manifold: Manifold, x0: Tensor, level: Level, generator: Generator) -> Tensor:
-    """Draw x_t from q(x_t | x₀): x_t = α_t x₀ ⊕ σ_t S^{1/2} ε with ε standard normal.
+    """Draw noisy points x_t = α_t x₀ ⊕ σ_t S^{1/2} ε from q(x_t | x₀), with ε ~ N(0, I).
+
+    Here ⊕ is `retract` and S is the metric of the manifold.
 
     Args:
         manifold: Space of the points.
         x0: Clean points, `(batch…, *point)`.
-        level: α and σ, `(batch…)`.
-        generator: One generator, or one per sample.
+        level: Level of each point, `(batch…)`.
+        generator: One generator, or one generator per sample.
 
     Raises:
-        InputError: If the manifold is curved and an α on the CPU differs from 1.
+        InputError: If the manifold is curved and a value of α on the CPU differs from 1.
     """
     manifold.check_signal(level.alpha)
     level = level.to(x0)
@@ -30,18 +32,18 @@ def perturb(manifold: Manifold, x0: Tensor, level: Level, generator: Generator) 
 
 
 def transition(level: Level, earlier: Level) -> tuple[Tensor, Tensor]:
-    """Return α_{t|s} = α_t/α_s and σ²_{t|s} = σ_t² − α²_{t|s} σ_s² of q(x_t | x_s), for s < t.
+    """Return α_{t|s} = α_t/α_s and the variance σ²_{t|s} = σ_t² − α²_{t|s} σ_s² of q(x_t | x_s).
 
     Args:
-        level: Level at t.
-        earlier: Level at s < t.
+        level: Level at time t.
+        earlier: Level at time s < t.
     """
     alpha = level.alpha / earlier.alpha
     return alpha, level.sigma**2 - alpha**2 * earlier.sigma**2
 
 
 def posterior_deviation(level: Level, earlier: Level) -> Tensor:
-    """Return σ_q of q(x_s | x_t, x₀), with σ_q² = σ²_{t|s} σ_s² / σ_t²."""
+    """Return the standard deviation σ_q of q(x_s | x_t, x₀): σ_q² = σ²_{t|s} σ_s² / σ_t²."""
     _, variance = transition(level, earlier)
     return torch.sqrt(variance.clamp(min=0)) * earlier.sigma / level.sigma
 
@@ -51,21 +53,22 @@ def posterior(
 ) -> tuple[Tensor, Tensor]:
     """Return the mean and the standard deviation of q(x_s | x_t, x₀) for any s < t.
 
-    μ_q = (α_{t|s} σ_s² x_t + α_s σ²_{t|s} x₀)/σ_t²: equations 6 and 7 of Ho et al. 2020 for
-    adjacent steps, and equations 31 and 32 of Kingma et al. 2021, appendix A.2, in this form.
+    The mean is μ_q = (α_{t|s} σ_s² x_t + α_s σ²_{t|s} x₀)/σ_t² (Kingma et al. 2021, appendix A.2,
+    equations 31 and 32). For adjacent steps, the formula agrees with equations 6 and 7 of Ho et al.
+    2020. `transition` defines α_{t|s} and σ²_{t|s}.
 
     Args:
         manifold: Space of the points, which must be flat.
-        x: x_t, `(batch…, *point)`.
-        x0: Clean points, or the model's estimate of them, `(batch…, *point)`.
-        level: Level at t, without axes.
-        earlier: Level at s < t, without axes.
+        x: Noisy points x_t, `(batch…, *point)`.
+        x0: Clean points x₀, or the model's estimate of the clean points, `(batch…, *point)`.
+        level: Level at time t, without axes.
+        earlier: Level at time s < t, without axes.
 
     Returns:
-        The mean, `(batch…, *point)`, and the standard deviation, without axes.
+        The mean, `(batch…, *point)`, and the standard deviation, a tensor without axes.
 
     Raises:
-        InputError: If the manifold is curved, because no such posterior exists there.
+        InputError: If the manifold is curved, because a curved manifold has no such posterior.
     """
     if not manifold.is_flat:
         raise InputError(

@@ -1,6 +1,6 @@
-"""Samplers: each defines one `step`, and `sample` loops over the levels.
+"""Samplers: a `Sampler` defines one `step`, and the function `sample` loops over the levels.
 
-The loop yields its states, so the caller can record trajectories or show progress:
+`sample` yields the state at each level, so the caller can record trajectories or show progress:
 
     for state in sample(Multistep(), model, manifold, x, levels, condition, generator):
         ...
@@ -26,7 +26,7 @@ from pcdiff.manifolds.base import Manifold
 from pcdiff.randomness import Generator
 
 Predict = Callable[[Tensor, Level], Tensor]
-"""A `Model` with a fixed condition and one level for the whole batch."""
+"""A `Model` with a fixed condition, which takes one level for the whole batch."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class State:
 
     Attributes:
         x: Points, `(batch…, *point)`.
-        level: α and σ of the points, without axes, in float64 on the CPU.
-        denoised: Estimate x̂₀ of the step that led to this state; None before the first step.
+        level: Level of the points, without axes, in float64 on the CPU.
+        denoised: Estimate x̂₀ of the clean points in the latest step; None before the first step.
         previous: Level at which `denoised` was estimated; None before the first step.
     """
 
@@ -47,7 +47,7 @@ class State:
 
 
 class Sampler(ABC):
-    """A method that moves points from one level to a less noisy one."""
+    """A method that moves points from one level to a less noisy level."""
 
     @abstractmethod
     def step(
@@ -65,7 +65,7 @@ class Sampler(ABC):
             predict: Noise predictor.
             state: State to start from.
             target: Level to reach, without axes.
-            generator: One generator, or one per sample; None if the step is deterministic.
+            generator: One generator, or one generator per sample; None for a deterministic step.
 
         Returns:
             The state at `target`.
@@ -81,17 +81,18 @@ def sample(
     condition: Any = None,
     generator: Generator | None = None,
 ) -> Iterator[State]:
-    """Run `sampler` over `levels` and yield the state at each level, including the initial state.
+    """Run `sampler` over `levels` and yield the state at each level, including the first level.
 
     Args:
         sampler: Sampler that takes the steps.
         model: Noise predictor.
         manifold: Space of the points.
         x: Points at `levels[0]`, `(batch…, *point)`, for example from `manifold.random`.
-        levels: α and σ along one axis, noisiest first, in float64 on the CPU, whatever the device
-            of the points. Samplers read their values, which on a GPU would make the host wait.
+        levels: Levels along one axis, noisiest first, in float64 on the CPU, even if the points are
+            on a GPU. Samplers read the values of the levels, and a read from a GPU would make the
+            CPU wait.
         condition: Condition that is passed to the model unchanged.
-        generator: One generator, or one per sample; a deterministic sampler needs none.
+        generator: One generator, or one generator per sample; None for a deterministic sampler.
 
     Yields:
         The state at each level.
@@ -111,10 +112,11 @@ def sample(
 def transfer(
     manifold: Manifold, x: Tensor, denoised: Tensor, level: Level, target: Level
 ) -> Tensor:
-    """x' = α' x̂₀ ⊕ (σ'/σ)·local(α x̂₀, x): keep the direction of the noise and change its size.
+    """Move points to the level `target`: keep the direction of the noise and change its size.
 
-    On ℝⁿ this is DDIM with η = 0 (Song et al. 2021, equation 12) and, with an extrapolated x̂₀, the
-    update of DPM-Solver++. On SE(3) it is D·Exp((σ'/σ)·Log(D⁻¹H)).
+    The result is x' = α' x̂₀ ⊕ (σ'/σ)·local(α x̂₀, x), where ⊕ is `retract`, and α' and σ' belong to
+    `target`. On ℝⁿ, the formula is DDIM with η = 0 (Song et al. 2021, "Denoising diffusion implicit
+    models", equation 12). With an extrapolated x̂₀, the formula is the update of DPM-Solver++.
     """
     direction = manifold.local(manifold.contract(level.alpha, denoised), x)
     ratio = manifold.over_tangent(target.sigma / level.sigma)
@@ -128,14 +130,14 @@ def langevin_step(
     step_size: Tensor | float,
     generator: Generator | None,
 ) -> Tensor:
-    """Take an unadjusted Langevin step in the body frame: x ← x ⊕ (½η² S ∇log p + η S^{1/2} ε).
+    """Take an unadjusted Langevin step: x ← x ⊕ (½η² S ∇log p + η S^{1/2} ε), with ε ~ N(0, I).
 
     Args:
         manifold: Space of the points, with the metric S.
         x: Points, `(batch…, *point)`.
-        score: ∇log p at the points, a covector, `(batch…, *tangent)`.
-        step_size: η, dimensionless.
-        generator: One generator, or one per sample.
+        score: Score ∇log p at the points, a covector, `(batch…, *tangent)`.
+        step_size: Step size η, dimensionless.
+        generator: One generator, or one generator per sample.
     """
     drift = manifold.from_unit(manifold.from_unit(score))
     noise = manifold.tangent_noise(x, generator)
@@ -147,11 +149,11 @@ class Ancestral(Sampler):
     """Ancestral sampling (Ho et al. 2020, Algorithm 2) over any subset of the steps.
 
     Args:
-        variance: Variance of a step: "posterior" for σ_q² (β̃ in the paper, optimal for a point
-            mass) or "beta" for σ²_{t|s} (β in the paper, optimal for x₀ ~ N(0, I)).
+        variance: Variance of a step. "posterior" means σ_q² (β̃ in the paper, optimal if all data
+            are one point), and "beta" means σ²_{t|s} (β in the paper, optimal for x₀ ~ N(0, I)).
 
     Raises:
-        InputError: If `variance` is neither of the two.
+        InputError: If `variance` is neither "posterior" nor "beta".
     """
 
     variance: str = "posterior"
@@ -168,7 +170,7 @@ class Ancestral(Sampler):
         target: Level,
         generator: Generator | None,
     ) -> State:
-        """See `Sampler.step`."""
+        """Take one step to `target`; see `Sampler.step`."""
         noise = predict(state.x, state.level)
         denoised = denoised_from_noise(manifold, state.x, noise, state.level)
         x, deviation = posterior(manifold, state.x, denoised, state.level, target)
@@ -181,13 +183,14 @@ class Ancestral(Sampler):
 
 @dataclass(frozen=True)
 class DDIM(Sampler):
-    """DDIM (Song et al. 2021, equations 12 and 16).
+    """The sampler DDIM (Song et al. 2021, "Denoising diffusion implicit models").
 
-    On a curved manifold the noise for η > 0 is added by retraction, which is correct to leading
-    order.
+    The formulas are equations 12 and 16 of the paper. On a curved manifold, the noise for η > 0 is
+    added by retraction, which is correct to leading order.
 
     Args:
-        eta: η: 0 is deterministic, 1 is ancestral sampling with the posterior variance.
+        eta: Parameter η of the paper, from 0 (deterministic sampler) to 1 (ancestral sampling with
+            the posterior variance).
 
     Raises:
         InputError: If `eta` is not between 0 and 1.
@@ -207,7 +210,7 @@ class DDIM(Sampler):
         target: Level,
         generator: Generator | None,
     ) -> State:
-        """See `Sampler.step`."""
+        """Take one step to `target`; see `Sampler.step`."""
         noise = predict(state.x, state.level)
         denoised = denoised_from_noise(manifold, state.x, noise, state.level)
         deviation = self.eta * posterior_deviation(state.level, target)
@@ -220,11 +223,11 @@ class DDIM(Sampler):
 
 @dataclass(frozen=True)
 class Multistep(Sampler):
-    """DPM-Solver++(2M) (Lu et al. 2022, Algorithm 2): second order, one evaluation per step.
+    """The sampler DPM-Solver++(2M), which is of second order (Lu et al. 2022, Algorithm 2).
 
-    x̂₀ is extrapolated to the middle of the step in λ = log(α/σ), along the geodesic through its
-    last two estimates. The first step is of first order, and so is a last step to σ = 0, where λ is
-    infinite.
+    Each step evaluates the model once and extrapolates the estimate x̂₀ along the geodesic through
+    the last two estimates, to the middle of the step in λ = log(α/σ). The first step is of first
+    order. A last step to σ = 0 is also of first order, because λ is infinite at σ = 0.
     """
 
     def step(
@@ -235,7 +238,7 @@ class Multistep(Sampler):
         target: Level,
         generator: Generator | None,
     ) -> State:
-        """See `Sampler.step`."""
+        """Take one step to `target`; see `Sampler.step`."""
         noise = predict(state.x, state.level)
         denoised = denoised_from_noise(manifold, state.x, noise, state.level)
         extrapolated = denoised
@@ -255,13 +258,14 @@ class Multistep(Sampler):
 class AnnealedLangevin(Sampler):
     """Langevin moves at each level (Song & Ermon 2019, Algorithm 1), alone or as a corrector.
 
-    With a predictor this is predictor–corrector sampling (Song et al. 2021, Algorithm 1). Without
-    one, points are only rescaled from level to level, so the levels must be close to each other.
+    With a predictor, the method is predictor–corrector sampling (Song et al. 2021, "Score-based
+    generative modeling through stochastic differential equations", Algorithm 1). Without a
+    predictor, points are only rescaled from level to level, so adjacent levels must be close.
 
     Args:
         moves: Number of Langevin moves at each level.
-        step_ratio: η/σ, the step size divided by the noise level.
-        predictor: Sampler that takes the points to the next level; None to only rescale them.
+        step_ratio: Step size η divided by the noise level σ.
+        predictor: Sampler that moves the points to the next level; None to only rescale them.
     """
 
     moves: int = 1
@@ -276,7 +280,7 @@ class AnnealedLangevin(Sampler):
         target: Level,
         generator: Generator | None,
     ) -> State:
-        """See `Sampler.step`."""
+        """Take one step to `target`; see `Sampler.step`."""
         if self.predictor is None:
             x = manifold.contract(target.alpha / state.level.alpha, state.x)
             moved = State(x, target, state.denoised, state.previous)

@@ -1,9 +1,9 @@
-"""Noise schedules: functions t ↦ (α_t, σ_t).
+"""Noise schedules, which map a time t to the level (α_t, σ_t).
 
-Time runs from 0 (clean) to 1 (noise) in every schedule; a point at time t is x_t = α_t x₀ ⊕ σ_t ε.
-Levels are computed in float64, because the posterior contains differences of nearly equal α². They
-stay on the CPU until a batch of points needs them, so reading them never makes the host wait for a
-GPU.
+In every schedule, time runs from 0 (clean) to 1 (noise), and a noisy point is x_t = α_t x₀ ⊕ σ_t ε.
+Levels are computed in float64, because the posterior contains differences of nearly equal α². The
+levels stay on the CPU until a batch of points needs them, so that reading a level never makes the
+CPU wait for a GPU.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from pcdiff.errors import InputError
 from pcdiff.randomness import Generator, uniform
 
 LARGEST_FINAL_ALPHA_BAR = 1e-3
-"""A schedule whose ᾱ at t = 1 reaches this value does not end in noise."""
+"""A schedule ends in noise if ᾱ = α² at t = 1 is below this value."""
 
 
 class Level(NamedTuple):
     """The signal coefficient α and the noise level σ at one or more times.
 
     Attributes:
-        alpha: α, dimensionless.
-        sigma: σ, dimensionless, with the shape of `alpha`.
+        alpha: Signal coefficient α, dimensionless.
+        sigma: Noise level σ, dimensionless, with the shape of `alpha`.
     """
 
     alpha: Tensor
     sigma: Tensor
 
     def to(self, x: Tensor) -> Level:
-        """Return the same level with the data type and on the device of `x`."""
+        """Return the level with the data type of `x`, on the device of `x`."""
         # A non-blocking copy does not wait for the GPU. It is unsafe only from the GPU to the CPU.
         at_once = x.device.type == "cuda"
         return Level(self.alpha.to(x, non_blocking=at_once), self.sigma.to(x, non_blocking=at_once))
@@ -49,10 +49,10 @@ class Level(NamedTuple):
         return (Level(alpha, sigma) for alpha, sigma in zip(self.alpha, self.sigma, strict=True))
 
     def over_batch(self, x: Tensor, point_ndim: int) -> Level:
-        """Repeat this level, which must have no axes, for each point of the batch `x`.
+        """Repeat a level without axes for each point of the batch `x`.
 
         Args:
-            x: Points, `(batch…, *point)`, which give the data type and the device.
+            x: Points, `(batch…, *point)`. The result has their data type and their device.
             point_ndim: Number of axes of one point.
         """
         batch = x.shape[: x.ndim - point_ndim]
@@ -60,10 +60,10 @@ class Level(NamedTuple):
 
 
 class Schedule(ABC):
-    """A noise schedule, which is completely described by its `name` and its dataclass fields.
+    """A noise schedule, which its `name` and its dataclass fields describe completely.
 
     Attributes:
-        name: Name of the family, a key of `SCHEDULES`.
+        name: Name of the type of schedule, a key of `SCHEDULES`.
     """
 
     name: str
@@ -74,15 +74,15 @@ class Schedule(ABC):
 
     @abstractmethod
     def at_noise_to_signal(self, ratio: Float[Tensor, "*shape"]) -> Level:
-        """Return the level of this schedule whose σ/α equals `ratio`."""
+        """Return the level of the schedule with the noise-to-signal ratio σ/α = `ratio`."""
 
     @abstractmethod
     def random_times(self, count: int, generator: Generator) -> Float64[Tensor, " count"]:
-        """Draw random times to train at.
+        """Draw random times for training.
 
         Args:
             count: Number of times.
-            generator: One generator, or one per time.
+            generator: One generator, or one generator per time.
         """
 
     @property
@@ -97,15 +97,15 @@ class Schedule(ABC):
         return largest, smallest
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the schedule as a dictionary, from which `schedule_from_dict` rebuilds it."""
+        """Return a dictionary from which `schedule_from_dict` rebuilds the schedule."""
         return {"name": self.name, **asdict(self)}  # type: ignore[call-overload]
 
 
 class DiscreteSchedule(Schedule):
     """A variance-preserving schedule (α² + σ² = 1) of T steps with variances β_k (Ho et al. 2020).
 
-    Step k is at t = k/T, where α_t² = ᾱ_k = Π_{i≤k}(1 − β_i). Between two steps log ᾱ is
-    interpolated linearly, so samplers may stop at any level.
+    Step k is at time t = k/T, where α_t² = ᾱ_k = Π_{i≤k}(1 − β_i). Between two steps, log ᾱ is
+    interpolated linearly, so samplers may use any level.
 
     Attributes:
         steps: Number of steps T.
@@ -115,17 +115,17 @@ class DiscreteSchedule(Schedule):
 
     @abstractmethod
     def betas(self) -> Float64[Tensor, " steps"]:
-        """The variances β₁ … β_T."""
+        """Return the variances β₁ … β_T."""
 
     @cached_property
     def log_alpha_bar(self) -> Float64[Tensor, " knots"]:
-        """The values log ᾱ₀ … log ᾱ_T, of which the first is 0."""
+        """The values log ᾱ₀ … log ᾱ_T, with log ᾱ₀ = 0."""
         return torch.cat(
             [torch.zeros(1, dtype=torch.float64), torch.log1p(-self.betas()).cumsum(0)]
         )
 
     def __call__(self, t: Float[Tensor, "*shape"]) -> Level:
-        """See `Schedule.__call__`."""
+        """Return the level at times `t`; see `Schedule.__call__`."""
         table = self.log_alpha_bar.to(t.device)
         position = t.double() * self.steps
         below = position.floor().long().clamp(0, self.steps - 1)
@@ -133,26 +133,26 @@ class DiscreteSchedule(Schedule):
         return Level(torch.exp(log_alpha_bar / 2), torch.expm1(log_alpha_bar).abs().sqrt())
 
     def at_noise_to_signal(self, ratio: Float[Tensor, "*shape"]) -> Level:
-        """Return α = 1/√(1 + ratio²) and σ = ratio · α."""
+        """Return the level α = 1/√(1 + ratio²) and σ = ratio · α."""
         alpha = torch.rsqrt(1 + ratio.double() ** 2)
         return Level(alpha, ratio * alpha)
 
     def random_times(self, count: int, generator: Generator) -> Float64[Tensor, " count"]:
-        """Draw times k/T, with k uniform on 1 … T (Ho et al. 2020, Algorithm 1)."""
+        """Draw times k/T, where k is uniform on 1 … T (Ho et al. 2020, Algorithm 1)."""
         step = (uniform((count,), generator, torch.float64) * self.steps).floor() + 1
         return step / self.steps
 
     @property
     def trained_times(self) -> tuple[float, float]:
-        """Return 1 and 1/T."""
+        """Return the latest time 1 and the earliest time 1/T."""
         return 1.0, 1 / self.steps
 
     def _warn_unless_noise(self) -> None:
         final = math.exp(self.log_alpha_bar[-1])
         if final >= LARGEST_FINAL_ALPHA_BAR:
             warnings.warn(
-                f"schedule {self.name!r} ends at ᾱ = {final:.2g}, not in noise (expected below "
-                f"{LARGEST_FINAL_ALPHA_BAR}): samples do not start from the law of the model",
+                f"schedule {self.name!r} ends at ᾱ = {final:.2g}, not in noise (expected ᾱ below "
+                f"{LARGEST_FINAL_ALPHA_BAR}): sampling starts from more noise than training used",
                 stacklevel=4,
             )
 
@@ -163,11 +163,11 @@ class Linear(DiscreteSchedule):
 
     Args:
         steps: Number of steps T.
-        beta_first: β₁.
-        beta_last: β_T.
+        beta_first: Variance β₁ of the first step.
+        beta_last: Variance β_T of the last step.
 
     Raises:
-        InputError: If there is no step, or 0 < β₁ ≤ β_T < 1 does not hold.
+        InputError: If `steps` is below 1, or if 0 < β₁ ≤ β_T < 1 is false.
     """
 
     name = "linear"
@@ -179,12 +179,13 @@ class Linear(DiscreteSchedule):
         _require(self.steps >= 1, f"a schedule needs at least 1 step, got {self.steps}")
         _require(
             0 < self.beta_first <= self.beta_last < 1,
-            f"expected 0 < beta_first <= beta_last < 1, got {self.beta_first} and {self.beta_last}",
+            "beta_first and beta_last must satisfy 0 < beta_first <= beta_last < 1, "
+            f"got {self.beta_first} and {self.beta_last}",
         )
         self._warn_unless_noise()
 
     def betas(self) -> Float64[Tensor, " steps"]:
-        """The variances β₁ … β_T, equally spaced."""
+        """Return the equally spaced variances β₁ … β_T."""
         return torch.linspace(self.beta_first, self.beta_last, self.steps, dtype=torch.float64)
 
 
@@ -192,8 +193,8 @@ class Linear(DiscreteSchedule):
 class LuoHuReleasedCode(DiscreteSchedule):
     """The linear schedule of the code released with Luo & Hu (CVPR 2021): T = 100, β_T = 0.02.
 
-    It ends at ᾱ_T = 0.36, far from pure noise, and issues a warning about this. Use it only to
-    reproduce that code.
+    The schedule ends at ᾱ_T = 0.36, far from pure noise, and warns that it does not end in noise.
+    Use the schedule only to reproduce the released code.
 
     Args:
         steps: Number of steps T.
@@ -206,7 +207,7 @@ class LuoHuReleasedCode(DiscreteSchedule):
         self._warn_unless_noise()
 
     def betas(self) -> Float64[Tensor, " steps"]:
-        """The variances β₁ … β_T, equally spaced."""
+        """Return the equally spaced variances β₁ … β_T."""
         return torch.linspace(1e-4, 0.02, self.steps, dtype=torch.float64)
 
 
@@ -216,11 +217,11 @@ class Cosine(DiscreteSchedule):
 
     Args:
         steps: Number of steps T.
-        offset: s in the paper, which keeps β from being too small near t = 0.
-        beta_max: Largest β; greater values are clipped to it.
+        offset: Offset s of the paper, which prevents very small β near t = 0.
+        beta_max: Largest β. Greater values are clipped to `beta_max`.
 
     Raises:
-        InputError: If there is no step.
+        InputError: If `steps` is below 1.
     """
 
     name = "cosine"
@@ -233,7 +234,7 @@ class Cosine(DiscreteSchedule):
         self._warn_unless_noise()
 
     def betas(self) -> Float64[Tensor, " steps"]:
-        """The variances β_k = 1 − ᾱ_k/ᾱ_{k−1}, clipped to `beta_max`."""
+        """Return the variances β_k = 1 − ᾱ_k/ᾱ_{k−1}, clipped to `beta_max`."""
         t = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64)
         alpha_bar = torch.cos((t + self.offset) / (1 + self.offset) * math.pi / 2) ** 2
         return (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=self.beta_max)
@@ -243,7 +244,7 @@ class Cosine(DiscreteSchedule):
 class GeometricVarianceExploding(Schedule):
     """The schedule α = 1, σ_t = σ_min (σ_max/σ_min)^t (Song & Ermon 2019; Song et al. 2021).
 
-    This is the only schedule that SE(3) allows. It ends in noise if σ_max is large compared with
+    Only this schedule works on SE(3). The schedule ends in noise if σ_max is large compared with
     the spread of the data.
 
     Args:
@@ -251,7 +252,7 @@ class GeometricVarianceExploding(Schedule):
         sigma_max: σ at t = 1.
 
     Raises:
-        InputError: If 0 < σ_min < σ_max does not hold.
+        InputError: If 0 < σ_min < σ_max is false.
     """
 
     name = "geometric"
@@ -261,16 +262,17 @@ class GeometricVarianceExploding(Schedule):
     def __post_init__(self) -> None:
         _require(
             0 < self.sigma_min < self.sigma_max,
-            f"expected 0 < sigma_min < sigma_max, got {self.sigma_min} and {self.sigma_max}",
+            "sigma_min and sigma_max must satisfy 0 < sigma_min < sigma_max, "
+            f"got {self.sigma_min} and {self.sigma_max}",
         )
 
     def __call__(self, t: Float[Tensor, "*shape"]) -> Level:
-        """See `Schedule.__call__`."""
+        """Return the level at times `t`; see `Schedule.__call__`."""
         sigma = self.sigma_min * (self.sigma_max / self.sigma_min) ** t.double()
         return Level(torch.ones_like(sigma), sigma)
 
     def at_noise_to_signal(self, ratio: Float[Tensor, "*shape"]) -> Level:
-        """Return α = 1 and σ = ratio."""
+        """Return the level α = 1 and σ = ratio."""
         return Level(torch.ones_like(ratio.double()), ratio.double())
 
     def random_times(self, count: int, generator: Generator) -> Float64[Tensor, " count"]:
@@ -279,7 +281,7 @@ class GeometricVarianceExploding(Schedule):
 
     @property
     def trained_times(self) -> tuple[float, float]:
-        """Return 1 and 0."""
+        """Return the latest time 1 and the earliest time 0."""
         return 1.0, 0.0
 
 
@@ -289,17 +291,17 @@ SCHEDULES: dict[str, type[Schedule]] = {
 
 
 def schedule_from_dict(description: dict[str, Any]) -> Schedule:
-    """Build the schedule that `Schedule.as_dict` described.
+    """Build a schedule from a dictionary that `Schedule.as_dict` returned.
 
     Args:
-        description: Name of the family and its fields.
+        description: `name` and the dataclass fields of the schedule.
 
     Raises:
         InputError: If the name is not a key of `SCHEDULES`.
     """
     fields = dict(description)
     name = fields.pop("name")
-    _require(name in SCHEDULES, f"expected a schedule from {sorted(SCHEDULES)}, got {name!r}")
+    _require(name in SCHEDULES, f"a schedule's name must be in {sorted(SCHEDULES)}, got {name!r}")
     return SCHEDULES[name](**fields)
 
 
@@ -307,30 +309,31 @@ def uniform_levels(schedule: Schedule, steps: int) -> Level:
     """Return `steps + 1` levels at equally spaced times from t = 1 down to t = 0.
 
     Args:
-        schedule: Schedule that turns times into levels.
+        schedule: Schedule that converts times to levels.
         steps: Number of steps, at least 1.
 
     Raises:
-        InputError: If there is no step.
+        InputError: If `steps` is below 1.
     """
     _require(steps >= 1, f"sampling needs at least 1 step, got {steps}")
     return schedule(torch.linspace(1, 0, steps + 1, dtype=torch.float64))
 
 
 def geometric_levels(schedule: Schedule, steps: int, largest: float, smallest: float) -> Level:
-    """Return `steps` levels with log(σ/α) equally spaced, then the clean level (α, σ) = (1, 0).
+    """Return `steps` levels with equally spaced log(σ/α), and the clean level (α, σ) = (1, 0).
 
-    Every step multiplies the signal-to-noise ratio by the same factor, so with many steps every
-    step is small. In `uniform_levels` the last steps stay large, however many steps there are.
+    Every step multiplies the noise-to-signal ratio σ/α by one common factor, so with many steps
+    every step is small. In contrast, the last steps of `uniform_levels` are large for any number of
+    steps.
 
     Args:
-        schedule: Schedule that turns a ratio into a level.
+        schedule: Schedule that converts a ratio σ/α to a level.
         steps: Number of steps, at least 2.
         largest: σ/α of the first level.
         smallest: σ/α of the last noisy level.
 
     Raises:
-        InputError: If there are fewer than 2 steps, or 0 < smallest < largest does not hold.
+        InputError: If `steps` is below 2, or if 0 < smallest < largest is false.
     """
     return _spaced_levels(schedule, steps, largest, smallest, torch.log, torch.exp)
 
@@ -338,20 +341,20 @@ def geometric_levels(schedule: Schedule, steps: int, largest: float, smallest: f
 def karras_levels(
     schedule: Schedule, steps: int, largest: float, smallest: float, rho: float = 7.0
 ) -> Level:
-    """Return `steps` levels with (σ/α)^{1/ρ} equally spaced, then the level (α, σ) = (1, 0).
+    """Return `steps` levels with equally spaced (σ/α)^{1/ρ}, and the clean level (1, 0).
 
-    This is equation 5 of Karras et al. 2022, in terms of the noise-to-signal ratio, so it can also
-    be used with variance-preserving schedules.
+    The formula is equation 5 of Karras et al. 2022, applied to the noise-to-signal ratio σ/α. The
+    function therefore works for variance-preserving schedules, too.
 
     Args:
-        schedule: Schedule that turns a ratio into a level.
+        schedule: Schedule that converts a ratio σ/α to a level.
         steps: Number of steps, at least 2.
         largest: σ/α of the first level.
         smallest: σ/α of the last noisy level.
-        rho: ρ; larger values spend more steps at small noise.
+        rho: Exponent ρ. A larger ρ places more levels at small noise.
 
     Raises:
-        InputError: If there are fewer than 2 steps, or 0 < smallest < largest does not hold.
+        InputError: If `steps` is below 2, or if 0 < smallest < largest is false.
     """
     return _spaced_levels(
         schedule, steps, largest, smallest, lambda r: r ** (1 / rho), lambda w: w**rho
@@ -366,10 +369,11 @@ def _spaced_levels(
     warp: Callable[[Tensor], Tensor],
     unwarp: Callable[[Tensor], Tensor],
 ) -> Level:
-    """Return levels whose warped ratios are equally spaced, then the clean level."""
+    """Return levels with equally spaced values of `warp(σ/α)`, and the clean level."""
     _require(steps >= 2, f"sampling with spaced levels needs at least 2 steps, got {steps}")
     _require(
-        0 < smallest < largest, f"expected 0 < smallest < largest, got {smallest} and {largest}"
+        0 < smallest < largest,
+        f"the noise levels must satisfy 0 < smallest < largest, got {smallest} and {largest}",
     )
     ends = warp(torch.tensor([largest, smallest], dtype=torch.float64))
     ratio = unwarp(torch.lerp(ends[0], ends[1], torch.linspace(0, 1, steps, dtype=torch.float64)))

@@ -1,1 +1,1 @@
-"""Pictures of clouds and meshes by ray casting, and training curves."""
+"""Pictures of clouds and meshes by ray casting, and diagrams of training curves."""

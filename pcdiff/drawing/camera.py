@@ -13,7 +13,7 @@ from pcdiff.drawing.parts import Part, Vector, part_points, part_radius
 from pcdiff.errors import InputError
 
 THREE_QUARTER_VIEW: Vector = (-0.6, 0.5, 1.0)
-"""Direction from a y-up object to the camera: in front, slightly to one side and above."""
+"""Direction from a y-up shape to a camera in front of it, slightly to one side and above."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,12 @@ class Camera:
     Attributes:
         position: Position of the pinhole.
         target: Point in the middle of the picture.
-        up: Direction that points upwards in the picture; also the normal of the ground.
+        up: Direction that points upwards in the picture and is perpendicular to the ground.
         field_of_view: Vertical opening angle in degrees, in (0, 180).
 
     Raises:
-        InputError: If the angle is out of range, or the camera looks at its own position or along
-            its upward direction.
+        InputError: If the angle is out of range, the position equals the target, or the viewing
+            direction is parallel to `up`.
     """
 
     position: Vector
@@ -42,23 +42,24 @@ class Camera:
 
     @property
     def axes(self) -> Float[np.ndarray, "3 3"]:
-        """Unit vectors as rows: to the right, upwards in the picture, towards the viewer."""
+        """Unit vectors as rows: rightwards in the picture, upwards, and towards the viewer."""
         return _camera_axes(np.subtract(self.position, self.target), self.up)
 
 
 @dataclass(frozen=True)
 class Light:
-    """A round lamp, which casts soft shadows, under a white sky.
+    """A round lamp with soft shadows, and a white sky.
 
-    A white surface that receives an amount of light of 1 is drawn white.
+    Amounts of light are relative: a white surface that receives the amount 1 is drawn white.
 
     Attributes:
-        azimuth: Direction of the lamp in degrees, to the right of the camera as seen by the viewer.
-        elevation: Height of the lamp above the ground in degrees.
-        spread: Half the apparent size of the lamp in degrees; larger lamps make softer shadows.
-        lamp: Light that a surface receives from the lamp when it faces it.
-        sky: Light that a surface would receive if the whole sky were as bright as the zenith.
-        floor: Brightness below the horizon, relative to the zenith.
+        azimuth: Horizontal direction of the lamp in degrees, from the direction of the camera (0)
+            towards the right side of the picture (90).
+        elevation: Angle of the lamp above the ground in degrees.
+        spread: Half the apparent diameter of the lamp in degrees; larger lamps make softer shadows.
+        lamp: Amount of lamp light on a surface that faces the lamp.
+        sky: Amount of light on a surface under a sky that is as bright as the zenith everywhere.
+        floor: Brightness straight below, relative to the brightness of the zenith.
     """
 
     azimuth: float = -35.0
@@ -78,27 +79,27 @@ def frame(
     aspect: float = 1.0,
     margin: float = 0.07,
 ) -> Camera:
-    """Find the nearest camera in a direction that shows all parts, centred in the picture.
+    """Find the nearest camera that shows all parts completely, centred in the picture.
 
-    In camera axes, with t the tangent of half the opening angle, a camera at (c, d) sees the point
-    (x, z) if |x − c| ≤ (d − z) t. For all points this means max(x + z t) ≤ c + d t and
-    max(−x + z t) ≤ −c + d t. Half the difference of the two maxima is the centre c, and half their
-    sum is the smallest d t. A sphere of radius r adds r √(1 + t²) to both.
+    Let t be the tangent of half the opening angle. In camera axes, a camera at (c, d) sees the
+    point (x, z) if |x − c| ≤ (d − z) t. The camera sees all points if max(x + z t) ≤ c + d t and
+    max(−x + z t) ≤ −c + d t. Half the difference of the two maxima is the centre c, and half the
+    sum of the two maxima is the smallest d t. A sphere of radius r adds r √(1 + t²) to both maxima.
 
     Args:
-        parts: Parts to show, at least one.
+        parts: Parts to draw, at least one.
         direction: Direction from the parts to the camera, of any length.
         up: Direction that points upwards in the picture.
         field_of_view: Vertical opening angle in degrees.
         aspect: Width of the picture divided by its height.
-        margin: Share of the picture that stays free on each side, in [0, 0.5).
+        margin: Fraction of the picture that stays empty on each side, in [0, 0.5).
 
     Returns:
         The camera.
 
     Raises:
         InputError: If there are no parts, or the margin or the aspect is out of range; also for the
-            reasons given in `Camera`.
+            reasons listed in `Camera`.
     """
     if not parts:
         raise InputError("a picture needs at least one part to draw, got none")
@@ -135,8 +136,8 @@ def _camera_axes(backward: np.ndarray, up: Vector) -> Float[np.ndarray, "3 3"]:
     sizes = np.linalg.norm(up) * np.linalg.norm(backward)
     if not np.linalg.norm(right) > 1e-6 * sizes:
         raise InputError(
-            "a camera must not look at its own position or along its upward direction, "
-            f"got the viewing direction {tuple(-backward)} with {up} up"
+            "the viewing direction of a camera must not be zero or parallel to its upward "
+            f"direction {up}, got {tuple(-backward)}"
         )
     right = right / np.linalg.norm(right)
     backward = backward / np.linalg.norm(backward)

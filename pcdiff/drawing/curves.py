@@ -14,14 +14,14 @@ from pcdiff.drawing.parts import Image
 from pcdiff.errors import InputError
 
 CURVE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
-"""Colours of the curves, which colour-blind readers can tell apart too (Okabe & Ito 2008)."""
+"""Colours of the curves, which colour-blind readers can distinguish (Okabe & Ito 2008)."""
 
 
 class Panel(NamedTuple):
     """One diagram of training curves.
 
     Attributes:
-        columns: Columns of the metrics log to show.
+        columns: Columns of the metrics log to draw.
         scale: Scale of the vertical axis; None means logarithmic if all numbers are positive, and
             linear otherwise.
     """
@@ -31,7 +31,7 @@ class Panel(NamedTuple):
 
 
 LOSS_AND_RATE = (Panel(("train_loss", "validation_loss")), Panel(("learning_rate",), "linear"))
-"""The panels of a training run."""
+"""The panels for a training run: the losses and the learning rate."""
 
 
 def draw_curves(
@@ -44,10 +44,10 @@ def draw_curves(
     """Draw training curves over the column `step`, with the panels side by side.
 
     Args:
-        rows: The metrics log, e.g. from `csv.DictReader`; cells are numbers or their text. An empty
-            cell, None, NaN or infinity is skipped, and lines join the remaining points.
-        panels: Panels to draw. Columns without points are left out, and so are panels without
-            columns.
+        rows: Rows of the metrics log, e.g. from `csv.DictReader`. A cell is a number or the text
+            of a number. An empty cell, None, NaN or infinity is skipped, and lines connect the
+            remaining points.
+        panels: Panels to draw. Columns without numbers and panels without columns are left out.
         width: Width of the picture in pixels.
         height: Height of the picture in pixels.
 
@@ -55,9 +55,8 @@ def draw_curves(
         The picture.
 
     Raises:
-        InputError: If there is nothing to draw, a step is missing, a cell is not a number, a
-            logarithmic axis would have to show a number that is not positive, or matplotlib is not
-            installed.
+        InputError: If there are no numbers to draw, a step is missing, a cell is not a number, a
+            logarithmic axis has a number that is not positive, or matplotlib is not installed.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -71,8 +70,8 @@ def draw_curves(
     steps = _column(rows, "step")
     if not np.isfinite(steps).all():
         raise InputError(
-            "each row of a metrics log needs a number in the column step, "
-            f"but row {int(np.argmin(np.isfinite(steps))) + 1} has none"
+            "each row of a metrics log must have a finite number in the column step, "
+            f"got none in row {int(np.argmin(np.isfinite(steps))) + 1}"
         )
     drawn = []
     for panel in panels:
@@ -95,7 +94,7 @@ def draw_curves(
         lowest, name = min((np.nanmin(values), name) for name, values in curves.items())
         if scale == "log" and lowest <= 0:
             raise InputError(
-                f"a logarithmic axis can only show positive numbers, got {lowest} in {name}"
+                f"a logarithmic axis needs positive numbers, got {lowest} in the column {name}"
             )
         axes.set_yscale(scale or ("log" if lowest > 0 else "linear"))
         for (name, values), colour in zip(curves.items(), cycle(CURVE_COLOURS), strict=False):
@@ -114,7 +113,7 @@ def draw_curves(
         axes.grid(visible=True, which="major", color="0.9", linewidth=0.8)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-        # Above the axes, where it hides no curve.
+        # Above the axes, the legend hides no curve.
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(curves), frameon=False)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
@@ -131,7 +130,7 @@ def _column(rows: Sequence[Mapping[str, Any]], name: str) -> Float[np.ndarray, "
             number = float(cell)
         except (TypeError, ValueError) as error:
             raise InputError(
-                f"the column {name} of a metrics log must hold numbers, "
+                f"the column {name} of a metrics log must contain numbers, "
                 f"got {cell!r} in row {index + 1}"
             ) from error
         if isfinite(number):

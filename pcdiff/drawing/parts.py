@@ -1,6 +1,6 @@
 """The parts of a picture: spheres and meshes with their colours.
 
-Lengths are in the unit of the parts; colours are sRGB in [0, 1].
+All parts of a picture have one common unit of length. Colours are sRGB in [0, 1].
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 from pcdiff.errors import InputError
 
 Image: TypeAlias = UInt8[np.ndarray, "height width 3"]
-"""A picture in sRGB."""
+"""A picture in sRGB, with values from 0 to 255."""
 
 Vector: TypeAlias = tuple[float, float, float]
 
@@ -27,15 +27,16 @@ TINT: Vector = (0.40, 0.60, 0.80)
 
 @dataclass(frozen=True, eq=False)
 class Spheres:
-    """Spheres of equal radius, which show the points of a cloud.
+    """Spheres of equal radius, which represent the points of a cloud.
 
     Attributes:
         centres: Centres of the spheres, `(n, 3)` with n ≥ 1.
         radius: Radius of the spheres, greater than 0.
-        colour: One sRGB colour `(3,)` for all, or one per sphere `(n, 3)`, in [0, 1].
+        colour: One sRGB colour `(3,)` for all spheres, or one colour per sphere `(n, 3)`, in
+            [0, 1].
 
     Raises:
-        InputError: If an array has another shape, a number is not finite, or the radius or a colour
+        InputError: If an array has a wrong shape, a number is not finite, or the radius or a colour
             is out of range.
     """
 
@@ -59,10 +60,10 @@ class Mesh:
     Attributes:
         vertices: Vertices of the mesh, `(v, 3)` with v ≥ 1.
         faces: Triangles as integer indices of vertices, `(f, 3)` with f ≥ 1.
-        colour: One sRGB colour `(3,)` for all, or one per face `(f, 3)`, in [0, 1].
+        colour: One sRGB colour `(3,)` for all faces, or one colour per face `(f, 3)`, in [0, 1].
 
     Raises:
-        InputError: If an array has another shape, a number is not finite, or an index or a colour
+        InputError: If an array has a wrong shape, a number is not finite, or an index or a colour
             is out of range.
     """
 
@@ -100,15 +101,15 @@ def part_radius(part: Part) -> float:
 
 
 def check_points(points: np.ndarray, name: str) -> None:
-    """Check that an array holds at least one point and only finite numbers.
+    """Check that an array contains at least one point and only finite numbers.
 
     Args:
         points: The array to check.
         name: Name of the array in the error message, in the plural.
 
     Raises:
-        InputError: If the array does not have the shape `(n, 3)` with n ≥ 1, or it contains
-            anything but finite numbers.
+        InputError: If the array does not have the shape `(n, 3)` with n ≥ 1, or an entry is not a
+            finite number.
     """
     if (
         points.ndim != 2
@@ -132,5 +133,6 @@ def _check_colour(colour: Colour, count: int, name: str) -> None:
         )
     if not np.all((values >= 0) & (values <= 1)):
         raise InputError(
-            f"the colour of {name} must be sRGB in [0, 1], got {values.min()} to {values.max()}"
+            f"the colour of {name} must be sRGB in [0, 1], "
+            f"got values from {values.min()} to {values.max()}"
         )

@@ -1,4 +1,4 @@
-"""Pictures as PNG files."""
+"""PNG files of pictures."""
 
 from __future__ import annotations
 

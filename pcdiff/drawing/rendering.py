@@ -1,7 +1,7 @@
 """Ray casting of matt surfaces with soft shadows, without a display, a GPU or OpenGL.
 
-A picture is a `uint8` array `(height, width, 3)` in sRGB. It depends only on the arguments, because
-light is sampled by a low-discrepancy sequence.
+A picture is a `uint8` array `(height, width, 3)` in sRGB. Equal arguments give equal pictures,
+because the ray directions come from a low-discrepancy sequence, not from random numbers.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from pcdiff.errors import InputError
 from pcdiff.geometry.rays import ray_caster
 
 PIXELS_AT_ONCE = 1 << 17
-"""Pixels whose rays are cast together, which limits memory."""
+"""Number of pixels whose rays are cast together, to limit memory."""
 
-_LAMP_RAYS, _SKY_RAYS = 2, 6  # per sample of a pixel
+_LAMP_RAYS, _SKY_RAYS = 2, 6  # rays to the lamp and to the sky, per camera ray
 _WINDOW = 5  # width in pixels of the window that `render` averages shadows over
 _FADING = 0.12  # width of the border in which shadows fade, relative to the picture's shorter side
 _SKY_REACH = 0.4  # distance up to which a part hides the sky, relative to the scene's size
 _CLEARANCE = 1e-5  # distance of a ray's origin from its surface, relative to the scene's size
-_TOLERATED_PIXELS = 0.25  # largest deviation of a sphere's outline from the circle
-_FINEST_SUBDIVISION = 6  # 82 thousand faces
+_TOLERATED_PIXELS = 0.25  # largest deviation of a sphere's outline from a circle, in pixels
+_FINEST_SUBDIVISION = 6  # subdivisions of an icosahedron; 6 of them give 82 thousand faces
 
 
 def render(
@@ -43,12 +43,12 @@ def render(
 ) -> Image:
     """Draw matt parts with soft shadows on a white background.
 
-    A white ground touches the lowest point of the parts and shows only their shadows: without a
-    shadow it is as white as the background, so it has no horizon.
+    A white ground touches the lowest point of the parts. Only the shadows on the ground are
+    visible: elsewhere the ground is as white as the background, so the picture has no horizon.
 
-    The sky and the lamp are sampled by few rays, with different directions at each pixel of a 5 × 5
-    window. On the ground the mean over such a window gives smooth shadows (interleaved sampling,
-    Keller & Heidrich 2001).
+    A few rays from each visible point test whether the sky and the lamp are visible. The directions
+    of these rays differ between the pixels of a 5 × 5 window. On the ground, the mean over the
+    window gives smooth shadows (interleaved sampling, Keller & Heidrich 2001).
 
     Args:
         parts: Parts to draw, at least one.
@@ -69,7 +69,7 @@ def render(
         raise InputError("a picture needs at least one part to draw, got none")
     if min(width, height, samples) < 1:
         raise InputError(
-            "a picture needs at least 1 pixel in width and height and 1 sample, "
+            "the width, the height and the samples of a picture must be at least 1, "
             f"got {width} x {height} pixels and {samples} samples"
         )
     from scipy.ndimage import uniform_filter
@@ -112,7 +112,7 @@ def render(
 
 
 def _faded(shadow: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "height width"]:
-    """Fade a shadow out towards the edge of the picture, so that sheets have no visible seams."""
+    """Fade out a shadow towards the edge of the picture, so that a grid has no visible seams."""
     height, width = shadow.shape
     row, column = np.mgrid[0.5:height, 0.5:width]
     edge = np.minimum(np.minimum(row, height - row), np.minimum(column, width - column))
@@ -122,10 +122,10 @@ def _faded(shadow: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "heig
 
 @dataclass(frozen=True, eq=False)
 class _Triangles:
-    """The triangles of a part, with what the shading needs to know about each of them.
+    """The triangles of a part, and the data for shading each triangle.
 
-    A face of a sphere has the centre of that sphere and the radius of the polyhedron's vertices; a
-    flat face has the radius 0.
+    For a triangle of a sphere, `centres` is the centre of the sphere, and `shells` is the distance
+    from this centre to each vertex of the polyhedron. For a triangle of a mesh, both are 0.
     """
 
     vertices: Float[np.ndarray, "vertices 3"]
@@ -148,15 +148,15 @@ def _flat_triangles(mesh: Mesh) -> _Triangles:
 
 
 def _sphere_triangles(spheres: Spheres, pixels: float) -> _Triangles:
-    """Geodesic polyhedra that are just fine enough for spheres with a radius of `pixels` pixels.
+    """Geodesic polyhedra just fine enough to look round; `pixels` is a sphere's radius in pixels.
 
-    By Cauchy's formula the mean area of a convex body's projections is a quarter of its surface
-    area. So a polyhedron with the sphere's surface area covers on average as many pixels as the
-    sphere.
+    By Cauchy's formula, the mean projected area of a convex body is a quarter of its surface area.
+    A polyhedron with the surface area of the sphere therefore covers as many pixels as the sphere
+    on average.
     """
     from trimesh.creation import icosphere
 
-    # From its centre, an edge of an icosahedron spans 63.4 degrees; each subdivision halves it.
+    # Seen from the centre, an edge of an icosahedron spans 63.4 degrees; a subdivision halves it.
     subdivisions = 0
     while (
         subdivisions < _FINEST_SUBDIVISION
@@ -178,7 +178,7 @@ def _sphere_triangles(spheres: Spheres, pixels: float) -> _Triangles:
 
 
 class _Hits(NamedTuple):
-    """The points where rays meet a surface; `rays` holds the indices of these rays."""
+    """The points where rays meet a surface; `rays` contains the indices of these rays."""
 
     rays: Int[np.ndarray, " hits"]
     points: Float[np.ndarray, "hits 3"]
@@ -229,7 +229,7 @@ class _Scene:
         self.to_lamp = cos(elevation) * level + sin(elevation) * self.up
 
     def cast(self, rays: Float[np.ndarray, "rays 3"]) -> tuple[_Hits, _Hits]:
-        """Find where rays from the camera meet the parts, and where the others meet the ground."""
+        """Find where camera rays meet the parts, and where the remaining rays meet the ground."""
         found = self.caster.first(np.broadcast_to(self.camera, rays.shape), rays)
         missed = found.face < 0
 
@@ -254,9 +254,10 @@ class _Scene:
     ) -> tuple[Float[np.ndarray, " hits"], Float[np.ndarray, " hits"]]:
         """Compute the light that matt surfaces receive, with and without the shadows of the parts.
 
-        The normal plus a random point on the unit sphere is a random direction whose density is
-        proportional to the cosine, with which a matt surface weighs the sky. The direction to the
-        lamp plus a random point on a small sphere is a direction to a round lamp.
+        The surface normal plus a random point on the unit sphere is a random direction. Its density
+        is proportional to the cosine of the angle to the surface normal, which is the weight of the
+        sky on a matt surface. The direction to the centre of the lamp plus a random point on a
+        small sphere is a direction to a point of the round lamp.
         """
         light = self.light
         origins = hits.points + self.clearance * hits.normals
@@ -283,7 +284,7 @@ class _Scene:
         rays: Float[np.ndarray, "rays 3"],
         reach: float,
     ) -> Bool[np.ndarray, " rays"]:
-        """Test for each ray of unit length whether it hits nothing within the reach."""
+        """Test whether each ray (a unit vector) meets no surface within the distance `reach`."""
         return ~self.caster.is_blocked(origins, rays, reach)
 
 

@@ -1,4 +1,4 @@
-"""Sheets of pictures of point clouds."""
+"""Sheets, i.e. pictures that show several point clouds in a grid."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def height_colours(points: np.ndarray, up: Literal["y", "z"] = "y") -> np.ndarra
         One sRGB colour per point, `(n, 3)`.
 
     Raises:
-        InputError: If the array has another shape, or a number is not finite.
+        InputError: If the array has a wrong shape, or a number is not finite.
     """
     check_points(points, "the points to colour")
     height = points[:, "xyz".index(up)].astype(np.float64)
@@ -55,19 +55,20 @@ def draw_clouds(
     direction: Vector = THREE_QUARTER_VIEW,
     samples: int = 4,
 ) -> Image:
-    """Draw a sheet of point clouds row by row, each filling its own square tile.
+    """Draw a sheet of point clouds row by row; each cloud fills one square tile.
 
-    Each point becomes a sphere with a radius of 0.7/√n of the cloud's longest side. Because n
-    points on a surface are about 1/√n apart, neighbours overlap slightly at any number of points.
+    A point of a cloud with n points becomes a sphere with a radius of 0.7/√n times the longest side
+    of the cloud. The spacing of n points on a surface is approximately 1/√n times this side, so
+    neighbouring spheres overlap slightly for any n.
 
     Args:
         clouds: One or more clouds `(n, 3)` with n ≥ 1, of any scale.
         columns: Largest number of tiles in a row.
         labels: Captions, one per cloud. None means no captions.
         size: Width and height of a tile in pixels.
-        up: Upward axis of the clouds. A z-up cloud is drawn like its y-up copy (x, z, −y).
-        colours: For each cloud one sRGB colour `(3,)`, or one per point `(n, 3)`; None uses
-            `height_colours`.
+        up: Upward axis of the clouds. A z-up cloud is rotated to (x, z, −y) before it is drawn.
+        colours: For each cloud, one sRGB colour `(3,)` or one colour per point `(n, 3)`. None
+            colours the points by `height_colours`.
         direction: Direction from the cloud to the camera, in y-up axes.
         samples: Number of rays per pixel; see `render`.
 
@@ -75,20 +76,21 @@ def draw_clouds(
         The sheet.
 
     Raises:
-        InputError: If there are no clouds, a cloud has another shape or is not finite, the number
+        InputError: If there are no clouds, an array has a wrong shape or is not finite, the number
             of labels or colours differs from the number of clouds, or the size or the number of
             columns is below 1.
     """
     if len(clouds) == 0:
         raise InputError("a sheet needs at least one cloud, got none")
     if up not in ("y", "z"):
-        raise InputError(f"the upward axis of a cloud must be y or z, got {up}")
+        raise InputError(f"the upward axis of a cloud must be y or z, got {up!r}")
     if columns < 1:
         raise InputError(f"a sheet needs at least one column, got {columns}")
     for name, given in (("labels", labels), ("colours", colours)):
         if given is not None and len(given) != len(clouds):
             raise InputError(
-                f"a sheet needs as many {name} as clouds, {len(clouds)}, got {len(given)}"
+                f"the number of {name} of a sheet must be {len(clouds)}, one per cloud, "
+                f"got {len(given)}"
             )
     for index, cloud in enumerate(clouds):
         check_points(cloud, f"cloud {index}")

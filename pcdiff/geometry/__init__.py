@@ -1,1 +1,1 @@
-"""Meshes and point clouds: reading their files, casting rays, and finding neighbours."""
+"""Meshes and point clouds: file readers, ray casting and nearest neighbours."""

@@ -1,4 +1,4 @@
-"""Checks for sets of point clouds and for the distances between them."""
+"""Checks of sets of point clouds and of matrices of distances."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ def check_clouds(name: str, clouds: Tensor, least: int = 1) -> None:
     Args:
         name: Name of the clouds in the error message.
         clouds: Clouds to check: finite floating-point numbers of shape (shapes, points, 3).
-        least: Smallest number of shapes that the caller can use.
+        least: Smallest number of clouds that the caller can use.
 
     Raises:
-        InputError: If the tensor is not a set of at least `least` finite clouds.
+        InputError: If the tensor is not a set of at least `least` clouds with finite coordinates.
     """
     if clouds.ndim != 3 or clouds.shape[2] != 3:
         raise InputError(f"{name} must have shape (shapes, points, 3), got {tuple(clouds.shape)}")
     if clouds.shape[0] < least:
-        raise InputError(f"{name} must hold at least {least} shapes, got {clouds.shape[0]}")
+        raise InputError(f"{name} must contain at least {least} shapes, got {clouds.shape[0]}")
     if clouds.shape[1] == 0:
         raise InputError(f"{name} must have at least 1 point per shape, got 0")
     check_finite(name, clouds)
@@ -35,19 +35,17 @@ def check_finite(name: str, values: Tensor) -> None:
             `name`.
     """
     if not values.is_floating_point():
-        raise InputError(f"{name} must be floating point, got {values.dtype}")
+        raise InputError(f"{name} must have a floating-point data type, got {values.dtype}")
     if not values.isfinite().all():
         raise InputError(f"{name} must be finite, got at least one NaN or infinity")
 
 
 def check_distances(name: str, distances: Tensor) -> None:
-    """Check that a tensor is a matrix of distances between two sets that are not empty.
+    """Check that a tensor is a matrix of distances between two non-empty sets.
 
     Raises:
         InputError: If the tensor is not such a matrix; the message starts with `name`.
     """
     if distances.ndim != 2 or distances.numel() == 0:
-        raise InputError(
-            f"{name} must be a matrix with rows and columns, got shape {tuple(distances.shape)}"
-        )
+        raise InputError(f"{name} must be a non-empty matrix, got shape {tuple(distances.shape)}")
     check_finite(name, distances)

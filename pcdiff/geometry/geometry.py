@@ -1,4 +1,4 @@
-"""The geometry read from a file."""
+"""The mesh or the point cloud in a file."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pcdiff.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """The mesh or point cloud of a file, in the file's unit and axes.
+    """A mesh or a point cloud from a file, in the unit of length and the axes of the file.
 
-    Only the syntax of the file has been checked: numbers may be NaN, and faces may name vertices
-    that do not exist.
+    Only the syntax of the file has been checked. Coordinates may be NaN, and faces may refer to
+    vertices that do not exist.
 
     Attributes:
         vertices: Vertices of a mesh, or points of a cloud.
-        faces: Triangles as indices of vertices; None for a cloud. Polygons are cut into fans.
-        normals: Normal of each point of a cloud; None if the file has none.
-        unit: Length of the file's unit in metres; None if the file does not state it.
+        faces: Triangles as indices of vertices, after polygons were split; None for a cloud.
+        normals: Surface normal at each point of a cloud; None if the file has no normals.
+        unit: Length of the file's unit in metres; None if the file does not state its unit.
     """
 
     vertices: Float[np.ndarray, "vertices 3"]
@@ -44,5 +44,6 @@ def check_corners(name: Path | str, vertices: np.ndarray, faces: np.ndarray) -> 
     """
     if len(faces) and (faces.min() < 0 or faces.max() >= len(vertices)):
         raise InputError(
-            f"{name} has a face with a vertex that does not exist: it has {len(vertices)} vertices"
+            f"{name} has a face with a vertex that does not exist: vertex indices must be "
+            f"at least 0 and below {len(vertices)}, got indices from {faces.min()} to {faces.max()}"
         )

@@ -1,7 +1,7 @@
-"""Limits on the size of files of geometry, and functions that open files within these limits.
+"""Limits on the size of geometry files, and functions that read files within these limits.
 
-A count in a file's header is compared with these limits, and with the size of the file, before any
-memory is reserved for it.
+A reader compares every count in the header of a file with these limits and with the size of the
+file, before the reader reserves memory.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ MAXIMUM_FACES = 5_000_000
 
 
 MAXIMUM_POINTS = 2_500_000
-"""Largest number of points in a cloud, and of pixels in a depth image."""
+"""Largest number of points in a cloud, and largest number of pixels in a depth image."""
 
 
 MAXIMUM_VERTICES = 3 * MAXIMUM_FACES
-"""Largest number of vertices in a mesh: in an STL file no two triangles share a vertex."""
+"""Largest number of vertices in a mesh. In an STL file, no two triangles share a vertex."""
 
 
 MAXIMUM_BYTES = 256 * 2**20
-"""Largest size of a file. A binary STL file of `MAXIMUM_FACES` triangles is slightly smaller."""
+"""Largest size of a file, slightly more than a binary STL file of `MAXIMUM_FACES` triangles."""
 
 
 DAMAGED_NPY = (
@@ -45,7 +45,7 @@ DAMAGED_NPY = (
     SyntaxError,
     tokenize.TokenError,
 )
-"""Errors that NumPy raises for a damaged array file; it documents no smaller set."""
+"""Errors that NumPy may raise for a damaged array file; NumPy does not document a shorter list."""
 
 
 DAMAGED_JSON = (
@@ -56,14 +56,15 @@ DAMAGED_JSON = (
     OverflowError,
     RecursionError,
 )
-"""Errors that arise where JSON is parsed and an entry of it is then read as a number."""
+"""Errors that may arise when JSON is parsed and an entry is then converted to a number."""
 
 
 def check_file(path: Path) -> None:
     """Check that a file exists, is not empty and has at most `MAXIMUM_BYTES`.
 
     Raises:
-        InputError: If the file does not pass these checks.
+        InputError: If the file is missing, not a file, empty or too large, or if the
+            operating system cannot access the file.
     """
     with file_errors(path):
         if not path.exists():
@@ -76,12 +77,12 @@ def check_file(path: Path) -> None:
     if size > MAXIMUM_BYTES:
         raise InputError(
             f"{path} has {size / 2**20:.1f} MiB, more than the limit of "
-            f"{MAXIMUM_BYTES // 2**20} MiB: make it coarser"
+            f"{MAXIMUM_BYTES // 2**20} MiB: reduce the resolution"
         )
 
 
 def read_bytes(path: Path) -> bytes:
-    """Check a file with `check_file` and read all of it.
+    """Check a file with `check_file` and return the contents of the file.
 
     Raises:
         InputError: If the file fails the check or cannot be read.
@@ -92,10 +93,10 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_npy(path: Path) -> np.ndarray:
-    """Map the array of a .npy file into memory, so that a wrong header cannot reserve memory.
+    """Map the array of a .npy file into memory; a wrong header then cannot reserve memory.
 
     Raises:
-        InputError: If the file is missing, damaged or too large, or holds Python objects.
+        InputError: If the file is missing, damaged or too large, or contains Python objects.
     """
     check_file(path)
     with file_errors(path):
@@ -103,13 +104,13 @@ def read_npy(path: Path) -> np.ndarray:
             return np.lib.format.open_memmap(path, mode="r")
         except DAMAGED_NPY as error:
             raise InputError(
-                f"{path} is damaged, is not a .npy file, or holds Python objects instead of numbers"
+                f"{path} is damaged, is not a .npy file, or contains Python objects, not numbers"
             ) from error
 
 
 @contextlib.contextmanager
 def file_errors(path: Path) -> Iterator[None]:
-    """Turn an error of the operating system into an `InputError` that names the file."""
+    """Convert an error of the operating system to an `InputError` that names the file."""
     try:
         yield
     except OSError as error:
@@ -117,16 +118,18 @@ def file_errors(path: Path) -> Iterator[None]:
 
 
 def check_count(path: Path, count: int, limit: int, what: str) -> None:
-    """Check that a file holds at most `limit` items.
+    """Check that a file contains at most `limit` items.
 
     Args:
-        path: File that states or holds the count.
+        path: File that contains the items.
         count: Number of items.
         limit: Largest number of items that is accepted.
-        what: Name of the items in the plural.
+        what: Plural name of the items in the error message.
 
     Raises:
         InputError: If there are more than `limit` items.
     """
     if count > limit:
-        raise InputError(f"{path} has {count} {what}, expected at most {limit}: make it coarser")
+        raise InputError(
+            f"{path} has {count} {what}, expected at most {limit}: reduce the resolution"
+        )

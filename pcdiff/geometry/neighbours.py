@@ -1,8 +1,8 @@
-"""Nearest neighbours and farthest points, with PyTorch3D's names and semantics.
+"""Nearest neighbours and farthest points, with the names and the behaviour of PyTorch3D.
 
-Distances are squared, in the square of the clouds' unit. Candidates are found with the identity
-|p − q|² = |p|² − 2p·q + |q|², a single matrix product with five columns, after both clouds were
-moved to a common centre. Without that move, a large offset would cost the identity its precision.
+Distances are squared, in the squared unit of the clouds. Neighbours are found with the identity
+|p − q|² = |p|² − 2p·q + |q|², which is one matrix product with five columns for 3D points. Both
+clouds are first moved to a common centre, because a large offset would reduce the precision.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from torch import Tensor
 from pcdiff.errors import InputError
 from pcdiff.geometry.checks import check_finite
 
-# Size of the block of distances that is in memory at a time. On a CPU, a block that fits into the
-# second-level cache of a core is reduced three times as fast; an accelerator needs large blocks.
+# Size of the block of distances that is in memory at one time. On a CPU, a block that fits into the
+# second-level cache of a core is processed three times as fast. An accelerator needs large blocks.
 CPU_ROWS, CPU_COLUMNS = 8, 2**13
 
 
@@ -29,7 +29,7 @@ class KNN(NamedTuple):
 
     Attributes:
         dists: Squared distances, (batch, points1, K).
-        idx: Indices into the second clouds, (batch, points1, K).
+        idx: Indices of the neighbours in the second clouds, (batch, points1, K).
         knn: Coordinates of the neighbours, (batch, points1, K, dims); None if not requested.
     """
 
@@ -48,37 +48,38 @@ def knn_points(
 ) -> KNN:
     """Find the `K` nearest points of `p2[n]` for each point of `p1[n]`.
 
-    This is a subset of `pytorch3d.ops.knn_points`: norm 2, always sorted. As in PyTorch3D, `dists`
-    and `idx` are 0 where a cloud of `p1` has no point or a cloud of `p2` has fewer than `K` points,
-    and the distances are differentiable. In float32, neighbours are selected with an error of about
-    1e-6 r², where r is the radius of the clouds; the distances to the selected points are then
-    computed to full precision.
+    The function covers a part of `pytorch3d.ops.knn_points`: Euclidean distances (norm 2), always
+    sorted. As in PyTorch3D, the distances are differentiable, and `dists` and `idx` are 0 at
+    invalid points of `p1` and at missing neighbours in clouds of `p2` with fewer than `K` points.
+
+    In float32, the distances that select the neighbours have an error of approximately 1e-6 r²,
+    where r is the radius of the clouds. The returned distances have full precision.
 
     Args:
-        p1: Points whose neighbours are found.
-        p2: Points among which the neighbours are found.
-        lengths1: Number of valid points in each cloud of `p1`; None if all are valid.
-        lengths2: Number of valid points in each cloud of `p2`; None if all are valid.
+        p1: First clouds; the function finds neighbours for each of their points.
+        p2: Second clouds, which contain the neighbours.
+        lengths1: Number of valid points in each cloud of `p1`; None if all points are valid.
+        lengths2: Number of valid points in each cloud of `p2`; None if all points are valid.
         K: Number of neighbours, at least 1.
-        return_nn: Whether to return the coordinates of the neighbours too.
+        return_nn: True to also return the coordinates of the neighbours.
 
     Raises:
-        InputError: If the clouds do not match, are empty or hold a number that is not finite, or
-            lengths or `K` are out of range.
+        InputError: If the clouds differ in batch size, dimension or data type, are empty or contain
+            a number that is not finite, or if a length or `K` is out of range.
     """
     if p1.ndim != 3 or p2.ndim != 3 or p1.shape[::2] != p2.shape[::2]:
         raise InputError(
             "nearest neighbours need clouds (batch, points, dims) with equal batch and dims, got "
-            f"{tuple(p1.shape)} and {tuple(p2.shape)}"
+            f"shapes {tuple(p1.shape)} and {tuple(p2.shape)}"
         )
     if 0 in p1.shape or 0 in p2.shape:
         raise InputError(
-            f"the clouds must not be empty, got {tuple(p1.shape)} and {tuple(p2.shape)}"
+            f"the clouds must not be empty, got shapes {tuple(p1.shape)} and {tuple(p2.shape)}"
         )
     check_finite("the first clouds", p1)
     check_finite("the second clouds", p2)
     if p1.dtype != p2.dtype:
-        raise InputError(f"both clouds must have the same type, got {p1.dtype} and {p2.dtype}")
+        raise InputError(f"both clouds must have one data type, got {p1.dtype} and {p2.dtype}")
     if K < 1:
         raise InputError(f"the number of neighbours must be at least 1, got {K}")
     counts1 = checked_lengths("the first lengths", lengths1, p1)
@@ -89,7 +90,7 @@ def knn_points(
         idx = torch.nn.functional.pad(idx, (0, K - idx.shape[2]))
     dists = (p1[:, :, None] - _gather(p2, idx)).square().sum(dim=-1)
     absent = (torch.arange(K, device=p1.device) >= counts2[:, None])[:, None]
-    # Neighbours at nearly equal distances may be in the wrong order; missing neighbours stay last.
+    # Neighbours at nearly equal distances may be in the wrong order. Missing neighbours stay last.
     order = dists.detach().masked_fill(absent, torch.inf).argsort(dim=-1, stable=True)
     padding = absent | ~_mask(counts1, p1)[..., None]
     dists = dists.gather(-1, order).masked_fill(padding, 0)
@@ -104,29 +105,30 @@ def sample_farthest_points(
     K: int = 50,
     generator: torch.Generator | None = None,
 ) -> tuple[Float[Tensor, "batch K dims"], Int[Tensor, "batch K"]]:
-    """Choose `K` points of each cloud, each as far as possible from the points chosen before it.
+    """Choose `K` points of each cloud by farthest point sampling.
 
-    This is farthest point sampling (Qi et al., PointNet++, NeurIPS 2017), a subset of
-    `pytorch3d.ops.sample_farthest_points` with one `K` for all clouds. It takes a generator where
-    PyTorch3D takes `random_start_point`. Among equally far points, the lowest index wins.
+    Each chosen point is as far as possible from all earlier points (Qi et al., PointNet++, NeurIPS
+    2017). Among equally far points, the point with the lowest index is chosen. The function covers
+    a part of `pytorch3d.ops.sample_farthest_points`, with one `K` for all clouds and with a
+    generator instead of `random_start_point`.
 
     Args:
         points: Clouds to choose from.
-        lengths: Number of valid points in each cloud; None if all are valid.
+        lengths: Number of valid points in each cloud; None if all points are valid.
         K: Number of points to choose, at least 1.
         generator: Generator that draws the first point of each cloud; None to start at index 0.
 
     Returns:
-        The chosen points and their indices. Where a cloud has fewer than `K` points, the points are
+        The chosen points and their indices. If a cloud has fewer than `K` points, the points are
         padded with 0 and the indices with −1.
 
     Raises:
-        InputError: If the clouds are empty, have another shape or are not finite, or lengths or `K`
-            are out of range.
+        InputError: If the clouds are empty or not finite, if they do not have three axes, or if a
+            length or `K` is out of range.
     """
     if points.ndim != 3 or 0 in points.shape:
         raise InputError(
-            "farthest points need clouds (batch, points, dims) that are not empty, got "
+            "farthest points need clouds (batch, points, dims) that are not empty, got shape "
             f"{tuple(points.shape)}"
         )
     check_finite("the clouds", points)
@@ -142,14 +144,14 @@ def sample_farthest_points(
         )
         chosen = (draws.to(points.device) * counts).long()
     positions = points.detach()
-    # Distance to the nearest point chosen so far; −1 keeps invalid points from being chosen.
+    # Distance to the nearest chosen point. The distance −1 excludes invalid points from the choice.
     distance = positions.new_full(points.shape[:2], torch.inf)
     distance = distance.masked_fill(~_mask(counts, points), -1)
     indices = [chosen]
     for _ in range(1, K):
         step = (positions - positions[batch, chosen, None]).square().sum(dim=-1)
         distance = torch.minimum(distance, step)
-        # A point is chosen once, even if all remaining points coincide with it.
+        # A point is chosen only once, even if all remaining points coincide with the point.
         distance[batch, chosen] = -1
         chosen = distance.argmax(dim=1)
         indices.append(chosen)
@@ -166,7 +168,7 @@ def left_factor(p: Tensor) -> Tensor:
 
 
 def right_factor(q: Tensor) -> Tensor:
-    """Return [q, 1, |q|²]; see `left_factor`."""
+    """Return [q, 1, |q|²], the second factor of the product in `left_factor`."""
     square = q.square().sum(dim=-1, keepdim=True)
     return torch.cat([q, torch.ones_like(square), square], dim=-1)
 
@@ -200,12 +202,12 @@ def _gather(points: Tensor, idx: Tensor) -> Tensor:
 
 
 def checked_lengths(name: str, lengths: Tensor | None, points: Tensor) -> Tensor:
-    """Check the number of valid points in each cloud, and return it as a tensor.
+    """Check the number of valid points in each cloud and return the numbers as a tensor.
 
     Args:
         name: Name of the lengths in the error message.
-        lengths: Number of valid points in each cloud; None if all are valid.
-        points: Clouds that the lengths belong to.
+        lengths: Number of valid points in each cloud; None if all points are valid.
+        points: Clouds with these lengths.
 
     Raises:
         InputError: If there is not one length per cloud, or a length is out of range.
@@ -222,5 +224,5 @@ def checked_lengths(name: str, lengths: Tensor | None, points: Tensor) -> Tensor
 
 
 def _mask(counts: Tensor, points: Tensor) -> Tensor:
-    """Return which points are valid, (batch, points)."""
+    """Return a mask, (batch, points), that is True for valid points."""
     return torch.arange(points.shape[1], device=points.device) < counts[:, None]

@@ -15,23 +15,23 @@ from pcdiff.geometry.text import LineError, add_polygon, lines_of, triples
 
 
 def read_obj(path: Path) -> Geometry:
-    """Read a Wavefront OBJ file; errors as for `read_geometry`."""
+    """Read a mesh from a Wavefront OBJ file. For the errors, see `read_geometry`."""
     vertices, faces, _ = _obj(path)
     return Geometry(vertices, faces)
 
 
 def read_obj_objects(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Read each object (`o`) of a Wavefront OBJ file on its own.
+    """Read each named object (line `o`) of a Wavefront OBJ file as a separate mesh.
 
     Args:
         path: File to read.
 
     Returns:
-        One pair (vertices, faces) per object, with only the vertices that its faces use.
+        One pair (vertices, faces) per named object, with only the vertices that the faces use.
 
     Raises:
-        InputError: If a face has a vertex that does not exist; also for the reasons given in
-            `read_geometry`.
+        InputError: If a face has a vertex that does not exist, or if `read_geometry` would raise an
+            error.
     """
     check_file(path)
     vertices, faces, starts = _obj(path)
@@ -44,13 +44,13 @@ def read_obj_objects(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def _obj(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
-    """Return the vertices, the faces, and the number of faces before each `o`."""
+    """Return the vertices, the faces, and the number of faces before each line `o`."""
     coordinates, corners, starts = array("d"), array("q"), []
     edge = False
     with lines_of(path) as lines:
         for words in _continued(lines):
             keyword = words[0] if words else ""
-            edge = keyword == "f" and len(words) < 4  # it has no area, unless the line is cut off
+            edge = keyword == "f" and len(words) < 4  # no area, or a line that is cut off
             if keyword == "v":
                 coordinates.extend((float(words[1]), float(words[2]), float(words[3])))
                 check_count(path, len(coordinates) // 3, MAXIMUM_VERTICES, "vertices")
@@ -59,8 +59,8 @@ def _obj(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
                 for word in words[1:]:
                     corner = int(word.partition("/")[0])
                     if corner == 0:
-                        raise LineError("vertices are counted from 1")
-                    # A negative number counts back from the latest vertex.
+                        raise LineError("vertex numbers must start at 1, got 0")
+                    # A negative number counts backwards from the latest vertex.
                     polygon.append(corner - 1 if corner > 0 else len(coordinates) // 3 + corner)
                 add_polygon(corners, polygon, path)
             elif keyword == "o":
@@ -73,7 +73,7 @@ def _obj(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
 def _continued(lines: Iterator[list[str]]) -> Iterator[list[str]]:
     """Join each line that ends in a backslash with the line after it."""
     for words in lines:
-        # A comment ends where its line ends.
+        # A backslash does not continue a comment.
         while words and words[-1].endswith("\\") and not words[0].startswith("#"):
             words = [*words[:-1], *words[-1][:-1].split(), *next(lines, [])]
         yield words

@@ -14,19 +14,19 @@ from pcdiff.geometry.text import LineError, add_polygon, lines_of, triples
 
 
 def read_off(path: Path) -> Geometry:
-    """Read an OFF file; errors as for `read_geometry`.
+    """Read a mesh from an OFF file. For the errors, see `read_geometry`.
 
-    The counts may be on the first line, even without a space before them (`OFF490 518 0`), as in
-    some files of ModelNet.
+    The numbers of vertices and faces may be on the first line, even without a space after the word
+    OFF (`OFF490 518 0`), as in some files of ModelNet.
     """
     coordinates, corners = array("d"), array("q")
     with lines_of(path) as lines:
-        # # starts a comment, and empty lines are allowed anywhere.
+        # The character # starts a comment, and empty lines are allowed anywhere.
         rows = (kept for words in lines if (kept := " ".join(words).partition("#")[0].split()))
         first = next(rows, [])
         header = re.fullmatch(r"(?:ST|C|N)*OFF((?: ?\d+)*)", " ".join(first), re.IGNORECASE)
         if header is None:
-            raise InputError(f"{path} is not an OFF file: it does not start with OFF")
+            raise InputError(f"{path} is not an OFF file: the file does not start with OFF")
         counts = [int(word) for word in header[1].split() or next(rows, [])]
         vertex_count, face_count = counts[0], counts[1]
         check_count(path, vertex_count, MAXIMUM_VERTICES, "vertices")
@@ -43,6 +43,6 @@ def read_off(path: Path) -> Geometry:
     if len(coordinates) // 3 < vertex_count or found < face_count:
         raise InputError(
             f"{path} is truncated: its header promises {vertex_count} vertices and {face_count} "
-            f"faces, but it has {len(coordinates) // 3} and {found}"
+            f"faces, but the file has {len(coordinates) // 3} vertices and {found} faces"
         )
     return Geometry(triples(coordinates), triples(corners))

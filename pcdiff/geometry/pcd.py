@@ -16,11 +16,11 @@ from pcdiff.geometry.limits import MAXIMUM_POINTS, check_count, file_errors
 
 
 def read_pcd(path: Path) -> Geometry:
-    """Read a PCD file of version 0.7; errors as for `read_geometry`.
+    """Read a cloud from a PCD file of version 0.7. For the errors, see `read_geometry`.
 
-    In an organised cloud (HEIGHT above 1), points that are not finite belong to pixels that saw
-    nothing, so they are left out. VIEWPOINT is ignored, because its usual value does not state
-    where the camera was.
+    In an organised cloud (HEIGHT above 1), points that are not finite belong to pixels without a
+    measurement, so these points are removed. The entry VIEWPOINT is ignored, because its usual
+    value does not state the position of the camera.
     """
     header: dict[str, list[str]] = {}
     with file_errors(path), path.open("rb") as file:
@@ -29,7 +29,7 @@ def read_pcd(path: Path) -> Geometry:
                 line = file.readline(4096)
                 if not line:
                     raise InputError(
-                        f"{path} is truncated or is not a PCD file: it has no line DATA"
+                        f"{path} is truncated or is not a PCD file: the file has no line DATA"
                     )
                 match line.decode("utf-8", "replace").partition("#")[0].split():
                     case [keyword, *values]:
@@ -57,7 +57,7 @@ def read_pcd(path: Path) -> Geometry:
         except InputError:
             raise
         except (ValueError, LookupError, TypeError, OverflowError) as error:
-            raise InputError(f"{path} is a damaged PCD file") from error
+            raise InputError(f"{path} is a damaged PCD file: its values cannot be read") from error
 
     def columns(names: tuple[str, ...]) -> np.ndarray:
         return np.stack([table[column[name]][:, 0] for name in names], axis=1).astype(np.float64)
@@ -98,7 +98,7 @@ def _pcd_table(path: Path, file: BinaryIO, encoding: str, row: np.dtype, points:
         blob = file.read(compressed)
         if len(blob) < compressed:
             raise InputError(
-                f"{path} is truncated: it promises {compressed} bytes of data, got {len(blob)}"
+                f"{path} is truncated: expected {compressed} compressed bytes, got {len(blob)}"
             )
         if whole != points * row.itemsize:
             raise ValueError("the sizes do not match")
@@ -109,10 +109,13 @@ def _pcd_table(path: Path, file: BinaryIO, encoding: str, row: np.dtype, points:
             table[name] = np.frombuffer(flat[start:stop], row[name].base).reshape(points, -1)
             start = stop
     else:
-        raise InputError(f"{path} has the unknown PCD encoding {encoding!r}")
+        raise InputError(
+            f"{path} must have the encoding ascii, binary or binary_compressed, "
+            f"got the encoding {encoding!r}"
+        )
     if len(table) < points:
         raise InputError(
-            f"{path} is truncated: its header promises {points} points, but it has {len(table)}"
+            f"{path} is truncated: its header promises {points} points, got {len(table)} points"
         )
     return table
 
@@ -121,15 +124,17 @@ def lzf_decompress(data: bytes, size: int) -> bytes:
     """Decompress LZF, the compression of PCD's `binary_compressed` (Lehmann, liblzf).
 
     A control byte c below 32 is followed by c + 1 literal bytes. Any other control byte copies
-    earlier output: its three upper bits hold the length minus 2 (if they are 7, the next byte is
-    added), and its five lower bits and the next byte hold the distance minus 1.
+    earlier output. The upper three bits of this byte are the length minus 2; if they are 7, the
+    next byte is added to the length. The lower five bits and the next byte are the distance minus
+    1.
 
     Args:
         data: Compressed bytes.
         size: Number of bytes of the result.
 
     Raises:
-        ValueError: If the result does not have `size` bytes, or copies bytes from before its start.
+        ValueError: If the result does not have `size` bytes, or if the data copy bytes from before
+            the start of the result.
     """
     out = bytearray()
     position = 0
@@ -148,8 +153,8 @@ def lzf_decompress(data: bytes, size: int) -> bytes:
         position += 1
         start = len(out) - distance
         if start < 0:
-            raise ValueError("it copies bytes from before the beginning")
-        # A copy may overlap its own output; it then repeats its first bytes.
+            raise ValueError("the data copy bytes from before the start of the result")
+        # A copy may overlap its own output; the first bytes of the copy are then repeated.
         piece = out[start : start + length]
         out += (piece * (length // len(piece) + 1))[:length]
     if len(out) != size:

@@ -1,4 +1,4 @@
-"""Reader of PLY files, text and binary, which hold a mesh or a point cloud."""
+"""Reader of text and binary PLY files, which contain a mesh or a point cloud."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _STRUCT_CODES = {
 class _Property:
     name: str
     type: np.dtype
-    count_type: np.dtype | None  # type of the length of a list; None if it is not a list
+    count_type: np.dtype | None  # type of the length of a list; None for a number
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,11 @@ class _Element:
 
 @dataclass
 class _Table:
-    """The values of the properties of an element, by the name of the property.
+    """The property values of one PLY element, by the name of the property.
 
     Attributes:
         columns: For each scalar property, one number per row.
-        lists: For each list property, its length in each row, and the items of all rows in order.
+        lists: For each list property, the list lengths of all rows and the items of all rows.
     """
 
     columns: dict[str, np.ndarray]
@@ -89,9 +89,9 @@ class _Table:
 
 
 def read_ply(path: Path) -> Geometry:
-    """Read a PLY file, a mesh or a cloud; errors as for `read_geometry`.
+    """Read a mesh or a cloud from a PLY file. For the errors, see `read_geometry`.
 
-    A mesh has faces, or triangle strips as in some files of Stanford's repository.
+    A mesh has polygons, or triangle strips as in some files of the Stanford repository.
     """
     with file_errors(path), path.open("rb") as file:
         try:
@@ -100,10 +100,10 @@ def read_ply(path: Path) -> Geometry:
         except InputError:
             raise
         except (ValueError, LookupError, OverflowError) as error:
-            raise InputError(f"{path} is a damaged PLY file") from error
+            raise InputError(f"{path} is a damaged PLY file: its values cannot be read") from error
     vertex = tables.get("vertex")
     if vertex is None or not {"x", "y", "z"} <= vertex.columns.keys():
-        raise InputError(f"{path} has no vertices with x, y and z")
+        raise InputError(f"{path} has no vertices with the properties x, y and z")
     vertices = np.stack([vertex.columns[axis] for axis in "xyz"], axis=1).astype(np.float64)
     faces = [
         triangles(path, *corners)
@@ -123,7 +123,7 @@ def read_ply(path: Path) -> Geometry:
 def _corners(
     path: Path, table: _Table | None, element: str
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the lengths and items of the lists of vertices in an element; None without lists."""
+    """Return the lengths and the items of an element's vertex lists; None if it has no lists."""
     if table is None or not table.lists:
         return None
     corners = table.lists.get("vertex_indices", table.lists.get("vertex_index"))
@@ -135,7 +135,7 @@ def _corners(
 def _ply_header(path: Path, file: BinaryIO) -> tuple[str, list[_Element]]:
     # Lines of a header are short, and a file without line ends must not be read as one line.
     if file.readline(1024).strip() != b"ply":
-        raise InputError(f"{path} is not a PLY file: it does not start with ply")
+        raise InputError(f"{path} is not a PLY file: the file does not start with ply")
     encoding = ""
     elements: list[_Element] = []
     while (line := file.readline(4096)).strip() != b"end_header":
@@ -157,7 +157,10 @@ def _ply_header(path: Path, file: BinaryIO) -> tuple[str, list[_Element]]:
             case _:
                 raise ValueError("the header has an unknown line")
     if encoding not in ("ascii", "binary_little_endian", "binary_big_endian"):
-        raise InputError(f"{path} has the unknown PLY encoding {encoding!r}")
+        raise InputError(
+            f"{path} must have the encoding ascii, binary_little_endian or binary_big_endian, "
+            f"got the encoding {encoding!r}"
+        )
     for element in elements:
         limit = MAXIMUM_FACES if element.name == "face" else MAXIMUM_VERTICES
         if element.count < 0:
@@ -189,7 +192,7 @@ def _ply_tables(
         if table is None:
             raise InputError(
                 f"{path} is truncated: its header promises {element.count} rows of the element "
-                f"{element.name}, but some are missing"
+                f"{element.name}, but some rows are missing"
             )
         tables[element.name] = table
     return tables
@@ -220,14 +223,14 @@ def _ascii_table(rows: Iterator[list[bytes]], element: _Element) -> _Table | Non
 
 
 def _binary_table(file: BinaryIO, element: _Element, order: Literal["<", ">"]) -> _Table | None:
-    """Read all rows at once if each list has one length in all rows; otherwise row by row."""
+    """Read all rows at once if the lists have equal lengths in all rows; otherwise row by row."""
     start = file.tell()
     left = os.fstat(file.fileno()).st_size - start
     widths: dict[str, int] = {}
     fields: list[tuple[str, str] | tuple[str, str, int]] = []
     for each in element.properties:
         if each.count_type:
-            # Length of the list in the first row, which follows the fields before it.
+            # The length of the list in the first row, after the preceding fields of the row.
             count_type = each.count_type.newbyteorder(order)
             file.seek(start + np.dtype(fields).itemsize)
             blob = file.read(count_type.itemsize) if element.count else bytes(count_type.itemsize)
@@ -267,7 +270,7 @@ def _ragged_table(file: BinaryIO, element: _Element, order: Literal["<", ">"]) -
                 length = 1
                 if each.count_type:
                     (count,) = struct.unpack_from(order + _code(each.count_type), blob, position)
-                    length = int(count)  # in a few files it has a floating-point type
+                    length = int(count)  # a floating-point number in a few files
                     position += each.count_type.itemsize
                     if length * each.type.itemsize > len(blob) - position:
                         return None
@@ -288,12 +291,12 @@ def _code(kind: np.dtype) -> str:
 
 
 def _fans(path: Path, lengths: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """Cut polygons into triangles; polygons with fewer than 3 corners give no triangle.
+    """Split polygons into triangles; polygons with fewer than 3 corners give no triangle.
 
     Args:
-        path: File that holds the polygons.
+        path: File that contains the polygons.
         lengths: Number of corners of each polygon.
-        items: Corners of all polygons, one polygon after the other.
+        items: Corners of all polygons as indices of vertices, one polygon after the other.
     """
     triangles = np.maximum(lengths - 2, 0)
     check_count(path, int(np.sum(triangles)), MAXIMUM_FACES, "faces")
@@ -306,15 +309,15 @@ def _fans(path: Path, lengths: np.ndarray, items: np.ndarray) -> np.ndarray:
 
 
 def _strips(path: Path, lengths: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """Cut triangle strips into triangles.
+    """Split triangle strips into triangles with consistent orientation.
 
-    Each vertex after the second closes a triangle with the two before it; every second triangle has
-    the opposite orientation. An item of −1 starts a new strip.
+    Each vertex after the second vertex forms a triangle with the two preceding vertices. The
+    corners of every second triangle are reversed. An item of −1 starts a new strip.
 
     Args:
-        path: File that holds the strips.
+        path: File that contains the strips.
         lengths: Number of items of each list of strips.
-        items: Items of all lists, one list after the other.
+        items: Items of all lists, indices of vertices or −1, one list after the other.
     """
     ends = np.cumsum(lengths)
     row = np.append(np.insert(items.astype(np.int64), ends, -1), [-1, -1])

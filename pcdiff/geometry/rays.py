@@ -1,8 +1,8 @@
-"""Ray casting at triangles: by Embree if it can be imported, else by a tree of boxes in NumPy.
+"""Ray casting on triangles, with Embree or, if Embree is missing, with a tree of boxes in NumPy.
 
-Embree has no wheel for some platforms, such as Linux on aarch64. Both casters find the same first
-triangle of a ray, except where rounding decides: Embree computes in single precision and the tree
-in double precision. The tree is slower by a factor of ten to a hundred.
+Embree has no package for some platforms, such as Linux on aarch64. Both ray casters find the same
+first triangle of a ray, apart from rounding errors: Embree computes in single precision and the
+tree in double precision. The tree is ten to a hundred times slower.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 _LEAF = 4  # triangles in the smallest box
-_RAYS_AT_ONCE = 4096  # limits memory
+_RAYS_AT_ONCE = 4096  # limits the use of memory
 
 
 class Crossings(NamedTuple):
-    """The first crossing of each ray.
+    """The first crossing of each ray with a triangle.
 
     Attributes:
         face: Index of the triangle; −1 for a ray that meets no triangle.
-        distance: Distance from the ray's origin in lengths of its direction; meaningless for a ray
-            that meets no triangle.
-        normal: Normal of the triangle, of any length and on either side; meaningless for a ray
-            that meets no triangle.
+        distance: Distance from the ray's origin, in lengths of the ray's direction vector;
+            meaningless for a ray that meets no triangle.
+        normal: Vector perpendicular to the triangle, of any length, on either side; meaningless for
+            a ray that meets no triangle.
     """
 
     face: Int[np.ndarray, " rays"]
@@ -39,7 +39,7 @@ def ray_caster(
 
     Args:
         vertices: Vertices near the origin, because Embree rounds them to single precision.
-        faces: Triangles as indices of vertices, at least one, each with an area.
+        faces: Triangles as indices of vertices: at least one triangle, and all with nonzero area.
     """
     try:
         return EmbreeCaster(vertices, faces)
@@ -48,7 +48,9 @@ def ray_caster(
 
 
 class EmbreeCaster:
-    """A ray caster that uses Embree, in single precision; the arguments are those of `ray_caster`.
+    """A ray caster that uses Embree, in single precision.
+
+    `ray_caster` describes the arguments.
 
     Raises:
         ImportError: If the package embreex cannot be imported.
@@ -74,7 +76,7 @@ class EmbreeCaster:
 
         Args:
             origins: Origins of the rays, in the unit and frame of the triangles.
-            directions: Directions of the rays, of any length but 0.
+            directions: Directions of the rays, of any nonzero length.
         """
         found = self._scene.run(
             np.ascontiguousarray(origins, np.float32),
@@ -93,12 +95,12 @@ class EmbreeCaster:
         directions: Float[np.ndarray, "rays 3"],
         reach: float,
     ) -> Bool[np.ndarray, " rays"]:
-        """Test for each ray whether it meets any triangle within a reach.
+        """Test whether each ray meets a triangle within the distance `reach`.
 
         Args:
             origins: Origins of the rays, in the unit and frame of the triangles.
-            directions: Directions of the rays, of any length but 0.
-            reach: Largest distance in lengths of a direction; may be infinite.
+            directions: Directions of the rays, of any nonzero length.
+            reach: Largest distance, in lengths of the ray's direction vector; may be infinite.
         """
         found: np.ndarray = self._scene.run(
             np.ascontiguousarray(origins, np.float32),
@@ -110,10 +112,11 @@ class EmbreeCaster:
 
 
 class BoxTree:
-    """A balanced binary tree of boxes around triangles; the arguments are those of `ray_caster`.
+    """A ray caster that uses a balanced binary tree of boxes around triangles.
 
-    Each box is halved at the median of its triangles along its longest side. All rays walk down the
-    tree together, one level at a time, so that every step is one operation on arrays.
+    `ray_caster` describes the arguments. Each box is split at the median of its triangles, along
+    the axis with the largest spread of their centres. All rays descend the tree together, one level
+    of the tree at a time, so that every step is one operation on arrays.
     """
 
     def __init__(
@@ -121,12 +124,12 @@ class BoxTree:
     ) -> None:
         self._triangles = vertices.astype(np.float64)[faces]
         low, high = self._triangles.min(axis=1), self._triangles.max(axis=1)
-        # Boxes are enlarged by more than rounding errors.
+        # The boxes are enlarged by more than the rounding errors.
         slack = 1e-12 * float(np.abs(self._triangles).max())
         depth = 0
         while _LEAF << depth < len(faces):
             depth += 1
-        # Triangles are repeated to fill the leaves; finding one twice does no harm.
+        # Triangles are repeated to fill the leaves. A ray may then meet a triangle twice.
         boxes = np.resize(np.arange(len(faces)), (1, _LEAF << depth))
         self._levels = [(low[boxes].min(axis=1) - slack, high[boxes].max(axis=1) + slack)]
         for _ in range(depth):
@@ -141,7 +144,7 @@ class BoxTree:
     def first(
         self, origins: Float[np.ndarray, "rays 3"], directions: Float[np.ndarray, "rays 3"]
     ) -> Crossings:
-        """Find the first triangle that each ray meets; arguments as for `EmbreeCaster.first`."""
+        """Find the first triangle that each ray meets; see `EmbreeCaster.first`."""
         face, distance = self._within(origins, directions, np.inf)
         corners = self._triangles[face]
         normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -153,14 +156,17 @@ class BoxTree:
         directions: Float[np.ndarray, "rays 3"],
         reach: float,
     ) -> Bool[np.ndarray, " rays"]:
-        """Test for each ray whether it meets a triangle in reach; see `EmbreeCaster.is_blocked`."""
+        """Test whether each ray meets a triangle within `reach`; see `EmbreeCaster.is_blocked`."""
         face, distance = self._within(origins, directions, reach)
         return (face >= 0) & (distance <= reach)
 
     def _within(
         self, origins: np.ndarray, directions: np.ndarray, reach: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Find triangle and distance of each ray's first crossing, at least of those in reach."""
+        """Return the triangle and the distance of each ray's first crossing within `reach`.
+
+        A crossing beyond `reach` may be returned or missing.
+        """
         face = np.full(len(origins), -1)
         distance = np.full(len(origins), np.inf)
         for start in range(0, len(origins), _RAYS_AT_ONCE):
@@ -173,7 +179,7 @@ class BoxTree:
     def _first(
         self, origins: np.ndarray, directions: np.ndarray, reach: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        # A direction of 0 along an axis becomes tiny, so that no quotient is 0 / 0.
+        # Zeros in a direction become tiny numbers, so that no quotient is 0 / 0.
         inverse = 1 / np.where(np.abs(directions) < 1e-290, 1e-290, directions)
         ray, node = np.arange(len(origins)), np.zeros(len(origins), np.int64)
         for level, (low, high) in enumerate(self._levels):
@@ -189,9 +195,9 @@ class BoxTree:
         triangle = self._leaves[node].ravel()
         ray = np.repeat(ray, _LEAF)
         distance = _distances(self._triangles[triangle] - origins[ray, None], directions[ray])
-        met = distance >= 0  # not for NaN
+        met = distance >= 0  # False for NaN
         ray, triangle, distance = ray[met], triangle[met], distance[met]
-        # The nearest crossing of each ray comes first among those of the ray.
+        # In this order, the first crossing of each ray is the nearest crossing.
         order = np.lexsort((triangle, distance, ray))
         nearest = order[np.unique(ray[order], return_index=True)[1]]
         face, first = np.full(len(origins), -1), np.full(len(origins), np.inf)
@@ -200,12 +206,12 @@ class BoxTree:
 
 
 def _distances(triangles: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Compute the distance from 0 along each ray to its own triangle; NaN if they do not cross.
+    """Return the distance from the origin along ray i to triangle i; NaN without a crossing.
 
     The barycentric weights are the volumes that the direction spans with each side (Woop, Benthin
-    and Wald, "Watertight ray/triangle intersection", JCGT 2013). Two triangles compute exactly
-    opposite volumes for a side in common, so no ray slips through between them. A ray that lies in
-    the plane of a triangle does not cross it.
+    and Wald, "Watertight ray/triangle intersection", JCGT 2013). Two triangles with a common side
+    compute exactly opposite volumes for this side, so no ray slips through between the triangles.
+    A ray in the plane of a triangle does not cross the triangle.
     """
     a, b, c = triangles.swapaxes(0, 1)
     weights = np.stack(

@@ -1,11 +1,12 @@
-"""The function that reads all files of meshes and point clouds.
+"""The function that reads meshes and point clouds from files of all formats.
 
 To add a format, write a function in a module of this folder that takes a path, returns a `Geometry`
-and raises `InputError` for a damaged file, and add it to `READERS` below. The commands that take
-an object then accept the new ending; `pcdiff/clouds/files.py` has a list of its own.
+and raises `InputError` for a damaged file. Then add the function to `READERS` below. Commands that
+take an object file then accept the new ending. Commands that take point clouds use another list, in
+`pcdiff/clouds/files.py`.
 
-Text and table formats are read by this package rather than by a library, so that a damaged file
-gives an error that names the line or the count, and never a mesh that silently lacks a part.
+This package reads text and table formats without a library, so that a damaged file always gives an
+error that names the line or the count, and never an incomplete mesh.
 Textures, colours and materials are ignored.
 """
 
@@ -40,10 +41,10 @@ READERS: dict[str, Callable[[Path], Geometry]] = {
 
 
 def read_geometry(path: Path) -> Geometry:
-    """Read a mesh (.obj, .stl, .off, .glb, .dae), a cloud (.pcd, .xyz, .npy) or either (.ply).
+    """Read a mesh (.obj, .stl, .ply, .off, .glb, .dae) or a cloud (.ply, .pcd, .xyz, .npy).
 
     Args:
-        path: File to read; its ending states the format.
+        path: File to read. The ending of the file name determines the format.
 
     Raises:
         InputError: If the file is missing, empty, damaged, of another format, or larger than the
@@ -51,6 +52,6 @@ def read_geometry(path: Path) -> Geometry:
     """
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise InputError(f"{path} must end in one of {', '.join(READERS)}")
+        raise InputError(f"the name of {path} must end in {', '.join(READERS)}")
     check_file(path)
     return reader(path)

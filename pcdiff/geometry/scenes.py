@@ -1,4 +1,4 @@
-"""Readers of glTF and COLLADA files, which use trimesh and apply the transforms of the scene."""
+"""Readers of glTF and COLLADA files; they use trimesh and apply the transforms of the scene."""
 
 from __future__ import annotations
 
@@ -37,47 +37,50 @@ DAMAGED: tuple[type[Exception], ...] = (
     ImportError,
     struct.error,
 )
-"""Errors that trimesh, and the XML, JSON and text readers behind it, raise for a damaged file.
+"""Errors that trimesh and its XML, JSON and text readers may raise for a damaged file.
 
-Their authors document no smaller set. `ImportError` is for text in an encoding that they need
-another package to guess, and for compressed parts that they need another package to unpack.
+The readers do not document a shorter list. A reader raises `ImportError` if it needs another
+package to guess the encoding of a text or to decompress data.
 """
 
 
 def read_glb(path: Path) -> Geometry:
-    """Read a binary glTF 2.0 file; errors as for `read_geometry`."""
+    """Read a mesh from a binary glTF 2.0 file. For the errors, see `read_geometry`."""
     with file_errors(path), path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         header = file.read(20)
         if not header.startswith(b"glTF"):
-            raise InputError(f"{path} is not a glb file: it does not start with glTF")
+            raise InputError(f"{path} is not a glb file: the file does not start with glTF")
         if len(header) < 20:
             raise InputError(f"{path} is truncated: its glb header is incomplete")
         version, promised, length, kind = struct.unpack("<4xIII4s", header)
         if promised != size:
-            raise InputError(f"{path} is truncated: it promises {promised} bytes, got {size}")
+            raise InputError(f"{path} is truncated: expected {promised} bytes, got {size} bytes")
         if version != 2 or kind != b"JSON" or length > size:
-            raise InputError(f"{path} is not a glTF 2.0 file")
+            raise InputError(
+                f"{path} must be a glTF 2.0 file with a JSON chunk, got version {version} with a "
+                f"chunk {kind!r} of {length} bytes"
+            )
         try:
             accessors = json.loads(file.read(length)).get("accessors", [])
             count = max((int(each["count"]) for each in accessors), default=0)
         except DAMAGED_JSON as error:
-            raise InputError(f"{path} is a damaged glb file") from error
-    # trimesh would fill an accessor without a buffer with zeros.
+            raise InputError(f"{path} is a damaged glb file: its JSON cannot be read") from error
+    # If an accessor has no buffer, trimesh would fill the accessor with zeros.
     check_count(path, count, MAXIMUM_VERTICES, "items in an accessor")
     return _read_scene(path)
 
 
 def read_dae(path: Path) -> Geometry:
-    """Read a COLLADA file; errors as for `read_geometry`."""
-    # trimesh reads COLLADA with this package but does not depend on it.
+    """Read a mesh from a COLLADA file. For the errors, see `read_geometry`."""
+    # trimesh reads COLLADA files with this package but does not require the package.
     if importlib.util.find_spec("collada") is None:
         raise InputError(f"reading {path} needs the package pycollada, which is not installed")
     from collada.common import DaeError
 
-    # pycollada turns a NaN into 0.
+    # pycollada converts NaN to 0.
     if re.search(rb"[\s>]nan[\s<]", read_bytes(path), re.IGNORECASE):
-        raise InputError(f"{path} has a number that is not finite")
+        raise InputError(f"{path} has a number that is not finite: NaN")
     return _read_scene(path, DaeError)
 
 
@@ -94,14 +97,14 @@ def _read_scene(path: Path, *more_damaged: type[Exception]) -> Geometry:
             if isinstance(scene.geometry[scene.graph[node][1]], trimesh.Trimesh)
         ]
         meshes = [(transform, scene.geometry[name]) for transform, name in placed]
-        # A scene may hold one mesh many times, so the file's size does not limit the faces.
+        # A scene may contain one mesh many times, so the size of the file does not limit the faces.
         check_count(path, sum(len(mesh.faces) for _, mesh in meshes), MAXIMUM_FACES, "faces")
         units = {str(mesh.metadata.get("units", "")) for _, mesh in meshes} - {""}
         unit = trimesh.units.unit_conversion(units.pop(), "meters") if len(units) == 1 else None
     except InputError:
         raise
     except damaged as error:
-        raise InputError(f"{path} is damaged or holds no scene ({type(error).__name__})") from error
+        raise InputError(f"{path} is damaged or has no scene ({type(error).__name__})") from error
     vertices, faces, count = [np.empty((0, 3))], [np.empty((0, 3), np.int64)], 0
     for transform, mesh in meshes:
         corners = np.asarray(mesh.faces, np.int64)

@@ -1,4 +1,4 @@
-"""Reader of STL files, binary and text."""
+"""Reader of binary and text STL files."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _STL_TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("at
 
 
 def read_stl(path: Path) -> Geometry:
-    """Read an STL file; errors as for `read_geometry`."""
+    """Read a mesh from an STL file. For the errors, see `read_geometry`."""
     with file_errors(path), path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         header = file.read(512)
         count = int.from_bytes(header[80:84], "little")
         promised = _STL_HEADER + count * _STL_TRIANGLE.itemsize
-        # A binary file may start with "solid" too, but its numbers hardly ever lack a zero byte.
+        # A binary file may also start with "solid", but almost always has a zero byte.
         if size != promised and header.lstrip().startswith(b"solid") and b"\0" not in header:
             vertices = _ascii_stl(path)
         elif size < _STL_HEADER:
@@ -35,7 +35,7 @@ def read_stl(path: Path) -> Geometry:
             if size != promised:
                 raise InputError(
                     f"{path} is truncated or is not an STL file: its header promises {count} "
-                    f"triangles, which take {promised} bytes, but it has {size} bytes"
+                    f"triangles, which need {promised} bytes, but the file has {size} bytes"
                 )
             check_count(path, count, MAXIMUM_FACES, "faces")
             file.seek(_STL_HEADER)
@@ -56,5 +56,5 @@ def _ascii_stl(path: Path) -> np.ndarray:
             elif keyword == "endsolid":
                 ended = True
     if not ended or len(coordinates) % 9:
-        raise InputError(f"{path} is truncated: it does not end in complete triangles and endsolid")
+        raise InputError(f"{path} is truncated: the last triangle or the line endsolid is missing")
     return triples(coordinates)

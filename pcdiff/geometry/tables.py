@@ -1,4 +1,4 @@
-"""Readers of tables of points: .xyz and .npy."""
+"""Readers of tables of points in .xyz and .npy files."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pcdiff.geometry.text import LineError, lines_of
 
 
 def read_xyz(path: Path) -> Geometry:
-    """Read a text file with one point per line; errors as for `read_geometry`.
+    """Read a cloud from a text file with one point per line. For the errors, see `read_geometry`.
 
-    The first three columns are x, y and z. In a file with exactly six columns, the last three are a
-    normal. In other files, further columns are ignored. Columns are separated by spaces or commas,
-    and the character `#` starts a comment.
+    The first three columns are x, y and z. In a file with exactly six columns, the last three
+    columns are the surface normal. In other files, additional columns are ignored. Columns are
+    separated by spaces or commas, and the character `#` starts a comment.
     """
     values, width = array("d"), 0
     with lines_of(path) as lines:
@@ -40,12 +40,15 @@ def read_xyz(path: Path) -> Geometry:
 
 
 def read_npy_points(path: Path) -> Geometry:
-    """Read a .npy file of points (n, 3), or (n, 6) with normals; errors as for `read_geometry`."""
+    """Read a cloud from a .npy array of shape (n, 3), or (n, 6) with surface normals.
+
+    For the errors, see `read_geometry`.
+    """
     table = read_npy(path)
     shape = table.shape
     if len(shape) != 2 or shape[1] not in (3, 6) or table.dtype.kind not in "fiu":
         raise InputError(
-            f"{path} must hold numbers of shape (n, 3), or (n, 6) with normals, "
+            f"{path} must contain numbers of shape (n, 3), or (n, 6) with normals, "
             f"got {table.dtype} of shape {shape}"
         )
     check_count(path, len(table), MAXIMUM_POINTS, "points")

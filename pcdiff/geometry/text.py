@@ -1,4 +1,4 @@
-"""Helpers for text formats: lines of words, fans of triangles, rows of three numbers."""
+"""Helper functions for text formats: words of lines, triangles of polygons, rows of numbers."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from pcdiff.geometry.limits import MAXIMUM_FACES, check_count, file_errors
 
 
 class LineError(ValueError):
-    """An error in a line of a text file; its message completes the sentence that names the line."""
+    """An error in a line of a text file; `lines_of` adds the name of the file and the line."""
 
 
 @contextlib.contextmanager
 def lines_of(path: Path) -> Iterator[Iterator[list[str]]]:
-    """Open a text file as an iterator over the words of each line.
+    """Open a text file as an iterator that yields the words of each line.
 
     Raises:
-        InputError: If the file cannot be read, or the `with` block raised `ValueError`,
-            `IndexError` or `OverflowError`; in the latter case the message names the current line.
+        InputError: If the file cannot be read, or if the `with` block raises `ValueError`,
+            `IndexError` or `OverflowError`. For an error in the block, the message names the
+            current line.
     """
     number, text = 0, ""
 
@@ -43,7 +44,7 @@ def lines_of(path: Path) -> Iterator[Iterator[list[str]]]:
     except (ValueError, IndexError, OverflowError) as error:
         line = text.strip()
         shown = repr(line if len(line) <= 40 else line[:40] + "…")
-        # Python's own messages are about its functions, so only those of `LineError` are shown.
+        # Python's messages describe Python functions, so only messages of `LineError` are shown.
         reason = f": {error}" if isinstance(error, LineError) else ""
         raise InputError(f"{path} is damaged in line {number}, {shown}{reason}") from error
 
@@ -51,7 +52,7 @@ def lines_of(path: Path) -> Iterator[Iterator[list[str]]]:
 def add_polygon(corners: array[int], polygon: list[int], path: Path) -> None:
     """Append a polygon to a flat list of corners, as a fan of triangles.
 
-    A polygon with fewer than 3 corners has no area and adds nothing.
+    A polygon with fewer than 3 corners has no area and adds no triangle.
     """
     for second, third in pairwise(polygon[1:]):
         corners.extend((polygon[0], second, third))
@@ -59,5 +60,5 @@ def add_polygon(corners: array[int], polygon: list[int], path: Path) -> None:
 
 
 def triples(numbers: array[float] | array[int]) -> np.ndarray:
-    """Return the numbers as rows of three, float64 or int64."""
+    """Return the numbers as an array of shape (n, 3), in float64 or int64."""
     return np.array(numbers, np.int64 if numbers.typecode == "q" else np.float64).reshape(-1, 3)

@@ -1,1 +1,1 @@
-"""Training for both heads: the loop, its state and checkpoints, and several processes."""
+"""The training of all models: the training loop, its state, checkpoints and parallel processes."""

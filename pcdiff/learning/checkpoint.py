@@ -1,9 +1,9 @@
-"""Weights and training states on disk: safetensors whose metadata is one JSON configuration.
+"""Files of weights and training states: safetensors files with a JSON configuration.
 
-The metadata has the single key `configuration`: a JSON object with `format`, `version`, `kind` (the
-class of the model), and everything needed to build the model again. A reader accepts only files of
-its own version. Every change that an old reader would misread therefore needs a new version number.
-Nothing is ever unpickled.
+The metadata of a file has the single key `configuration`. Its value is a JSON object with the
+entries `format`, `version`, `kind` (the class of the model) and all settings that are needed to
+rebuild the model. A reader accepts only files of its own version. Therefore every change that an
+old reader would misread needs a new version number. No file is ever unpickled.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def save(
 
     Args:
         path: The `.safetensors` file to write; an existing file is replaced.
-        kind: What the tensors belong to, e.g. "point-cloud-generator".
-        configuration: The configuration, in values that can be written as JSON.
+        kind: Kind of model that the tensors belong to, e.g. "point-cloud-generator".
+        configuration: The configuration; all values must be valid in JSON.
         tensors: The tensors by name.
 
     Raises:
@@ -48,7 +48,7 @@ def save(
     from safetensors.torch import save as to_bytes
 
     header = {"format": FORMAT, "version": VERSION, "kind": kind, **configuration}
-    # Copies, because safetensors refuses tensors that share memory, such as tied weights.
+    # The tensors are copied, because safetensors rejects tensors that share memory (tied weights).
     flat = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()
@@ -63,14 +63,14 @@ def load(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[
 
     Args:
         path: The `.safetensors` file to read.
-        kind: The kind that the file must have.
+        kind: Kind of model that the file must contain.
 
     Returns:
         The configuration, and the tensors by name.
 
     Raises:
-        InputError: If the file is missing or damaged, has no configuration of our format, or has
-            another version or kind.
+        InputError: If the file is missing or damaged, has no configuration of this package's
+            format, or has a wrong version or kind.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -91,28 +91,28 @@ def names_in(shipped: Path) -> list[str]:
     """Return the names of the weights that come with a package.
 
     Args:
-        shipped: Folder of the package that holds them.
+        shipped: Folder of the package that contains the weights.
     """
     return sorted(path.stem for path in shipped.glob("*.safetensors"))
 
 
 def find(weights: str | os.PathLike[str], shipped: Path) -> Path:
-    """Return the path of the file that holds the given weights.
+    """Return the path of a file of weights.
 
     Args:
-        weights: A name of weights in `shipped`, or the path of a file.
-        shipped: Folder of the weights that a package carries.
+        weights: Name of weights in the folder `shipped`, or path of a file.
+        shipped: Folder of the weights that come with a package.
 
     Raises:
-        InputError: If there is neither a file nor a name like this.
+        InputError: If neither a file nor weights in `shipped` have this name.
     """
     path, names = Path(weights), names_in(shipped)
     if not path.exists() and str(weights) in names:
         path = shipped / f"{weights}.safetensors"
     if not path.is_file():
         raise InputError(
-            f"weights {str(weights)!r}: neither a file nor one of the shipped weights "
-            f"({', '.join(names) or 'none'})"
+            f"weights {str(weights)!r}: expected a file or the name of shipped weights "
+            f"({', '.join(names) or 'none'}), found neither"
         )
     return path
 
@@ -128,11 +128,11 @@ def load_model(
     """Load a trained model in evaluation mode on the CPU.
 
     Args:
-        weights: A name of weights in `shipped`, or the path of a file.
-        kind: The kind that the file must have.
-        shipped: Folder of the weights that a package carries.
-        build: Function that makes the model from its configuration.
-        renamed: Function that maps a tensor's name in weights of any version to its current name.
+        weights: Name of weights in the folder `shipped`, or path of a file.
+        kind: Kind of model that the file must contain.
+        shipped: Folder of the weights that come with a package.
+        build: Function that builds the model from its configuration.
+        renamed: Function that maps the name of a tensor in any version to its current name.
 
     Raises:
         InputError: If the weights do not exist, are damaged, or belong to another kind of model.
@@ -140,7 +140,7 @@ def load_model(
     path = find(weights, shipped)
     configuration, tensors = load(path, kind)
     try:
-        # torch draws weights for the new model, which must not move its global generator.
+        # torch draws weights for the new model, which must not advance torch's global generator.
         with initial_weights(0):
             model = build(configuration["model"])
     except InputError as error:
@@ -152,7 +152,7 @@ def load_model(
     for name, tensor in tensors.items():
         if tensor.is_complex() or tensor.isnan().any():
             raise InputError(
-                f"weights {path}: tensor {name!r} must hold real numbers and no NaN, got "
+                f"weights {path}: tensor {name!r} must contain real numbers and no NaN, got "
                 f"{tensor.dtype}" + (" with NaN" if not tensor.is_complex() else "")
             )
     load_state(model, {renamed(name): each for name, each in tensors.items()}, path)
@@ -160,7 +160,7 @@ def load_model(
 
 
 def load_state(module: Any, tensors: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
-    """Copy tensors into a module, whose tensors must have exactly these names and shapes.
+    """Copy tensors into a module, which must have tensors of the same names and shapes.
 
     Args:
         module: The `torch.nn.Module` to fill.
@@ -168,8 +168,8 @@ def load_state(module: Any, tensors: Mapping[str, Tensor], path: str | os.PathLi
         path: File that the tensors came from, for the error message.
 
     Raises:
-        InputError: If a tensor is missing, unknown to the module, or of another shape, or only one
-            of the two is floating-point.
+        InputError: If a tensor is missing, unknown to the module or of a wrong shape, or if a
+            floating-point tensor would replace an integer tensor or the reverse.
     """
     own = module.state_dict()
     expected = {name: tuple(tensor.shape) for name, tensor in own.items()}
@@ -182,7 +182,7 @@ def load_state(module: Any, tensors: Mapping[str, Tensor], path: str | os.PathLi
             )
         if own[name].is_floating_point() != tensors[name].is_floating_point():
             raise InputError(
-                f"weights {path}: tensor {name!r} should be of {own[name].dtype} "
+                f"weights {path}: tensor {name!r} should be of type {own[name].dtype} "
                 f"but is of {tensors[name].dtype}"
             )
     module.load_state_dict(tensors)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pcdiff.errors import InputError
 
 LARGEST_BATCH = 2**20
-"""A larger batch size is taken for a typing error."""
+"""Largest accepted batch size, because a larger number is probably a typing error."""
 
 
 @dataclass(frozen=True)
@@ -17,20 +17,20 @@ class TrainingConfig:
 
     Attributes:
         steps: Number of optimizer steps.
-        batch_size: Number of items per step, over all processes.
+        batch_size: Number of items per step, summed over all processes.
         learning_rate: Peak learning rate of Adam.
         warmup_steps: Number of steps over which the learning rate rises linearly to its peak.
-        final_learning_rate: Learning rate at the end of the cosine, as a fraction of the peak.
-        gradient_clip: Largest norm of the gradient; longer gradients are scaled down to it.
+        final_learning_rate: Learning rate at the end of the cosine decay, relative to the peak.
+        gradient_clip: Largest norm of the gradient; a larger gradient is scaled down to this norm.
         ema_decay: Decay per step of the exponential moving average of the weights.
         micro_batch: Number of items that pass through the networks together; 0 for the whole batch.
-            The gradient of a step is the sum over its micro-batches, so their size changes only
-            speed and memory: on a CPU, micro-batches whose activations fit into the cache are
-            faster.
+            The gradient of a step is the sum over its micro-batches, so the size of micro-batches
+            affects only speed and memory. On a CPU, micro-batches are faster if their activations
+            fit into the cache.
         bfloat16: True to run the networks in bfloat16; the weights stay float32.
         compile: True to compile the networks with `torch.compile`, which needs a C++ compiler on
             the CPU.
-        validate_every: Number of steps between two validations, each of which also saves a
+        validate_every: Number of steps between two validations. Each validation also saves a
             checkpoint.
         seed: Seed of all random numbers.
 
@@ -74,7 +74,7 @@ class TrainingConfig:
         """Return the learning rate of a step: a linear warm-up, then a cosine to the final rate.
 
         Args:
-            step: Number of steps done before this one.
+            step: Number of steps before this step.
         """
         if step < self.warmup_steps:
             return self.learning_rate * (step + 1) / self.warmup_steps

@@ -11,13 +11,13 @@ from torch import cuda, distributed
 
 @contextlib.contextmanager
 def processes(device: str) -> Iterator[None]:
-    """Join the process group that `torchrun` describes in the environment.
+    """Join the process group that `torchrun` describes in environment variables.
 
-    In a process that `torchrun` did not start, this does nothing.
+    The function does nothing in a process that `torchrun` did not start.
 
     Args:
-        device: Device to compute on. Processes on "cpu" communicate through gloo, others through
-            NCCL; with "cuda" each process uses a GPU of its own.
+        device: Device to compute on. Processes communicate through Gloo on "cpu", and through NCCL
+            on other devices. On "cuda" each process uses its own GPU.
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         yield
@@ -35,7 +35,7 @@ def processes(device: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def first_goes_first() -> Iterator[None]:
-    """Let the first process finish the `with` block before the others enter it."""
+    """Let the first process finish the `with` block before the other processes enter it."""
     if not is_first():
         distributed.barrier()
     yield
@@ -44,5 +44,5 @@ def first_goes_first() -> Iterator[None]:
 
 
 def is_first() -> bool:
-    """Whether this is the process that writes files and prints."""
+    """Whether this is the first process; only the first process writes files and prints."""
     return not distributed.is_initialized() or distributed.get_rank() == 0

@@ -1,4 +1,4 @@
-"""The interface between a head and the training loop."""
+"""The interface between a model with its data and the training loop."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import Tensor, nn
 
 @runtime_checkable
 class Objective(Protocol):
-    """What a head must give to the training loop: a model, indexed data and two losses.
+    """The input of the training loop: a model, numbered training items and two losses.
 
     Attributes:
         kind: Kind under which the model's weights are saved, e.g. "point-cloud-generator".
         size: Number of training items.
-        description: What to store with the weights, in values that can be written as JSON, under
-            three keys: `model`, the configuration of the model; `data`, what identifies the data
-            and how they are used; `origin`, anything else worth storing. A resumed run must have
-            the same `model` and `data`.
+        description: Description that is stored with the weights; all values must be valid in JSON.
+            The entry `model` is the configuration of the model, `data` identifies the data and
+            their use, and `origin` contains other information. A resumed run must have equal
+            entries `model` and `data`.
     """
 
     kind: str
@@ -48,8 +48,8 @@ class Objective(Protocol):
 
         Args:
             model: The model to evaluate.
-            generator: The source of all randomness; the same seed gives the same loss.
+            generator: Generator of all random numbers; equal seeds give equal losses.
 
         Returns:
-            Scalars by name; the weights with the lowest `loss` are kept as the best.
+            Scalars by name; the weights with the lowest `loss` are saved as the best weights.
         """

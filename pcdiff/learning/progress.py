@@ -25,8 +25,8 @@ class FinishedRun:
 
     Attributes:
         weights: File of the weights with the lowest validation loss.
-        last: Last row of the log that this call wrote, or None if there was no step left to do.
-        no_curves: Reason why the training curves were not drawn, or None if they were.
+        last: Last row that the run added to the log, or None if no steps remained.
+        no_curves: Reason why the training curves were not drawn, or None if the curves were drawn.
     """
 
     weights: Path
@@ -54,18 +54,19 @@ def train_with_progress(
 ) -> FinishedRun:
     """Train to the last step with a progress bar, then draw the training curves.
 
-    Besides the files of `pcdiff.learning.trainer.train` it writes `curves.png`. Under `torchrun`,
-    call it within `pcdiff.learning.distributed.processes`; every process returns the result.
+    The function writes the files of `pcdiff.learning.trainer.train` and `curves.png`. Under
+    `torchrun`, call this function within `pcdiff.learning.distributed.processes`; every process
+    returns the result.
 
     Args:
         objective: The model, the data and the loss.
         config: The settings of the run.
         output: Folder of the run; created if missing.
         device: Device to train on.
-        resume: True to continue the run in `output`, or to begin if there is none yet.
+        resume: True to continue the run in `output`, or to start a run if the folder has no run.
 
     Raises:
-        InputError: If `pcdiff.learning.trainer.train` raises it.
+        InputError: For the reasons listed in `pcdiff.learning.trainer.train`.
     """
     row: dict[str, float] | None = None
     with console.progress("training", config.steps, distributed.is_first()) as advance:
@@ -80,9 +81,10 @@ def train_with_progress(
 
 
 def _draw_log(folder: Path) -> str | None:
-    """Draw the curves; return the reason if that fails, because a finished run must not be lost.
+    """Draw the training curves; return the reason if drawing fails.
 
-    The usual reason is that matplotlib, an optional dependency, is not installed.
+    A failure does not raise an error, because a finished run must not be lost. The usual reason is
+    that matplotlib, an optional dependency, is not installed.
     """
     try:
         with (folder / LOG).open(newline="") as file:

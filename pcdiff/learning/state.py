@@ -1,4 +1,4 @@
-"""The state of a training run: everything that a later process needs to continue the run."""
+"""The state of a training run, from which a later process can continue the run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pcdiff.learning.objective import Objective
 STATE_KIND = "training-state"
 
 SPEED_ONLY = ("micro_batch", "compile")
-"""Settings that another machine may choose differently when it resumes a run."""
+"""Settings that may change when a run is resumed, because they affect only speed and memory."""
 
 
 class TrainingState:
@@ -37,7 +37,7 @@ class TrainingState:
         average: Model with the exponential moving average of the weights.
         optimizer: Adam over the model's parameters.
         description: Description of the run, which is stored in its checkpoints.
-        step: Number of steps done.
+        step: Number of finished steps.
         best: Lowest validation loss so far; infinity before the first validation.
         seconds: Wall time of the run in seconds, without pauses.
     """
@@ -58,8 +58,8 @@ class TrainingState:
         Args:
             decay: Weight of the old average, from 0 to 1.
         """
-        # In its first steps the average would remember the random initial weights; the decay
-        # (1 + n) / (10 + n) makes it forget them.
+        # The decay is at most (1 + n) / (10 + n) in step n, so that the average soon forgets the
+        # random initial weights.
         decay = min(decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             for ours, theirs in zip(
@@ -84,10 +84,10 @@ class TrainingState:
         checkpoint.save(path, STATE_KIND, header, tensors)
 
     def load(self, path: Path) -> None:
-        """Replace this state by one that `save` wrote.
+        """Replace this state with a state that `save` wrote.
 
         Raises:
-            InputError: If the file is missing or damaged, or holds the state of a run with another
+            InputError: If the file is missing or damaged, or has the state of a run with another
                 model, other data or other settings.
         """
         header, tensors = checkpoint.load(path, STATE_KIND)
@@ -128,12 +128,13 @@ def _refuse_other(path: Path, ours: Any, theirs: Any, where: str) -> None:
             _refuse_other(path, ours.get(key), theirs.get(key), f"{where}.{key}")
     elif not _equal(ours, theirs):
         raise InputError(
-            f"{path} cannot be resumed: its {where} is {theirs!r}, but this run's is {ours!r}"
+            f"{path} cannot be resumed: {where} must be {theirs!r} as in the saved run, "
+            f"got {ours!r}"
         )
 
 
 def _equal(ours: Any, theirs: Any) -> bool:
-    """Test equality up to the last bits of numbers, which can depend on the thread count."""
+    """Test equality, except for the last bits of floats, which can depend on the thread count."""
     if isinstance(ours, list) and isinstance(theirs, list):
         return len(ours) == len(theirs) and all(map(_equal, ours, theirs))
     if isinstance(ours, float) and isinstance(theirs, float):

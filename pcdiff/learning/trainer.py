@@ -1,9 +1,9 @@
-"""The training loop of both heads.
+"""The training loop for point clouds and for grasps.
 
-Each head has an `Objective`. All random numbers of a step are a function of (seed, step, place in
-the batch), so there is no random state to save: a resumed run continues bit-exactly on the same
-machine with the same thread count, and a batch that is split over processes sees the numbers that
-one process would have seen.
+The loop trains the model of an `Objective`. The random numbers of a step depend only on the seed,
+the step and the place in the batch, so no random state must be saved. A resumed run continues
+bit-exactly on the same machine with an equal number of threads. A batch that is split over several
+processes uses the random numbers that a single process would use.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pcdiff.learning.state import TrainingState
 from pcdiff.randomness import seeded
 
 LAST, BEST, LOG = "last.safetensors", "best.safetensors", "metrics.csv"
-"""Files of a run: the state to resume from, the best averaged weights, the log."""
+"""Files of a run: the state to resume from, the best averaged weights, and the log."""
 
 _ORDER, _NOISE, _VALIDATION = 0, 1, 2  # second word of a seed: the purpose of the random numbers
 
@@ -40,9 +40,9 @@ class Progress:
     """The progress of a run after a step.
 
     Attributes:
-        step: Number of steps done.
+        step: Number of finished steps.
         steps: Total number of steps.
-        row: Row that this step added to the log, or None if there was no validation.
+        row: Row that this step added to the log, or None if the step had no validation.
     """
 
     step: int
@@ -57,30 +57,31 @@ def train(
     device: torch.device | str = "cpu",
     resume: bool = False,
 ) -> Iterator[Progress]:
-    """Train a model, and yield after every step so that the caller can show a progress bar.
+    """Train a model, and yield the progress after every step.
 
-    Writes into `output`: `last.safetensors` (everything needed to resume), `best.safetensors` (the
-    averaged weights with the lowest validation loss so far, ready for use) and `metrics.csv`.
-    Under `torchrun` the batch is split over the processes, gradients are averaged, and only the
-    first process writes.
+    The function writes three files into `output`: `last.safetensors` (the state to resume from),
+    `best.safetensors` (the averaged weights with the lowest validation loss so far, ready for use)
+    and `metrics.csv` (the log). Under `torchrun` the batch is split over the processes, gradients
+    are averaged, and only the first process writes files.
 
     Args:
         objective: The model, the data and the loss.
         config: The settings of the run.
         output: Folder of the run; created if missing.
         device: Device to train on.
-        resume: True to continue from `last.safetensors`, or to begin if there is none yet.
+        resume: True to continue from `last.safetensors`, or to start a run if this file is missing.
 
     Yields:
         The progress after each step.
 
     Raises:
-        InputError: If `output` holds a run and `resume` is False; that run has another model, other
-            data or other settings; the batch cannot be split over the processes; the loss diverged;
-            or a file cannot be written.
+        InputError: If `output` contains a run and `resume` is False; if the run to resume has
+            another model, other data or other settings; if the training set is empty or the batch
+            cannot be split over the processes; if the loss diverges; or if a file cannot be read or
+            written.
     """
     if objective.size < 1:
-        raise InputError("the training set is empty")
+        raise InputError(f"the training set must have at least 1 item, got {objective.size}")
     joined = dist.is_initialized()
     rank, world = (dist.get_rank(), dist.get_world_size()) if joined else (0, 1)
     if config.batch_size % world:
@@ -93,7 +94,9 @@ def train(
     folder = prepare_folder(output) if writes else Path(output)
     state = TrainingState(objective, config, torch.device(device))
     if not resume and any((folder / name).exists() for name in (LAST, BEST, LOG)):
-        raise InputError(f"{folder} already holds a run: resume it or choose another folder")
+        raise InputError(
+            f"{folder} already contains a run: resume the run or choose another folder"
+        )
     if (folder / LAST).exists():
         state.load(folder / LAST)
     rows = _read_log(folder / LOG, state.step) if writes else []
@@ -120,7 +123,7 @@ def train(
         _average_gradient(state.model)
         norm = nn.utils.clip_grad_norm_(state.model.parameters(), config.gradient_clip)
         if not torch.isfinite(norm):
-            raise _diverged(state.step, "gradient", float(norm), config)
+            raise _diverged(state.step, "gradient norm", float(norm), config)
         state.optimizer.step()
         state.step += 1
         state.update_average(config.ema_decay)
@@ -146,8 +149,8 @@ def train(
 
 def _diverged(step: int, what: str, value: float, config: TrainingConfig) -> InputError:
     return InputError(
-        f"training diverged: the {what} is {value} at step {step}; the checkpoint of the last "
-        f"validation is unchanged, try a learning rate below {config.learning_rate}",
+        f"training diverged: the {what} must be finite, got {value} at step {step} (the checkpoint "
+        f"of the last validation is unchanged): try a learning rate below {config.learning_rate}",
         parameter="learning_rate",
     )
 
@@ -163,8 +166,8 @@ def accumulate_gradient(
     """Add the gradient of a batch's mean loss to the parameters, one micro-batch at a time.
 
     Args:
-        loss: Function that returns the terms of the loss as means over the items it receives; the
-            term named `loss` is differentiated.
+        loss: Function that returns the terms of the loss as means over the items; the term named
+            `loss` is differentiated.
         items: Indices of the batch's items.
         generators: One random generator per item.
         micro_batch: Number of items that pass through the networks together; 0 for all.
@@ -187,7 +190,7 @@ def accumulate_gradient(
 
 
 def _average_gradient(model: nn.Module) -> None:
-    """Average the gradients over the processes, which hold equal shares of the batch."""
+    """Average the gradients over the processes; every process has the same number of items."""
     if not dist.is_initialized():
         return
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
@@ -197,7 +200,7 @@ def _average_gradient(model: nn.Module) -> None:
 
 
 def _batch(size: int, config: TrainingConfig, step: int) -> list[int]:
-    """Return the items of a step, from a sequence of epochs that are each shuffled on their own."""
+    """Return the items of a step; every epoch has its own random order of all items."""
     first = step * config.batch_size
     places = range(first, first + config.batch_size)
     orders = {
@@ -235,7 +238,7 @@ def _save(
 ) -> None:
     """Write the weights if they are the best, then the log, then the state.
 
-    With this order, nothing is lost if the process is killed in between.
+    Because of this order, nothing is lost if the process is killed between two writes.
     """
     if row["validation_loss"] < state.best:
         state.best = row["validation_loss"]
@@ -253,7 +256,7 @@ def _save(
 
 
 def _read_log(path: Path, step: int) -> list[dict[str, float]]:
-    """Read the rows up to `step`; a killed run may have logged rows after its last checkpoint."""
+    """Read the log up to `step`; later rows, which a killed run may have written, are ignored."""
     if not path.exists():
         return []
     try:
@@ -265,6 +268,6 @@ def _read_log(path: Path, step: int) -> list[dict[str, float]]:
         return [row for row in rows if row["step"] <= step]
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path} is not the log of a training run ({error}): repair it, or move it away to "
-            "start a new log"
+            f"{path} is not the log of a training run ({error}): repair the file, or move it away "
+            "to start a new log"
         ) from error

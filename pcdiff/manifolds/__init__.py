@@ -1,4 +1,4 @@
-"""The spaces that diffusion runs on. Points move by `retract` and are compared by `local`."""
+"""The spaces on which diffusion runs: `retract` moves points and `local` compares points."""
 
 from pcdiff.manifolds import se3, so3
 from pcdiff.manifolds.base import Manifold

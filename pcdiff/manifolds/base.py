@@ -12,25 +12,28 @@ from pcdiff.randomness import Generator
 
 
 class Manifold(ABC):
-    """A space whose points move only by `retract` and are compared only by `local`.
+    """A space on which diffusion can run.
 
-    Points have shape `(batch…, *point)` and tangent vectors `(batch…, *tangent)`, where `point` and
-    `tangent` are shapes with `point_ndim` and `tangent_ndim` axes. Tangent vectors at `x` carry the
-    units of the space (metres and radians on SE(3)). `to_unit` and `from_unit` apply S^{-1/2} and
-    S^{1/2}, the square roots of the metric, to convert between them and dimensionless *unit*
-    coordinates, in which noise is isotropic with standard deviation `noise_level`.
+    Points move only by `retract` and are compared only by `local`. Points have shape
+    `(batch…, *point)` and tangent vectors have shape `(batch…, *tangent)`, where `point` and
+    `tangent` are shapes with `point_ndim` and `tangent_ndim` axes.
 
-    No operation reads a value back from a GPU, so none makes the host wait for the device.
+    Tangent vectors have the units of the space (metres and radians on SE(3)). `to_unit` multiplies
+    a tangent vector by S^{-1/2}, where S is the metric of the space, and returns dimensionless
+    *unit* coordinates. `from_unit` multiplies unit coordinates by S^{1/2} and returns the tangent
+    vector. In unit coordinates, noise is isotropic with standard deviation `noise_level`.
 
-    `tests/laws` tests every law that this class states for every manifold.
+    No operation reads a value back from a GPU, so the CPU never waits for the GPU.
+
+    The tests in `tests/laws` check every equation of this class on every manifold.
 
     Attributes:
         point_ndim: Number of axes of one point.
         tangent_ndim: Number of axes of one tangent vector.
-        is_flat: True if points can be added and scaled, so the signal coefficient α may differ from
-            1, and the posterior and the variational bound exist.
-        length: ℓ, the standard deviation that noise of level 1 gives a point along one axis, in
-            the space's unit of length. It is 1 where the metric is the identity.
+        is_flat: True if points can be added and scaled. Only on such a space, the signal
+            coefficient α may differ from 1, and the posterior and the variational bound exist.
+        length: ℓ, the standard deviation of noise of level 1 along one axis, in the space's unit of
+            length. ℓ is 1 if the metric is the identity.
     """
 
     point_ndim: int
@@ -49,15 +52,15 @@ class Manifold(ABC):
 
     @abstractmethod
     def retract(self, x: Tensor, v: Tensor) -> Tensor:
-        """Return the point that is reached from `x` along the tangent vector `v`."""
+        """Return the point at the end of the tangent vector `v`, which starts at `x`."""
 
     @abstractmethod
     def local(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return the tangent vector at `x` that reaches `y`: `retract(x, local(x, y)) == y`."""
+        """Return the tangent vector from `x` to `y`: `retract(x, local(x, y)) == y`."""
 
     @abstractmethod
     def tangent_noise(self, x: Tensor, generator: Generator | None) -> Tensor:
-        """Draw tangent vectors at `x` that are standard normal in unit coordinates: S^{1/2} ε."""
+        """Draw tangent vectors S^{1/2} ε at `x`, where ε ~ N(0, I) are unit coordinates."""
 
     @abstractmethod
     def random(
@@ -68,56 +71,62 @@ class Manifold(ABC):
         centre: Tensor | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> Tensor:
-        """Draw points from the law in which the forward process ends.
+        """Draw points from the distribution at the end of the forward process.
 
-        In flat coordinates this is a normal law about `centre`; for rotations it is the uniform
-        law, which has no centre. So each space takes its own kind of centre:
+        In flat coordinates the distribution is Gaussian with mean `centre`. For rotations the
+        distribution is uniform and has no centre. The type of `centre` depends on the space:
 
-        - `Euclidean`: a point, or any tensor that broadcasts with `shape`; the origin if None.
-        - `SE3`: the translation `(…, 3)` of the centre in metres. It is required, because the
-          origin of a file's frame means nothing.
-        - `SO3`: None only.
-        - `Power`: whatever its factor takes, with one more axis for the copies.
-        - `Product`: a sequence with the centre of each factor; None stands for no centre at all.
+        - `Euclidean`: a point, or any tensor that broadcasts with `shape`. None means the origin.
+        - `SE3`: the position `(…, 3)` of the centre in metres. The centre is required, because the
+          origin of a file's frame is arbitrary.
+        - `SO3`: only None.
+        - `Power`: the centre for its factor, or one centre per copy, with an axis for the copies.
+        - `Product`: a sequence with one centre per factor. None means that no factor has a centre.
 
         Args:
             shape: Shape of the result, `(batch…, *point)`.
-            noise_level: The final σ.
-            generator: One generator, or one per entry of the first axis.
-            centre: Centre of the law in the units of the points, as listed above.
-            dtype: Data type of the result, which lies on the device of `centre`, or on the CPU if
-                there is no centre.
+            noise_level: Noise level σ at the end of the forward process.
+            generator: One generator, or one generator per entry of the first axis.
+            centre: Centre of the distribution, in the units of the points.
+            dtype: Data type of the result. The result is on the device of `centre`, or on the CPU
+                if there is no centre.
 
         Raises:
-            InputError: If `centre` is not of the kind that the space takes.
+            InputError: If the space does not accept this type of `centre`.
         """
 
     @abstractmethod
     def kernel_score(self, mean: Tensor, x: Tensor, noise_level: Tensor) -> Tensor:
-        """Return ∇ₓ log p(x | mean, σ) of `x = retract(mean, σ · tangent_noise)`, a covector.
+        """Return the score ∇ₓ log p(x | mean, σ) of the noise kernel, a covector at `x`.
+
+        The kernel p is the distribution of `retract(mean, σ · tangent_noise(mean))`.
 
         Args:
-            mean: Points, `(batch…, *point)`.
-            x: Points, `(batch…, *point)`.
+            mean: Points at which the kernels are centred, `(batch…, *point)`.
+            x: Noisy points, `(batch…, *point)`.
             noise_level: σ, `(batch…)`.
         """
 
     @abstractmethod
     def log_kernel(self, mean: Tensor, x: Tensor, noise_level: Tensor) -> Tensor:
-        """Return log p(x | mean, σ) up to a term in σ alone; its gradient is `kernel_score`.
+        """Return log p(x | mean, σ) of the noise kernel, up to a term that depends only on σ.
+
+        The gradient in `x` is `kernel_score`.
 
         Args:
-            mean: Points, `(batch…, *point)`.
-            x: Points, `(batch…, *point)`.
+            mean: Points at which the kernels are centred, `(batch…, *point)`.
+            x: Noisy points, `(batch…, *point)`.
             noise_level: σ, `(batch…)`.
         """
 
     def mixture_score(self, means: Tensor, x: Tensor, noise_level: Tensor) -> Tensor:
-        """Return ∇ₓ log Σᵢ p(x | meanᵢ, σ), a tangent covector.
+        """Return the score ∇ₓ log Σᵢ p(x | meanᵢ, σ) of a mixture of noise kernels.
+
+        The score is a covector at `x`, and p is the kernel of `kernel_score`.
 
         Args:
-            means: Equally weighted means of the mixture, `(batch…, means, *point)`.
-            x: Points, `(batch…, *point)`.
+            means: Means of the equally weighted kernels, `(batch…, means, *point)`.
+            x: Noisy points, `(batch…, *point)`.
             noise_level: σ, `(batch…)`.
         """
         axis = -1 - self.point_ndim
@@ -133,29 +142,29 @@ class Manifold(ABC):
         """Multiply `x` by the signal coefficient α, `(batch…)`; a curved space allows only α = 1.
 
         Raises:
-            InputError: If the space is curved and an α on the CPU differs from 1.
+            InputError: If the space is curved and a value of `alpha` on the CPU differs from 1.
         """
 
     def check_signal(self, alpha: Tensor) -> None:
-        """Refuse signal coefficients that the space cannot apply.
+        """Check that the space can multiply points by the signal coefficients.
 
-        Only values on the CPU are checked, because reading a value from a GPU makes the host wait
-        for it. Levels come from a schedule on the CPU, so `perturb` and the losses call this before
-        they move a level to the device of the points.
+        Only values on the CPU are checked, because reading a value from a GPU makes the CPU wait
+        for the GPU. Levels come from a schedule on the CPU, and `perturb` calls this method before
+        it moves a level to the device of the points.
 
         Args:
             alpha: α, of any shape.
 
         Raises:
-            InputError: If the space is curved and an α on the CPU differs from 1.
+            InputError: If the space is curved and a value of `alpha` on the CPU differs from 1.
         """
         if self.is_flat or alpha.device.type != "cpu":
             return
         wrong = alpha[alpha != 1]
         if len(wrong):
             raise InputError(
-                f"{type(self).__name__} has no scaling, so the signal coefficient alpha must be 1, "
-                f"got {wrong[0].item():g}: use a variance-exploding schedule"
+                f"{type(self).__name__} cannot scale points, so the signal coefficient alpha must "
+                f"be 1, got {wrong[0].item():g}: use a variance-exploding schedule"
             )
 
     def to_unit(self, v: Tensor) -> Tensor:
@@ -167,8 +176,9 @@ class Manifold(ABC):
         return u
 
     def over_tangent(self, scalar: Tensor) -> Tensor:
-        """Reshape a scalar `(batch…)` so that it multiplies tangent vectors `(batch…, *tangent)`.
+        """Reshape scalars `(batch…)` so that they multiply tangent vectors `(batch…, *tangent)`.
 
-        A scalar without axes is left as it is, so a float64 level does not promote float32 points.
+        A scalar without axes is returned unchanged. Then a float64 level does not convert float32
+        points to float64.
         """
         return scalar.reshape(scalar.shape + (1,) * self.tangent_ndim) if scalar.ndim else scalar

@@ -1,4 +1,4 @@
-"""The gradient of a function on a manifold, taken along the retraction."""
+"""The value and the gradient of a function on a manifold."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ def value_and_gradient(
     x: Tensor,
     keep_graph: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Return f(x) and its gradient d/dv f(retract(x, v)) at v = 0.
+    """Return the value f(x) and the gradient d/dv f(retract(x, v)) at v = 0.
 
-    The gradient is a covector in the tangent space at `x`: on SE(3) it is per metre and per radian
-    in the body frame. It differs from the derivative in log coordinates. The function is
-    differentiated even if the caller has switched gradients off or is in inference mode.
+    The gradient is a covector at `x`. On SE(3) its entries are per metre and per radian, in the
+    body frame of the pose. The gradient differs from the derivative in log coordinates. The
+    function is differentiated even if the caller has disabled gradients or uses inference mode.
 
     Args:
-        function: f, which maps points `(batch…, *point)` to values `(batch…)`; each value must
-            depend on its own point only.
+        function: f, which maps points `(batch…, *point)` to values `(batch…)`. Each value must
+            depend only on its own point.
         manifold: Space of the points, which defines the retraction.
         x: Points, `(batch…, *point)`.
-        keep_graph: True to make the value and the gradient differentiable themselves.
+        keep_graph: True if the value and the gradient must themselves be differentiable.
 
     Returns:
         The values, `(batch…)`, and the gradients, `(batch…, *tangent)`.

@@ -1,7 +1,7 @@
 """Products of spaces, such as a pose with a gripper width, or a trajectory of poses.
 
-`Product` combines different spaces, `Power` repeats one. Both are manifolds, so samplers, losses
-and guidance run on them unchanged. All factors have the same noise level.
+`Product` combines different spaces, and `Power` repeats one space. Both are manifolds, so samplers,
+losses and guidance work on both. All factors have the same noise level.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from pcdiff.randomness import Generator
 
 @dataclass(frozen=True)
 class Product(Manifold):
-    """A product of spaces, whose points are flat vectors of all factors' entries.
+    """A product of spaces, in which a point is a flat vector with the entries of all factors.
 
-    A point of SE(3) × ℝ, for example, is the 16 entries of a pose followed by one number. `join`
-    makes such vectors from points of the factors and `split` takes them apart; `join_tangent` and
-    `split_tangent` do the same for tangent vectors. The part of each factor keeps its units and
-    frame.
+    For example, a point of SE(3) × ℝ consists of the 16 entries of a pose and one further number.
+    `join` makes a point of the product from one point per factor, and `split` is the inverse of
+    `join`. `join_tangent` and `split_tangent` convert tangent vectors in the same way. The units
+    and the frame of each factor do not change.
 
-    A product is flat only if every factor is.
+    A product is flat only if every factor is flat.
 
     Args:
         factors: The spaces.
@@ -66,12 +66,12 @@ class Product(Manifold):
         """The length ℓ that all factors share.
 
         Raises:
-            InputError: If the factors differ in ℓ.
+            InputError: If two factors have different lengths.
         """
         lengths = {factor.length for factor in self.factors}
         if len(lengths) > 1:
             raise InputError(
-                f"a product has a length only if its factors share one, got {sorted(lengths)}"
+                f"the factors of a product must have equal lengths, got {sorted(lengths)}"
             )
         return lengths.pop()
 
@@ -91,11 +91,11 @@ class Product(Manifold):
         return (sum(math.prod(shape) for shape in self.tangent_shapes),)
 
     def split(self, x: Float[Tensor, "*batch size"]) -> tuple[Tensor, ...]:
-        """Split a point of the product into the points of the factors, each `(batch…, *shape)`."""
+        """Split points of the product into points of the factors, each `(batch…, *shape)`."""
         return _split(x, self.shapes)
 
     def join(self, *points: Tensor) -> Float[Tensor, "*batch size"]:
-        """Join points of the factors, in their order, into a point of the product."""
+        """Join one point per factor, in the order of the factors, into a point of the product."""
         return _join(points, self.shapes)
 
     def split_tangent(self, v: Float[Tensor, "*batch size"]) -> tuple[Tensor, ...]:
@@ -103,37 +103,37 @@ class Product(Manifold):
         return _split(v, self.tangent_shapes)
 
     def join_tangent(self, *vectors: Tensor) -> Float[Tensor, "*batch size"]:
-        """Join one tangent vector per factor, in order, into a tangent vector of the product."""
+        """Join one tangent vector per factor into a tangent vector of the product."""
         return _join(vectors, self.tangent_shapes)
 
     def retract(
         self, x: Float[Tensor, "*#batch size"], v: Float[Tensor, "*#batch tangent"]
     ) -> Float[Tensor, "... size"]:
-        """Retract the part of each factor in that factor."""
+        """Apply `retract` of each factor to the entries of the factor."""
         parts = zip(self.factors, self.split(x), self.split_tangent(v), strict=True)
         return self.join(*(factor.retract(a, b) for factor, a, b in parts))
 
     def local(
         self, x: Float[Tensor, "*#batch size"], y: Float[Tensor, "*#batch size"]
     ) -> Float[Tensor, "... tangent"]:
-        """Compare the parts of each factor in that factor."""
+        """Apply `local` of each factor to the entries of the factor."""
         parts = zip(self.factors, self.split(x), self.split(y), strict=True)
         return self.join_tangent(*(factor.local(a, b) for factor, a, b in parts))
 
     def to_unit(self, v: Float[Tensor, "*batch tangent"]) -> Float[Tensor, "*batch tangent"]:
-        """Convert the part of each factor in that factor."""
+        """Apply `to_unit` of each factor to the entries of the factor."""
         parts = zip(self.factors, self.split_tangent(v), strict=True)
         return self.join_tangent(*(factor.to_unit(part) for factor, part in parts))
 
     def from_unit(self, u: Float[Tensor, "*batch tangent"]) -> Float[Tensor, "*batch tangent"]:
-        """Convert the part of each factor in that factor."""
+        """Apply `from_unit` of each factor to the entries of the factor."""
         parts = zip(self.factors, self.split_tangent(u), strict=True)
         return self.join_tangent(*(factor.from_unit(part) for factor, part in parts))
 
     def tangent_noise(
         self, x: Float[Tensor, "*batch size"], generator: Generator | None
     ) -> Float[Tensor, "*batch tangent"]:
-        """Draw the noise of each factor, in the order of the factors."""
+        """Draw the tangent noise of each factor, in the order of the factors."""
         parts = zip(self.factors, self.split(x), strict=True)
         return self.join_tangent(*(factor.tangent_noise(part, generator) for factor, part in parts))
 
@@ -145,12 +145,12 @@ class Product(Manifold):
         centre: Tensor | Sequence[Tensor | None] | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> Float[Tensor, "... size"]:
-        """Draw each factor independently from its own law; see `Manifold.random`.
+        """Draw the points of all factors independently; see `Manifold.random`.
 
         Args:
             shape: Shape of the result, `(batch…, size)`.
-            noise_level: The final σ, common to all factors.
-            generator: One generator, or one per entry of the first axis.
+            noise_level: Noise level σ of all factors at the end of the forward process.
+            generator: One generator, or one generator per entry of the first axis.
             centre: Centre of each factor, in the order of the factors. None means that no factor
                 has a centre.
             dtype: Data type of the result.
@@ -160,7 +160,7 @@ class Product(Manifold):
                 sequence with one entry per factor.
         """
         if shape[-1] != self.size:
-            raise InputError(f"points of this product have {self.size} entries, got shape {shape}")
+            raise InputError(f"this product needs {self.size} entries per point, got shape {shape}")
         centres = [None] * len(self.factors) if centre is None else centre
         if isinstance(centres, Tensor) or len(centres) != len(self.factors):
             raise InputError(
@@ -182,7 +182,7 @@ class Product(Manifold):
         x: Float[Tensor, "*#batch size"],
         noise_level: Float[Tensor, "*#batch"],
     ) -> Float[Tensor, "... tangent"]:
-        """Return the scores of the factors, whose noise is independent."""
+        """Return the scores of all factors in one vector, because their noise is independent."""
         parts = zip(self.factors, self.split(mean), self.split(x), strict=True)
         return self.join_tangent(
             *(factor.kernel_score(each, part, noise_level) for factor, each, part in parts)
@@ -194,16 +194,16 @@ class Product(Manifold):
         x: Float[Tensor, "*#batch size"],
         noise_level: Float[Tensor, "*#batch"],
     ) -> Float[Tensor, "..."]:
-        """Return the sum of the factors' log kernels, because their noise is independent."""
+        """Return the sum of the factors' log kernels, because the noise is independent."""
         parts = zip(self.factors, self.split(mean), self.split(x), strict=True)
         each = [factor.log_kernel(middle, part, noise_level) for factor, middle, part in parts]
         return torch.stack(each).sum(0)
 
     def contract(self, alpha: Tensor, x: Float[Tensor, "*batch size"]) -> Float[Tensor, "... size"]:
-        """Multiply the part of each factor by α; a curved product returns `x` itself.
+        """Multiply the entries of each factor by α; a curved product returns `x` unchanged.
 
         Raises:
-            InputError: If the product is curved and an α on the CPU differs from 1.
+            InputError: If the product is curved and a value of `alpha` on the CPU differs from 1.
         """
         self.check_signal(alpha)
         if not self.is_flat:
@@ -216,8 +216,9 @@ class Product(Manifold):
 class Power(Manifold):
     """Any number of copies of one space, such as the poses of a trajectory.
 
-    The copies are the first axis of a point: points of `Power(SE3())` have shape `(copies, 4, 4)`
-    and its tangent vectors have shape `(copies, 6)`. All copies are computed in one call.
+    The first axis of a point enumerates the copies: points of `Power(SE3())` have shape
+    `(copies, 4, 4)` and tangent vectors have shape `(copies, 6)`. One call of a method computes all
+    copies.
 
     Args:
         factor: The space that is repeated.
@@ -227,12 +228,12 @@ class Power(Manifold):
 
     @property
     def point_ndim(self) -> int:  # type: ignore[override]
-        """The number of axes, one more than the factor has."""
+        """The number of axes of a point, one more than for the factor."""
         return 1 + self.factor.point_ndim
 
     @property
     def tangent_ndim(self) -> int:  # type: ignore[override]
-        """The number of axes, one more than the factor has."""
+        """The number of axes of a tangent vector, one more than for the factor."""
         return 1 + self.factor.tangent_ndim
 
     @property
@@ -246,27 +247,27 @@ class Power(Manifold):
         return self.factor.length
 
     def tangent_shape(self, point_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of a tangent vector: the copies, then the shape in the factor."""
+        """Return the shape of a tangent vector: the number of copies, then the factor's shape."""
         return (point_shape[0], *self.factor.tangent_shape(point_shape[1:]))
 
     def retract(self, x: Tensor, v: Tensor) -> Tensor:
-        """Apply the factor's method of the same name to each copy."""
+        """Apply `retract` of the factor to each copy."""
         return self.factor.retract(x, v)
 
     def local(self, x: Tensor, y: Tensor) -> Tensor:
-        """Apply the factor's method of the same name to each copy."""
+        """Apply `local` of the factor to each copy."""
         return self.factor.local(x, y)
 
     def to_unit(self, v: Tensor) -> Tensor:
-        """Apply the factor's method of the same name to each copy."""
+        """Apply `to_unit` of the factor to each copy."""
         return self.factor.to_unit(v)
 
     def from_unit(self, u: Tensor) -> Tensor:
-        """Apply the factor's method of the same name to each copy."""
+        """Apply `from_unit` of the factor to each copy."""
         return self.factor.from_unit(u)
 
     def tangent_noise(self, x: Tensor, generator: Generator | None) -> Tensor:
-        """Draw independent noise for each copy."""
+        """Draw independent tangent noise for each copy."""
         return self.factor.tangent_noise(x, generator)
 
     def random(
@@ -277,38 +278,38 @@ class Power(Manifold):
         centre: Tensor | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> Tensor:
-        """Draw each copy independently; see `Manifold.random`.
+        """Draw the points of all copies independently; see `Manifold.random`.
 
         Args:
             shape: Shape of the result, `(batch…, copies, *point of the factor)`.
-            noise_level: The final σ.
-            generator: One generator, or one per entry of the first axis.
-            centre: Centre of the factor's law, common to all copies, or one centre per copy, with
-                an axis for the copies. See the factor for the centres that it takes.
+            noise_level: Noise level σ at the end of the forward process.
+            generator: One generator, or one generator per entry of the first axis.
+            centre: One centre for all copies, or one centre per copy, with an axis for the copies.
+                The class of the factor states which centres are valid.
             dtype: Data type of the result.
         """
         return self.factor.random(shape, noise_level, generator, centre, dtype)
 
     def kernel_score(self, mean: Tensor, x: Tensor, noise_level: Tensor) -> Tensor:
-        """Return the scores of the copies, whose noise is independent."""
+        """Return the score of each copy, because the noise of the copies is independent."""
         return self.factor.kernel_score(mean, x, _over_copies(noise_level))
 
     def log_kernel(self, mean: Tensor, x: Tensor, noise_level: Tensor) -> Tensor:
-        """Return the sum of the copies' log kernels, because their noise is independent."""
+        """Return the sum of the copies' log kernels, because the noise is independent."""
         return self.factor.log_kernel(mean, x, _over_copies(noise_level)).sum(-1)
 
     def contract(self, alpha: Tensor, x: Tensor) -> Tensor:
         """Multiply each copy by α.
 
         Raises:
-            InputError: If the factor is curved and an α on the CPU differs from 1.
+            InputError: If the factor is curved and a value of `alpha` on the CPU differs from 1.
         """
         self.check_signal(alpha)
         return self.factor.contract(_over_copies(alpha), x)
 
 
 def _over_copies(scalar: Tensor) -> Tensor:
-    """Add an axis for the copies to a scalar `(batch…)`; a scalar without axes stays as it is."""
+    """Add an axis for the copies to scalars `(batch…)`; a scalar without axes does not change."""
     return scalar[..., None] if scalar.ndim else scalar
 
 

@@ -1,8 +1,8 @@
 """Rotations: the exponential and logarithm of SO(3), and SO(3) as a manifold for diffusion.
 
-A rotation is a matrix R, `(…, 3, 3)`. A tangent vector ω, `(…, 3)`, is in radians in the body frame
-(the frame that R maps from), so moving along it multiplies on the right: R·Exp(ω).
-Throughout, θ = |ω| and x̂ = `hat(x)`.
+A rotation is a matrix R, `(…, 3, 3)`. A tangent vector ω, `(…, 3)`, is a rotation vector in radians
+in the body frame, from which R maps. A step along ω therefore multiplies R on the right: R·Exp(ω).
+In this module, θ = |ω| and x̂ = `hat(x)`.
 """
 
 from __future__ import annotations
@@ -20,39 +20,40 @@ from pcdiff.manifolds.base import Manifold
 from pcdiff.randomness import Generator, normal
 
 # Taylor coefficients in θ² of sin θ/θ, of (1 − cos θ)/θ² and of (sin θ/θ − 2(1 − cos θ)/θ²)/θ².
-# Ten terms leave less than 1e-19 on θ < 1.
+# With ten terms, the error is below 1e-19 for θ < 1.
 _SINE = [(-1) ** k / math.factorial(2 * k + 1) for k in range(10)]
 _COSINE = [(-1) ** k / math.factorial(2 * k + 2) for k in range(10)]
 _VOLUME_SLOPE = [-((-1) ** k) * (2 * k + 2) / math.factorial(2 * k + 4) for k in range(10)]
-# Taylor coefficients in r² of arctan(r)/r. Here r ≤ tan(π/8), so 24 terms leave less than 1e-19.
+# Taylor coefficients in r² of arctan(r)/r. Here r ≤ tan(π/8), so 24 terms suffice for 1e-19.
 _ARCTANGENT = [(-1) ** k / (2 * k + 1) for k in range(24)]
 
-# All wrapped normal laws with σ above 10 agree to within 1e-19 (Poisson summation: the first
-# Fourier coefficient is of order σ² e^{−σ²/2}). At σ = 10, turns beyond 16 either way hold less
-# than 1e-19 of the law. The nearest point after k turns is 2πk − π away, so the number of turns
-# that is needed is at most proportional to σ + ½.
+# All wrapped normal distributions with σ above 10 agree to within 1e-19 (Poisson summation: the
+# first Fourier coefficient is of order σ² e^{−σ²/2}). At σ = 10, more than 16 turns in either
+# direction have a probability below 1e-19. The nearest point after k turns is 2πk − π away, so the
+# required number of turns is at most proportional to σ + ½.
 _WIDEST, _TURNS = 10.0, 16
 
 
 def hat(v: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """Return the skew-symmetric matrix of a cross product: `hat(v) @ u == cross(v, u)`."""
+    """Return the skew-symmetric matrix of the cross product: `hat(v) @ u == cross(v, u)`."""
     x, y, z = v.unbind(-1)
     zero = torch.zeros_like(x)
     return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
 
 
 def vee(m: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
-    """Return the vector of a skew-symmetric matrix, the inverse of `hat`."""
+    """Return the vector of a skew-symmetric matrix: `vee(hat(v)) == v`."""
     return torch.stack([m[..., 2, 1], m[..., 0, 2], m[..., 1, 0]], dim=-1)
 
 
 def exp(omega: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """The rotation by θ radians about ω (Rodrigues): I + (sin θ/θ) ω̂ + ((1−cos θ)/θ²) ω̂².
+    """Return the rotation by θ = |ω| radians around the axis ω.
 
-    Both coefficients are 0/0 at θ = 0, and the derivatives of their closed forms lose digits near
-    it, so below θ = 1 they are power series in θ². `torch.where` alone is not enough: it also
-    differentiates the branch that it rejects, and 0 · ∞ = NaN. So each branch gets an argument that
-    is safe for it. The value and its first two derivatives are finite everywhere.
+    Rodrigues' formula is I + (sin θ/θ) ω̂ + ((1−cos θ)/θ²) ω̂². Both coefficients are 0/0 at θ = 0,
+    and the derivatives of their closed forms lose digits near θ = 0. Below θ = 1, the coefficients
+    are therefore computed as power series in θ². `torch.where` also differentiates the rejected
+    branch, and 0 · ∞ = NaN, so each branch gets an argument that is safe for this branch. The value
+    and its first two derivatives are finite everywhere.
 
     Args:
         omega: Rotation vectors in radians, of any length.
@@ -64,18 +65,20 @@ def exp(omega: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
 
 
 def log(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
-    """The rotation vector of a rotation, in radians, of length at most π: `exp(log(R)) == R`.
+    """Return the rotation vector of a rotation, in radians, with length at most π.
 
-    The unit quaternion (n sin θ/2, cos θ/2) gives n tan θ/4. The half-angle formula turns that into
-    n tan θ/8, and the series of the arctangent, which converges fast up to θ = π, turns that into
-    nθ. Nothing is divided by θ or by sin θ, so the value and its first two derivatives are accurate
-    at the identity and near it.
+    The inverse is `exp`: `exp(log(R)) == R`. With the rotation axis n, the unit quaternion
+    (n sin θ/2, cos θ/2) gives n tan θ/4. The half-angle formula converts n tan θ/4 to n tan θ/8,
+    and the series of the arctangent, which converges fast up to θ = π, converts n tan θ/8 to nθ.
+    No step divides by θ or by sin θ, so the value and its first two derivatives are accurate at the
+    identity and near the identity.
 
-    At θ = π the vectors ±πn stand for the same rotation. Either may be returned, and the logarithm
-    jumps there and has no derivative, so do not use it in an energy.
+    At θ = π, the vectors πn and −πn represent one rotation, and the function may return either
+    vector. The logarithm is discontinuous at θ = π and has no derivative, so do not use the
+    logarithm in an energy.
 
     Args:
-        rotation: Rotation matrices, orthonormal up to rounding.
+        rotation: Rotation matrices, orthonormal up to rounding errors.
     """
     quaternion = to_quaternion(rotation)
     quarter = quaternion[..., :3] / (1 + quaternion[..., 3:])
@@ -84,13 +87,13 @@ def log(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
 
 
 def to_quaternion(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 4"]:
-    """The unit quaternion of a rotation, in the order (x, y, z, w), with w ≥ 0.
+    """Return the unit quaternion q of a rotation, in the order (x, y, z, w), with w ≥ 0.
 
-    The entries of 4qqᵀ are linear in R, and each of its rows is the quaternion times one of its
-    components. The row of the largest component loses no digits (Shepperd, 1978).
+    The entries of the matrix 4qqᵀ are linear in R, and each row of the matrix is a multiple of q.
+    The row with the largest diagonal entry gives q without loss of digits (Shepperd, 1978).
 
     Args:
-        rotation: Rotation matrices, orthonormal up to rounding.
+        rotation: Rotation matrices, orthonormal up to rounding errors.
     """
     trace = rotation.diagonal(dim1=-2, dim2=-1).sum(-1)[..., None, None]
     eye = torch.eye(3, dtype=rotation.dtype, device=rotation.device)
@@ -104,14 +107,14 @@ def to_quaternion(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batc
         dim=-2,
     )
     largest = outer.diagonal(dim1=-2, dim2=-1).argmax(-1)[..., None, None]
-    # Not take_along_dim, whose broadcasting ties an exported graph to one batch size.
+    # take_along_dim would fix the batch size of an exported graph, because it broadcasts.
     row = outer.gather(-2, largest.expand(*outer.shape[:-2], 1, 4)).squeeze(-2)
     row = torch.where(row[..., 3:] < 0, -row, row)
     return row / row.norm(dim=-1, keepdim=True)
 
 
 def from_quaternion(quaternion_xyzw: Float[Tensor, "*batch 4"]) -> Float[Tensor, "*batch 3 3"]:
-    """The rotation of a quaternion in the order (x, y, z, w), of any length except zero."""
+    """Return the rotation of a quaternion (x, y, z, w), which may have any nonzero length."""
     unit = quaternion_xyzw / quaternion_xyzw.norm(dim=-1, keepdim=True)
     turn = hat(unit[..., :3])
     eye = torch.eye(3, dtype=unit.dtype, device=unit.device)
@@ -124,11 +127,11 @@ def uniform(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
 ) -> Float[Tensor, "... 3 3"]:
-    """Uniform rotations with respect to Haar measure, `(batch…, 3, 3)`, from normal quaternions.
+    """Draw uniform rotations with respect to Haar measure, `(batch…, 3, 3)`.
 
     Args:
         batch: Shape of the result without the two axes of a rotation.
-        generator: One generator, or one per entry of the first axis.
+        generator: One generator, or one generator per entry of the first axis.
         dtype: Data type of the result.
         device: Device of the result.
     """
@@ -137,14 +140,17 @@ def uniform(
 
 @dataclass(frozen=True)
 class SO3(Manifold):
-    """Rotations, with tangent vectors in radians in the body frame and the bi-invariant metric.
+    """The space of rotations, with tangent vectors in radians in the body frame.
 
-    The noise has the *wrapped normal* law, the law of mean·Exp(σε) with ε ~ N(0, I₃). Keep σ below
-    about 1.2. Exp maps the whole sphere |σε| = 2π to the mean, so the density has a pole like 1/θ²
-    there and the score has infinite variance. Up to σ = 1.2, draws that reach this pole practically
-    never occur; from σ = 1.5 on, rare draws near the mean dominate a score-matching loss. As σ
-    grows, the law tends to one with a uniform angle. This is not the uniform law of rotations, to
-    which the wrapped normal law is closest at σ = 1.8.
+    The metric is bi-invariant. The noise has the *wrapped normal* distribution, which is the
+    distribution of mean·Exp(σε) with ε ~ N(0, I₃).
+
+    Choose σ below approximately 1.2. Exp maps the whole sphere |σε| = 2π to the mean, so the
+    density has a pole like 1/θ² at the mean, and the score has infinite variance. Up to σ = 1.2,
+    almost no random rotation reaches this pole. From σ = 1.5 on, rare rotations near the mean
+    dominate a score-matching loss. For large σ, the rotation angle becomes uniform. Then the
+    rotation itself is not uniform: the wrapped normal distribution is closest to the uniform
+    distribution of rotations at σ = 1.8.
     """
 
     point_ndim = 2
@@ -152,25 +158,25 @@ class SO3(Manifold):
     is_flat = False
 
     def tangent_shape(self, point_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of a tangent vector, which is a rotation vector."""
+        """Return the shape of a tangent vector: one axis with 3 entries."""
         return (3,)
 
     def retract(
         self, x: Float[Tensor, "*#batch 3 3"], v: Float[Tensor, "*#batch 3"]
     ) -> Float[Tensor, "... 3 3"]:
-        """Return x·Exp(v)."""
+        """Return the rotation x·Exp(v)."""
         return x @ exp(v)
 
     def local(
         self, x: Float[Tensor, "*#batch 3 3"], y: Float[Tensor, "*#batch 3 3"]
     ) -> Float[Tensor, "... 3"]:
-        """Return Log(xᵀy), which jumps where x and y are half a turn apart."""
+        """Return Log(xᵀy), which is discontinuous where x and y are half a turn apart."""
         return log(x.mT @ y)
 
     def tangent_noise(
         self, x: Float[Tensor, "*batch 3 3"], generator: Generator | None
     ) -> Float[Tensor, "*batch 3"]:
-        """Draw standard normal rotation vectors in radians."""
+        """Draw Gaussian rotation vectors, with a standard deviation of 1 radian in each entry."""
         return normal((*x.shape[:-2], 3), generator, x.dtype, x.device)
 
     def random(
@@ -181,21 +187,21 @@ class SO3(Manifold):
         centre: Tensor | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> Float[Tensor, "... 3 3"]:
-        """Draw uniform rotations at any noise level; see `Manifold.random`.
+        """Draw uniform rotations; see `Manifold.random`.
 
         Args:
             shape: Shape of the result, `(batch…, 3, 3)`.
-            noise_level: The final σ, which does not matter here.
-            generator: One generator, or one per entry of the first axis.
-            centre: None, because the uniform law has no centre.
+            noise_level: Noise level σ at the end of the forward process, which has no effect.
+            generator: One generator, or one generator per entry of the first axis.
+            centre: None, because the uniform distribution has no centre.
             dtype: Data type of the result.
 
         Raises:
-            InputError: If a centre is given.
+            InputError: If `centre` is not None.
         """
         if centre is not None:
             raise InputError(
-                "the uniform law on SO(3) has no centre, so centre must be None, "
+                "the uniform distribution on SO(3) has no centre, so centre must be None, "
                 f"got a tensor of shape {tuple(centre.shape)}"
             )
         return uniform(shape[:-2], generator, dtype)
@@ -208,9 +214,9 @@ class SO3(Manifold):
     ) -> Float[Tensor, "... 3"]:
         """Return the gradient of `log_kernel` in x, per radian in the body frame of x.
 
-        It points along ω = Log(meanᵀx), with slope d/dθ log p. Up to σ ≈ 0.5 it is
-        −ω/σ² − (sin θ/(1−cos θ) − 2/θ)·ω/θ, the naive −ω/σ² corrected for the volume of Exp.
-        By symmetry it is 0 at x = mean.
+        The gradient points along ω = Log(meanᵀx), with slope d/dθ log p. Up to σ ≈ 0.5 the gradient
+        is −ω/σ² − (sin θ/(1−cos θ) − 2/θ)·ω/θ. Here the second term corrects the score −ω/σ² of
+        flat space for the volume of Exp. By symmetry the gradient is 0 at x = mean.
 
         Args:
             mean: Rotations, `(batch…, 3, 3)`.
@@ -222,8 +228,9 @@ class SO3(Manifold):
         sigma = noise_level.to(x).clamp(max=_WIDEST)
         turns = _turns(angle, sigma)
         weights = _log_weights(angle, sigma, turns).softmax(-1)
-        # The logarithm of one turn's term has slope 2/(θ+τ) − (θ+τ)/σ². Minus the slope for no turn
-        # that is −τ (2/(θ(θ+τ)) + 1/σ²), whose weighted mean does not cancel at small θ.
+        # The logarithm of the term of turn τ has slope 2/(θ+τ) − (θ+τ)/σ². Minus the slope at τ = 0
+        # it is −τ (2/(θ(θ+τ)) + 1/σ²). The weighted mean of this difference loses no digits at
+        # small θ.
         angle_, sigma_ = angle[..., None], sigma[..., None]
         wraps = (weights * turns * (2 / (angle_ * (angle_ + turns)) + sigma_**-2)).sum(-1) / angle
         volume = _blend(
@@ -239,8 +246,8 @@ class SO3(Manifold):
     ) -> Float[Tensor, "..."]:
         """Return the log density of mean·Exp(σε) at x with respect to Haar measure.
 
-        Haar measure has total mass one; in rotation vectors it is (1−cos θ)/(4π²θ²) dω. Each
-        preimage θ + 2πk of x contributes its own normal density and Lebesgue volume:
+        Haar measure has total mass one. In rotation vectors, Haar measure is (1−cos θ)/(4π²θ²) dω.
+        Each preimage θ + 2πk of x contributes its Gaussian density and its Lebesgue volume:
         p = 4π² (2πσ²)^{−3/2} Σₖ (θ+2πk)² exp(−(θ+2πk)²/2σ²) / (1−cos θ).
 
         Args:
@@ -256,34 +263,34 @@ class SO3(Manifold):
         return constant + gaussian + wraps - _versine_over_square(squared).log()
 
     def contract(self, alpha: Tensor, x: Float[Tensor, "*#batch 3 3"]) -> Float[Tensor, "... 3 3"]:
-        """Return `x` itself, because a rotation cannot be scaled.
+        """Return `x` unchanged, because a rotation cannot be scaled.
 
         Raises:
-            InputError: If an α on the CPU differs from 1.
+            InputError: If a value of `alpha` on the CPU differs from 1.
         """
         self.check_signal(alpha)
         return x
 
 
 def _angle(omega: Tensor) -> tuple[Tensor, Tensor]:
-    """Return θ², and θ clamped so far above 0 that neither 1/θ² nor a derivative overflows."""
+    """Return θ² and θ, where θ is clamped above 0 so that 1/θ² and derivatives are finite."""
     squared = omega.square().sum(-1)
     return squared, squared.clamp(min=1e-30).sqrt()
 
 
 def _turns(angle: Tensor, sigma: Tensor) -> Tensor:
-    """Return the whole turns 2πk to sum over: all that hold more than 1e-19 of the law."""
+    """Return the angles 2πk of all whole turns with a probability above 1e-19."""
     most = _most_turns(sigma)
     turns = torch.arange(-most, most + 1, dtype=angle.dtype, device=angle.device)
     return 2 * math.pi * turns
 
 
 def _most_turns(sigma: Tensor) -> int:
-    """Return the largest k to sum over.
+    """Return the largest number k of turns in the sum over turns.
 
-    On the CPU the values of σ can be read, and for small σ few turns suffice. Where they cannot be
-    read, or where reading them would make the host wait for a GPU, the number that suffices for
-    every σ is used. The further terms change a result by less than its rounding error.
+    On the CPU, the values of σ can be read, and for small σ few turns suffice. If the values cannot
+    be read, or if reading them would make the CPU wait for a GPU, the result is the number that
+    suffices for every σ. The additional terms change a density by less than its rounding error.
     """
     if sigma.device.type != "cpu" or torch.compiler.is_compiling():
         return _TURNS
@@ -295,7 +302,7 @@ def _most_turns(sigma: Tensor) -> int:
 
 
 def _log_weights(angle: Tensor, sigma: Tensor, turns: Tensor) -> Tensor:
-    """Return log((θ+τ)² exp(−(θ+τ)²/2σ²)) for each turn τ, minus its value for no turn."""
+    """Return log((θ+τ)² exp(−(θ+τ)²/2σ²)) for each turn τ, minus the value at τ = 0."""
     angle = angle[..., None]
     volume = 2 * (1 + turns / angle).abs().log()
     return volume - turns * (2 * angle + turns) / (2 * sigma[..., None] ** 2)
@@ -312,9 +319,9 @@ def _versine_over_square(squared: Tensor) -> Tensor:
 def _blend(
     squared: Tensor, series: Sequence[float], closed_form: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """Evaluate a power series in θ² below θ = 1 and a closed form above, each at safe arguments.
+    """Evaluate a power series in θ² for θ < 1 and a closed form for θ ≥ 1.
 
-    See `exp` for the reason for the safe arguments.
+    Each formula gets arguments that are safe for its derivative; see `exp`.
     """
     near = squared < 1
     close = _polynomial(series, torch.where(near, squared, 0))

@@ -180,8 +180,8 @@ BAD_ARRAYS = [
     (clouds(0), "has no shapes"),
     (clouds(2, 1), "has 1 points per shape, expected at least 2"),
     (clouds(2, 0), "has 0 points per shape, expected at least 2"),
-    (NAN, "has a coordinate, in shape 1, that is not finite"),
-    (HUGE, "has a coordinate, in shape 0, that is not finite"),
+    (NAN, "has a coordinate that is not finite in cloud 1"),
+    (HUGE, "has a coordinate that is not finite in cloud 0"),
 ]
 
 

@@ -155,9 +155,9 @@ def test_report_without_floor_and_with_one_set():
 @pytest.mark.parametrize(
     ("sample_set", "words"),
     [
-        (lambda seed: boxes(4, seed), "as many shapes as the test set, 3, got 4"),
+        (lambda seed: boxes(4, seed), "must have 3 shapes, one per test shape, got 4"),
         (lambda seed: boxes(3, seed) * torch.nan, "seed 0 must be finite"),
-        (lambda seed: boxes(3, seed, points=9), "cannot choose 32 points"),
+        (lambda seed: boxes(3, seed, points=9), "must be from 1 to 9, got 32"),
     ],
 )
 def test_evaluation_refuses_generated_sets_that_do_not_fit(sample_set, words):
@@ -169,10 +169,10 @@ def test_evaluation_refuses_generated_sets_that_do_not_fit(sample_set, words):
     ("train", "test", "seed", "words"),
     [
         (boxes(5, 1), boxes(1, 2), 0, "at least 2 shapes"),
-        (boxes(5, 1)[:0], boxes(3, 2), 0, "training set must hold at least 1"),
-        (boxes(2, 1), boxes(3, 2), 0, "training shapes as test shapes, 3, got 2: set floor_draws"),
-        (boxes(5, 1), boxes(3, 2, points=31), 0, "compares 32 points .* the test set has 31"),
-        (boxes(5, 1, points=31), boxes(3, 2), 0, "compares 32 points .* the training set has 31"),
+        (boxes(5, 1)[:0], boxes(3, 2), 0, "training set must contain at least 1"),
+        (boxes(2, 1), boxes(3, 2), 0, "3 training shapes, one .* shape, got 2: set floor_draws"),
+        (boxes(5, 1), boxes(3, 2, points=31), 0, "the test set must have at least 32 .* got 31"),
+        (boxes(5, 1, points=31), boxes(3, 2), 0, "training set must have at least 32 .* got 31"),
         (boxes(5, 1), boxes(3, 2), 2**32 - 1, "from 0 to 4294967295, got 4294967296"),
     ],
 )
@@ -194,8 +194,8 @@ def test_evaluation_refuses_what_does_not_fit_before_it_samples(train, test, see
         ({"seed": -1}, "seed must be at least 0, got -1"),
         (
             {"distances": ("emd",), "emd_points": 33},
-            "emd_points must be at most the 32 points per cloud, got 33: use fewer, or leave out "
-            "the distance 'emd'",
+            "emd_points must be at most 32, the number of points per cloud, got 33: reduce "
+            "emd_points, or leave out the distance 'emd'",
         ),
     ],
 )

@@ -117,7 +117,7 @@ def test_metrics_refuse_what_does_not_fit():
             accuracy(*matrices)
     for metric in (coverage, minimum_matching_distance):
         for bad in (torch.zeros(0, 2), torch.zeros(2, 0), torch.zeros(2)):
-            with pytest.raises(InputError, match="must be a matrix with rows and columns"):
+            with pytest.raises(InputError, match="must be a non-empty matrix, got shape"):
                 inspect.unwrap(metric)(bad)
         with pytest.raises(InputError, match="finite"):
             metric(two * torch.nan)
@@ -239,8 +239,8 @@ def test_generation_metrics_refuse_what_does_not_fit(generator):
     prepare, compare = inspect.unwrap(prepare_reference), inspect.unwrap(generation_metrics)
     reference = prepare(clouds, ["cd"])
     for bad, words in (
-        (clouds[:2], "as many shapes and points"),
-        (clouds[:, :9], "as many shapes and points"),
+        (clouds[:2], "the array shape of the reference set, (3, 10, 3), got (2, 10, 3)"),
+        (clouds[:, :9], "the array shape of the reference set, (3, 10, 3), got (3, 9, 3)"),
         (clouds[:0], "at least 2 shapes"),
         (clouds * 2, "cube"),
         (clouds * torch.nan, "finite"),
@@ -251,7 +251,7 @@ def test_generation_metrics_refuse_what_does_not_fit(generator):
         assert words in str(error.value)
     for options, words in (
         ((clouds[:1],), "at least 2 shapes"),
-        ((clouds, ["emd"]), "cannot use 512 points"),
+        ((clouds, ["emd"]), "emd_points must be from 1 to 10, .*, got 512"),
         ((clouds, ["f-score"]), "'cd' or 'emd'"),
     ):
         with pytest.raises(InputError, match=words):
@@ -275,7 +275,7 @@ def test_floor_is_the_metrics_of_random_subsets(generator):
 
 def test_floor_refuses_too_few_training_shapes(generator):
     reference = prepare_reference(boxes(4, 20, generator), ["cd"])
-    with pytest.raises(InputError, match="training shapes as reference shapes, 4, got 3"):
+    with pytest.raises(InputError, match="one training shape per reference shape, 4, got 3"):
         floor(boxes(3, 20, generator), reference, 2, generator)
     with pytest.raises(InputError, match="draws must be at least 1"):
         floor(boxes(4, 20, generator), reference, 0, generator)

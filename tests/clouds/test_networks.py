@@ -236,7 +236,7 @@ class TestFlowPrior:
         assert log_determinant.abs().max() <= 5 * 3
 
     def test_needs_an_even_latent(self) -> None:
-        with pytest.raises(InputError, match="of even size, got 7"):
+        with pytest.raises(InputError, match="must be even, got 7"):
             FlowPrior(7, layers=2, hidden=8)
 
 

@@ -68,7 +68,7 @@ def test_a_cloud_that_cannot_be_normalised_is_named(bad):
 
 
 def test_clouds_without_points_are_refused():
-    with pytest.raises(InputError, match="without points"):
+    with pytest.raises(InputError, match="at least 1 point, got 0"):
         normalize_to_box(torch.empty(2, 0, 3))
 
 
@@ -115,5 +115,5 @@ def test_with_a_generator_each_a_cloud_does_not_depend_on_its_batch():
 
 @pytest.mark.parametrize("points", [0, 6])
 def test_too_few_points_to_choose_from(generator, points):
-    with pytest.raises(InputError, match=f"{points} points from clouds that have only 5"):
+    with pytest.raises(InputError, match=f"each cloud must be from 1 to 5, got {points}"):
         subsample(numbered(2, 5), points, generator)

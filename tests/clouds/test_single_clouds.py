@@ -92,7 +92,7 @@ def test_a_mesh_is_refused_with_advice(tmp_path):
     path = tmp_path / "a.ply"
     trimesh.creation.box().export(path)
     assert refusal(load_cloud, path) == (
-        f"{path} is a mesh, expected a point cloud: sample points on its surface first"
+        f"{path} is a mesh, expected a point cloud: choose points on its surface first"
     )
 
 
@@ -103,12 +103,12 @@ def test_a_mesh_is_refused_with_advice(tmp_path):
         (np.ones((0, 3)), "has 0 points, expected at least 2"),
         (
             np.ones((4, 2)),
-            "must hold numbers of shape (n, 3), or (n, 6) with normals",
+            "must contain numbers of shape (n, 3), or (n, 6) with normals",
         ),
         (np.ones((2, 4, 3)), "got float64 of shape (2, 4, 3)"),
         (np.array([[0, 0, 0], [1, np.nan, 0]]), "not finite in point 1"),
         (np.array([[0, 0, 1e300], [1, 1, 0]]), "not finite in point 0"),
-        (np.array([["a", "b", "c"]] * 2), "must hold numbers of shape (n, 3)"),
+        (np.array([["a", "b", "c"]] * 2), "must contain numbers of shape (n, 3)"),
         (np.array([[{}, {}, {}]] * 2, dtype=object), "Python objects"),
     ],
 )
@@ -182,7 +182,7 @@ def test_a_small_cloud_far_from_its_origin_is_not_rounded_silently(tmp_path, gen
     np.save(tmp_path / "near.npy", cloud + 1)
     np.save(tmp_path / "far.npy", cloud + 1e6)
     np.testing.assert_allclose(load_cloud(tmp_path / "near.npy"), cloud + 1, rtol=1e-7)
-    assert "subtract its centre first" in refusal(load_cloud, tmp_path / "far.npy")
+    assert "subtract the centre of the cloud first" in refusal(load_cloud, tmp_path / "far.npy")
 
 
 def test_a_ply_of_triangle_strips_is_a_mesh_too(tmp_path):

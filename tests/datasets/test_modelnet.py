@@ -128,8 +128,8 @@ def test_json_and_skipped_shapes(folder, tmp_path, capsys):
     printed = capsys.readouterr()
     record = json.loads(printed.out)
     assert (record["command"], record["seed"]) == ("datasets.modelnet", 4)
-    promise = "its header promises 8 vertices and 12 faces, but it has 8 and 11"
-    reason = f"{broken} is truncated: {promise}"
+    found = "but the file has 8 vertices and 11 faces"
+    reason = f"{broken} is truncated: its header promises 8 vertices and 12 faces, {found}"
     assert record["results"] == {
         "points": 9,
         "up": "y",
@@ -138,7 +138,7 @@ def test_json_and_skipped_shapes(folder, tmp_path, capsys):
         "skipped": [reason],
     }
     assert categories(tmp_path / "a")["03001627"]["test"] == 1
-    assert printed.err == f"skipped: {reason}\nskipped 1 shapes in all\n"
+    assert printed.err == f"skipped: {reason}\nskipped 1 shapes in total\n"
 
 
 @pytest.mark.parametrize("category", ["chair", "03001627"])
@@ -151,8 +151,11 @@ def test_categories_by_either_name(folder, tmp_path, category):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--categories", "chair,sofa"], "has no class 'sofa', it has chair, night_stand"),
-        (["--validation-count", "10"], "leaves none to train"),
+        (
+            ["--categories", "chair,sofa"],
+            "has no class 'sofa'; classes in the folder: chair, night_stand",
+        ),
+        (["--validation-count", "10"], "the number of validation shapes of chair must be below"),
     ],
 )
 def test_bad_requests(folder, tmp_path, capsys, arguments, reason):

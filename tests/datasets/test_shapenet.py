@@ -160,7 +160,7 @@ def test_unreadable_meshes_are_reported_and_skipped(meshes, tmp_path, capsys):
     assert printed.err.splitlines() == [
         f"skipped: {broken} is a mesh without area",
         f"skipped: {missing} does not exist",
-        "skipped 2 shapes in all",
+        "skipped 2 shapes in total",
     ]
     assert len(json.loads(printed.out)["results"]["skipped"]) == 2
 
@@ -244,9 +244,11 @@ def refused(capsys, *arguments) -> str:
 def test_folders_of_another_layout(meshes, pc15k, tmp_path, capsys):
     output = ("--output", tmp_path / "a")
     assert "does not exist" in refused(capsys, tmp_path / "missing", *output)
-    assert "holds neither meshes" in refused(capsys, tmp_path, *output)
+    message = refused(capsys, tmp_path, *output)
+    assert f"{tmp_path} must contain either meshes" in message and "got neither" in message
     (pc15k / CHAIR).rename(meshes / "04379243")
-    assert "holds both meshes" in refused(capsys, meshes, *output)
+    message = refused(capsys, meshes, *output)
+    assert f"{meshes} must contain either meshes" in message and "got both" in message
 
 
 def test_categories_stand_between_commas(meshes, tmp_path):
@@ -258,7 +260,8 @@ def test_categories_stand_between_commas(meshes, tmp_path):
 def test_a_category_that_is_not_there(meshes, pc15k, tmp_path, capsys):
     for folder in (meshes, pc15k):
         message = refused(capsys, folder, "--output", tmp_path / "a", "--categories", "chair,mug")
-        assert "no category 'mug', it has 02691156 (airplane), 03001627 (chair)" in message
+        there = "categories in the folder: 02691156 (airplane), 03001627 (chair)"
+        assert f"no category 'mug'; {there}" in message
 
 
 @pytest.mark.parametrize(
@@ -266,16 +269,22 @@ def test_a_category_that_is_not_there(meshes, pc15k, tmp_path, capsys):
     [
         (None, "all.csv does not exist"),
         ("", "columns"),
-        ("a,b\n1,2\n", "expected id, synsetId, subSynsetId, modelId and split"),
+        ("a,b\n1,2\n", "expected the columns id, synsetId, subSynsetId, modelId and split"),
         (
             "synsetId,modelId,split\n03001627,b1c,valid\n",
             "the split 'valid' for model 'b1c' in line 2",
         ),
-        ("synsetId,modelId,split\n03001627\n", "in line 2, expected train, val or test"),
+        (
+            "synsetId,modelId,split\n03001627\n",
+            "in line 2, expected a model with the split train, val or test",
+        ),
         ("synsetId,modelId,split\n03001627,../b1c,train\n", "'../b1c'"),
-        ("synsetId,modelId,split\n03001627,b,train\n03001627,b,test\n", "both train and test"),
+        (
+            "synsetId,modelId,split\n03001627,b,train\n03001627,b,test\n",
+            "in only one split, got train and test",
+        ),
         (b"synsetId,modelId,split\n\xff\xfe,b,train\n", "cannot be read as a table"),
-        ("synsetId,modelId,split\n04379243,b,train\n", "no shapes to convert"),
+        ("synsetId,modelId,split\n04379243,b,train\n", "the list of shapes to convert is empty"),
         ("synsetId,modelId,split\n03001627,b,train\n", "none of the 1 shapes can be read"),
     ],
 )

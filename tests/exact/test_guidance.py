@@ -155,13 +155,13 @@ class TestBlurring:
     def test_needs_one_noise_level(self) -> None:
         x, level = torch.zeros(2, 1), Level(torch.ones(2), torch.tensor([0.1, 0.4]))
         guided = Guided(zero_noise(LINE), LINE, [Recorder()])
-        with pytest.raises(InputError, match=r"the same noise level, got levels from 0\.1 to 0\.4"):
+        with pytest.raises(InputError, match=r"equal noise levels, got levels from 0\.1 to 0\.4"):
             guided(x, level, None)
 
     def test_needs_one_length(self) -> None:
         space = Product((SE3(0.1), SE3(0.2)), ((4, 4), (4, 4)))
         x, level = torch.eye(4).flatten().repeat(2)[None], Level(torch.ones(1), torch.ones(1))
-        with pytest.raises(InputError, match=r"factors share one, got \[0\.1, 0\.2\]"):
+        with pytest.raises(InputError, match=r"must have equal lengths, got \[0\.1, 0\.2\]"):
             Guided(zero_noise(space), space, [Recorder()])(x, level, None)
 
 
@@ -198,7 +198,7 @@ class TestCosts:
             (lambda x: x.sum(), r"one number per point, shape \(3,\), got shape \(\)"),
             (lambda x: x, r"one number per point, shape \(3,\), got shape \(3, 1\)"),
             (lambda x: x[:, 0] * math.nan, r"got shape \(3,\) with NaN"),
-            (lambda x: (0 * x[:, 0]).sqrt(), "a guidance cost has a non-finite gradient"),
+            (lambda x: (0 * x[:, 0]).sqrt(), "gradient of guidance costs must be finite, got"),
         ],
     )
     def test_wrong_costs_are_refused(self, cost: Any, sentence: str) -> None:
@@ -207,7 +207,7 @@ class TestCosts:
 
     def test_wrong_arguments_are_refused(self) -> None:
         for guidance in (3, [spring, 3]):
-            with pytest.raises(InputError, match="a cost or a list of costs, got 3"):
+            with pytest.raises(InputError, match="a callable or a list of callables, got 3"):
                 cost_list(guidance)
         for wrong in (0.0, -1.0, math.inf, math.nan):
             with pytest.raises(InputError, match="temperature must be positive and finite"):

@@ -54,9 +54,9 @@ class TestProduct:
             HAND.random((3, 18), 0.5, generator, CENTRE)
         with pytest.raises(InputError, match=r"a sequence of 2 centres.*got tuple of length 1"):
             HAND.random((3, 18), 0.5, generator, (CENTRE,))
-        with pytest.raises(InputError, match=r"have 18 entries, got shape \(3, 17\)"):
+        with pytest.raises(InputError, match=r"needs 18 entries per point, got shape \(3, 17\)"):
             HAND.random((3, 17), 0.5, generator, (CENTRE, None))
-        with pytest.raises(InputError, match="need a centre"):
+        with pytest.raises(InputError, match="need the centre of the object"):
             HAND.random((3, 18), 0.5, generator)
 
     @pytest.mark.parametrize(

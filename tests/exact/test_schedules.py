@@ -66,7 +66,7 @@ class TestLinear:
         "wrong", [{"steps": 0}, {"beta_first": 0.0}, {"beta_first": 0.03}, {"beta_last": 1.0}]
     )
     def test_refuses_betas_outside_their_range(self, wrong: dict[str, float]) -> None:
-        with pytest.raises(ValueError, match=r"expected 0 <|at least 1"):
+        with pytest.raises(ValueError, match=r"must satisfy 0 <|at least 1"):
             Linear(**wrong)  # type: ignore[arg-type]
 
 
@@ -216,5 +216,5 @@ class TestDescription:
             assert schedule_from_dict(released.as_dict()) == released
 
     def test_unknown_name(self) -> None:
-        with pytest.raises(ValueError, match=r"expected a schedule from .*, got 'quadratic'"):
+        with pytest.raises(ValueError, match=r"a schedule's name must be in .*, got 'quadratic'"):
             schedule_from_dict({"name": "quadratic"})

@@ -166,12 +166,12 @@ class TestLaws:
         assert (poses[:, :3, 3] - centres).abs().max() < 1
 
     def test_random_needs_a_centre(self, generator: torch.Generator) -> None:
-        with pytest.raises(ValueError, match="need a centre, the object's in metres, got None"):
+        with pytest.raises(ValueError, match="need the centre of the object in metres, got None"):
             SE3().random((5, 4, 4), 1.0, generator)
 
     @pytest.mark.parametrize("length", [0.0, -0.1, math.nan])
     def test_length_is_positive(self, length: float) -> None:
-        with pytest.raises(ValueError, match="length must be positive, in metres per radian"):
+        with pytest.raises(ValueError, match="of SE3 must be positive, in metres per radian, got"):
             SE3(length)
 
     def test_kernel_score_is_the_two_closed_forms(self, generator: torch.Generator) -> None:

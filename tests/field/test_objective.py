@@ -92,7 +92,7 @@ def test_a_mesh_that_changed_since_it_was_labelled_is_refused(folder, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     box((0.06, 0.04, 0.1)).export(copy / "b.obj")
-    with pytest.raises(InputError, match=r"b\.obj has another geometry than its labels were made"):
+    with pytest.raises(InputError, match=r"b\.obj has changed since its grasps were labelled"):
         read_items(copy, grippers_in(copy, ["panda"]), tmp_path / "kept", Recipe(0, 1, 0))
 
 

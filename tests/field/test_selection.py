@@ -115,7 +115,7 @@ def test_grasps_that_hit_the_object_come_last_and_never_alone(bar):
     found = select(bar, samples(0.03, 0.035), 2, Selection())
     assert not len(found)
     assert found.reason is not None and "of 2 samples, 2 have a probability" in found.reason
-    assert "0 keep the open hand clear of the object" in found.reason
+    assert "0 have no collision of the open hand with the object" in found.reason
 
 
 def test_grasps_that_hit_the_scene_come_last(bar):
@@ -185,10 +185,10 @@ def test_an_empty_result_states_the_reason():
     found = select(crate, samples(0.0, 0.01, height=0.05), 5, how)
     assert not len(found) and found.energy is not None and len(found.energy) == 0
     assert found.reason == (
-        "no grasp is likely to hold: of 2 samples, 0 have a probability of success of at least 0.5 "
-        "(the best 0.10) and 0 keep the open hand clear of the object, but none does both; the "
-        "object weighs 2.2 kg at 150 kg/m³; the object is 200 mm wide at its narrowest, and panda "
-        "opens 80 mm"
+        "no grasp is likely to succeed: of 2 samples, 0 have a probability of success of at least "
+        "0.5 (the highest is 0.10) and 0 have no collision of the open hand with the object, but "
+        "no sample has both properties; the object weighs 2.2 kg at 150 kg/m³; the object is "
+        "200 mm wide at its narrowest, and panda opens 80 mm"
     )
 
 

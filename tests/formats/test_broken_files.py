@@ -52,15 +52,18 @@ def mirror(document):
 
 
 BROKEN = {
-    "another format": (setter("format", value="moveit"), "format must be .* got 'moveit'"),
+    "another format": (
+        setter("format", value="moveit"),
+        "format of the file must be .* got 'moveit'",
+    ),
     "format is a number": (setter("format", value=3), "got 3"),
     "no format": (deleter("format"), "neither a format"),
     "a newer version": (
         setter("version", value=2),
-        "version is 2, but .* reads versions up to 1",
+        "version of the file must be at most 1, got 2",
     ),
-    "no version": (deleter("version"), "version must be 1, got nothing"),
-    "version is text": (setter("version", value="1"), "version must be 1, got '1'"),
+    "no version": (deleter("version"), "version of the file must be 1, got nothing"),
+    "version is text": (setter("version", value="1"), "version of the file must be 1, got '1'"),
     "unknown unit": (setter("unit", value="furlong"), "unit must be one of .* 'furlong'"),
     "unit is a number": (setter("unit", value=1000), "unit must be text, got 1000"),
     "world frame": (setter("frame", value="world"), "got 'world'"),
@@ -130,7 +133,7 @@ def test_broken_json_is_refused(case, document, tmp_path):
 def test_empty_list_needs_a_reason(document, tmp_path):
     path = tmp_path / "g.json"
     path.write_text(json.dumps(document | {"grasps": [], "reason": None}))
-    assert "it holds no grasps and does not give a reason" in refusal(path)
+    assert "the file contains neither grasps nor a reason for their absence" in refusal(path)
     path.write_text(json.dumps(document | {"grasps": [], "reason": "too wide"}))
     assert read_grasps(path).reason == "too wide"
 
@@ -144,16 +147,16 @@ def test_our_json_truncated_anywhere_is_refused(document, tmp_path):
         assert "not JSON" in refusal(path) or length == 0
     assert "may be truncated" in refusal(path)
     path.write_bytes(b"")
-    assert "it is empty" in refusal(path)
+    assert "the text is empty" in refusal(path)
 
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"not json at all", "it is not JSON: .* at line 1, column 1"),
+        (b"not json at all", "the text is not JSON: .* at line 1, column 1"),
         (b"\xff\xfe\x00\x01", "not UTF-8 text"),
-        (b"[]", "its top level must be a mapping, got a list of length 0"),
-        (b"3", "its top level must be a mapping, got 3"),
+        (b"[]", "the top level must be a mapping, got a list of length 0"),
+        (b"3", "the top level must be a mapping, got 3"),
         (b"{}", "neither a format"),
         (b"[" * 100_000, "nested too deeply|not JSON"),
         (b'{"a": ' * 100_000, "nested too deeply|not JSON"),
@@ -253,9 +256,10 @@ def isaac(grasps, tmp_path):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (setter("format_version", value=2.0), "format_version must be 1.0, got 2.0"),
+        (setter("format_version", value=2.0), "format_version of the file must be 1.0, got 2.0"),
         (setter("grasps", value=[1]), "grasps must be a mapping, got a list of length 1"),
-        (setter("grasps", value={}), "holds no grasps"),  # the reason is removed below
+        # The reason is removed below.
+        (setter("grasps", value={}), "contains neither grasps nor a reason"),
         (setter("grasps", "grasp_1", value=3), "grasp_1 must be a mapping, got 3"),
         (deleter("grasps", "grasp_1", "position"), "position of grasp_1 must be a list"),
         (deleter("grasps", "grasp_1", "orientation"), "orientation of grasp_1 must be a mapping"),
@@ -286,8 +290,8 @@ def test_broken_isaac_is_refused(change, sentence, isaac, tmp_path):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("a: [1, 2", "it is not YAML: .* at line"),
-        ("", "its top level must be a mapping, got nothing"),
+        ("a: [1, 2", "the text is not YAML: .* at line"),
+        ("", "the top level must be a mapping, got nothing"),
         ("\x00", "not YAML"),
         ("- 1", "got a list of length 1"),
         ("format: isaac_grasp\n? [a, b]\n: 1", "not YAML"),
@@ -298,11 +302,11 @@ def test_broken_isaac_is_refused(change, sentence, isaac, tmp_path):
         ("a: " + "[" * 100_000, "nested too deeply|exceeded maximum nesting depth"),
         ("- " * 100_000, "nested too deeply"),
         ("a: &a {<<: *a}", "nested too deeply|neither a format"),
-        ('a: !!bool "abc"', "one of its values does not fit its tag"),
-        ('a: !!timestamp "abc"', "one of its values does not fit its tag"),
-        ('a: !!int ""', "one of its values does not fit its tag"),
-        ('a: !!float ""', "one of its values does not fit its tag"),
-        (f"a: {'9:' + '59:' * 300}0.5", "one of its values does not fit its tag"),
+        ('a: !!bool "abc"', "a value does not match its tag"),
+        ('a: !!timestamp "abc"', "a value does not match its tag"),
+        ('a: !!int ""', "a value does not match its tag"),
+        ('a: !!float ""', "a value does not match its tag"),
+        (f"a: {'9:' + '59:' * 300}0.5", "a value does not match its tag"),
         (f"grasps: {{transforms: 0x{'f' * 5000}}}", "list, got a number of thousands of digits"),
         ("name: a\nb: 1\nname: b", "the key 'name' more than once, at line 3"),
         ("a: {1: x, '1': y, 1: z}", "the key '1' more than once, at line 1"),

@@ -30,14 +30,20 @@ def write_acronym(path, changes):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"grasps/transforms": None}, "not an ACRONYM file: it has no grasps/transforms but holds"),
+        (
+            {"grasps/transforms": None},
+            "must have the dataset grasps/transforms, but the file contains",
+        ),
         ({"grasps/transforms": np.ones((5, 4))}, "shape (n, 4, 4), got float64 of shape (5, 4)"),
         ({"grasps/transforms": np.ones((5, 3, 4))}, "shape (n, 4, 4)"),
         ({"grasps/transforms": np.full((5, 4, 4), np.nan)}, "pose of grasp 0 has a number"),
         ({"grasps/transforms": np.ones((5, 4, 4))}, "last row of the pose of grasp 0"),
         ({"grasps/transforms": np.tile(np.diag([2.0, 2, 2, 1]), (5, 1, 1))}, "not orthonormal"),
-        ({"grasps/transforms": "many"}, "must hold numbers, got object"),
-        ({"grasps/transforms": np.ones((5, 4, 4), complex)}, "must hold numbers, got complex128"),
+        ({"grasps/transforms": "many"}, "must contain numbers, got object"),
+        (
+            {"grasps/transforms": np.ones((5, 4, 4), complex)},
+            "must contain numbers, got complex128",
+        ),
         ({"grasps/transforms": np.empty((0, 4, 4))}, "one success for each of the 0 grasps"),
         (
             {"grasps/qualities/flex/object_in_gripper": np.ones(4)},
@@ -61,8 +67,8 @@ def test_broken_acronym_is_refused(changes, sentence, tmp_path):
 @pytest.mark.parametrize(
     ("attributes", "sentence"),
     [
-        ({"version": 2}, "its version is 2, but this pcdiff-grasp reads versions up to 1"),
-        ({"version": "one"}, "its version must be 1, got 'one'"),
+        ({"version": 2}, "the version of the file must be at most 1, got 2"),
+        ({"version": "one"}, "the version of the file must be 1, got 'one'"),
         ({"frame": "world"}, "got 'world'"),
         ({"unit": "parsec"}, "got 'parsec'"),
         ({"protocol": 3.5}, "protocol must be text, got 3.5"),
@@ -81,7 +87,9 @@ def test_acronym_without_grasps_needs_a_reason(tmp_path):
         "grasps/transforms": np.empty((0, 4, 4)),
         "grasps/qualities/flex/object_in_gripper": np.empty(0),
     }
-    assert "holds no grasps" in refusal(write_acronym(tmp_path / "g.h5", changes))
+    assert "contains neither grasps nor a reason" in refusal(
+        write_acronym(tmp_path / "g.h5", changes)
+    )
 
 
 def test_files_that_are_not_acronym_hdf5_are_refused(tmp_path):
@@ -92,7 +100,7 @@ def test_files_that_are_not_acronym_hdf5_are_refused(tmp_path):
     assert "not an HDF5 file" in refusal(path)
     with h5py.File(path, "w"):
         pass
-    assert "has no grasps/transforms but is empty" in refusal(path)
+    assert "must have the dataset grasps/transforms, but the file is empty" in refusal(path)
 
 
 @pytest.mark.extras
@@ -120,15 +128,15 @@ def test_hdf5_that_declares_too_many_grasps_is_not_read(tmp_path):
         file.create_dataset(
             "grasps/transforms", (10**9, 4, 4), np.float64, chunks=(1000, 4, 4), fillvalue=0
         )
-    assert f"hold with at most {acronym.MOST_GRASPS} grasps" in refusal(path)
+    assert f"must have at most {16 * acronym.MOST_GRASPS} entries, got shape" in refusal(path)
 
 
 @pytest.mark.parametrize(
     ("sampler", "sentence"),
     [
-        ("9" * 5000, "its sampler cannot be read: it is not JSON"),
-        ("{", "its sampler cannot be read: it is not JSON"),
-        ('{"seed": 0, "seed": 1}', "its sampler cannot be read: "),
+        ("9" * 5000, "the sampler in the file cannot be read: the text is not JSON"),
+        ("{", "the sampler in the file cannot be read: the text is not JSON"),
+        ('{"seed": 0, "seed": 1}', "the sampler in the file cannot be read: "),
         ("[]", "sampler must be a mapping"),
     ],
 )

@@ -145,7 +145,7 @@ def test_graspgen_offset_converts_to_our_axes(shape, grasps, tmp_path):
     read = read_grasps(save(tmp_path / "g.json", document))
     assert read.gripper == "panda"
     np.testing.assert_allclose(read.poses, grasps.poses, atol=1e-15)
-    with pytest.raises(InputError, match="contradicts panda_hand"):
+    with pytest.raises(InputError, match="contradicts the requested frame panda_hand"):
         read_grasps(tmp_path / "g.json", frame="panda_hand")
 
 
@@ -264,9 +264,13 @@ def test_a_caller_may_agree_with_the_file(grasps, tmp_path):
 def test_a_caller_must_not_contradict_the_file(name, grasps, tmp_path):
     path = tmp_path / name
     write_grasps(path, grasps)
-    with pytest.raises(InputError, match="states the unit m, which contradicts mm"):
+    with pytest.raises(
+        InputError, match="states the unit m, which contradicts the requested unit mm"
+    ):
         read_grasps(path, unit="mm")
-    with pytest.raises(InputError, match=r"states a frame .* that contradicts panda_flange"):
+    with pytest.raises(
+        InputError, match=r"a frame .* that contradicts the requested frame panda_flange"
+    ):
         read_grasps(path, frame="panda_flange")
 
 

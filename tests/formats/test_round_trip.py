@@ -200,7 +200,9 @@ def test_isaac_tools_find_poses_of_every_frame(frame, grasps, tmp_path):
 
 
 def test_only_yaml_is_written_in_another_frame(grasps, tmp_path):
-    with pytest.raises(InputError, match="poses of the frame 'gripper', got 'panda_hand'"):
+    with pytest.raises(
+        InputError, match=r"frame must be 'gripper' for the format .*, got 'panda_hand'"
+    ):
         write_grasps(tmp_path / "g.json", grasps, frame="panda_hand")
 
 

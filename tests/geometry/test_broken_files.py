@@ -40,7 +40,11 @@ BROKEN = {
     # An OBJ file of garbage is not refused: without lines of vertices, it is an empty mesh.
     **{f"garbage {end}": (f"a{end}", GARBAGE, "a.") for end in READERS if end != ".obj"},
     # OBJ.
-    "obj counted from 0": ("a.obj", obj(start=0), "line 9, 'f 0 1 3': vertices are counted from 1"),
+    "obj counted from 0": (
+        "a.obj",
+        obj(start=0),
+        "line 9, 'f 0 1 3': vertex numbers must start at 1, got 0",
+    ),
     "obj cut in a face": ("a.obj", obj() + b"f 1 2", "line 21, 'f 1 2': .* middle of a face"),
     "obj cut in a vertex": ("a.obj", obj() + b"v 0.1 0", "line 21, 'v 0.1 0'"),
     "obj with words": ("a.obj", b"v a b c\n" + obj(), "line 1, 'v a b c'"),
@@ -126,7 +130,7 @@ BROKEN = {
     "xyz with another width": ("a.xyz", xyz() + b"1 2 3 4", "3 numbers as in the first row, got 4"),
     "xyz of words": ("a.xyz", b"x y z\n" + xyz(), "line 1, 'x y z'"),
     "npy of two columns": ("a.npy", npy(CLOUD[:, :2]), r"shape \(n, 3\).*\(100, 2\)"),
-    "npy of words": ("a.npy", npy(np.array([["a", "b", "c"]])), "must hold numbers"),
+    "npy of words": ("a.npy", npy(np.array([["a", "b", "c"]])), "must contain numbers"),
     "npy of objects": ("a.npy", npy(np.array([None, {}]), allow_pickle=True), "damaged"),
     "npy cut": ("a.npy", cut(npy()), "damaged"),
     "npy of 10¹² points": ("a.npy", npy_claiming("(1000000000000, 3)"), "damaged"),

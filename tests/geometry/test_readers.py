@@ -129,5 +129,5 @@ def test_lzf_copies_that_overlap_their_own_output():
     assert lzf_decompress(bytes([1, 97, 98, 0b010_00000, 1]), 6) == b"ababab"
     plain = b"grasp " * 200 + bytes(range(256)) + b"grasp"
     assert lzf_decompress(lzf_compress(plain), len(plain)) == plain
-    with pytest.raises(ValueError, match="before the beginning"):
+    with pytest.raises(ValueError, match="before the start of the result"):
         lzf_decompress(bytes([0, 97, 0b010_00000, 1]), 5)

@@ -129,7 +129,7 @@ def test_a_description_is_frozen(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("stroke = 0.06\n", "", "lacks stroke"),
+        ("stroke = 0.06\n", "", "lacks the required stroke"),
         ("stroke = 0.06", "stroke = -0.06", r"stroke must be above 0 .*, got -0.06"),
         ("stroke = 0.06", "stroke = nan", "stroke must be above 0 .*, got nan"),
         ("stroke = 0.06", "stroke = 60", "stroke must be .* at most 2 metres, got 60"),
@@ -141,12 +141,16 @@ def test_a_description_is_frozen(tmp_path: Path) -> None:
         (
             "point = [0.0, 0.0, 0.1]",
             "point = [0.0, 0.1]",
-            r"tool_center_point must be 3 .*, got \[0.0, 0.1\]",
+            r"tool_center_point must be a list of 3 .*, got \[0.0, 0.1\]",
         ),
         ("point = [0.0, 0.0, 0.1]", "point = [0, 0, inf]", "tool_center_point must be finite"),
-        ("centre = [0.0, 0.0, 0.025]\n", "", r"hand\[0\] lacks centre"),
+        ("centre = [0.0, 0.0, 0.025]\n", "", r"hand\[0\] lacks the required centre"),
         ("half_extents = [0.05,", "half_extents = [-0.05,", r"hand\[0\].half_extents must be ab"),
-        ("half_extents = [0.05,", 'half_extents = ["a",', r"hand\[0\].half_extents must be 3 num"),
+        (
+            "half_extents = [0.05,",
+            'half_extents = ["a",',
+            r"hand\[0\].half_extents must be a list of 3 num",
+        ),
         ("pad = [0.09, 0.11]", "pad = [0.11, 0.09]", "finger.pad must start below its end"),
         (
             "[0.005, 0.001, 0.08]",
@@ -162,9 +166,9 @@ def test_a_description_is_frozen(tmp_path: Path) -> None:
         pytest.param("0.1]", f"1{'0' * 400}]", "point must be finite", id="huge in a list"),
         pytest.param("0.1]", f"0x{'f' * 5000}]", "point must be finite", id="hexadecimal list"),
         pytest.param("0.06", "[" * 5000 + "]" * 5000, "nested too deeply", id="deep"),
-        ("point = [0.0, 0.0, 0.1]", 'point = ["0", "0", "0.1"]', "must be 3 numbers, got .*'0.1'"),
-        ("point = [0.0, 0.0, 0.1]", "point = [false, 0.0, 0.1]", "must be 3 numbers, got .False"),
-        ("point = [0.0, 0.0, 0.1]", "point = 0.1", "must be 3 numbers, got 0.1"),
+        ("point = [0.0, 0.0, 0.1]", 'point = ["0", "0", "0.1"]', "list of 3 numbers, got .*'0.1'"),
+        ("point = [0.0, 0.0, 0.1]", "point = [false, 0.0, 0.1]", "a list of 3 numbers, got .False"),
+        ("point = [0.0, 0.0, 0.1]", "point = 0.1", "must be a list of 3 numbers, got 0.1"),
         ("pad = [0.09, 0.11]", "pad = [-1.0, -0.9]", "pad must lie on the boxes .* 0.05 to 0.11"),
         ("pad = [0.09, 0.11]", "pad = [0.09, 0.12]", "pad must lie on the boxes"),
         ('"small"', '"../../x"', "name must be text of at most 64 letters"),

@@ -13,6 +13,7 @@ from grasp.judging.antipodal import Ranking, contact_area, sample_antipodal, sco
 from grasp.judging.candidates import RIM, candidates, thickness
 from grasp.judging.contacts import FRICTION, Contacts, antipodal_contacts
 from grasp.objects.object import Object
+from pcdiff.errors import InputError
 from tests.judging.solids import (
     BAR,
     BLOCK,
@@ -41,7 +42,7 @@ def test_object_wider_than_the_stroke_has_no_contacts(panda):
     assert len(candidates(BLOCK, panda, 100, rng())) == 0
     grasps = sample_antipodal(BLOCK, panda, 100, rng(), collides=free)
     assert len(grasps) == 0
-    assert grasps.reason == "no two opposite contacts on block within the 0.08 m that panda opens"
+    assert grasps.reason == "block has no two opposite contacts within 0.08 m, the stroke of panda"
 
 
 @pytest.mark.parametrize("turned", [False, True])
@@ -208,3 +209,9 @@ def test_the_baseline_drops_grasps_in_collision(panda):
     assert len(none) == 0 and none.reason == (
         "only 0 of 160 antipodal candidates are free of collision"
     )
+
+
+@pytest.mark.parametrize("count", [0, -3])
+def test_a_count_below_one_is_bad_input(panda, count):
+    with pytest.raises(InputError, match=f"must be at least 1, got {count}"):
+        sample_antipodal(BAR, panda, count, rng())

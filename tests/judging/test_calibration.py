@@ -30,9 +30,9 @@ def test_true_probabilities_have_no_calibration_error(rng):
 
 @pytest.mark.parametrize("bad", [[], [0.5, 1.5], [-0.1], [math.nan]])
 def test_invalid_probabilities_are_refused(bad):
-    with pytest.raises(InputError, match="all must be from 0 to 1"):
+    with pytest.raises(InputError, match="all probabilities must be from 0 to 1"):
         reliability(np.array(bad), np.zeros(len(bad), bool))
-    with pytest.raises(InputError, match="all must be from 0 to 1"):
+    with pytest.raises(InputError, match="all probabilities must be from 0 to 1"):
         platt_scaling(np.array(bad), np.zeros(len(bad), bool))
 
 

@@ -110,7 +110,7 @@ def test_arguments_out_of_range_are_refused(panda):
     with pytest.raises(InputError, match="at least 1, got 0"):
         candidates(PLATE, panda, 0, rng())
     for friction in (0.0, -1.0, math.nan, math.inf):
-        with pytest.raises(InputError, match="friction must be above 0"):
+        with pytest.raises(InputError, match="coefficient of friction must be above 0"):
             candidates(PLATE, panda, 1, rng(), friction=friction)
-    with pytest.raises(InputError, match=r"near misses must be 0 to 1, got 1.5"):
+    with pytest.raises(InputError, match=r"near misses must be from 0 to 1, got 1.5"):
         candidates(PLATE, panda, 1, rng(), near_misses=1.5)

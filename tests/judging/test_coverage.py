@@ -157,9 +157,9 @@ def test_poses_that_are_not_finite_are_refused(rng):
     bad[2, 0, 3] = np.nan
     for measure in (coverage, earth_movers_distance, pose_distances):
         for pair in ((good, bad), (bad, good)):
-            with pytest.raises(InputError, match="must be finite, but pose 2 is not"):
+            with pytest.raises(InputError, match="pose 2 .*not finite"):
                 measure(*pair)
-    with pytest.raises(InputError, match="must be finite, but pose 2 is not"):
+    with pytest.raises(InputError, match="pose 2 .*not finite"):
         thin(bad)
 
 
@@ -169,7 +169,7 @@ def test_arrays_of_mismatched_shapes_are_refused(rng):
     jaxtyping.config.update("jaxtyping_disable", True)
     try:
         for length in (3, 5):
-            with pytest.raises(InputError, match="one success for each of the 4 samples"):
+            with pytest.raises(InputError, match="one value for each of the 4 samples"):
                 precision_coverage_curve(poses, np.ones(length, bool), poses)
         with pytest.raises(InputError, match=r"samples must have shape \(n, 4, 4\)"):
             coverage(poses[0], poses)

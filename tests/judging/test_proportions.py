@@ -48,9 +48,9 @@ def test_without_trials_the_interval_is_everything():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((3, 2), "0 to 2, the number of trials, got 3"),
+        ((3, 2), "successes must be from 0 to 2, the number of trials, got 3"),
         ((-1, 2), "got -1"),
-        ((1, 2, 1.0), "confidence must be between 0 and 1, got 1.0"),
+        ((1, 2, 1.0), "confidence level must be between 0 and 1, got 1.0"),
     ],
 )
 def test_wilson_interval_refuses_invalid_proportions(arguments, sentence):
@@ -133,8 +133,8 @@ def test_bootstrap_interval_has_its_level_if_only_objects_differ():
         ([], {}, "got 0"),
         ([np.ones(3), np.ones(0)], {}, "the values of object 1 must not be empty"),
         ([np.ones(3), np.full(2, np.nan)], {}, "the values of object 1 must be finite"),
-        ([np.ones(3)] * 2, {"resamples": 0}, "resamples must be at least 1"),
-        ([np.ones(3)] * 2, {"confidence": 0.0}, "confidence must be between"),
+        ([np.ones(3)] * 2, {"resamples": 0}, "number of resamples must be at least 1"),
+        ([np.ones(3)] * 2, {"confidence": 0.0}, "confidence level must be between"),
     ],
 )
 def test_bootstrap_refuses_invalid_values(values, options, sentence, rng):

@@ -225,7 +225,7 @@ def test_the_best_checkpoint_is_compared_with_those_before_a_resumption(tmp_path
 def test_a_validation_loss_that_is_not_finite_costs_no_checkpoint(tmp_path, value):
     config = replace(CONFIG, steps=3, validate_every=1)
     message = refusal(Scripted([8.0, 7.0, value]), config, tmp_path)
-    assert f"the validation loss is {value} at step 3" in message
+    assert f"the validation loss must be finite, got {value} at step 3" in message
     assert checkpoint.load(tmp_path / BEST, "regression")[0]["training"]["step"] == 2
     assert tiny.state(tmp_path)[0] == 2
 
@@ -237,7 +237,7 @@ def test_a_run_whose_state_was_deleted_is_not_overwritten(tmp_path, left):
         if path.name != left:
             path.unlink()
     before = (tmp_path / left).read_bytes()
-    assert "already holds a run" in refusal(tiny.Regression(), CONFIG, tmp_path)
+    assert "already contains a run" in refusal(tiny.Regression(), CONFIG, tmp_path)
     assert (tmp_path / left).read_bytes() == before
 
 
@@ -275,7 +275,7 @@ def test_a_run_is_not_overwritten(tmp_path):
     tiny.run(train(tiny.Regression(), CONFIG, tmp_path))
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     message = refusal(tiny.Regression(), CONFIG, tmp_path)
-    assert message == f"{tmp_path} already holds a run: resume it or choose another folder"
+    assert message == f"{tmp_path} already contains a run: resume the run or choose another folder"
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -285,26 +285,26 @@ def test_the_first_difference_to_a_run_is_named(tmp_path):
     changed = replace(CONFIG, steps=20, batch_size=4)
     last = tmp_path / LAST
     assert refusal(tiny.Regression(), changed, tmp_path, resume=True) == (
-        f"{last} cannot be resumed: its training.batch_size is 3, but this run's is 4"
+        f"{last} cannot be resumed: training.batch_size must be 3 as in the saved run, got 4"
     )
     almost = replace(CONFIG, learning_rate=0.0201)
-    assert "training.learning_rate is 0.02," in refusal(
+    assert "training.learning_rate must be 0.02 as" in refusal(
         tiny.Regression(), almost, tmp_path, resume=True
     )
     for part, key in (("data", "sha256"), ("model", "inputs")):
         other = tiny.Regression()
         other.description[part][key] = "other"
-        assert f"its {part}.{key} is" in refusal(other, CONFIG, tmp_path, resume=True)
+        assert f": {part}.{key} must be" in refusal(other, CONFIG, tmp_path, resume=True)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_another_generator_and_other_clouds_are_named(tmp_path):
     tiny.run(train(tiny.cloud_objective(), CONFIG, tmp_path))
     message = refusal(tiny.cloud_objective("gaussian"), CONFIG, tmp_path, resume=True)
-    assert "its model.prior.name is 'flow', but this run's is 'gaussian'" in message
+    assert ": model.prior.name must be 'flow' as in the saved run, got 'gaussian'" in message
     other = tiny.cloud_objective()
     moved = type(other)(other.model, other.train + 0.01, other.validation, StepClouds(16, 2))
-    assert "its data.sha256 is" in refusal(moved, CONFIG, tmp_path, resume=True)
+    assert ": data.sha256 must be" in refusal(moved, CONFIG, tmp_path, resume=True)
 
 
 def test_a_damaged_checkpoint_is_not_resumed_and_not_overwritten(tmp_path):
@@ -326,7 +326,7 @@ def test_weights_are_not_a_training_state(tmp_path):
 def test_a_diverged_run_keeps_its_last_checkpoint(tmp_path):
     config = replace(CONFIG, validate_every=1)
     message = refusal(Diverging(), config, tmp_path)
-    assert "the gradient is nan at step 2" in message and "0.02" in message
+    assert "the gradient norm must be finite, got nan at step 2" in message and "0.02" in message
     tiny.run(train(tiny.Regression(), config, tmp_path / "sound"), until=2)
     assert tiny.state(tmp_path)[0] == 2
     assert tiny.same(tiny.state(tmp_path)[1], tiny.state(tmp_path / "sound")[1])
@@ -360,16 +360,22 @@ def test_a_configuration_out_of_range_is_refused(change, words):
 def test_an_empty_training_set_is_refused(tmp_path):
     task = tiny.Regression()
     task.size = 0
-    assert refusal(task, CONFIG, tmp_path) == "the training set is empty"
+    assert refusal(task, CONFIG, tmp_path) == "the training set must have at least 1 item, got 0"
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"points": 41}, "points per cloud: expected 2 to 40"),
-        ({"points": 1}, "points per cloud: expected 2 to 40"),
-        ({"levels_per_cloud": 0}, "levels_per_cloud: expected a divisor of 16 points, got 0"),
-        ({"levels_per_cloud": 5}, "levels_per_cloud: expected a divisor of 16 points, got 5"),
+        ({"points": 41}, "points per cloud must be from 2 to 40"),
+        ({"points": 1}, "points per cloud must be from 2 to 40"),
+        (
+            {"levels_per_cloud": 0},
+            "levels_per_cloud must be a divisor of 16, the number of points per cloud, got 0",
+        ),
+        (
+            {"levels_per_cloud": 5},
+            "levels_per_cloud must be a divisor of 16, the number of points per cloud, got 5",
+        ),
     ],
 )
 def test_impossible_clouds_are_refused(options, words):
@@ -379,7 +385,7 @@ def test_impossible_clouds_are_refused(options, words):
 
 def test_validation_clouds_with_too_few_points_are_refused_before_training():
     sound = tiny.cloud_objective()
-    with pytest.raises(InputError, match="points per cloud: expected 2 to 12"):
+    with pytest.raises(InputError, match="points per cloud must be from 2 to 12"):
         type(sound)(sound.model, sound.train, tiny.clouds(3, 12), StepClouds(16, 2))
 
 

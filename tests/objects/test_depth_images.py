@@ -64,3 +64,6 @@ def test_depth_image_as_npz(tmp_path):
     assert np.allclose(load_object(path, unit="mm").vertices, whole, atol=1e-12)
     part = load_object(path, unit="mm", mask=MASK > 0)
     assert np.allclose(part.vertices, expected_points(MASK), atol=1e-12)
+    camera = tmp_path / "camera.json"
+    camera.write_text(json.dumps({**CAMERA, "depth_unit": "mm"}))
+    assert np.allclose(load_object(path, intrinsics=camera).vertices, whole, atol=1e-12)

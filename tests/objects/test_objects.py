@@ -201,7 +201,11 @@ def unchecked():
         (np.eye(3), np.array([[0.0, 1.0, 2.9]]), "whole numbers .* got float64"),
         (np.eye(3), np.array([0, 1, 2]), r"shape \(3,\)"),
         (np.eye(3)[:, :2], np.array([[0, 1, 2]]), r"vertex positions .* of shape \(3, 2\)"),
-        (np.array([["a", "b", "c"]] * 3), np.array([[0, 1, 2]]), "vertex positions as numbers"),
+        (
+            np.array([["a", "b", "c"]] * 3),
+            np.array([[0, 1, 2]]),
+            "vertex positions of .* must be numbers",
+        ),
     ],
 )
 def test_arrays_that_are_not_a_mesh(vertices, faces, words, unchecked):

@@ -245,14 +245,14 @@ def test_files_that_are_not_a_view(tmp_path):
     with pytest.raises(InputError, match=r"ends in \.npz"):
         write_view(tmp_path / "a.npy", view)
     np.savez(path, depth=np.ones((4, 4)), intrinsics=SKEWED)
-    with pytest.raises(InputError, match="no array mask"):
+    with pytest.raises(InputError, match="no array named mask"):
         read_view(path)
     np.savez(path, depth=np.ones((4, 4)), intrinsics=SKEWED, mask=np.ones((4, 4), bool))
-    with pytest.raises(InputError, match="no array T_camera_object"):
+    with pytest.raises(InputError, match="no array named T_camera_object"):
         read_view(path)
     arrays = {"depth": np.ones((4, 4)), "intrinsics": SKEWED, "mask": np.ones((4, 4), bool)}
     np.savez(path, **arrays, T_camera_object=np.eye(3))
-    with pytest.raises(InputError, match=r"shape \(4, 4\)"):
+    with pytest.raises(InputError, match="must be a 4 × 4 matrix of finite floating-point numbers"):
         read_view(path)
 
 

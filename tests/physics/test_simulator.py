@@ -291,7 +291,7 @@ def test_conditions_out_of_range(options: dict[str, float], sentence: str) -> No
     ("count", "sentence"),
     [
         (0, "physics needs at least 1 worker, got 0"),
-        (4 * cores() + 1, "expected at most .* workers, 4 for each CPU core, got"),
+        (4 * cores() + 1, "physics accepts at most .* workers, 4 for each CPU core, got"),
     ],
 )
 def test_wrong_numbers_of_workers(panda: Gripper, count: int, sentence: str) -> None:

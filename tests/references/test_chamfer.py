@@ -102,7 +102,7 @@ def test_pairwise_chamfer_refuses_nan_and_integers():
     bad[1, 2, 0] = torch.nan
     with pytest.raises(InputError, match="second set must be finite"):
         pairwise_chamfer(good, bad)
-    with pytest.raises(InputError, match="floating point"):
+    with pytest.raises(InputError, match="must have a floating-point data type, got"):
         inspect.unwrap(pairwise_chamfer)(good.long())
 
 

@@ -1,1 +1,1 @@
-"""Networks of the grasp field: they map a pose, an object's surface and a gripper to a number."""
+"""The networks of the grasp field, which map a pose, a surface and a gripper to a number."""

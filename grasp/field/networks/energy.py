@@ -1,12 +1,15 @@
-"""The default networks: features of the surface at the gripper's probes, then a small perceptron.
+"""The default networks of the grasp field.
 
-At each probe, kernel sums give the amount of surface nearby, the signed distance to it and its
-normal in the gripper's frame. Some probes use fine kernels and some coarse ones (see
-`NetworkConfig.looks`). The kernels widen with the noise level, because details that the noise blurs
-need not be seen sharply. The network sees the whole object through a sum over its landmarks and
-through its centre and covariance, all in the gripper's frame. Apart from these features the
-perceptron sees only the gripper's dimensions and the noise level. So by construction its output is
-smooth and does not change when object and gripper move together.
+The networks compute features of the object's surface at the gripper's probes. Kernel sums at each
+probe give the amount of surface nearby, the signed distance to the surface, and the surface normal
+in the gripper's frame. Some probes use fine kernels and other probes use coarse kernels (see
+`NetworkConfig.looks`). The kernels widen with the noise level, because noise blurs fine details.
+Further features describe the whole object in the gripper's frame: a sum over its landmarks, its
+centre and its covariance.
+
+A small perceptron maps these features, the gripper's dimensions and the noise level to a number. So
+the number is a smooth function of the pose, and it does not change when the object and the gripper
+move together.
 """
 
 from __future__ import annotations
@@ -23,16 +26,16 @@ from grasp.field.networks.probes import ALL, DIMENSIONS, FEW_COARSE, FEW_FINE, F
 from grasp.field.networks.surface import DESCRIBED, Surface
 from pcdiff.errors import InputError
 
-_WIDENING = 0.35  # width added to a kernel in quadrature, over the spread σℓ of the grasps
-_COARSE = 4.0  # kernel width at the coarse level, over the width at the fine level
+_WIDENING = 0.35  # kernel width that is added in quadrature, divided by the spread σℓ of the noise
+_COARSE = 4.0  # kernel width for coarse points, divided by the kernel width for fine points
 _FREQUENCIES = (0.5, 1.0, 2.0, 4.0)  # frequencies of the sines and cosines of log σ
 _EMBEDDED = 64  # size of the embedding of σ
-_PER_PROBE = 5  # features per probe: amount, distance and normal
+_PER_PROBE = 5  # number of features per probe: amount, distance and surface normal
 _FINEST = 0.007  # typical kernel width without noise, in metres
-_OF_OBJECT = 9  # features of the whole object: centre and covariance
+_OF_OBJECT = 9  # number of features of the whole object: centre and covariance
 _REACH = 0.1  # typical distance from a hand to a surface in metres, by which lengths are divided
-_UNITS = (_REACH, _REACH, _REACH, 1.0, 1.0, 1.0)  # units of a landmark's place and normal
-_LEAST_DEVIATION = 0.01  # added to the deviation of each feature, which divides it
+_UNITS = (_REACH, _REACH, _REACH, 1.0, 1.0, 1.0)  # units of a landmark's place and surface normal
+_LEAST_DEVIATION = 0.01  # added to the standard deviation of each feature before the division
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ class NetworkConfig:
         width: Width of the hidden layers.
         layers: Number of hidden layers.
         summary: Number of features per landmark, which are summed over the landmarks.
-        few_probes: If true, only the probes in `FEW_FINE` and `FEW_COARSE` are used.
+        few_probes: If true, only the probes in `FEW_FINE` and `FEW_COARSE` of
+            `grasp.field.networks.probes` are used.
     """
 
     width: int = 384
@@ -53,7 +57,7 @@ class NetworkConfig:
 
     @property
     def looks(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Indices of the probes that see the fine level of a surface and the coarse level."""
+        """Indices of the probes for the fine points and of the probes for the coarse points."""
         if self.few_probes:
             return FEW_FINE, FEW_COARSE
         return tuple(range(FINE)), tuple(range(ALL))
@@ -67,15 +71,15 @@ def features(
     curved: bool = True,
     config: NetworkConfig | None = None,
 ) -> Float[Tensor, "objects grasps features"]:
-    """Compute the features of each grasp from its probes and the object's centre and covariance.
+    """Compute the features of each grasp at its probes, and the object's centre and covariance.
 
     Args:
         poses: Poses of the gripper relative to the centre of each object's surface, in metres.
-        spread: Distance in metres by which the noise moves the grasps, σℓ.
-        probes: Probes of each object's gripper, or of one gripper for all objects.
+        spread: Distance σℓ in metres by which the noise moves the grasps.
+        probes: Probes of one gripper per object, or of one gripper for all objects.
         surface: Surface of each object.
-        curved: If true, second derivatives in the poses are exact; see `kernel_sums`.
-        config: Sizes of the network, which include the choice of probes; None uses all probes.
+        curved: If true, second derivatives by the poses are exact; see `kernel_sums`.
+        config: Sizes of the network, which include the choice of probes; None selects all probes.
     """
     objects, grasps = poses.shape[:2]
     rotation, translation = poses[..., :3, :3], poses[..., :3, 3]
@@ -85,7 +89,8 @@ def features(
         (fine, 1.0, surface.points, surface.values),
         (coarse, _COARSE, surface.coarse_points, surface.coarse_values),
     ):
-        # One product for all grasps of an object: many small products take several times longer.
+        # A single product serves all grasps of an object: many small products take several times
+        # longer.
         places = rotation.flatten(1, 2) @ probes.places[:, chosen].mT
         places = places.unflatten(1, (grasps, 3)).mT + translation[..., None, :]
         own = probes.widths[:, None, chosen]
@@ -111,12 +116,12 @@ def features(
 
 
 class Summary(nn.Module):
-    """Features of the whole object seen from the gripper: Σᵢ aᵢ φ(A pᵢ + B nᵢ + C dᵢ + D(σ)).
+    """Features of the whole object in the gripper's frame: Σᵢ aᵢ φ(A pᵢ + B nᵢ + C dᵢ + D(σ)).
 
-    This is a sum over the set of landmarks (Zaheer et al. 2017, "Deep Sets"). The share aᵢ of the
-    area, the place pᵢ, the normal nᵢ and the description dᵢ belong to landmark i; place and normal
-    are in the gripper's frame. A, B and C are weights, D(σ) is made from the embedding of σ, and φ
-    is SiLU.
+    The sum is over the landmarks i of the surface (Zaheer et al. 2017, "Deep Sets"). aᵢ is the
+    landmark's share of the surface area, and dᵢ is its description. The landmark's place pᵢ and its
+    surface normal nᵢ are in the gripper's frame. The matrices A, B and C are weights. D(σ) is a
+    linear function of the embedding of the noise level σ, and φ is the function SiLU.
 
     Args:
         size: Number of features.
@@ -144,7 +149,8 @@ class Summary(nn.Module):
         grasps = poses.shape[1]
         rotation, translation = poses[..., :3, :3], poses[..., :3, 3]
         area, normal, described = surface.landmark_values.split([1, 3, DESCRIBED], dim=-1)
-        # Rotating the layer's weights instead of the landmarks lets one product serve all grasps.
+        # The layer's weights are rotated instead of the landmarks, so that a single product serves
+        # all grasps.
         of_place, of_normal = (
             each @ rotation.mT
             for each in (self.place.weight / self.place.weight.new_tensor(_UNITS)).split(3, dim=1)
@@ -160,10 +166,10 @@ class Summary(nn.Module):
 
 
 class Perceptron(nn.Module):
-    """A perceptron that maps features, the gripper's dimensions and the noise level to one number.
+    """A perceptron that maps features, the gripper's dimensions and the noise level to a number.
 
     Args:
-        config: Sizes.
+        config: Sizes of the network.
     """
 
     mean: Tensor
@@ -185,7 +191,11 @@ class Perceptron(nn.Module):
         self.last = nn.Linear(config.width, 1)
 
     def standardize(self, seen: Float[Tensor, "*batch features"]) -> None:
-        """Fit the standardization of the features to their mean and deviation in these examples."""
+        """Set the mean and the standard deviation of the features from examples.
+
+        Args:
+            seen: Features of the examples, returned by `features`.
+        """
         flat = seen.flatten(0, -2)
         self.mean.copy_(flat.mean(0))
         self.deviation.copy_(flat.std(0) + _LEAST_DEVIATION)
@@ -198,13 +208,13 @@ class Perceptron(nn.Module):
         probes: Probes,
         surface: Surface,
     ) -> Float[Tensor, "objects grasps"]:
-        """Compute the number for each grasp.
+        """Compute the perceptron's output for each grasp.
 
         Args:
-            seen: Features of each grasp, as `features` returns them.
+            seen: Features of each grasp, returned by `features`.
             poses: Poses of the gripper relative to the centre of each object's surface, in metres.
             noise_level: Noise level σ of each grasp.
-            probes: Probes of each object's gripper, or of one gripper for all objects.
+            probes: Probes of one gripper per object, or of one gripper for all objects.
             surface: Surface of each object.
         """
         phase = torch.log(noise_level)[..., None] * noise_level.new_tensor(_FREQUENCIES)
@@ -226,11 +236,11 @@ class Perceptron(nn.Module):
 
 
 class PoseNetwork(nn.Module):
-    """A network that maps a pose, a surface, a gripper and a noise level to one number.
+    """A network that maps a pose, a surface, a gripper and a noise level to a number.
 
     Args:
-        config: Sizes.
-        length: ℓ of SE(3) in metres per radian.
+        config: Sizes of the network.
+        length: Length ℓ of the noise on SE(3) in metres per radian.
     """
 
     def __init__(self, config: NetworkConfig, length: float) -> None:
@@ -246,14 +256,14 @@ class PoseNetwork(nn.Module):
         surface: Surface,
         curved: bool = True,
     ) -> Float[Tensor, "objects grasps"]:
-        """Compute the number for each pose.
+        """Compute the network's output for each pose.
 
         Args:
             poses: Poses of the gripper relative to the centre of each object's surface, in metres.
             noise_level: Noise level σ of each pose.
-            probes: Probes of each object's gripper, or of one gripper for all objects.
+            probes: Probes of one gripper per object, or of one gripper for all objects.
             surface: Surface of each object.
-            curved: If true, second derivatives in the poses are exact; see `kernel_sums`.
+            curved: If true, second derivatives by the poses are exact; see `kernel_sums`.
         """
         spread = noise_level * self.length
         seen = features(poses, spread, probes, surface, curved, self.config)
@@ -267,14 +277,24 @@ class PoseNetwork(nn.Module):
         probes: Probes,
         surface: Surface,
     ) -> None:
-        """Fit the scale of the inputs to examples before training; arguments as for `forward`."""
+        """Set the scales of the inputs from examples before training.
+
+        Args:
+            poses: Poses of the gripper relative to the centre of each object's surface, in metres.
+            noise_level: Noise level σ of each pose.
+            probes: Probes of one gripper per object, or of one gripper for all objects.
+            surface: Surface of each object.
+        """
         spread = noise_level * self.length
         seen = features(poses, spread, probes, surface, config=self.config)
         self.perceptron.standardize(seen)
 
 
 class EnergyNetwork(PoseNetwork):
-    """The energy E(H, σ | surface, gripper), up to a constant that is the same for all poses H."""
+    """The network for the energy E(H, σ | surface, gripper) of poses H at noise level σ.
+
+    The energy is known except for a constant that does not depend on H.
+    """
 
     def forward(
         self,
@@ -284,23 +304,25 @@ class EnergyNetwork(PoseNetwork):
         surface: Surface,
         curved: bool = True,
     ) -> Float[Tensor, "objects grasps"]:
-        """Compute the energy of each pose; arguments as for `PoseNetwork`."""
+        """Compute the energy of each pose; see `PoseNetwork.forward` for the arguments."""
         number = super().forward(poses, noise_level, probes, surface, curved)
-        # The energy should change by about one over the spread of the noise. Where the kernels are
-        # wider than that spread, the features change less, and this factor makes up for it.
+        # The energy should change by approximately 1 over a distance equal to the spread of the
+        # noise. If the kernels are wider than the spread, the features change less. The factor in
+        # the next lines compensates for the smaller change.
         blur = _WIDENING * noise_level * self.length
         return number * torch.sqrt(_FINEST**2 + blur**2) / blur
 
 
 class SuccessNetwork(PoseNetwork):
-    """The logit of the probability that a grasp holds, at the smallest noise level.
+    """The network for the logit of the probability of success of a grasp.
 
-    The output applies to an object of negligible weight. A load ρ (see `grasp.field.weight`)
-    divides the odds by (1 + ρ²)^(c/2), where c is the buffer `load_exponent`.
+    The network is trained at the smallest noise level. Its output is for an object of negligible
+    weight. A load ρ (see `grasp.field.weight`) divides the odds of success by (1 + ρ²)^(c/2), where
+    c is the buffer `load_exponent`.
 
     Args:
-        config: Sizes.
-        length: ℓ of SE(3) in metres per radian.
+        config: Sizes of the network.
+        length: Length ℓ of the noise on SE(3) in metres per radian.
     """
 
     load_exponent: Tensor
@@ -312,7 +334,9 @@ class SuccessNetwork(PoseNetwork):
     def under_load(
         self, logits: Float[Tensor, "*batch"], squared_load: Float[Tensor, "*batch"]
     ) -> Float[Tensor, "*batch"]:
-        """Convert logits l to logits under a load, l − c/2·log(1 + ρ²).
+        """Convert logits l to logits under a load ρ, l − c/2·log(1 + ρ²).
+
+        c is the buffer `load_exponent`.
 
         Args:
             logits: Logits l from this network.
@@ -322,10 +346,10 @@ class SuccessNetwork(PoseNetwork):
 
     @torch.no_grad()
     def rescale(self, scale: float, shift: float) -> None:
-        """Replace every logit l by `scale`·l + `shift`, two numbers that Platt scaling fits.
+        """Change the weights so that every logit l becomes `scale`·l + `shift` (Platt scaling).
 
         Args:
-            scale: Factor of the logits. It must be positive so that grasps keep their order.
+            scale: Factor of the logits. A positive factor preserves the ranking of grasps.
             shift: Number that is added to the scaled logits.
 
         Raises:
@@ -333,8 +357,8 @@ class SuccessNetwork(PoseNetwork):
         """
         if not (0 < scale < math.inf and math.isfinite(shift)):
             raise InputError(
-                f"the scale of logits must be positive and their shift finite, got {scale} and "
-                f"{shift}"
+                "the scale of logits must be positive and finite and their shift finite, got the "
+                f"scale {scale} and the shift {shift}"
             )
         last = self.perceptron.last
         last.weight.mul_(scale)

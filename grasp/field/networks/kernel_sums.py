@@ -1,13 +1,15 @@
 """Gaussian-weighted sums over an object's points: a smooth description of the surface near a place.
 
-M(x) = Σᵢ exp(−‖x − pᵢ‖²/2h²) vᵢ is infinitely smooth in x, because it involves no nearest
-neighbour, which could switch from one point to another. Its derivative needs a sum of the same kind
-over the values v ⊗ p:
+The sum at a place x over points pᵢ with values vᵢ, for kernels of width h, is
+
+    M(x) = Σᵢ wᵢ vᵢ with the weights wᵢ = exp(−‖x − pᵢ‖²/2h²)
+
+M is infinitely differentiable in x, because its formula has no nearest neighbour, which would
+change abruptly. The derivative of M needs a kernel sum of the values v ⊗ p:
 
     ∂M/∂x = (Σᵢ wᵢ vᵢ ⊗ pᵢ − M ⊗ x)/h²
 
-So one pass over the points gives the sum and its derivative, and derivatives of any order are
-exact.
+So one pass over the points gives the sum and its derivative. Derivatives of any order are exact.
 """
 
 from __future__ import annotations
@@ -19,13 +21,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-# The least weight is exp(−72). Smaller weights would give numbers below float32's normal range,
-# which processors handle a hundred times slower, and they would not change any sum.
+# The least weight is exp(−72). Smaller weights would give denormal float32 numbers, which slow
+# processors down by a factor of a hundred. They would not change any sum.
 _LEAST_EXPONENT = -72.0
 
 _FLOOR = 0.05  # added to the amount of surface in denominators; a plane through x has amount 1
 
-# Number of weights computed together: they fit a processor's cache, which halves the time.
+# Number of weights computed together. The weights fit into a processor's cache, which halves the
+# time.
 _AT_ONCE = 2**16
 
 
@@ -36,18 +39,20 @@ def kernel_sums(
     values: Float[Tensor, "objects points channels"],
     curved: bool = True,
 ) -> Float[Tensor, "objects queries channels"]:
-    """Compute Σᵢ exp(−‖x − pᵢ‖²/2h²) vᵢ at each query x, infinitely differentiable in x alone.
+    """Compute the kernel sum Σᵢ exp(−‖x − pᵢ‖²/2h²) vᵢ at each place x.
 
-    The function composes with `torch.func`: `vmap`, `jvp`, `jacrev`, `jacfwd` and `hessian`.
+    The sums are infinitely differentiable in x; no gradient flows to the other arguments. The
+    function supports the transforms `vmap`, `jvp`, `jacrev`, `jacfwd` and `hessian` of
+    `torch.func`.
 
     Args:
-        x: Places at which the sums are evaluated (queries), in metres.
-        precision: 1/h² of each query in 1/m². No gradient flows to it.
-        points: Points p in metres. No gradient flows to them.
-        values: Values v of the points. No gradient flows to them.
-        curved: If false, the first derivative is treated as a constant when it is differentiated
-            again. Differentiating by x and then by a network's weights is still exact, at less than
-            half the cost.
+        x: Places of the sums (queries) in metres.
+        precision: 1/h² of each place in 1/m², where h is the kernel width.
+        points: Points p in metres.
+        values: Values v of the points.
+        curved: If true, second derivatives by x are exact. If false, the first derivative by x
+            counts as a constant in second derivatives by x, and the cost is less than half. A
+            derivative by x and then by the weights of a network is exact in both cases.
     """
     with_moments = torch.is_grad_enabled() and x.requires_grad
     sums: Tensor = _KernelSums.apply(x, precision, points, values, curved, with_moments)[0]
@@ -65,19 +70,24 @@ def look(
     Float[Tensor, "objects queries 3"],
     Float[Tensor, "objects queries 1"],
 ]:
-    """Compute how much surface is near each place, which way it faces, and how far away it is.
+    """Compute the amount, the normal and the distance of the surface near each place x.
 
-    The amount is log(1 + area under the kernel), where a plane through the place has area 1. The
-    normal is the kernel-weighted mean. The distance, in kernel widths, is that of implicit moving
-    least squares, Σ w n·(x − p) / Σ w (Kolluri 2008). A constant in the denominators makes the
-    normal and the distance go to zero where no surface is near.
+    The amount is log(1 + A), where A is the kernel-weighted area; a plane through the place has
+    A = 1. The normal is the kernel-weighted mean of the surface normals n. The distance is the
+    signed distance of implicit moving least squares, Σ w n·(x − p) / Σ w (Kolluri 2008), in
+    multiples of the kernel width. The weights w are the kernel times the area of each point. A
+    constant is added to the denominators, so that the normal and the distance are almost 0 if no
+    surface is near.
 
     Args:
-        x: Places to look from, in metres.
-        width: Width h of each place's kernel in metres.
-        points: Points p in metres.
+        x: Places in metres.
+        width: Kernel width h at each place in metres.
+        points: Points p of the surface in metres.
         values: Values a, a·n and a·(n·p) of each point with area a in square metres; see `Surface`.
-        curved: As for `kernel_sums`.
+        curved: If true, second derivatives by x are exact; see `kernel_sums`.
+
+    Returns:
+        The amount, the normal and the distance at each place.
     """
     sums = kernel_sums(x, width**-2, points, values, curved) / (2 * math.pi * width**2)
     amount, normal, offset = sums.split([1, 3, 1], dim=-1)
@@ -87,7 +97,7 @@ def look(
 
 
 class _KernelSums(torch.autograd.Function):
-    """Computes the sums of v and, if requested, of v ⊗ p, from which the derivative follows."""
+    """The kernel sums of v and, if requested, the sums of v ⊗ p, which give the derivative."""
 
     @staticmethod
     def forward(
@@ -118,7 +128,7 @@ class _KernelSums(torch.autograd.Function):
         if not ctx.curved:
             x = x.detach()
         if not ctx.with_moments or (ctx.curved and torch.is_grad_enabled()):
-            # The derivative may itself be differentiated.
+            # The derivative may be differentiated again.
             sums = kernel_sums(x, precision, points, values)
             moments = kernel_sums(x, precision, points, _times_points(values, points))
         moments = moments.unflatten(-1, (gradient.shape[-1], 3))
@@ -157,7 +167,7 @@ def _sums(x: Tensor, precision: Tensor, points: Tensor, values: Tensor) -> Tenso
     of_x, of_points = (-0.5 * each.square().sum(-1, keepdim=True) for each in (x, points))
     rows = torch.cat([x * precision, precision, of_x * precision], dim=-1)
     columns = torch.cat([points, of_points, torch.ones_like(of_points)], dim=-1).mT
-    # The few channels are rows, not columns, because products with few columns are slow.
+    # The channels are rows, because matrix products with few columns are slow.
     channels = values.mT.contiguous()
     sums = x.new_empty(*channels.shape[:-1], x.shape[-2])
     at_once = max(1, _AT_ONCE // points.shape[-2])
@@ -170,5 +180,5 @@ def _sums(x: Tensor, precision: Tensor, points: Tensor, values: Tensor) -> Tenso
 
 
 def _times_points(values: Tensor, points: Tensor) -> Tensor:
-    """Compute the outer products v ⊗ p, flattened into one axis."""
+    """Compute the outer products v ⊗ p of values and points, flattened into one axis."""
     return (values[..., None] * points[..., None, :]).flatten(-2)

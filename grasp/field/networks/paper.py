@@ -1,28 +1,30 @@
-"""The network of SE(3)-DiffusionFields (Urain et al., ICRA 2023), with which ours is compared.
+"""The network of SE(3)-DiffusionFields (Urain et al., ICRA 2023), for comparison with our network.
 
-The pose maps points that are fixed to the gripper into the object's frame. There a network, the
-"field", maps each point to its signed distance to the object and a few further features. It is
-conditioned on the noise level and on a code of the object's shape. A decoder turns the features of
-all points into one energy. The field is the network of DeepSDF (Park et al., CVPR 2019): eight
-layers, of which the fifth sees the field's inputs again.
+The gripper has a fixed set of points, and the pose transforms these points into the object's frame.
+A network called the "field" maps each point to the signed distance to the object and to a few
+further features. The field is conditioned on the noise level σ and on a code of the object's shape.
+A decoder maps the features of all points to one energy. The field is the network of DeepSDF (Park
+et al., CVPR 2019): it has eight layers, and the fifth layer takes the field's inputs again.
 
-As in the paper's variant for point clouds, an encoder computes the code, so the network works for
-objects it has not seen; in the paper's first variant the code comes from a table of the training
-objects. The released code takes 30 points, 8 layers of width 512, 7 outputs and a decoder with one
-hidden layer of width 512. This network differs from it as follows:
+The paper has two variants. In the first variant, the codes are a table of the training objects. In
+the variant for point clouds, an encoder computes the code, so the network works for unknown
+objects. This module implements the variant with an encoder. The authors' released program uses 30
+points, 8 layers of width 512, 7 outputs and a decoder with one hidden layer of width 512. The
+network in this module differs from the released program as follows:
 
-- The encoder is a PointNet (Qi et al., CVPR 2017) of points and normals, not one of vector neurons.
-- The points are some of the probes, not draws from a box around the gripper.
-- The decoder also sees the gripper's dimensions, so that one network works for several grippers.
-- Activations are SiLU, because ReLU is not smooth. The field's layers are initialised as by He et
-  al. (ICCV 2015) instead of having normalised weights. There is no dropout.
-- The energy is divided by σ, as Song & Ermon (NeurIPS 2020, technique 3) do with scores, so the
-  network need not learn that scores are steep where noise is small.
+- The encoder is a PointNet (Qi et al., CVPR 2017) of points and surface normals, and does not use
+  vector neurons.
+- The points are a subset of the probes. In the released program they are drawn from a box around
+  the gripper.
+- The decoder also takes the gripper's dimensions, so that one network works for several grippers.
+- Activations are SiLU, because ReLU is not smooth. The layers of the field are initialised with the
+  method of He et al. (ICCV 2015), without weight normalisation. There is no dropout.
+- The energy is divided by σ, as Song & Ermon (NeurIPS 2020, technique 3) divide scores. So the
+  network need not learn that scores are steep at low noise levels.
 - Lengths are divided by a constant, not by the size of the object.
 
-The field sees coordinates about the object's centre along the axes of the object's file. So
-energies do not depend on where the object stands, but they change when object and grasp are turned
-together.
+The field takes coordinates relative to the object's centre along the axes of the object's file. So
+a translation of the object with the grasp does not change the energy, but a rotation does.
 """
 
 from __future__ import annotations
@@ -42,34 +44,36 @@ POINTS = (
     *(0, 2, 4, 6, 8, 16, 18, 20, 22, 24),  # corners and centres of the pads
     *(13, 14, 15, 29, 30, 31),  # roots, tips and backs of the fingers
     *(32, 33, 34, 35, 36),  # between the fingers
-    *(45, 46, 47, 48),  # beside them
+    *(45, 46, 47, 48),  # beside the fingers
     *(49, 50, 57, 58),  # corners of the palm
     60,  # the base
 )
-"""Indices of the probes that serve as points. The cost grows with their number, so there are 30, as
-in the paper: the most informative ones, the same on both sides of the gripper."""
+"""Indices of the probes that serve as points of the network. The time grows with the number of
+points. As in the paper, there are 30 points. They are the most informative probes, and the choice
+is symmetric: both fingers have the selected probes."""
 
 _LEVEL_FEATURES = 16  # number of sines and cosines of log σ
-_PERIODS = (1.5, 12.0)  # their shortest and longest period; log σ spans about 4
+_PERIODS = (1.5, 12.0)  # shortest and longest period in log σ, which has a range of length 4
 
 
 @dataclass(frozen=True)
 class PaperConfig:
     """Sizes of a `PaperNetwork`.
 
-    The default has 554 thousand weights: 75 in the encoder, 367 in the field and 112 in the
-    decoder. The default `EnergyNetwork` has 354 thousand.
+    With the default sizes, the network has 554 thousand weights: 75 thousand in the encoder, 367
+    thousand in the field and 112 thousand in the decoder. The default `EnergyNetwork` has 354
+    thousand weights.
 
     Attributes:
         width: Width of the field's hidden layers.
-        layers: Number of the field's hidden layers; the middle one sees the inputs again.
-        outputs: Number of outputs of the field at a point; the first is the signed distance.
+        layers: Number of the field's hidden layers. The middle layer takes the inputs again.
+        outputs: Number of outputs of the field at a point. The first output is the signed distance.
         code: Size of the code of an object's shape.
-        encoder: Width of the encoder's first layer; each of the next two is twice as wide as the
-            one before.
+        encoder: Width of the encoder's first layer. The second layer is twice as wide, and the
+            third layer is four times as wide.
         decoder: Width of the decoder's hidden layer.
         unit: Length in metres by which all lengths are divided.
-        least_noise: Noise level σ at which the field's first output is trained to be a signed
+        least_noise: Noise level σ for training the field's first output to equal the signed
             distance.
     """
 
@@ -84,11 +88,13 @@ class PaperConfig:
 
 
 class PaperNetwork(nn.Module):
-    """The energy E(H, σ | surface, gripper), with the same interface as `EnergyNetwork`.
+    """The paper's network for the energy E(H, σ | surface, gripper) of poses H at noise level σ.
+
+    The methods take the arguments of `EnergyNetwork`.
 
     Args:
-        config: Sizes.
-        length: ℓ of SE(3) in metres per radian; this network does not depend on it.
+        config: Sizes of the network.
+        length: Length ℓ of the noise on SE(3) in metres per radian. It has no effect on the output.
     """
 
     def __init__(self, config: PaperConfig, length: float) -> None:
@@ -115,9 +121,9 @@ class PaperNetwork(nn.Module):
         Args:
             poses: Poses of the gripper relative to the centre of each object's surface, in metres.
             noise_level: Noise level σ of each pose.
-            probes: Probes of each object's gripper, or of one gripper for all objects.
+            probes: Probes of one gripper per object, or of one gripper for all objects.
             surface: Surface of each object.
-            curved: Has no effect: second derivatives of this network are always exact.
+            curved: No effect: second derivatives of this network are always exact.
         """
         at = probes.places[:, None, list(POINTS)] @ poses[..., :3, :3].mT + poses[..., None, :3, 3]
         seen = self.field(at / self.config.unit, noise_level, self.encoder(surface)).flatten(2)
@@ -128,10 +134,12 @@ class PaperNetwork(nn.Module):
     def signed_distance(
         self, points: Float[Tensor, "objects queries 3"], surface: Surface
     ) -> Float[Tensor, "objects queries"]:
-        """Compute the field's signed distance in metres at `least_noise`; it is negative inside.
+        """Compute the field's signed distance from points to the object, in metres.
+
+        The noise level is `PaperConfig.least_noise`. The distance is negative inside the object.
 
         Args:
-            points: Points about the centre of each object's surface, in metres.
+            points: Points relative to the centre of each object's surface, in metres.
             surface: Surface of each object.
         """
         level = points.new_full((len(points), 1), self.config.least_noise)
@@ -145,20 +153,25 @@ def distance_loss(
     given: Float[Tensor, "objects queries"],
     clamp: float = 0.1,
 ) -> Float[Tensor, ""]:
-    """Compute mean |clamp(predicted, δ) − clamp(given, δ)|, equation 4 of DeepSDF.
+    """Compute the mean absolute error of clamped signed distances.
 
-    Urain et al. add this loss of Park et al. (2019) to the denoising loss.
+    The loss is the mean of |clamp(predicted, δ) − clamp(given, δ)|, equation 4 of DeepSDF (Park et
+    al., CVPR 2019). Urain et al. (ICRA 2023) add this loss to the denoising loss.
 
     Args:
         predicted: Predicted signed distances in metres.
         given: True signed distances in metres; see `grasp.objects.signed_distances`.
-        clamp: Limit δ in metres; larger distances count as δ.
+        clamp: Limit δ in metres. Distances are clamped to the range from −δ to δ.
     """
     return (predicted.clamp(-clamp, clamp) - given.clamp(-clamp, clamp)).abs().mean()
 
 
 class _Encoder(nn.Module):
-    """A PointNet: a perceptron on each point and normal, a maximum over points, a linear layer."""
+    """The encoder, a PointNet that maps a surface to a code of the object's shape.
+
+    A perceptron is applied to each point and its surface normal. A maximum over the points and a
+    linear layer follow.
+    """
 
     def __init__(self, config: PaperConfig) -> None:
         super().__init__()
@@ -169,7 +182,7 @@ class _Encoder(nn.Module):
         self.last = nn.Linear(widths[-1], config.code)
 
     def forward(self, surface: Surface) -> Float[Tensor, "objects code"]:
-        """Compute the code of each surface; points without area, which are padding, are ignored."""
+        """Compute the code of each surface; points of area 0 are padding and have no effect."""
         area = surface.values[..., :1]
         normals = surface.values[..., 1:4] / area.where(area > 0, 1.0)
         seen = self.points(torch.cat([surface.points / self.unit, normals], -1))
@@ -178,7 +191,7 @@ class _Encoder(nn.Module):
 
 
 class _Field(nn.Module):
-    """The field: maps place, noise level and code to a signed distance and further features."""
+    """The field, which maps place, noise level and code to a signed distance and features."""
 
     def __init__(self, config: PaperConfig) -> None:
         super().__init__()
@@ -189,7 +202,7 @@ class _Field(nn.Module):
         inputs[0] = 3 + shared
         hidden = [nn.Linear(each, width) for each in inputs]
         for layer in hidden:
-            # With torch's default initial weights the inputs hardly affect the outputs.
+            # With torch's default initialisation the inputs would hardly affect the outputs.
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         self.hidden = nn.ModuleList(hidden)
         self.last = nn.Linear(width, config.outputs)
@@ -200,10 +213,11 @@ class _Field(nn.Module):
         noise_level: Float[Tensor, "objects grasps"],
         code: Float[Tensor, "objects code"],
     ) -> Float[Tensor, "objects grasps points outputs"]:
-        """Compute the outputs at each place.
+        """Compute the outputs of the field at each place.
 
         Args:
-            places: Places about the centre of each object's surface, divided by `PaperConfig.unit`.
+            places: Places relative to the centre of each object's surface, divided by
+                `PaperConfig.unit`.
             noise_level: Noise level σ of each grasp.
             code: Code of each object's shape.
         """
@@ -224,9 +238,10 @@ class _Field(nn.Module):
 
 
 def _linear(layer: nn.Module, own: Tensor, shared: Tensor) -> Tensor:
-    """Apply a linear layer to inputs `own` of each point and inputs `shared` by a grasp's points.
+    """Apply a linear layer to the inputs `own` of each point and the inputs `shared` of each grasp.
 
-    To save time, the shared inputs are multiplied only once per grasp.
+    All points of a grasp have the inputs `shared`. To save time, these inputs are multiplied only
+    once per grasp.
     """
     assert isinstance(layer, nn.Linear)
     of_own, of_shared = layer.weight.split([own.shape[-1], shared.shape[-1]], dim=1)

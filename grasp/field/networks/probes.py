@@ -1,8 +1,9 @@
-"""Probes: places fixed to a gripper, from which a network looks at the object's surface.
+"""Probes: places on and around a gripper, near which a network measures the object's surface.
 
-Every parallel jaw has one probe per role (a corner of a pad, a fingertip, the palm, …), placed
-according to the gripper's description. So what a network sees from the probes reflects the
-gripper's dimensions, and one set of weights works for all parallel jaws.
+The probes move with the gripper. Every parallel jaw has the same list of probes, such as a corner
+of a pad, a fingertip or the palm. The description of the gripper determines the place of each
+probe. So the measurements reflect the dimensions of the gripper, and one set of weights works for
+all parallel jaws.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from grasp.grippers.gripper import Gripper
 from pcdiff.errors import InputError
 
 FINE, ALL = 43, 62
-"""Number of probes at the pads and fingers, which see the fine level of a surface, and number of
-all probes, which see its coarse level."""
+"""Number of probes for the fine points of a surface, which are the probes at the pads and fingers,
+and number of probes for the coarse points, which are all probes."""
 
 FEW_FINE = (
     *(0, 2, 4, 6, 8, 16, 18, 20, 22, 24),  # corners and centres of the pads
@@ -29,23 +30,23 @@ FEW_FINE = (
 )
 FEW_COARSE = (
     *(4, 13, 14, 20, 29, 30, 32, 34, 36),  # pads and fingers
-    *(43, 44, 45, 46, 47, 48),  # ahead of the fingers and beside them
+    *(43, 44, 45, 46, 47, 48),  # ahead of the fingers and beside the fingers
     *(49, 50, 53, 54, 57, 58, 59, 60, 61),  # the palm and the base
 )
-"""Indices of the most informative probes, the same on both sides, for a network that is evaluated
-often."""
+"""Indices of the most informative probes, for a network that is evaluated often. The choice is
+symmetric: both fingers have the selected probes."""
 
 DIMENSIONS = 6
 """Number of dimensions that describe a gripper; see `Probes`."""
 
 
 class Probes(NamedTuple):
-    """The probes of one gripper or of several.
+    """The probes of one or several grippers.
 
     Attributes:
-        places: Places in the gripper's frame in metres; the probes that see the fine level are
-            first.
-        widths: Width h of each probe's kernel without noise, in metres.
+        places: Places of the probes in the gripper's frame, in metres. The probes for the fine
+            points of a surface come first.
+        widths: Kernel width h of each probe without noise, in metres.
         dimensions: Dimensions of the gripper in decimetres: stroke, finger width, finger depth,
             finger length, length of the pads, and distance of the tool centre point from the base.
     """
@@ -59,43 +60,44 @@ class Probes(NamedTuple):
         return Probes(*(each.to(*where) for each in self))
 
     def split(self) -> list[Probes]:
-        """Split the probes into those of each gripper."""
+        """Split the probes of several grippers into a list of probes, one entry per gripper."""
         return [Probes(*each) for each in zip(*(part.split(1) for part in self), strict=True)]
 
     @classmethod
     def stack(cls, several: Sequence[Probes]) -> Probes:
-        """Combine the probes of single grippers into the probes of several."""
+        """Combine the probes of single grippers into the probes of several grippers."""
         return cls(*(torch.cat(each) for each in zip(*several, strict=True)))
 
 
-# Widths by role in metres, about half the distance to the next probe of the same role.
+# Kernel widths in metres by the location of the probes. A kernel width is approximately half the
+# distance between neighbouring probes.
 _PAD, _FINGER, _BETWEEN, _AHEAD, _ASIDE, _PALM, _BODY = (
     0.006, 0.007, 0.008, 0.012, 0.012, 0.013, 0.03,
 )  # fmt: skip
 
-_ON_AXIS = 0.001  # largest distance from the axis in metres that counts as on the axis
+_ON_AXIS = 0.001  # largest distance in metres between the z axis and a point on the axis
 
 
 def probes(gripper: Gripper) -> Probes:
-    """Place the probes of a gripper whose fingers are wide open.
+    """Return the probes of a gripper with open fingers.
 
     Args:
-        gripper: A parallel jaw whose pads are centred on its z axis, and whose tool centre point is
-            on that axis between the pads.
+        gripper: A parallel jaw. The pads must be centred on the z axis, and the tool centre point
+            must be on the z axis between the pads.
 
     Raises:
-        InputError: If the pads or the tool centre point are beside the axis, or the tool centre
-            point is not between the pads.
+        InputError: If the pads or the tool centre point are more than 1 mm from the z axis, or the
+            tool centre point is not between the pads.
     """
     pad_y = [box.centre[1] for box in gripper.finger_boxes]
     tool = gripper.tool_center_point
     beside = np.abs([*tool[:2], (min(pad_y) + max(pad_y)) / 2]).max()
     if beside > _ON_AXIS or not gripper.pad[0] <= tool[2] <= gripper.pad[1]:
         raise InputError(
-            f"a grasp field needs a gripper whose pads are centred on its z axis and whose tool "
-            f"centre point is on that axis between the pads, from z = {gripper.pad[0]:g} m to "
-            f"{gripper.pad[1]:g} m, but {gripper.name} has its tool centre point at "
-            f"{np.round(tool, 4).tolist()} and its fingers at y = {min(pad_y):g} m"
+            "a gripper of a grasp field must have pads centred on its z axis and a tool centre "
+            f"point on the z axis from z = {gripper.pad[0]:g} m to {gripper.pad[1]:g} m, between "
+            f"the pads; got {gripper.name} with the tool centre point at "
+            f"{np.round(tool, 4).tolist()} m and the fingers at y = {min(pad_y):g} m"
         )
     half = gripper.stroke / 2
     begin, end = gripper.pad

@@ -1,6 +1,6 @@
-"""The Chamfer distance, with the name and semantics of PyTorch3D.
+"""The Chamfer distance, with the function name and the conventions of PyTorch3D.
 
-All distances are squared, in the square of the clouds' unit.
+All distances are squared, so their unit is the square of the clouds' unit.
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ def chamfer_distance(
     batch_reduction: Literal["mean", "sum"] | None = "mean",
     point_reduction: Literal["mean", "sum"] = "mean",
 ) -> tuple[Float[Tensor, ""] | Float[Tensor, " batch"], None]:
-    """Compute the Chamfer distance of each pair of clouds `x[n]`, `y[n]`.
+    """Compute the Chamfer distance between the clouds `x[n]` and `y[n]` of each pair n.
 
-    With the defaults it is a sum of two means: over the points of x, of the squared distance to the
-    nearest point of y, and over the points of y, of the squared distance to the nearest point of x.
-    The function covers a subset of `pytorch3d.loss.chamfer_distance`: norm 2, no normals, no
-    weights, and both directions.
+    By default, the distance is the sum of two means: the mean squared distance from a point of x to
+    the nearest point of y, and the mean squared distance from a point of y to the nearest point of
+    x. The function supports a subset of `pytorch3d.loss.chamfer_distance`: norm 2 and both
+    directions, without surface normals and weights.
 
     Args:
         x: The first clouds.
         y: The second clouds.
         x_lengths: Number of valid points at the start of each cloud of `x`; None for all points.
         y_lengths: Number of valid points at the start of each cloud of `y`; None for all points.
-        batch_reduction: How to reduce the distances over the pairs; None keeps one distance per
+        batch_reduction: Reduction of the distances over the pairs; None returns one distance per
             pair.
-        point_reduction: How to reduce the distances over the points.
+        point_reduction: Reduction of the distances over the points of a cloud.
 
     Returns:
-        The differentiable loss, and None in the place of PyTorch3D's loss of the normals.
+        The differentiable distance, and None instead of PyTorch3D's loss of surface normals.
 
     Raises:
-        InputError: If the clouds do not fit together, are empty or contain a NaN, a length is out
-            of range, or a reduction has an unknown name.
+        InputError: If the array shapes of the clouds do not match, a cloud is empty or contains a
+            NaN, a length is out of range, or a reduction has an unknown name.
     """
     if batch_reduction not in ("mean", "sum", None):
         raise InputError(f"batch_reduction must be 'mean', 'sum' or None, got {batch_reduction!r}")
@@ -79,25 +79,26 @@ def pairwise_chamfer(
     b: Float[Tensor, "shapes2 points2 3"] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Float[Tensor, "shapes1 columns"]:
-    """Compute the Chamfer distance between every cloud of one set and every cloud of another.
+    """Compute the Chamfer distance between every cloud of one set and every cloud of another set.
 
-    It is computed by brute force from squared distances, as the mean of one direction plus the mean
-    of the other, and is not differentiable. In float32 the error is about 2e-8 r², where r is the
-    radius of the sets around their common mean. This is 4e-7 of the distance between two different
-    chairs, so two equal clouds give about 1e-8 and not exactly 0. On an accelerator keep TF32
-    products disabled, because they are too coarse.
+    The distance has the defaults of `chamfer_distance`: a mean over the points in each direction,
+    and the sum of both directions. The function compares all pairs of points and is not
+    differentiable. In float32 the error is approximately 2e-8 r², where r is the radius of the sets
+    around their common mean. This error is 4e-7 of the distance between two different chairs. The
+    computed distance between two equal clouds is approximately 1e-8, not exactly 0. On an
+    accelerator, keep TF32 matrix products disabled, because TF32 is too inaccurate.
 
     Args:
         a: The first set.
         b: The second set; None compares the first set with itself at half the cost.
-        progress: Function called now and then with the fraction done.
+        progress: Function that is called repeatedly with the finished fraction, from 0 to 1.
 
     Returns:
-        The distances, (shapes of a, shapes of b). If `b` is None, the matrix is symmetric and its
-        diagonal is 0.
+        The matrix of distances, with one row per cloud of `a` and one column per cloud of `b`. If
+        `b` is None, the matrix is symmetric and its diagonal is 0.
 
     Raises:
-        InputError: If a set is empty, has another shape, or is not finite.
+        InputError: If a set is empty, has a wrong array shape, or is not finite.
     """
     check_clouds("the first set", a)
     others = a if b is None else b
@@ -124,7 +125,13 @@ def pairwise_chamfer(
 
 
 def _chamfer_to_each(cloud: Tensor, others: Tensor, rows: int) -> Tensor:
-    """Chamfer distances of a left factor (points, 5) to right factors (5, shapes, points)."""
+    """The Chamfer distances from one cloud to several clouds.
+
+    Args:
+        cloud: Left factor of the cloud, (points, 5).
+        others: Right factors of the other clouds, (5, shapes, points).
+        rows: Number of rows of the left factor that are multiplied together, to limit memory.
+    """
     _, shapes, points = others.shape
     flat = others.reshape(5, shapes * points)
     from_cloud, to_cloud = [], flat.new_full((shapes * points,), torch.inf)

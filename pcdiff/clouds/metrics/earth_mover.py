@@ -1,8 +1,8 @@
 """The earth mover's distance between point clouds: the exact value, and a cheap lower bound.
 
 EMD(a, b) = min over one-to-one matchings φ of mean_i |a_i − b_φ(i)|, the mean Euclidean distance
-(not squared), as in PointFlow (Yang et al., ICCV 2019). Its dual is the maximum of mean(f) +
-mean(g) over potentials with f_i + g_j ≤ |a_i − b_j|.
+(not squared), as in PointFlow (Yang et al., ICCV 2019). The dual problem maximises
+mean(f) + mean(g) over potentials f and g with f_i + g_j ≤ |a_i − b_j|.
 """
 
 from __future__ import annotations
@@ -24,25 +24,26 @@ from pcdiff.errors import InputError
 from pcdiff.geometry.checks import check_clouds
 
 # Entropic temperatures as fractions of the largest cost, and the number of Sinkhorn iterations at
-# each temperature. For the exact distance they affect only its speed and were chosen for it.
+# each temperature. For the exact distance, these numbers affect only the speed.
 _EXACT_TEMPERATURES, _EXACT_ITERATIONS = (1 / 25, 1 / 100, 1 / 400), 20
 _APPROXIMATE_TEMPERATURES, _APPROXIMATE_ITERATIONS = (1 / 25, 1 / 100, 1 / 400, 1 / 1600), 40
 
 
 def earth_mover_distance(a: Float[Tensor, "points 3"], b: Float[Tensor, "points 3"]) -> float:
-    """The exact earth mover's distance between two clouds, in their unit.
+    """The exact earth mover's distance between two clouds, in the clouds' unit.
 
-    SciPy's `linear_sum_assignment` (shortest augmenting paths, Crouse 2016) solves the matching in
-    float64. Approximate dual potentials are first subtracted from the costs, which makes it about
-    twice as fast: this changes the total of every matching by the same number, so the best matching
-    stays the same.
+    SciPy's `linear_sum_assignment` (shortest augmenting paths, Crouse 2016) finds the best matching
+    in float64. Approximate dual potentials are first subtracted from the costs, which makes the
+    solver approximately twice as fast. The subtraction changes the total cost of every matching by
+    one constant, so the best matching does not change.
 
     Args:
         a: The first cloud.
         b: The second cloud, with as many points as the first.
 
     Raises:
-        InputError: If the clouds have different sizes, no points, another shape, or a NaN.
+        InputError: If the clouds have different numbers of points, no points, a wrong array shape,
+            or a number that is not finite.
     """
     if a.ndim != 2 or b.ndim != 2:
         raise InputError(
@@ -58,23 +59,23 @@ def pairwise_earth_mover(
     executor: Executor | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Float[Tensor, "shapes1 columns"]:
-    """Compute the exact earth mover's distance of every cloud of one set to every cloud of another.
+    """Compute the exact earth mover's distances between all clouds of one set and of another set.
 
     Args:
         a: The first set.
         b: The second set; None compares the first set with itself at half the cost.
-        executor: Processes that compute rows in parallel, from `earth_mover_workers`; None uses
-            only this process. Threads would not help, because SciPy's solver holds the
-            interpreter's lock.
-        progress: Function called now and then with the fraction done.
+        executor: Processes from `earth_mover_workers` that compute rows in parallel; None uses only
+            the current process. Threads would not help, because SciPy's solver does not release
+            the interpreter's lock.
+        progress: Function that is called repeatedly with the finished fraction, from 0 to 1.
 
     Returns:
         The distances in the clouds' unit, float64 on the CPU. If `b` is None, the matrix is
         symmetric and its diagonal is 0.
 
     Raises:
-        InputError: If a set is empty, has another shape or is not finite, or the clouds of the two
-            sets have different sizes.
+        InputError: If a set is empty, has a wrong array shape or is not finite, or the clouds of
+            the two sets have different numbers of points.
     """
     others = a if b is None else b
     _check_pair(a, others)
@@ -97,16 +98,16 @@ def pairwise_earth_mover(
 
 @contextlib.contextmanager
 def earth_mover_workers(count: int) -> Iterator[Executor | None]:
-    """Start processes for several calls of `pairwise_earth_mover`, and end them on leaving.
+    """Start processes for calls of `pairwise_earth_mover`, and end the processes on exit.
 
-    The processes are spawned, because forking a process whose libraries run threads can deadlock. A
-    script that starts them therefore needs the usual `if __name__ == "__main__":`.
+    Python spawns the processes, because forking a process with running threads can deadlock. A
+    script that calls this function therefore needs the usual guard `if __name__ == "__main__":`.
 
     Args:
         count: Number of processes, at least 1.
 
     Yields:
-        The executor to pass to those calls, or None for a count of 1, which needs no other process.
+        The executor for `pairwise_earth_mover`, or None if the count is 1.
 
     Raises:
         InputError: If the count is less than 1.
@@ -125,24 +126,25 @@ def earth_mover_workers(count: int) -> Iterator[Executor | None]:
 def approximate_earth_mover_distance(
     a: Float[Tensor, "*batch points 3"], b: Float[Tensor, "*batch points 3"]
 ) -> Float[Tensor, "*batch"]:
-    """A lower bound on the earth mover's distance of each pair of clouds, in their unit.
+    """A lower bound on the earth mover's distance of each pair of clouds, in the clouds' unit.
 
-    Annealed Sinkhorn iterations (Cuturi 2013; Schmitzer 2019) in float32 give dual potentials that
-    are then made feasible, so the bound never exceeds the exact value except by rounding. Use it
-    for many pairs at once on an accelerator, or for clouds too large to match exactly; on a CPU,
-    for 512 points, the exact distance costs no more.
+    Annealed Sinkhorn iterations (Cuturi 2013; Schmitzer 2019) in float32 give dual potentials,
+    which are then corrected to satisfy all constraints. Therefore the bound never exceeds the exact
+    distance, except by rounding. Use the bound for many pairs on an accelerator, or for clouds that
+    are too large for the exact distance. On a CPU, the exact distance of 512 points is not slower.
 
-    Measured over 50 pairs of 512 points, the bound is below the exact distance by 0.20 % on average
-    and at most 0.96 % for box-normalised real chairs (ModelNet10, test split), by 0.12 % and at
-    most 0.35 % for standard normal clouds, and by 0.23 % and at most 0.57 % for clouds uniform in a
-    cube.
+    Over 50 pairs of clouds with 512 points, the bound was below the exact distance by
+    0.20 % on average and at most 0.96 % for box-normalised real chairs (ModelNet10, test split),
+    0.12 % on average and at most 0.35 % for standard Gaussian clouds, and
+    0.23 % on average and at most 0.57 % for uniform clouds in a cube.
 
     Args:
         a: The first clouds.
         b: The second clouds, with as many points as the first.
 
     Raises:
-        InputError: If the clouds have different sizes, no points, another shape, or a NaN.
+        InputError: If the clouds have different numbers of points, no points, a wrong array shape,
+            or a number that is not finite.
     """
     if a.shape != b.shape or a.ndim < 2:
         raise InputError(
@@ -159,13 +161,13 @@ def approximate_earth_mover_distance(
 def _dual_potentials(
     cost: Float[Tensor, "*batch rows columns"], temperatures: tuple[float, ...], iterations: int
 ) -> tuple[Float[Tensor, "*batch rows 1"], Float[Tensor, "*batch 1 columns"]]:
-    """Potentials with f_i + g_j ≤ cost_ij whose sum is nearly maximal.
+    """Potentials f and g with f_i + g_j ≤ cost_ij and a nearly maximal sum.
 
-    At each temperature the potentials found so far are first subtracted from the cost, so that the
-    smallest entry of every row and column is 0. Sinkhorn iterations then scale
-    K = exp(−reduced / temperature), and the potentials move by temperature · log(scaling).
-    Exponents are cut off at −60, which keeps the scaling within float32; the affected costs are so
-    high that the best matching does not use them, so this costs no accuracy.
+    At each temperature, the current potentials are first subtracted from the cost, so that the
+    smallest entry of every row and column of the reduced cost is 0. Sinkhorn iterations then scale
+    K = exp(−reduced cost / temperature), and the potentials change by temperature · log(scaling).
+    Exponents are clamped to at least −60, which keeps the scaling within the range of float32. The
+    clamp costs no accuracy, because the best matching does not use such high costs.
     """
     largest = cost.amax(dim=(-2, -1), keepdim=True).clamp_min(torch.finfo(cost.dtype).tiny)
     g = torch.zeros_like(cost[..., :1, :])
@@ -202,7 +204,7 @@ def _solve(task: tuple[NDArray[np.float64], list[NDArray[np.float64]]]) -> NDArr
 
 
 def _costs(a: Tensor, b: Tensor) -> Tensor:
-    # Not by a matrix product: under the square root its rounding error is 1e-3 in float32.
+    # No matrix product: after the root, its rounding error would be 1e-3 in float32.
     return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
 
 

@@ -1,4 +1,4 @@
-"""Metrics of how well a generated set of clouds resembles a reference set.
+"""Metrics that compare a generated set of clouds with a reference set.
 
 The definitions follow PointFlow (Yang et al., ICCV 2019, section 5.1) and, for the Jensen-Shannon
 divergence, Achlioptas et al. (ICML 2018). All clouds must already be normalised and subsampled, as
@@ -41,7 +41,7 @@ class Summary:
 
 
 def summarize(results: Sequence[Mapping[str, float]]) -> dict[str, Summary]:
-    """Compute the mean and standard deviation of each metric over results with the same metrics."""
+    """Compute the mean and the spread of each metric; all results must have the same metrics."""
     columns = {key: [result[key] for result in results] for key in results[0]}
     return {
         key: Summary(
@@ -59,16 +59,16 @@ def one_nearest_neighbour_accuracy(
     generated_reference: Float[Tensor, "shapes shapes"],
     reference_reference: Float[Tensor, "shapes shapes"],
 ) -> float:
-    """The share of all shapes whose nearest other shape belongs to the same set.
+    """The fraction of shapes whose nearest neighbour is in their own set.
 
-    At about 1/2 the two sets cannot be told apart; at 1 they do not mix at all; below 1/2 the
-    generated shapes are closer to the reference shapes than the reference shapes are to each other,
-    as is the case for copies. A shape that is equally close to both sets counts as one half, so the
-    accuracy does not depend on the order of the shapes.
+    An accuracy near 1/2 means that the two sets cannot be distinguished, and 1 means that the sets
+    do not mix at all. An accuracy below 1/2 means that many shapes are closer to the other set than
+    to their own set, as with copied shapes. A shape that is equally close to both sets counts as
+    one half, so the accuracy does not depend on the order of the shapes.
 
     Args:
         generated_generated: Distances within the generated set.
-        generated_reference: Distances from each generated shape (row) to each reference shape.
+        generated_reference: Distances from generated shapes (rows) to reference shapes (columns).
         reference_reference: Distances within the reference set.
 
     Raises:
@@ -86,7 +86,7 @@ def one_nearest_neighbour_accuracy(
     if count < 2 or any(matrix.shape != (count, count) for matrix in matrices.values()):
         raise InputError(
             "the 1-nearest-neighbour accuracy needs two sets of equal size with at least 2 shapes, "
-            f"got distances of shapes {', '.join(str(tuple(m.shape)) for m in matrices.values())}"
+            f"got distances of size {', '.join(str(tuple(m.shape)) for m in matrices.values())}"
         )
     score = _score_own(generated_generated, generated_reference)
     score += _score_own(reference_reference, generated_reference.T)
@@ -94,7 +94,7 @@ def one_nearest_neighbour_accuracy(
 
 
 def _score_own(within: Tensor, across: Tensor) -> float:
-    """The number of rows whose nearest neighbour is in the same set; a tie counts one half."""
+    """The number of shapes whose nearest neighbour is in their own set; a tie counts as 1/2."""
     itself = torch.eye(len(within), dtype=torch.bool, device=within.device)
     own = within.masked_fill(itself, torch.inf).amin(dim=1)
     other = across.amin(dim=1)
@@ -102,12 +102,13 @@ def _score_own(within: Tensor, across: Tensor) -> float:
 
 
 def coverage(generated_reference: Float[Tensor, "generated reference"]) -> float:
-    """The share of reference shapes that are the nearest reference of some generated shape.
+    """The fraction of reference shapes that are the nearest neighbour of a generated shape.
 
-    If several reference shapes are equally close to a generated shape, only the first is covered.
+    If several reference shapes are equally close to a generated shape, only the first of these
+    reference shapes counts.
 
     Args:
-        generated_reference: Distances from each generated shape (row) to each reference shape.
+        generated_reference: Distances from generated shapes (rows) to reference shapes (columns).
 
     Raises:
         InputError: If a set is empty, or a distance is not finite.
@@ -118,10 +119,10 @@ def coverage(generated_reference: Float[Tensor, "generated reference"]) -> float
 
 
 def minimum_matching_distance(generated_reference: Float[Tensor, "generated reference"]) -> float:
-    """The mean over the reference shapes of the distance to the nearest generated shape.
+    """The mean distance from a reference shape to the nearest generated shape.
 
     Args:
-        generated_reference: Distances from each generated shape (row) to each reference shape.
+        generated_reference: Distances from generated shapes (rows) to reference shapes (columns).
 
     Raises:
         InputError: If a set is empty, or a distance is not finite.
@@ -138,14 +139,15 @@ def jensen_shannon_divergence(
     b: Float[Tensor, "shapes2 points2 3"],
     resolution: int = 28,
 ) -> float:
-    """The Jensen-Shannon divergence between the sets' distributions over voxels, in bits.
+    """The Jensen-Shannon divergence between the voxel distributions of two sets, in bits.
 
-    The cube [−1, 1]³, which box-normalised clouds fill, is divided into `resolution`³ equal voxels.
-    P and Q are the shares of each set's points in each voxel, over all clouds of the set, and M is
-    their mean. The divergence is ½KL(P‖M) + ½KL(Q‖M) with logarithms of base 2: 0 for equal and 1
-    for disjoint distributions. Achlioptas et al. use only the voxels inside the ball that the cube
-    encloses; box-normalised clouds have points in the corners of the cube, so this function uses
-    all voxels.
+    The cube [−1, 1]³ contains all box-normalised clouds and is divided into `resolution`³ equal
+    voxels. P is the fraction of the first set's points in each voxel, Q is the fraction of the
+    second set's points, and M is the mean of P and Q. The divergence is ½KL(P‖M) + ½KL(Q‖M),
+    where KL is the Kullback-Leibler divergence with logarithms of base 2. The divergence is 0 for
+    equal and 1 for disjoint distributions. Achlioptas et al. (ICML 2018) use only the voxels inside
+    the ball that the cube encloses. This function uses all voxels, because box-normalised clouds
+    can have points in the corners of the cube.
 
     Args:
         a: The first set, inside the cube.
@@ -153,8 +155,8 @@ def jensen_shannon_divergence(
         resolution: Number of voxels along an edge of the cube.
 
     Raises:
-        InputError: If a set is empty, not finite, or exceeds the cube by more than rounding, or the
-            resolution is less than 1.
+        InputError: If a set is empty or not finite, a point is outside the cube by more than
+            rounding, or the resolution is less than 1.
     """
     if resolution < 1:
         raise InputError(f"the resolution must be at least 1, got {resolution}")
@@ -167,12 +169,13 @@ def jensen_shannon_divergence(
 
 
 def _occupancy(name: str, clouds: Tensor, resolution: int) -> Tensor:
-    """The share of the points in each voxel of [−1, 1]³: (resolution³,), float64."""
+    """The fraction of all points in each voxel of the cube [−1, 1]³, (resolution³,) in float64."""
     check_clouds(name, clouds)
     extent = float(clouds.abs().max())
     if extent > 1 + 1e-5:
         raise InputError(
-            f"{name} must lie in the cube [-1, 1]³, as box-normalised clouds do, got {extent:.6g}"
+            f"{name} must lie in the cube [-1, 1]³ of box-normalised clouds, "
+            f"got a coordinate of magnitude {extent:.6g}"
         )
     cells = ((clouds.reshape(-1, 3) + 1) * (resolution / 2)).long().clamp(0, resolution - 1)
     flat = (cells[:, 0] * resolution + cells[:, 1]) * resolution + cells[:, 2]
@@ -186,16 +189,16 @@ def nearest_training_distance(
 ) -> Float[Tensor, " shapes"]:
     """The Chamfer distance from each cloud to the nearest training shape.
 
-    It reveals memorisation: the median of a generator that copies training shapes is far below that
-    of the test shapes.
+    The distance reveals memorisation: if a generator copies training shapes, the median distance
+    of generated shapes is far below the median distance of test shapes.
 
     Args:
         clouds: Generated or held-out shapes.
         train: The training shapes.
-        progress: Function called now and then with the fraction done.
+        progress: Function that is called repeatedly with the finished fraction, from 0 to 1.
 
     Raises:
-        InputError: If a set is empty, has another shape, or is not finite.
+        InputError: If a set is empty, has a wrong array shape, or is not finite.
     """
     return pairwise_chamfer(clouds, train, progress).amin(dim=1)
 
@@ -205,13 +208,13 @@ def nearest_training_distance(
 
 @dataclass(frozen=True)
 class Reference:
-    """A reference set and the distances within it, computed once for any number of generated sets.
+    """A reference set and the distances within the set, computed once for all generated sets.
 
     Attributes:
         clouds: Normalised shapes, (shapes, points, 3).
-        within: Distances within the set, (shapes, shapes), by the name of the distance.
-        emd_points: Number of points that the earth mover's distance uses, the first ones of each
-            cloud.
+        within: For each name of a distance, the matrix (shapes, shapes) of distances in the set.
+        emd_points: Number of points at the start of each cloud that the earth mover's distance
+            uses.
     """
 
     clouds: Float[Tensor, "shapes points 3"]
@@ -230,15 +233,16 @@ def prepare_reference(
 
     Args:
         clouds: The reference shapes in [−1, 1]³, each with its points in random order.
-        distances: Distances to compare by: "cd" (squared Chamfer), "emd" (earth mover's).
-        emd_points: Number of points that the earth mover's distance uses, the first ones of each
-            cloud.
+        distances: Distances between clouds: "cd" (squared Chamfer), "emd" (earth mover's).
+        emd_points: Number of points at the start of each cloud that the earth mover's distance
+            uses.
         executor: Processes that compute in parallel; see `pairwise_earth_mover`.
-        progress: Function called now and then with the fraction done.
+        progress: Function that is called repeatedly with the finished fraction, from 0 to 1.
 
     Raises:
-        InputError: If there are fewer than 2 shapes, they have another shape or are not finite, a
-            distance has another name, or the clouds have fewer than `emd_points` points.
+        InputError: If there are fewer than 2 shapes, the array has a wrong shape or a number that
+            is not finite, a distance has an unknown name, or `emd_points` is less than 1 or more
+            than the number of points per cloud.
     """
     check_clouds("the reference set", clouds, least=2)
     for name in distances:
@@ -246,8 +250,8 @@ def prepare_reference(
             raise InputError(f"a distance must be 'cd' or 'emd', got {name!r}")
     if not 1 <= emd_points <= clouds.shape[1] and "emd" in distances:
         raise InputError(
-            f"the earth mover's distance cannot use {emd_points} points of clouds with only "
-            f"{clouds.shape[1]} points"
+            f"emd_points must be from 1 to {clouds.shape[1]}, the number of points per cloud, "
+            f"got {emd_points}"
         )
     within = {
         name: _pairwise(name, clouds, None, emd_points, executor, part(progress, i, len(distances)))
@@ -265,26 +269,26 @@ def generation_metrics(
     """Compare one generated set with a reference set.
 
     Args:
-        generated: The generated shapes in [−1, 1]³, as many and with as many points as the
-            reference shapes, each with its points in random order.
+        generated: The generated shapes in [−1, 1]³, with the array shape of the reference set. The
+            points of each shape are in random order.
         reference: The result of `prepare_reference`, which also determines the distances to
             compute.
         executor: Processes that compute in parallel; see `pairwise_earth_mover`.
-        progress: Function called now and then with the fraction done.
+        progress: Function that is called repeatedly with the finished fraction, from 0 to 1.
 
     Returns:
-        The metrics by name: "1-nna-cd", "cov-cd" and "mmd-cd" if the reference has the Chamfer
-        distance; "1-nna-emd", "cov-emd" and "mmd-emd" if it has the earth mover's distance; and
-        "jsd" in bits.
+        The metrics by name: "1-nna-cd", "cov-cd" and "mmd-cd" if the reference contains Chamfer
+        distances; "1-nna-emd", "cov-emd" and "mmd-emd" if the reference contains earth mover's
+        distances; and "jsd" in bits.
 
     Raises:
-        InputError: If the set has another shape than the reference, leaves the cube, or is not
-            finite.
+        InputError: If the generated set and the reference set have different array shapes, a point
+            is outside the cube, or a number is not finite.
     """
     check_clouds("the generated set", generated, least=2)
     if generated.shape != reference.clouds.shape:
         raise InputError(
-            "the generated set must have as many shapes and points as the reference set, "
+            "the generated set must have the array shape of the reference set, "
             f"{tuple(reference.clouds.shape)}, got {tuple(generated.shape)}"
         )
     divergence = jensen_shannon_divergence(generated, reference.clouds)
@@ -313,25 +317,25 @@ def floor(
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Summary]:
-    """Compute the metrics of real shapes: the score of a perfect generator, and how much it varies.
+    """Compute the metrics of real training shapes: the expected score of a perfect generator.
 
-    Each draw replaces the generated set by as many training shapes as there are reference shapes,
-    drawn without replacement.
+    Each draw replaces the generated set with a random subset of the training shapes. The subset has
+    the size of the reference set and is drawn without replacement.
 
     Args:
-        train: The training shapes, normalised and subsampled like the reference.
+        train: The training shapes, normalised and subsampled like the reference shapes.
         reference: The reference set.
         draws: Number of random subsets, at least 1.
         generator: Random generator that draws the subsets.
         executor: Processes that compute in parallel; see `pairwise_earth_mover`.
-        progress: Function called now and then with the fraction done.
+        progress: Function that is called repeatedly with the finished fraction, from 0 to 1.
 
     Returns:
         The metrics of `generation_metrics`, each summarised over the draws.
 
     Raises:
-        InputError: If there are fewer training than reference shapes or the number of draws is less
-            than 1; also for the reasons given in `generation_metrics`.
+        InputError: If there are fewer training shapes than reference shapes or the number of draws
+            is less than 1; also for the reasons listed in `generation_metrics`.
     """
     check_clouds("the training set", train)
     if draws < 1:
@@ -339,8 +343,8 @@ def floor(
     count = len(reference.clouds)
     if len(train) < count:
         raise InputError(
-            f"the floor needs at least as many training shapes as reference shapes, {count}, "
-            f"got {len(train)}"
+            f"the scores of real shapes need at least {count} training shapes, one per reference "
+            f"shape, got {len(train)}"
         )
     results = []
     for draw in range(draws):
@@ -351,16 +355,16 @@ def floor(
 
 
 def part(progress: Progress | None, start: int, steps: int, span: int = 1) -> Progress | None:
-    """Report the progress of one part of a task as progress of the whole task.
+    """Convert progress in one part of a task to progress in the whole task.
 
     Args:
-        progress: Function that takes the fraction of the whole that is done.
+        progress: Function that takes the finished fraction of the whole task.
         start: Number of steps done before this part.
         steps: Total number of equal steps.
         span: Number of steps in this part.
 
     Returns:
-        A function that takes the fraction of the part that is done, or None if `progress` is None.
+        A function that takes the finished fraction of the part, or None if `progress` is None.
     """
     if progress is None:
         return None

@@ -1,4 +1,4 @@
-"""Encoders, which map a cloud to the probability law of its shape latent."""
+"""Encoders, which map a cloud to the probability distribution of its shape latent."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import Tensor, nn
 
 
 class PointNetEncoder(nn.Module):
-    """PointNet (Qi et al. 2017): a network on each point, a maximum over the points, two heads.
+    """PointNet (Qi et al. 2017): a network per point, a maximum over the points, two outputs.
 
-    It is invariant to the order of the points and defined for any number of them. It has no batch
-    normalisation, so a cloud's code does not depend on the rest of the batch.
+    The encoder is invariant to the order of the points and accepts any number of points. It has no
+    batch normalisation, so the latent of a cloud does not depend on other clouds in the batch.
 
     Args:
         latent: Size of the shape latent.
         widths: Widths of the layers that are applied to each point.
-        head: Width of the hidden layer of each head.
+        head: Width of the hidden layer in the network of each output.
     """
 
     provides = "latent"
@@ -39,7 +39,7 @@ class PointNetEncoder(nn.Module):
     def forward(
         self, clouds: Float[Tensor, "batch points 3"]
     ) -> tuple[Float[Tensor, "batch latent"], Float[Tensor, "batch latent"]]:
-        """Mean and log variance of q(z | cloud), both in float32."""
+        """The mean and the log variance of q(z | cloud) for the latent z, both in float32."""
         features = self.norm(self.points(clouds).amax(dim=1).float())
         return self.mean(features).float(), self.log_variance(features).float()
 

@@ -1,4 +1,4 @@
-"""The reference network of the cloud head: points on their own, gated by shape and noise level."""
+"""The reference network of the cloud head, which processes each point independently."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from torch.nn import functional
 from pcdiff.embeddings import sinusoidal_embedding
 
 REFERENCE_WIDTHS = (128, 256, 512, 256, 128)
-"""Widths of the network of Luo & Hu (CVPR 2021), supplementary material."""
+"""Widths of the hidden layers in Luo & Hu (CVPR 2021), supplementary material."""
 
 
 class GatedLinear(nn.Module):
-    """y = sigmoid(G c) ∘ (W x + b) + B c: a linear layer on points, gated by a context.
+    """A linear layer on points, gated by a context: y = sigmoid(G c + g) ∘ (W x + b) + B c.
 
-    This is the "ConcatSquash" layer of FFJORD (Grathwohl et al. 2019), as in Luo & Hu 2021. The
-    gate and the shift are computed once per cloud, not once per point.
+    Here x is the feature vector of a point, c is the context vector of its cloud, and ∘ multiplies
+    elements. FFJORD (Grathwohl et al. 2019) calls this layer "ConcatSquash", and Luo & Hu (2021)
+    use it. The gate and the shift are computed once per cloud, not once per point.
 
     Args:
         inputs: Number of input features of a point.
         outputs: Number of output features of a point.
-        context: Size of the context.
+        context: Size of the context vector.
     """
 
     def __init__(self, inputs: int, outputs: int, context: int) -> None:
@@ -45,18 +46,19 @@ class GatedLinear(nn.Module):
 
 
 class GatedPointNetwork(nn.Module):
-    """`GatedLinear` layers that treat each point on its own, after Luo & Hu (CVPR 2021).
+    """A stack of `GatedLinear` layers on independent points, after Luo & Hu (CVPR 2021).
 
-    The network is equivariant to the order of the points. It differs from that of Luo & Hu in two
-    ways: the noise level enters as sines of its log signal-to-noise ratio, rather than as (β, sin
-    β, cos β), and one hidden layer mixes the latent and the level before they gate the points.
+    The network is equivariant to the order of the points. It differs from the network of Luo & Hu
+    in two ways. The noise level enters as sines and cosines of its log signal-to-noise ratio, not
+    as (β, sin β, cos β). A hidden layer mixes the latent with the noise level before the result
+    gates the points.
 
     Args:
         latent: Size of the shape latent.
         widths: Widths of the hidden layers.
         level_features: Size of the embedding of the noise level.
-        context: Size of the context vector that one hidden layer computes from the latent and the
-            level.
+        context: Size of the context vector, which a hidden layer computes from the latent and the
+            noise level.
     """
 
     independent_points = True
@@ -80,12 +82,13 @@ class GatedPointNetwork(nn.Module):
         log_snr: Float[Tensor, " batch"],
         condition: Any,
     ) -> Float[Tensor, "batch points 3"]:
-        """The velocity at each point.
+        """The predicted velocity v = α ε − σ x₀ at each point, for noise ε and clean point x₀.
 
         Args:
             points: Noisy points, scaled to unit variance.
-            log_snr: log(α²/σ²) of each cloud, which states the noise level.
-            condition: A `pcdiff.clouds.condition.CloudCondition`, of which only `latent` is used.
+            log_snr: Log signal-to-noise ratio log(α²/σ²) of each cloud.
+            condition: A `pcdiff.clouds.condition.CloudCondition`. The network uses only the entry
+                `latent`.
         """
         level = sinusoidal_embedding(log_snr, self.level_features, 1.0, 100.0)
         context = self.context(torch.cat([condition.latent, level], dim=1))

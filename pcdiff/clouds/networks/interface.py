@@ -12,9 +12,11 @@ from torch import Tensor
 class CloudNetwork(Protocol):
     """A network that predicts the velocity v = α ε − σ x₀ at each point of a noisy cloud.
 
+    Here x₀ is the clean point, ε is the noise, and α x₀ + σ ε is the noisy point.
+
     Attributes:
-        independent_points: Whether each point's output depends on that point and the condition
-            alone. Only then may a cloud's points be split into groups.
+        independent_points: Whether the output at a point depends only on this point, the noise
+            level and the condition. Only such a network allows several noise levels per cloud.
     """
 
     independent_points: bool
@@ -25,23 +27,24 @@ class CloudNetwork(Protocol):
         log_snr: Float[Tensor, " batch"],
         condition: Any,
     ) -> Float[Tensor, "batch points 3"]:
-        """The velocity at each point.
+        """The predicted velocity at each point.
 
         Args:
-            points: Noisy points, standardised.
-            log_snr: log(α²/σ²) of each cloud.
-            condition: An object with the fields of `pcdiff.clouds.condition.CloudCondition`.
+            points: Noisy points, scaled to unit variance.
+            log_snr: Log signal-to-noise ratio log(α²/σ²) of each cloud.
+            condition: Condition of each cloud, with the fields of
+                `pcdiff.clouds.condition.CloudCondition`.
         """
 
 
 @runtime_checkable
 class CloudEncoder(Protocol):
-    """A network that maps a cloud to the probability law of its shape latent.
+    """A network that maps a cloud to the probability distribution of its shape latent.
 
     Attributes:
-        provides: Name of the entry of the condition that holds the latent: "latent" for one vector
-            per shape, "tokens" for a set of vectors per shape.
-        latent_shape: Shape of one latent.
+        provides: Entry of the `CloudCondition` that stores the latent: "latent" for one vector per
+            shape, "tokens" for a set of vectors per shape.
+        latent_shape: Dimensions of the array of one latent.
     """
 
     provides: str
@@ -50,4 +53,4 @@ class CloudEncoder(Protocol):
     def __call__(
         self, clouds: Float[Tensor, "batch points 3"]
     ) -> tuple[Float[Tensor, "batch *latent"], Float[Tensor, "batch *latent"]]:
-        """Return the mean and the log variance of q(z | cloud)."""
+        """Return the mean and the log variance of q(z | cloud) for the latent z."""

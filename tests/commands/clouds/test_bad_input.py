@@ -107,8 +107,8 @@ DATA = {
     "cut": "cut.hdf5 cannot be read as HDF5",
     "text": "text.hdf5 is not an HDF5 file",
     "foreign": "foreign.hdf5 does not have the layout /{synset id}/{train|val|test}: found data",
-    "nan": "train of nan.hdf5 has a coordinate that is not finite in shape 4",
-    "nan_val": "of nan_val.hdf5 has a coordinate that is not finite in shape 4",
+    "nan": "train of nan.hdf5 has a coordinate that is not finite in cloud 4",
+    "nan_val": "of nan_val.hdf5 has a coordinate that is not finite in cloud 4",
     "no_points": "train of no_points.hdf5 has 0 points per shape, expected at least 2",
     "one_point": "train of one_point.hdf5 has 1 points per shape, expected at least 2",
     "no_shapes": "train of no_shapes.hdf5 has no shapes",
@@ -221,7 +221,7 @@ OPTIONS = {
     "sample --sampler euler": "'--sampler'",
     "sample --format stl": "'--format'",
     "sample --colour red": "--colour",
-    "sample --weights {autoencoder}": "these weights are an auto-encoder",
+    "sample --weights {autoencoder}": "must have a prior, got an auto-encoder",
     "sample --weights {weights} --points 1 --output {out}": "'--points'",
     "reconstruct": "Missing argument",
     "interpolate {a}": "Missing argument",
@@ -229,11 +229,11 @@ OPTIONS = {
     "evaluate {clouds} --sets 0": "'--sets'",
     "evaluate {clouds} --weights {weights} --split dev": "got 'dev'",
     "evaluate {clouds} --weights {weights} --no-emd --points 41": (
-        "compares 41 points per cloud, but the training set has 40 (--points)"
+        "the training set must have at least 41 points for the evaluation, got 40 (--points)"
     ),
     "evaluate {clouds} --weights {weights} --points 40": "leave out the distance 'emd' (--no-emd)",
     "train {clouds} --output {out} --prior none --kl-weight 0.1": (
-        "kl_weight has no effect on an auto-encoder (prior 'none'), which has no KL divergence, "
+        "kl_weight must be absent for an auto-encoder (prior 'none'), which has no KL divergence, "
         "got 0.1 (--kl-weight)"
     ),
     "train {clouds}": "Missing option '--output'",
@@ -249,7 +249,8 @@ OPTIONS = {
         "--kl-weight cannot"
     ),
     "train {clouds} --output {out} --initialize-from {weights} --schedule linear": (
-        "--schedule cannot be combined with --initialize-from: the weights fix this option"
+        "--schedule cannot be combined with --initialize-from: the initial weights determine "
+        "this setting"
     ),
     "paint": "No such command 'paint'",
     "--quiet": "--quiet",
@@ -285,9 +286,9 @@ def test_a_file_where_the_folder_should_be(pcdiff, given, tmp_path, command, out
         ("{clouds}", "already contains a run: resume the run or choose another folder"),
         (
             "{clouds} --resume --learning-rate 0.1",
-            "its training.learning_rate is 0.001, but this run",
+            "training.learning_rate must be 0.001 as in the saved run, got 0.1",
         ),
-        ("{clouds} --resume --mirror x", "its data.mirror is 'none', but this run's is 'x'"),
+        ("{clouds} --resume --mirror x", "data.mirror must be 'none' as in the saved run, got 'x'"),
         ("{clouds} --resume --category mug", "has no split 'val'"),
         ("{bad}/cut.hdf5 --resume", "cannot be read as HDF5"),
         ("{bad}/nan.hdf5 --resume", "not finite"),
@@ -295,7 +296,7 @@ def test_a_file_where_the_folder_should_be(pcdiff, given, tmp_path, command, out
         ("{clouds} --resume --initialize-from {bad}/cut.safetensors", "complete safetensors file"),
         (
             "{clouds} --resume --initialize-from {autoencoder}",
-            "its model.prior.name is 'flow', but this",
+            "model.prior.name must be 'flow' as in the saved run, got 'none'",
         ),
     ],
 )

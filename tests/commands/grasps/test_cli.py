@@ -309,7 +309,7 @@ def test_evaluate_takes_grasps_from_files(run, bar, three, tmp_path):
         (("simulate", "{bar}", "{three}", "--mass", "-1"), "mass must be a number above 0"),
         (("simulate", "{bar}", "{three}", "--friction", "nan"), "friction must be"),
         (("simulate", "{bar}", "{three}", "--unit", "ell"), "'ell' is not one of"),
-        (("simulate", "{bar}", "{three}", "--unit", "m"), "its unit is likely mm"),
+        (("simulate", "{bar}", "{three}", "--unit", "m"), "its unit is probably mm"),
         (("simulate", "{bar}", "{three}", "--output", "x.csv"), "cannot write x.csv"),
         (("simulate", "{bar}", "{three}", "--mass", "1e300"), "mass must be at most 10000 kg"),
         (("simulate", "{bar}", "{three}", "--workers", "9999"), "workers, 4 for each CPU core"),
@@ -324,7 +324,7 @@ def test_evaluate_takes_grasps_from_files(run, bar, three, tmp_path):
         (("evaluate", "{bar}", "--unit", "mm", "--source", "magic"), "got 'magic'"),
         (
             ("evaluate", "{bar}", "{bar}", "--unit", "mm", "--source", "{three}"),
-            "has the grasps of one object, got 2 objects",
+            "has the grasps of one object, but 2 objects are to be judged",
         ),
         (("evaluate", "{bar}", "--seed", "-1"), "--seed"),
         (

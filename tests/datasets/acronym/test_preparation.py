@@ -188,7 +188,7 @@ def test_categories_and_count(download, tmp_path):
 
 def test_a_category_that_is_not_there(download, tmp_path, capsys):
     message = refused(capsys, *options(download, tmp_path / "set"), "--categories", "Mug,mug")
-    assert "no category 'mug', it has Bowl, Mug" in message
+    assert "no category 'mug'; categories in the folder: Bowl, Mug" in message
     assert not (tmp_path / "set").exists()
 
 

@@ -53,23 +53,23 @@ BAD_POSES[7, 0, 3] = np.nan
 
 SPOILT = {
     "truncated": (truncate, "cannot be read"),
-    "text": (lambda grasps, mesh: grasps.write_text("<html>"), "it is not an HDF5 file"),
-    "empty": (lambda grasps, mesh: grasps.write_bytes(b""), "it is not an HDF5 file"),
+    "text": (lambda grasps, mesh: grasps.write_text("<html>"), "the file is not an HDF5 file"),
+    "empty": (lambda grasps, mesh: grasps.write_bytes(b""), "the file is not an HDF5 file"),
     "pose": (change(grasps__transforms=BAD_POSES), "grasp 7 has a number that is not finite"),
-    "no grasps": (change(grasps__transforms=None), "it has no grasps/transforms"),
+    "no grasps": (change(grasps__transforms=None), "must have the dataset grasps/transforms"),
     "no labels": (
         change(grasps__qualities__flex__object_in_gripper=None),
-        "it has no grasps/qualities/flex/object_in_gripper",
+        "the file has no HDF5 dataset grasps/qualities/flex/object_in_gripper",
     ),
     "fewer labels": (
         change(grasps__qualities__flex__object_in_gripper=np.ones(3)),
         "one success for each of the 20 grasps",
     ),
-    "no file": (change(object__file=None), "it has no object/file"),
-    "no mass": (change(object__mass=None), "it has no object/mass"),
-    "no friction": (change(object__friction=None), "it has no object/friction"),
-    "no scale": (change(object__scale=None), "its object/scale is 1, but its name says 0.000268"),
-    "scale": (change(object__scale=0.0003), "its object/scale is 0.0003, but its name says"),
+    "no file": (change(object__file=None), "the file has no HDF5 dataset object/file"),
+    "no mass": (change(object__mass=None), "the file has no HDF5 dataset object/mass"),
+    "no friction": (change(object__friction=None), "the file has no HDF5 dataset object/friction"),
+    "no scale": (change(object__scale=None), "object/scale must be 0.000268"),
+    "scale": (change(object__scale=0.0003), "in the file name, got 0.0003"),
     "gripper": (change(gripper__type="robotiq"), "for the gripper 'robotiq', expected 'panda'"),
     "place": (change(object__file="../../secret.obj"), "names the mesh '../../secret.obj'"),
     "inertia": (change(object__inertia="heavy"), "object/inertia that is not numeric"),
@@ -77,12 +77,12 @@ SPOILT = {
         change(**{MOTION: np.ones((5, 5))}),
         f"{MOTION} that is not numeric or has the wrong shape",
     ),
-    "no mesh": (lambda grasps, mesh: mesh.unlink(), "its mesh 10f6e09036350e92b3f21f1137c3c347"),
+    "no mesh": (lambda grasps, mesh: mesh.unlink(), "the mesh 10f6e09036350e92b3f21f1137c3c347"),
     "empty mesh": (lambda grasps, mesh: mesh.write_text(""), ".obj is empty"),
     "no faces": (lambda grasps, mesh: mesh.write_text("v 0 0 0\n"), "mesh without faces"),
     "damaged mesh": (lambda grasps, mesh: mesh.write_text("v 0 zero 0\n"), "damaged in line 1"),
-    "moved mesh": (moved, "only 0 % of the grasps are at its surface, expected at least 90 %"),
-    "small mesh": (in_millimetres, "of the grasps are at its surface"),
+    "moved mesh": (moved, "at least 90 % of the grasps must be at the surface of the mesh, got 0"),
+    "small mesh": (in_millimetres, "of the grasps must be at the surface of the mesh, got"),
 }
 
 
@@ -95,7 +95,7 @@ def test_an_object_that_cannot_be_used_is_named_and_skipped(download, tmp_path, 
     (sentence,) = json.loads(printed.out)["results"]["skipped"]
     assert reason in sentence
     assert parts_of(MUG)[1] in sentence and "\n" not in sentence  # it names the file
-    assert printed.err.splitlines() == [f"skipped: {sentence}", "skipped 1 objects in all"]
+    assert printed.err.splitlines() == [f"skipped: {sentence}", "skipped 1 objects in total"]
     assert [entry.name for entry in read_catalogue(output)] == [BOWL, OTHER_MUG]
     assert not list(output.rglob(f"{MUG}*"))
 
@@ -104,16 +104,16 @@ def test_a_file_of_another_name(download, tmp_path, capsys):
     shutil.copy(download[0] / f"{MUG}.h5", download[0] / "mug.h5")
     prepared(download, tmp_path / "set")
     error = capsys.readouterr().err
-    assert "mug.h5 cannot be used: its name is not of ACRONYM's form Category_hash_scale" in error
+    assert "mug.h5 cannot be used: the file name does not have the form Category_hash" in error
 
 
 def test_nothing_that_can_be_used(download, tmp_path, capsys):
     empty = tmp_path / "empty"
     empty.mkdir()
     message = refused(capsys, *options((download[0], empty), tmp_path / "set"))
-    assert "none of the 3 files of grasps can be used; the first error is: " in message
+    assert "none of the 3 grasp files can be used; the first error is: " in message
     mesh = parts_of(BOWL)[1]
-    assert f"its mesh {mesh}.obj or {mesh}.stl is not in {empty}" in message
+    assert f"the mesh {mesh}.obj or {mesh}.stl is not in {empty}" in message
 
 
 def test_folders_that_are_not_there(download, tmp_path, capsys):
@@ -132,7 +132,8 @@ def test_a_folder_of_another_set_is_left_alone(download, tmp_path, capsys):
     catalogue = output / "catalogue.json"
     catalogue.write_text(catalogue.read_text().replace("ShapeNet", "my own"))
     before = contents(output)
-    assert "holds a set that another program wrote" in refused(capsys, *options(download, output))
+    message = refused(capsys, *options(download, output))
+    assert f"{output} contains a set that another program wrote" in message
     assert contents(output) == before
 
 

@@ -104,17 +104,29 @@ def test_program_makes_a_set_that_a_larger_count_extends(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--families", "mug,sofa"], "there is no family 'sofa'"),
-        (["--families", "mug", "--pybullet"], "at most one of"),
-        (["--scale", "-1", "--pybullet"], "the scale of objects must be above 0 and finite, got"),
-        (["--licence", "CC0-1.0"], "--licence is for --meshes"),
-        (["--licence", "CC0-1.0", "--pybullet"], "--licence is for --meshes"),
+        (["--families", "mug,sofa"], "the family 'sofa' does not exist"),
+        (
+            ["--families", "mug", "--pybullet"],
+            "--families, --meshes and --pybullet cannot be used together",
+        ),
+        (
+            ["--scale", "-1", "--pybullet"],
+            "the scale of objects must be a finite number above 0, got",
+        ),
+        (["--licence", "CC0-1.0"], "--licence needs --meshes"),
+        (["--licence", "CC0-1.0", "--pybullet"], "--licence needs --meshes"),
         (["--meshes", "nowhere"], "nowhere does not exist"),
         (["--count", "0"], "--count"),
         (["--count", "100000000000"], "--count"),
         (["--labels", "100000000000"], "--labels"),
-        (["--count", "1", "--density", "0"], "the density of objects must be above 0"),
-        (["--count", "1", "--friction", "nan"], "the friction of objects must be above 0"),
+        (
+            ["--count", "1", "--density", "0"],
+            "the density of objects must be a finite number above 0",
+        ),
+        (
+            ["--count", "1", "--friction", "nan"],
+            "the friction of objects must be a finite number above 0",
+        ),
         (["--count", "1", "--roughness", "1"], "the roughness must be between 0 and 0.001 m, got"),
     ],
 )
@@ -281,8 +293,9 @@ def test_two_files_with_the_same_name_are_not_mixed_up(tmp_path, capsys):
     entries = {entry.name: entry for entry in read_catalogue(output)}
     assert set(entries) == {"A_B_x_stl", "a_b_x_ply"}
     assert load_object(output / entries["A_B_x_stl"].file).extent[0] == pytest.approx(0.03)
-    assert f"{folder / 'a b/x.stl'} would have the same name as {folder / 'A_B_x.stl'}" in error
-    assert f"{folder / 'a_b/x.stl'} would have the same name as" in error
+    pair = f"{folder / 'a b/x.stl'} and {folder / 'A_B_x.stl'}"
+    assert f"the meshes {pair} would both have the name" in error
+    assert f"the meshes {folder / 'a_b/x.stl'} and" in error
     assert entries["a_b_x_ply"].licence == "unknown"
 
 
@@ -298,7 +311,7 @@ def test_a_set_is_not_written_among_its_sources(tmp_path, capsys, meshes, output
     before = sorted(tmp_path.rglob("*"))
     arguments = ["--meshes", tmp_path / meshes, "--output", tmp_path / output, "--no-sheet"]
     assert program(*arguments) == 2
-    assert "would be written among those of" in capsys.readouterr().err
+    assert "would be written among the input meshes in" in capsys.readouterr().err
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -313,7 +326,7 @@ def test_flat_meshes_are_skipped_with_a_sentence(tmp_path, capsys):
     assert program("--meshes", folder, "--output", output, "--no-sheet") == 0
     error = capsys.readouterr().err
     for name in ("sheet.obj", "triangle.obj", "plate.stl"):
-        assert f"{folder / name} is flat: its volume is" in error
+        assert f"the volume of {folder / name} must be at least 1 mm³, got" in error
     assert [entry.name for entry in read_catalogue(output)] == ["card_stl"]
 
 
@@ -339,8 +352,8 @@ def test_a_smaller_count_cuts_the_catalogue_short(tmp_path):
 def test_pybullet_data_is_found_and_not_imported(tmp_path, pybullet_data, capsys):
     assert program("--pybullet", "--output", tmp_path / "set", "--no-sheet") == 0
     error = capsys.readouterr().err
-    assert "001.obj is in 2 pieces" in error
-    assert "002.obj is too small" in error
+    assert "001.obj must be one connected piece, got 2 pieces" in error
+    assert "002.obj must be at least 2 cm³, got" in error
     assert "168.obj" in error
     assert "pybullet_data" not in sys.modules
     joined, single = read_catalogue(tmp_path / "set")

@@ -118,7 +118,8 @@ def test_household_labels_what_it_has_made(tmp_path, capsys):
     assert (again["made"], again["kept"]) == (0, 1)
     assert again["card"] == results["labels"]["card"]
     assert program(*arguments, "--gripper", "panda", of=household) == 2
-    assert capsys.readouterr().err == "error: --gripper is for --labels\n"
+    sentence = "--gripper needs --labels, because only labels depend on a gripper"
+    assert capsys.readouterr().err == f"error: {sentence}\n"
 
 
 # --- Continuing a run -----------------------------------------------------------------------------
@@ -143,10 +144,10 @@ def test_what_is_there_is_kept_and_what_is_missing_made(copy, labelled, settings
 @pytest.mark.parametrize(
     ("change", "difference"),
     [
-        ({"seed": 8}, "its seed is 7, expected 8"),
-        ({"count": 13}, "its count is 12, expected 13"),
-        ({"near_misses": 0.5}, "its near_misses is 0.25, expected 0.5"),
-        ({"gripper": replace(load_gripper("panda"), stroke=0.07)}, "its gripper_sha256 is"),
+        ({"seed": 8}, "seed must be 8, got 7"),
+        ({"count": 13}, "count must be 13, got 12"),
+        ({"near_misses": 0.5}, "near_misses must be 0.5, got 0.25"),
+        ({"gripper": replace(load_gripper("panda"), stroke=0.07)}, "gripper_sha256 must be"),
     ],
 )
 def test_labels_of_other_settings_are_refused(copy, settings, change, difference):
@@ -162,7 +163,7 @@ def test_labels_of_another_object_are_refused(copy, settings, quantity):
     catalogue = json.loads(path.read_text())
     catalogue["objects"][2][quantity] *= 2
     path.write_text(json.dumps(catalogue))
-    with pytest.raises(InputError, match=f"made under different conditions: its {quantity} is"):
+    with pytest.raises(InputError, match=f"made under different conditions: {quantity} must be"):
         label_folder(copy, settings)
 
 
@@ -174,7 +175,7 @@ def test_a_set_that_was_changed_is_refused(copy, settings):
     *rest, last = text.splitlines()
     _, a, b, c = last.split()
     parts.write_text("\n".join([*rest, f"f {b} {c} {a}"]) + "\n")
-    with pytest.raises(InputError, match="made under different conditions: its parts is"):
+    with pytest.raises(InputError, match="made under different conditions: parts must be"):
         label_folder(copy, settings)
     parts.write_text(text)
     mesh = copy / entry.file
@@ -217,7 +218,7 @@ def test_a_folder_of_meshes_good_and_bad(tmp_path, monkeypatch, capsys):
     assert program(folder, *options, "--workers", 1) == 0
     assert capsys.readouterr().out.startswith("labelled 0 grasps of 0 objects")
     assert program(folder, *options[:-1], 0.6, "--workers", 1) == 2
-    assert "its friction is 0.5, expected 0.6" in capsys.readouterr().err
+    assert "friction must be 0.6, got 0.5" in capsys.readouterr().err
 
 
 def test_each_bad_argument_gives_a_one_line_error(a_set, settings, tmp_path, capsys):
@@ -237,7 +238,7 @@ def test_each_bad_argument_gives_a_one_line_error(a_set, settings, tmp_path, cap
         ([solids, "--friction", "nan"], "the friction must be a number above 0, got nan"),
         ([solids, "--friction", 1e300], "the friction must be at most 100"),
         ([solids, "--density", -1], "the density must be a number above 0, got -1"),
-        ([solids, "--scale", 0], "the scale must be a number above 0, got 0"),
+        ([solids, "--scale", 0], "the scale must be a finite number above 0, got 0"),
         ([a_set, "--ray", "somewhere"], "must be local, auto or HOST:PORT, got 'somewhere'"),
         ([a_set, "--ray", "127.0.0.1:1"], "there is no Ray cluster at 127.0.0.1:1"),
     ]:
@@ -261,7 +262,7 @@ def test_a_set_without_one_object_to_label_is_bad_input(tmp_path, capsys):
     out, err = capsys.readouterr()
     skipped, error = err.splitlines()
     assert out == "" and skipped.startswith("skipped: box_stl: ")
-    assert error == f"error: no object of {tmp_path} can be labelled"
+    assert error == f"error: no object in {tmp_path} can be labelled"
 
 
 # --- The card -------------------------------------------------------------------------------------

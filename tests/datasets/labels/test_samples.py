@@ -221,7 +221,7 @@ def test_neither_kind_of_samples_passes_for_the_other(of_whole, of_view):
     for given, expected in [(whole, view), (view, whole)]:
         assert difference(label(given), given) is None
         said = difference(label(given), expected)
-        assert said == f"its name is {given.source['name']}, expected {expected.source['name']}"
+        assert said == f"name must be {expected.source['name']}, got {given.source['name']}"
 
 
 # --- The program ----------------------------------------------------------------------------------
@@ -249,7 +249,7 @@ def test_a_view_without_a_field_is_bad_input(tmp_path, capsys):
     trimesh.creation.box((0.03, 0.04, 0.05)).export(tmp_path / "box.stl")
     assert program(tmp_path, "--view") == 2
     assert capsys.readouterr().err == (
-        "error: --view needs --weights, because a view is what a grasp field sees\n"
+        "error: --view needs --weights, because only a grasp field uses a view\n"
     )
     assert list(tmp_path.iterdir()) == [tmp_path / "box.stl"]
     with pytest.raises(InputError, match="need the weights of a grasp field, got none"):
