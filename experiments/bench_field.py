@@ -4,9 +4,10 @@
 
 The benchmark uses the shipped weights on a synthetic mug. The time of a grasp is the time of
 `ConditionedField.sample`, which draws and ranks samples, checks samples for collisions with the
-object, and measures the opening of the gripper. All results are medians over rounds, and CPU-seconds
-count all threads of the process. The lower bound is the number of floating-point operations (FLOPs)
-in matrix products, counted by torch, divided by the measured rate of a square matrix product.
+object, and measures the opening of the gripper. All results are medians over rounds, and
+CPU-seconds count all threads of the process. The lower bound is the number of floating-point
+operations (FLOPs) in matrix products, counted by torch, divided by the measured rate of a square
+matrix product.
 """
 
 from __future__ import annotations

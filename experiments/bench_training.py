@@ -1,12 +1,13 @@
-"""Measure the time of a training step of the cloud network, and of a plain, uncompiled step.
+"""Measure the time of training steps of the cloud network, compared with a plain float32 step.
 
     python -m experiments.bench_training
 
-All steps train the same network with Adam on 32 clouds of 2048 points. The noise network ε_θ has
-the widths 128-256-512-256-128, and the latent code has 256 numbers. The kinds of steps take turns,
-so that changes in the machine's speed affect all kinds. All times are medians over the rounds. The
-number of floating-point operations (FLOPs) covers the matrix products in one plain step, counted by
-torch. The peak is the rate of a square matrix product, measured between the steps.
+All steps train the same network with Adam on 32 clouds of 2048 points. The plain step is eager, not
+compiled. The noise network ε_θ has the widths 128-256-512-256-128, and the latent code has 256
+numbers. The kinds of steps take turns, so that changes in the machine's speed affect all kinds. All
+times are medians over the rounds. The number of floating-point operations (FLOPs) covers the matrix
+products in one plain step, counted by torch. The peak is the rate of a square matrix product,
+measured between the steps.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ The success network sees the surface of an object but not its weight, and few ob
 training data were large and heavy. So the study fits one number, `load_exponent` of
 `grasp.field.networks.energy.SuccessNetwork`, to simulated outcomes of the field's samples. The
 objects are synthetic, come from a seed that the training data do not use, and are scaled by factors
-from 1 to 4. The study writes the number into the weights `CALIBRATED.safetensors`. The probabilities for
-light objects do not change.
+from 1 to 4. The study writes the number into the weights `CALIBRATED.safetensors`. The
+probabilities for light objects do not change.
 """
 
 from __future__ import annotations

@@ -4,10 +4,10 @@
 
 The folder contains ACRONYM's examples: a mug and a table, each with 2000 grasps that were labelled
 with the simulator FleX. `grasp.physics.PROTOCOL` was tuned on a random half of the mug's grasps,
-the tuning half. The grasps of the table only decided between settings with equal results on the tuning half. Mass
-and friction come from ACRONYM's files. The study also prints the agreement at half the time step,
-the effect of each choice in the protocol on the tuning half, and the number of grasps per second
-without the time to compute convex parts.
+the tuning half. The grasps of the table only decided between settings with equal results on the
+tuning half. Mass and friction come from ACRONYM's files. The study also prints the agreement at
+half the time step, the effect of each choice in the protocol on the tuning half, and the number of
+grasps per second without the time to compute convex parts.
 """
 
 from __future__ import annotations

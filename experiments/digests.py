@@ -4,11 +4,11 @@
     python -m experiments.digests BASE [HEAD]
 
 Each revision runs in its own worktree, with one thread, on inputs from the base revision. The
-results are grasps of eight inputs (six meshes, a cloud and a view) for two grippers, sampled clouds,
-labels of 200 grasps, 20 training steps of the cloud generator and of two grasp fields, evaluations of
-grasps and of clouds, and outputs of the networks with the shipped weights. The study uses only the
-commands and the public Python interface of a revision, so private code may change freely. Exit code
-1 means that a result differs by more than the tolerance.
+results are grasps of eight inputs (six meshes, a cloud and a view) for two grippers, sampled
+clouds, labels of 200 grasps, 20 training steps of the cloud generator and of two grasp fields,
+evaluations of grasps and of clouds, and outputs of the networks with the shipped weights. The study
+uses only the commands and the public Python interface of a revision, so private code may change
+freely. Exit code 1 means that a result differs by more than the tolerance.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ reliability diagram. The first argument chooses the objects:
   1000 grasps and 2000 candidates per mesh;
 - view: 60 grasps per mesh from one noisy depth image;
 - robotiq_2f_85: 60 grasps per mesh for another gripper, with the same weights;
-- vessels: 60 grasps for each of 50 synthetic mugs and bowls from a seed that the training data do not
-  use;
+- vessels: 60 grasps for each of 50 synthetic mugs and bowls from a seed that the training data do
+  not use;
 - large: 60 grasps for each household mesh at four times its size. Most of the large objects are too
   heavy or too wide, so the field should return no grasps for these objects.
 

@@ -197,7 +197,7 @@ def precision_at(curve: PrecisionCoverage | None, coverage: float) -> float | No
 
 
 def success_at_coverage(report: Report, coverage: float) -> dict[str, Any]:
-    """Compute the success at a coverage, as defined above, over all objects that fit the gripper.
+    """Compute the success at a coverage for all objects that fit the gripper (see the module).
 
     Args:
         report: Report of a source.

@@ -3,8 +3,8 @@
     python -m experiments.field_sampling [--weights NAME|FILE] [--count N]
 
 The study uses one synthetic object of each family, from a seed that the training data do not use,
-and the Franka Hand. It simulates raw samples of the field without ranking or rejection. Coverage is the
-share of successful antipodal candidates that the samples cover.
+and the Franka Hand. It simulates raw samples of the field without ranking or rejection. Coverage is
+the share of successful antipodal candidates that the samples cover.
 """
 
 from __future__ import annotations

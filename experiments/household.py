@@ -105,7 +105,7 @@ def labelled(folder: Path) -> int:
 
 
 def check_whole(folder: Path, entries: list[Entry], count: int) -> None:
-    """Raise an error if a candidate is missing or repeated, or if a file is missing or unexpected."""
+    """Raise an error if a candidate is missing or repeated, or a file is missing or unexpected."""
     files = {path.name for path in (folder / "grasps/panda").iterdir()}
     expected = {f"{entry.name}.h5" for entry in entries} | {"card.json", "README.md"}
     assert files == expected, f"unexpected or missing: {files ^ expected}"

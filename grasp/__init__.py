@@ -1,4 +1,4 @@
-"""Grasps as poses on SE(3), sampled by diffusion models on the core of `pcdiff`.
+"""Grasps as poses on SE(3), sampled by diffusion models that use the core of `pcdiff`.
 
     import grasp
     field = grasp.GraspField.from_pretrained("panda")

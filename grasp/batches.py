@@ -1,4 +1,4 @@
-"""The public names of `grasp.field.batches` under their path in version 0.1.0."""
+"""The public names of `grasp.field.batches` under the path that they had in version 0.1.0."""
 
 from grasp.field.batches import draw_batch, sample_batch
 

@@ -1,4 +1,4 @@
-"""Digests of settings: results with equal settings have equal digests."""
+"""Digests of settings, which show whether two results were made with equal settings."""
 
 from __future__ import annotations
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 LARGEST_FILE = 2**28
 """Largest accepted file size in bytes.
 
-A grasp takes approximately 400 bytes in JSON, so the largest file contains over half a million."""
+A grasp takes approximately 400 bytes in JSON, so a file of this size contains over half a million
+grasps."""
 
 DEEPEST_NESTING = 100
 """Largest accepted depth of nested lists and mappings in YAML; a grasp file has 6 to 10 levels."""
@@ -157,7 +158,11 @@ def _check_unique_keys(node: yaml.MappingNode) -> None:
 
 
 def kind_of(value: object) -> str:
-    """Describe a value for an error message: the value itself if short, otherwise its type."""
+    """Describe a value for an error message.
+
+    A mapping or list is described by its type, and another value by its text, which is shortened to
+    at most 40 characters.
+    """
     if value is None:
         return "nothing"
     if isinstance(value, dict):
@@ -206,7 +211,10 @@ def number(what: str, value: object) -> float:
 
 
 def boolean(what: str, value: object) -> bool:
-    """Return the value as a bool if it is true, false, 1 or 0; labels use all four spellings."""
+    """Return the value as a bool if it is true, false, 1 or 0.
+
+    Success labels in grasp files use all four spellings.
+    """
     if not isinstance(value, bool | int | float) or value not in (0, 1):
         raise InputError(f"{what} must be true or false, got {kind_of(value)}")
     return bool(value)

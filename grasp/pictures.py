@@ -86,8 +86,8 @@ def draw_grasps(
         colours: Colour of each grasp, sRGB in [0, 1], e.g. from `outcome_colours`.
         opening: Opening of the fingers at each grasp in metres; None for fully open fingers.
         style: Shape of the gripper: "hand" draws the gripper's boxes; "fork" draws thin bars along
-            the hand and the fingers, which hide less. If None, up to three grasps are drawn as
-            hands, and a larger number of grasps as forks.
+            the hand and the fingers, which hide less of the object. If None, up to three grasps are
+            drawn as hands, and a larger number of grasps as forks.
         settings: Camera and size of the picture; `PictureSettings()` if None.
 
     Raises:
@@ -186,6 +186,6 @@ def draw_outcomes(
         most: Largest number of grasps to draw of each outcome.
     """
     held, lost = np.flatnonzero(success), np.flatnonzero(~success)
-    # Show every n-th grasp, so that at most `most` of each outcome remain.
+    # Show every n-th grasp, so that no more than `most` grasps of each outcome remain.
     shown = np.concatenate([each[:: max(1, -(-len(each) // most))] for each in (held, lost)])
     return draw_grasps(obj, gripper, poses[shown], colours=outcome_colours(success[shown]))

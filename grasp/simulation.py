@@ -1,4 +1,7 @@
-"""The public names of `grasp.physics` under their path in version 0.1.0, imported on first use."""
+"""The public names of `grasp.physics` under the path that they had in version 0.1.0.
+
+The names are imported on first use.
+"""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""The `pcdiff` command, which trains a generator of point clouds and uses the generator."""
+"""The `pcdiff` command, which generates point clouds and trains and evaluates the generator."""
 
 from __future__ import annotations
 

@@ -60,15 +60,18 @@ ValidateEvery = Annotated[
 ]
 Resume = Annotated[
     bool,
-    typer.Option("--resume", help="Continue the training run in --output, or start a new run."),
+    typer.Option(
+        "--resume",
+        help="Continue the run in the --output folder, or start a run if the folder has no run.",
+    ),
 ]
 InitializeFrom = Annotated[
     str | None,
     typer.Option(help="Initial weights: the name of published weights or the path of a file."),
 ]
 
-# typer may contain its own copy of click. The base class of its public BadParameter is the class
-# UsageError of the copy in use.
+# typer may contain its own copy of click, with its own class UsageError. The base class of
+# typer.BadParameter is the class UsageError that typer raises.
 _UsageError: Any = typer.BadParameter.__bases__[0]
 
 
@@ -122,12 +125,13 @@ def name_options(**options: str) -> Iterator[None]:
     Use this function as a decorator of a command, or in a `with` statement around a library call.
 
     Args:
-        **options: Option that sets each parameter, such as
+        **options: For each parameter, the option that sets this parameter, such as
             `name_options(kl_weight="--kl-weight", distances="--no-emd")`.
 
     Raises:
         InputError: The original error, with the option in parentheses at the end of the message.
-            An error that names no parameter, or another parameter, is raised unchanged.
+            An error that names no parameter, or a parameter that is not in `options`, is raised
+            unchanged.
     """
     try:
         yield
@@ -151,7 +155,7 @@ def _speaks() -> bool:
 
 @contextlib.contextmanager
 def _standard_output() -> Iterator[None]:
-    """Add the file name "standard output" to a system error in the `with` block."""
+    """Add the file name "standard output" to a system error that the `with` block raises."""
     try:
         yield
     except OSError as error:

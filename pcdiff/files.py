@@ -37,14 +37,14 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
             permission is missing, or because the path is a folder or a device.
     """
     target = Path(os.path.realpath(path))
-    # The target's name may already have the largest length allowed, so this name leaves it out.
+    # The target's name may already have the largest length allowed, so the new name omits it.
     temporary = target.parent / f"{_PARTIAL}{secrets.token_hex(8)}{target.suffix}"
     try:
         if target.exists() and not target.is_file():
             raise InputError(f"cannot write {path}: the path exists and is not a regular file")
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            # `tempfile` would restrict the permissions; `touch` gives the usual ones of a new file.
+            # `tempfile` would restrict the permissions; `touch` sets the usual permissions.
             temporary.touch(exist_ok=False)
             yield temporary
             _flush(temporary)

@@ -34,8 +34,8 @@ def seeded(*words: int) -> torch.Generator:
         words: One or more integers from 0 to 2³² − 1.
 
     Raises:
-        InputError: If an integer is outside this range, because NumPy would split a larger integer
-            into two integers.
+        InputError: If an integer is negative or larger than 2³² − 1. NumPy would split a larger
+            integer into two integers.
     """
     import numpy as np
 
@@ -60,11 +60,11 @@ def spawn(generator: torch.Generator, count: int) -> list[torch.Generator]:
 
 
 def repeat(generator: Generator, count: int) -> Generator:
-    """Return the generator of a batch in which each sample is repeated `count` times in a row.
+    """Adapt a generator to a batch in which each sample is repeated `count` times in a row.
 
     Args:
-        generator: One generator, which is returned unchanged, or one generator per sample, which
-            draws all copies of this sample one after the other.
+        generator: One generator, which is returned unchanged, or one generator per sample. The
+            generator of a sample then draws all copies of the sample, one after the other.
         count: Number of copies of each sample.
     """
     if isinstance(generator, torch.Generator):
@@ -74,7 +74,7 @@ def repeat(generator: Generator, count: int) -> Generator:
 
 @contextlib.contextmanager
 def initial_weights(seed: int) -> Iterator[None]:
-    """Make the initial weights of torch modules depend only on `seed` in a `with` block.
+    """In a `with` block, make the initial weights of torch modules depend only on `seed`.
 
     torch draws the weights from its global generator. The state of this generator is restored at
     the end of the block.

@@ -155,7 +155,8 @@ def _kept(path: Path, grasps: int) -> dict[str, np.ndarray]:
                     or dataset.shape not in ((), (1,), (3, 3), (grasps,))
                 ):
                     raise InputError(
-                        f"{path} has an HDF5 dataset {name} that is not numeric or has the wrong shape"
+                        f"{path} has an HDF5 dataset {name} that is not numeric or has the wrong "
+                        "shape"
                     )
                 kept[name] = dataset[()]
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:

@@ -80,9 +80,9 @@ def household(
     roughness: Annotated[
         float | None,
         typer.Option(
-            help="Largest root mean square unevenness of the convex parts in metres; the unevenness "
-            "of real surfaces is approximately 0.0001. Labels that are simulated with uneven parts "
-            "do not rely on perfectly flat faces. Default: no unevenness."
+            help="Largest root mean square unevenness of the convex parts in metres; real "
+            "surfaces have approximately 0.0001. Labels that are simulated with uneven parts do "
+            "not rely on perfectly flat faces. Default: no unevenness."
         ),
     ] = None,
     sheet: Annotated[bool, typer.Option(help="Draw pictures of the objects in sheet.png.")] = True,

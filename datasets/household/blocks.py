@@ -269,7 +269,7 @@ def headphones(draw: Draw) -> list[Polyhedron]:
 
 
 def _reach(piece: Polyhedron, direction: np.ndarray) -> float:
-    """The distance along a direction from the origin to the surface of a piece around the origin."""
+    """The distance from the origin, inside a piece, to the piece's surface along a direction."""
     a, b, c = piece.vertices[piece.faces].swapaxes(0, 1)
     normals = np.cross(b - a, c - a)
     towards = normals @ direction

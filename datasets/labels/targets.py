@@ -36,7 +36,7 @@ class Target:
 
 
 def targets_in(folder: Path, friction: float | None = None) -> list[Target]:
-    """List the objects in a folder: all objects in its catalogue, or all meshes if it has none.
+    """List the objects of a folder's catalogue, or all meshes of a folder without a catalogue.
 
     Args:
         folder: Folder of the objects.

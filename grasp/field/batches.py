@@ -30,7 +30,7 @@ def draw_batch(
 ) -> Float[Tensor, "objects count 4 4"]:
     """Draw samples `T_object_grasp` for several objects.
 
-    For a single object, `ConditionedField.draw` does the equivalent.
+    The equivalent method for a single object is `ConditionedField.draw`.
 
     Args:
         fields: Conditioned fields, one per object. All must come from one trained field.

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 AT_ONCE = 512
-"""Largest number of poses in a chunk, for which a network is evaluated together."""
+"""Largest number of poses in a chunk. A network is evaluated for all poses of a chunk together."""
 
 _FEWEST = 128
 """Smallest number of poses for which an additional thread is worthwhile."""
@@ -64,14 +64,14 @@ def _by_threads(
 
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    """Return a pool of threads; in every thread of the pool, torch uses a single thread.
+    """Return a pool of threads, in which torch operations do not start further threads.
 
     Later calls return the existing pool, because new threads are slow: they have to allocate fresh
-    memory pages, which takes a third of the time for a thousand poses.
+    memory pages, which takes a third of the computing time for a thousand poses.
     """
     # `torch.set_num_threads` affects the thread that calls it and all threads started later.
     return ThreadPoolExecutor(threads, "chunks", torch.set_num_threads, (1,))
 
 
 if sys.platform != "win32":
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # a fork does not inherit threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a forked process lacks the threads

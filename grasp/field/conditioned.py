@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from grasp.scenes.scene import Scene
 
 _SURPLUS = 1.2  # number of further samples drawn, divided by the number expected to suffice
-_DIRECTIONS = 400  # directions along which the narrowest extent is searched
+_DIRECTIONS = 400  # number of directions in which the extent of an object is measured
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,7 @@ class ConditionedField:
     def cost(
         self, poses: Float[Tensor, "*batch 4 4"], noise_level: float | None = None
     ) -> Float[Tensor, "*batch"]:
-        """Compute the energy of each pose, infinitely differentiable and low near good grasps.
+        """Compute each pose's energy. It is infinitely differentiable and low near good grasps.
 
         Args:
             poses: Poses `T_object_grasp`, translations in metres.
@@ -146,10 +146,10 @@ class ConditionedField:
         return value.reshape(batch), gradient.reshape(*batch, 6)
 
     def success_probability(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch"]:
-        """Compute the probability of success of each grasp, with the object's weight if known.
+        """Compute the probability of success of each grasp under the object's weight, if known.
 
         A parallel jaw that is turned by π around its approach axis makes an identical grasp. So the
-        logit is the mean of the network's logits for the pose and the turned pose.
+        network's logits for the pose and for the turned pose are averaged.
 
         Args:
             poses: Poses `T_object_grasp`, translations in metres.
@@ -180,7 +180,7 @@ class ConditionedField:
         sampling: Sampling,
         guide: Guide | None = None,
     ) -> Float[Tensor, "count 4 4"]:
-        """Draw pure noise or noisy proposals as first poses, relative to the surface's centre.
+        """Draw the first poses, pure noise or noisy proposals, relative to the surface's centre.
 
         Args:
             count: Number of poses.
@@ -237,7 +237,7 @@ class ConditionedField:
         sampling: Sampling | None = None,
         guidance: Cost | Sequence[Cost] = (),
     ) -> Float[Tensor, "count 4 4"]:
-        """Draw samples `T_object_grasp` of the field in float64, unsorted.
+        """Draw samples of the field, unsorted, as poses `T_object_grasp` in float64.
 
         float64 avoids a loss of precision if the object is far from the origin of its file. See
         `trajectory` for the arguments and the errors.
@@ -294,7 +294,7 @@ class ConditionedField:
             drawn, free = len(samples.poses), int((~samples.collides[order]).sum())
             if free == count or drawn == most:
                 return self.chosen(samples, order, count, selection)
-            # Draw enough samples for the missing grasps at the success rate so far, plus a surplus.
+            # Estimate the necessary samples from the share of usable samples so far; add a surplus.
             wanted = math.ceil(_SURPLUS * (count - free) * drawn / max(free, 1))
             wanted = min(wanted, at_once, most - drawn)
 
@@ -393,7 +393,7 @@ class ConditionedField:
         return f"the object weighs {self.weight.mass:.2g} kg{at}; "
 
     def _describe_size(self) -> str:
-        # The axes are included because CAD models are often narrowest along one of them.
+        # The coordinate axes are included because CAD models are often narrowest along one of them.
         along = np.concatenate([np.eye(3), directions(_DIRECTIONS)])
         extents = np.ptp(self.points @ along.T, axis=0)
         return (
@@ -404,7 +404,7 @@ class ConditionedField:
     # Frames
 
     def guide(self, guidance: Cost | Sequence[Cost]) -> Guide:
-        """Return a `Guide` of the sampler with costs of poses in the frame of the object's file.
+        """Return a `Guide` for the sampler from costs of poses in the frame of the object's file.
 
         Raises:
             InputError: If a cost is not callable.
@@ -412,7 +412,7 @@ class ConditionedField:
         return Guide(cost_list(guidance), self.in_file_frame)
 
     def in_file_frame(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"]:
-        """Convert poses relative to the centre of the object's surface to the file's frame."""
+        """Convert poses relative to the surface's centre to poses in the file's frame."""
         return _translated(poses, self.centre)
 
     def _evaluate(
@@ -428,7 +428,7 @@ class ConditionedField:
                 f"got {sigma}"
             )
         surface, probes = self.condition
-        # The shift has the data type of the poses: float64 keeps all digits far from the origin.
+        # Poses are translated in their own data type: float64 keeps all digits far from the origin.
         about = _translated(poses, -self.centre).reshape(1, -1, 4, 4).to(surface.points)
         number = network(about, about.new_full(about.shape[:2], sigma), probes, surface)
         return number.reshape(poses.shape[:-2]).to(poses)

@@ -1,7 +1,9 @@
-"""Export of the cost and its gradient as `torch.export` programs, which run without this package.
+"""Export of a field's cost and gradient as `torch.export` programs.
 
-A program contains the weights, the object's surface and the gripper's probes. It takes a fixed
-number of poses:
+The programs run without this package.
+
+Each program contains the weights, the object's surface and the gripper's probes. A program takes a
+fixed number of poses:
 
     program = exported_cost_and_gradient(conditioned, count=64, noise_level=0.1)
     torch.export.save(program, "cost.pt2")

@@ -27,7 +27,7 @@ from grasp.grippers.gripper import Gripper, load_gripper
 from pcdiff.errors import InputError
 
 DISTANCES = 2000
-"""Number of places per object with a signed distance, which the paper's network learns."""
+"""Number of places per object whose signed distances the "paper" network learns."""
 
 FEWEST = 5
 """Smallest number of successful grasps of an object that is used to train the energy."""
@@ -89,12 +89,13 @@ class Item:
 def split(items: Sequence[Item], one_in: int) -> tuple[list[Item], list[Item]]:
     """Split items into training items and validation items, by object.
 
-    The split depends only on the geometry of the objects. So an object is on one side of the split
-    for all grippers and in all runs.
+    The split depends only on the geometry of the objects. So an object is on the same side of the
+    split for all grippers and in all runs.
 
     Args:
         items: Items to split.
-        one_in: Inverse of the share of validation objects: 12 assigns one object in 12.
+        one_in: Inverse of the share of validation objects: 12 assigns approximately one
+            object in 12 to validation.
     """
     parts: tuple[list[Item], list[Item]] = ([], [])
     for item in items:
@@ -212,8 +213,8 @@ def _labels(path: Path, hand: Gripper) -> Grasps:
         )
     if grasps.success is None or grasps.object_file is None or grasps.object_sha256 is None:
         raise InputError(
-            f"{path} must contain success labels, and the file and the digest of its object, but "
-            "at least one of these is missing"
+            f"{path} must contain success labels, the file name of the object and the digest of "
+            "the object, but at least one of the three is missing"
         )
     return grasps
 

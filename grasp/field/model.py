@@ -1,4 +1,4 @@
-"""The networks of the grasp field, with the interfaces of the diffusion core and the training loop.
+"""The networks of the grasp field, in the form that the sampler and the training loop need.
 
 The method follows Urain et al., "SE(3)-DiffusionFields", ICRA 2023. Successful grasps are blurred
 by noise of level σ on SE(3). The energy E(H, σ | surface, gripper) is trained by denoising score

@@ -24,9 +24,9 @@ ENERGY, SUCCESS = NETWORKS = ("energy", "success")
 """Names of the two networks. The networks share no weights, so one can be trained alone."""
 
 OTHERS = 32
-"""Number of further successful grasps per item, which reduce the denoising target's variance."""
+"""Number of further successful grasps per item. They reduce the denoising target's variance."""
 
-_QUERIES = 256  # number of places per item and step for the paper network's signed distances
+_QUERIES = 256  # number of places per item and step where the "paper" network learns distances
 
 _EXAMPLES = 256  # largest number of items from which the scales of the inputs are computed
 

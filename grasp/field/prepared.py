@@ -34,7 +34,7 @@ class Recipe:
         full: Number of surfaces of the whole object.
         views: Number of surfaces from simulated depth images. Such a surface is noisy and covers
             only the visible side of the object.
-        distances: Number of places with a signed distance, which the paper's network learns.
+        distances: Number of places whose signed distances the "paper" network learns.
     """
 
     seed: int = 0

@@ -1,14 +1,14 @@
 """Proposals: poses of the hand at opposite places of a surface, from which sampling can begin.
 
-A pair of opposite places is two surface points with opposite surface normals whose distance is less
-than the stroke. A proposal puts the open hand midway between the two points, with the pads parallel
-to the surface at the first point. The angle around the surface normal and the depth along the pads
-are random. Poses with a collision of the open hand are rarely selected.
+A pair of opposite places consists of two surface points that have opposite surface normals and are
+closer together than the stroke. A proposal puts the open hand midway between the two points, with
+the pads parallel to the surface at the first point. The angle around the surface normal and the
+depth along the pads are random. Poses with a collision of the open hand are rarely selected.
 
-Proposals cover the whole surface. After noise of a medium level is added, their distribution is
-close to the distribution of grasps with equal noise. A sampler that begins with proposals needs
-fewer steps than a sampler that begins with pure noise. It also reaches places with a high energy at
-high noise levels, which a sampler from pure noise would miss (Meng et al. 2022, "SDEdit").
+Proposals cover the whole surface. With noise of a medium level, proposals are distributed almost
+like grasps with noise of the same level. A sampler that begins with proposals needs fewer steps
+than a sampler that begins with pure noise. It also reaches places with a high energy at high noise
+levels, which a sampler from pure noise would miss (Meng et al. 2022, "SDEdit").
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pcdiff.randomness import Generator, uniform
 CHOICES = 8
 """Number of random proposals from which each returned proposal is chosen."""
 
-_FACING = 0.7  # cosine of the largest angle between a normal and the other, reversed normal
+_FACING = 0.7  # cosine of the largest angle between one normal and the reversed other normal
 _ASIDE = 0.005  # typical distance in metres from one place to the other place's normal line
 _MOST_ASIDE = 4.0  # largest distance from a place to the normal line, in multiples of _ASIDE
 _COLLISION_COST = 10.0  # cost of a collision of the open hand, in nats

@@ -1,7 +1,7 @@
-"""Sampling of grasps of one object on request.
+"""Sampling of grasps of one object by a single call.
 
 `sample_grasps` loads the weights, conditions the grasp field, and samples grasps. The command
-`grasp sample` calls it; notebooks and services can call it, too.
+`grasp sample` calls this function; notebooks and services can call it, too.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from pcdiff.randomness import seeded
 SamplerName = Literal["multistep", "ddim", "langevin"]
 
 SOFT_METRES, SOFT_COSINE = 0.01, 0.1
-"""Excess that costs half a nat: a distance to the region in metres, and a difference of cosines
-outside the approach cone."""
+"""Violations of constraints that cost half a nat: a distance of 0.01 m to the region, and a
+difference of 0.1 between the cosine of the approach cone's half-angle and the cosine of the angle
+to the cone's axis."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ def sample_grasps(obj: Object, request: Request) -> Grasps:
 
 
 def _changed(record: Any, **given: Any) -> Any:
-    """Copy a dataclass and set the given fields, except fields with the new value None."""
+    """Copy a dataclass with new values of some fields; None leaves a field unchanged."""
     return replace(record, **{name: value for name, value in given.items() if value is not None})
 
 

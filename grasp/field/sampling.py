@@ -68,7 +68,9 @@ REFERENCE = Sampling(
     steps=48,
     sampler=AnnealedLangevin(moves=3, step_ratio=0.5, predictor=Multistep()),
 )
-"""Annealed Langevin sampling from pure noise, which depends only on the field."""
+"""Settings of the reference sampler: annealed Langevin sampling from pure noise.
+
+The samples depend only on the field, not on proposals."""
 
 
 def default_sampling(is_mesh: bool) -> Sampling:
@@ -145,8 +147,8 @@ def trajectory(
             the first object come first.
         sampling: Settings of the sampler.
         generator: One generator for all poses, or one generator per pose.
-        guides: Costs of each object, which are added to the energy divided by the temperature;
-            empty for no costs.
+        guides: One `Guide` per object. Its costs are added to E/T, the energy divided by the
+            temperature. An empty sequence adds no costs.
 
     Raises:
         InputError: For the reasons listed under `levels_of`, or if a cost does not return one

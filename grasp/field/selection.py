@@ -26,7 +26,8 @@ class Selection:
     Attributes:
         oversampling: Number of samples drawn per requested grasp, before any further attempts.
         attempts: Limit for further samples, which are drawn if too few collision-free grasps are
-            found. The total is at most `attempts` times `oversampling` times the requested number.
+            found. The total number of samples is at most `attempts` times `oversampling` times the
+            number of requested grasps.
         least_probability: Smallest probability of success of a returned grasp.
         likely: Smallest probability of success of samples that count as equally good. A diverse
             subset of these samples is returned, because the samples with the highest probabilities

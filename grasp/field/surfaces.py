@@ -19,14 +19,14 @@ COARSE = 128
 """Number of coarse points. A coarse point replaces a group of neighbouring fine points."""
 
 LANDMARKS = 64
-"""Number of landmarks, the points that are single inputs of the networks."""
+"""Number of landmarks. The networks take each landmark as a separate input."""
 
 # The kernel width at a place on a landmark's line is the first number, in metres, plus the second
 # number times the distance from the landmark.
 _NARROWEST, _SPREADING = 0.003, 0.25
 
-_DRAWN = 4  # number of random points per selected point; more random points spread more evenly
-_NEIGHBOURS = 6  # rank of the neighbour that determines the area of a point by its distance
+_DRAWN = 4  # random points per selected point; more random points give more even selections
+_NEIGHBOURS = 6  # rank of the neighbour whose distance determines the area of a point
 _FEWEST = 16  # smallest number of different points of an object
 
 

@@ -24,7 +24,7 @@ from pcdiff.randomness import initial_weights
 POINTS, MOST_POINTS = 4096, 200_000
 """Smallest and largest number of surface points from which collisions and widths are computed. For
 a mesh, the number is the surface area times `grasp.scenes.collision.DENSITY`, within both limits.
-For a cloud, the number is the number of its points up to the largest number."""
+For a cloud, all points are used, but at most the largest number."""
 
 WEIGHTS = Path(__file__).parent / "weights"
 """Folder of the weights that are shipped in this package."""
@@ -95,7 +95,7 @@ class GraspField(FieldModel):
                 f"the field was trained on another description of the gripper {hand.name}: give "
                 "your gripper another name, or train a field with your gripper"
             )
-        rng = np.random.default_rng(seed)  # independent of the object, so moving it changes nothing
+        rng = np.random.default_rng(seed)  # a moved object gets the same draws
         surface = surface_of(obj, rng)
         count = len(obj.vertices)
         if obj.is_mesh:

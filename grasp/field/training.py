@@ -129,8 +129,8 @@ class TrainingRun:
         if not training or not validation:
             raise InputError(
                 "training and validation need at least one labelled object each, got "
-                f"{len(training)} for training and {len(validation)} for validation on one object "
-                f"in {data.validate_one_in}",
+                f"{len(training)} for training and {len(validation)} for validation; approximately "
+                f"one object in {data.validate_one_in} is assigned to validation",
                 parameter="validate_one_in",
             )
         # Successful grasps are also needed for fresh weights, to set the scales of the inputs.

@@ -34,7 +34,7 @@ FRICTION = 1.0
 """Coefficient of friction μ between object and pads."""
 
 FORCE = 40.0
-"""Force F of each pad in newtons, or the largest force of the gripper, whichever is smaller."""
+"""Force F of each pad in newtons. A weaker gripper presses with its own largest force."""
 
 PATCH_RADIUS = 0.01
 """Radius r of a contact patch in metres."""

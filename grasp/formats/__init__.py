@@ -44,7 +44,8 @@ FORMATS = {
     "graspgen": (".json",),
     "isaac": (".yaml", ".yml"),
 }
-"""Extensions of each format. An extension alone stands for the first format that lists it."""
+"""Extensions of each format. If only the extension is known, it stands for the first format
+that lists it."""
 
 EXTENSIONS = {suffix: name for name, suffixes in reversed(FORMATS.items()) for suffix in suffixes}
 """For each extension of a grasp file, the format for which the extension stands."""
@@ -53,7 +54,8 @@ EXTENSIONS = {suffix: name for name, suffixes in reversed(FORMATS.items()) for s
 def check_grasp_path(path: str | os.PathLike[str]) -> str:
     """Check that the extension of a file to write stands for a format.
 
-    Callers check the name before long work, whose result would otherwise be lost.
+    Callers check the name before a long computation, so that the result is not lost
+    because of a wrong extension.
 
     Args:
         path: File to write.

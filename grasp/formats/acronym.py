@@ -14,7 +14,7 @@ along the approach and +x along the closing direction, so the files state neithe
 The group with the labels is named after the simulator FleX. Tools read labels from this group, even
 if another simulator produced the labels. All our additions are in the group `pcdiff_grasp`, which
 other readers ignore: the version of the additions, unit, frame, physics protocol, digest, sampler,
-reason, and one dataset for each further per-grasp array. Other quantities of ACRONYM (motions,
+reason, and one HDF5 dataset for each further per-grasp array. Other quantities of ACRONYM (motions,
 inertia, volume) are not read.
 """
 
@@ -50,13 +50,13 @@ MOST_GRASPS = 1_000_000
 """Largest number of grasps in a file that the reader accepts; ACRONYM's files contain 2000."""
 
 TRANSFORMS = "grasps/transforms"
-"""Dataset with the poses."""
+"""Path of the HDF5 dataset with the poses."""
 
 OBJECT_IN_GRIPPER = "grasps/qualities/flex/object_in_gripper"
-"""Dataset with the success labels."""
+"""Path of the HDF5 dataset with the success labels."""
 
 OURS = "pcdiff_grasp"
-"""Group with our additions."""
+"""Name of the HDF5 group with our additions."""
 
 
 def read(path: str | os.PathLike[str]) -> tuple[Grasps, Convention]:
@@ -212,7 +212,7 @@ def _fixed(text: str | list[str]) -> np.ndarray:
 
 
 def _numbers(place: h5py.Group, name: str) -> np.ndarray | None:
-    """Read a numeric dataset as float64, or return None if the dataset is missing."""
+    """Read a numeric HDF5 dataset as float64, or return None if the dataset is missing."""
     dataset = place.get(name)
     if dataset is None:
         return None

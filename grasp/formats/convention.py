@@ -21,7 +21,7 @@ METRE = "metre"
 """Name of the unit of length in our files."""
 
 OBJECT_FRAME = "object mesh file"
-"""Name of the mesh file's frame, in which poses are expressed, in our files."""
+"""Name that our files give to the frame of the mesh file, in which poses are expressed."""
 
 _SPELLINGS = {
     METRE: "m",

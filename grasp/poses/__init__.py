@@ -1,1 +1,1 @@
-"""Grasp poses: frames, distances between grasps, and subsets of them."""
+"""Grasp poses: frames, distances between grasps, and subsets of grasps."""

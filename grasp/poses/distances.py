@@ -21,10 +21,10 @@ LENGTH = 0.1
 """Length ℓ in metres per radian that makes translations and rotations comparable."""
 
 TRANSLATION = 0.01
-"""Largest distance in metres between two grasps that coverage treats as equal grasps."""
+"""Largest distance in metres between two grasps that count as equal in the metric coverage."""
 
 ROTATION = math.radians(15)
-"""Largest angle in radians between two grasps that coverage treats as equal grasps."""
+"""Largest angle in radians between two grasps that count as equal in the metric coverage."""
 
 
 class PoseDistances(NamedTuple):

@@ -71,7 +71,7 @@ def spread(
     the hand. A half turn of the jaw does not change these vectors.
 
     Args:
-        poses: Poses of the grasps; the first one is always chosen first.
+        poses: Poses of the grasps; the first grasp is always chosen first.
         count: Number of grasps to choose. If there are fewer grasps, all grasps are chosen.
         translation: Translation in metres that counts as one unit of distance.
         rotation: Angle in radians that counts as one unit of distance.

@@ -112,7 +112,7 @@ class PointCloudGenerator(nn.Module):
             components: The components that the weights may name.
 
         Raises:
-            InputError: If the weights do not exist, or are not weights of this model.
+            InputError: If the weights do not exist, or are not weights of a `PointCloudGenerator`.
         """
         return checkpoint.load_model(
             weights,

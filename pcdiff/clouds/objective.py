@@ -24,7 +24,7 @@ class StepClouds:
     Attributes:
         points: Number of random points taken from each cloud, a multiple of `levels_per_cloud`.
         levels_per_cloud: Number of noise levels that are drawn per cloud.
-        mirror: Axis along which a random half of the clouds is reflected; the axis must be
+        mirror: Axis along which each cloud is reflected with probability 1/2; the axis must be
             perpendicular to the symmetry plane of the category. "none" reflects no clouds.
     """
 

@@ -59,7 +59,7 @@ def train(
     ] = 4,
     mirror: Annotated[
         Literal["none", "x", "y", "z"],
-        typer.Option(help="Axis along which a random half of the clouds is reflected."),
+        typer.Option(help="Axis along which each cloud is reflected with probability 1/2."),
     ] = "none",
     steps: OptimizerSteps = 20_000,
     batch_size: Annotated[

@@ -25,8 +25,8 @@ from pcdiff.randomness import Generator
 class Bound:
     """An upper bound on −log p(x₀) of each sample, and the terms of this bound, in nats.
 
-    x₀ is continuous, so p is a probability density, which depends on the units of the coordinates,
-    and the bound can be negative. KL is the Kullback–Leibler divergence.
+    x₀ is continuous, so p is a probability density. The values of p and of the bound depend on the
+    units of the coordinates, and the bound can be negative. KL is the Kullback–Leibler divergence.
 
     Attributes:
         dimensions: Number of coordinates of one sample.
@@ -75,7 +75,8 @@ def variational_bound(
         model: Noise predictor.
         manifold: Space of the points, which must be flat.
         x0: Clean points, `(batch, *point)`.
-        levels: Levels of the chain on the CPU, from the noisiest level to the clean level (1, 0).
+        levels: Levels of the chain, on the CPU, from the noisiest level to the clean level
+            (α, σ) = (1, 0).
         generator: One generator, or one generator per sample.
         condition: Condition that is passed to the model unchanged.
         latent: KL divergence of the latent of each sample, in nats, `(batch,)`; None means 0.

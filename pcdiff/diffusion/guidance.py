@@ -126,7 +126,8 @@ class ClassifierFree:
 
     Args:
         model: Noise predictor that was trained with and without the condition.
-        weight: Weight w. 0 gives the conditional model. Larger values strengthen the condition.
+        weight: Weight w. With w = 0, the result is the conditional model. A larger w strengthens
+            the influence of the condition.
         unconditional: Condition that meant "no condition" in the training of the model.
 
     Raises:

@@ -68,7 +68,7 @@ def posterior(
         The mean, `(batch…, *point)`, and the standard deviation, a tensor without axes.
 
     Raises:
-        InputError: If the manifold is curved, because a curved manifold has no such posterior.
+        InputError: If the manifold is curved, because the posterior exists only on flat space.
     """
     if not manifold.is_flat:
         raise InputError(

@@ -265,7 +265,8 @@ class AnnealedLangevin(Sampler):
     Args:
         moves: Number of Langevin moves at each level.
         step_ratio: Step size η divided by the noise level σ.
-        predictor: Sampler that moves the points to the next level; None to only rescale them.
+        predictor: Sampler that moves the points to the next level; None to only rescale the
+            points.
     """
 
     moves: int = 1

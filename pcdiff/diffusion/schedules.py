@@ -60,7 +60,7 @@ class Level(NamedTuple):
 
 
 class Schedule(ABC):
-    """A noise schedule, which its `name` and its dataclass fields describe completely.
+    """A noise schedule that is completely described by its `name` and its dataclass fields.
 
     Attributes:
         name: Name of the type of schedule, a key of `SCHEDULES`.
@@ -74,7 +74,7 @@ class Schedule(ABC):
 
     @abstractmethod
     def at_noise_to_signal(self, ratio: Float[Tensor, "*shape"]) -> Level:
-        """Return the level of the schedule with the noise-to-signal ratio σ/α = `ratio`."""
+        """Return the level at which the noise-to-signal ratio σ/α of the schedule is `ratio`."""
 
     @abstractmethod
     def random_times(self, count: int, generator: Generator) -> Float64[Tensor, " count"]:

@@ -44,7 +44,8 @@ def check_distances(name: str, distances: Tensor) -> None:
     """Check that a tensor is a matrix of distances between two non-empty sets.
 
     Raises:
-        InputError: If the tensor is not such a matrix; the message starts with `name`.
+        InputError: If the tensor is not a matrix, is empty, or has a value that is not a finite
+            floating-point number; the message starts with `name`.
     """
     if distances.ndim != 2 or distances.numel() == 0:
         raise InputError(f"{name} must be a non-empty matrix, got shape {tuple(distances.shape)}")

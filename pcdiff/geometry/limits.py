@@ -32,7 +32,7 @@ MAXIMUM_VERTICES = 3 * MAXIMUM_FACES
 
 
 MAXIMUM_BYTES = 256 * 2**20
-"""Largest size of a file, slightly more than a binary STL file of `MAXIMUM_FACES` triangles."""
+"""Largest size of a file in bytes, enough for a binary STL file of `MAXIMUM_FACES` faces."""
 
 
 DAMAGED_NPY = (
@@ -60,7 +60,7 @@ DAMAGED_JSON = (
 
 
 def check_file(path: Path) -> None:
-    """Check that a file exists, is not empty and has at most `MAXIMUM_BYTES`.
+    """Check that a file exists, is not empty and has at most `MAXIMUM_BYTES` bytes.
 
     Raises:
         InputError: If the file is missing, not a file, empty or too large, or if the
@@ -93,7 +93,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_npy(path: Path) -> np.ndarray:
-    """Map the array of a .npy file into memory; a wrong header then cannot reserve memory.
+    """Memory-map the array of a .npy file, so that a wrong header cannot make NumPy reserve memory.
 
     Raises:
         InputError: If the file is missing, damaged or too large, or contains Python objects.

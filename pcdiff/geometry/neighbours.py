@@ -1,8 +1,9 @@
 """Nearest neighbours and farthest points, with the names and the behaviour of PyTorch3D.
 
 Distances are squared, in the squared unit of the clouds. Neighbours are found with the identity
-|p − q|² = |p|² − 2p·q + |q|², which is one matrix product with five columns for 3D points. Both
-clouds are first moved to a common centre, because a large offset would reduce the precision.
+|p − q|² = |p|² − 2p·q + |q|². The identity gives all distances between two clouds as one product of
+matrices; for 3D points, the first matrix has five columns. Both clouds are first moved to a common
+centre, because a large offset would reduce the precision.
 """
 
 from __future__ import annotations
@@ -151,7 +152,7 @@ def sample_farthest_points(
     for _ in range(1, K):
         step = (positions - positions[batch, chosen, None]).square().sum(dim=-1)
         distance = torch.minimum(distance, step)
-        # A point is chosen only once, even if all remaining points coincide with the point.
+        # No point is chosen twice, even if all remaining points coincide with chosen points.
         distance[batch, chosen] = -1
         chosen = distance.argmax(dim=1)
         indices.append(chosen)

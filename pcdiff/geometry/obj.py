@@ -50,7 +50,7 @@ def _obj(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
     with lines_of(path) as lines:
         for words in _continued(lines):
             keyword = words[0] if words else ""
-            edge = keyword == "f" and len(words) < 4  # no area, or a line that is cut off
+            edge = keyword == "f" and len(words) < 4  # a face without area, or cut off
             if keyword == "v":
                 coordinates.extend((float(words[1]), float(words[2]), float(words[3])))
                 check_count(path, len(coordinates) // 3, MAXIMUM_VERTICES, "vertices")

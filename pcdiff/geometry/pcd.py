@@ -124,17 +124,17 @@ def lzf_decompress(data: bytes, size: int) -> bytes:
     """Decompress LZF, the compression of PCD's `binary_compressed` (Lehmann, liblzf).
 
     A control byte c below 32 is followed by c + 1 literal bytes. Any other control byte copies
-    earlier output. The upper three bits of this byte are the length minus 2; if they are 7, the
-    next byte is added to the length. The lower five bits and the next byte are the distance minus
-    1.
+    earlier output. The upper three bits of the control byte are the length of the copy, minus 2. If
+    these bits are 7, the next byte is added to the length. The lower five bits and the following
+    byte are the distance from the end of the output back to the bytes to copy, minus 1.
 
     Args:
         data: Compressed bytes.
         size: Number of bytes of the result.
 
     Raises:
-        ValueError: If the result does not have `size` bytes, or if the data copy bytes from before
-            the start of the result.
+        ValueError: If the result does not have `size` bytes, or if a copy begins before the start
+            of the result.
     """
     out = bytearray()
     position = 0
@@ -153,7 +153,7 @@ def lzf_decompress(data: bytes, size: int) -> bytes:
         position += 1
         start = len(out) - distance
         if start < 0:
-            raise ValueError("the data copy bytes from before the start of the result")
+            raise ValueError("a copy begins before the start of the result")
         # A copy may overlap its own output; the first bytes of the copy are then repeated.
         piece = out[start : start + length]
         out += (piece * (length // len(piece) + 1))[:length]

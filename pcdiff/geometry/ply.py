@@ -65,7 +65,7 @@ _STRUCT_CODES = {
 class _Property:
     name: str
     type: np.dtype
-    count_type: np.dtype | None  # type of the length of a list; None for a number
+    count_type: np.dtype | None  # type of the list length; None if not a list
 
 
 @dataclass(frozen=True)
@@ -223,14 +223,14 @@ def _ascii_table(rows: Iterator[list[bytes]], element: _Element) -> _Table | Non
 
 
 def _binary_table(file: BinaryIO, element: _Element, order: Literal["<", ">"]) -> _Table | None:
-    """Read all rows at once if the lists have equal lengths in all rows; otherwise row by row."""
+    """Read all rows at once if no list changes its length between rows; otherwise row by row."""
     start = file.tell()
     left = os.fstat(file.fileno()).st_size - start
     widths: dict[str, int] = {}
     fields: list[tuple[str, str] | tuple[str, str, int]] = []
     for each in element.properties:
         if each.count_type:
-            # The length of the list in the first row, after the preceding fields of the row.
+            # In the first row, the length of this list comes after the preceding fields.
             count_type = each.count_type.newbyteorder(order)
             file.seek(start + np.dtype(fields).itemsize)
             blob = file.read(count_type.itemsize) if element.count else bytes(count_type.itemsize)
@@ -270,7 +270,7 @@ def _ragged_table(file: BinaryIO, element: _Element, order: Literal["<", ">"]) -
                 length = 1
                 if each.count_type:
                     (count,) = struct.unpack_from(order + _code(each.count_type), blob, position)
-                    length = int(count)  # a floating-point number in a few files
+                    length = int(count)  # a few files store it as a float
                     position += each.count_type.itemsize
                     if length * each.type.itemsize > len(blob) - position:
                         return None

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-_LEAF = 4  # triangles in the smallest box
+_LEAF = 4  # number of triangles in each smallest box
 _RAYS_AT_ONCE = 4096  # limits the use of memory
 
 
@@ -21,8 +21,8 @@ class Crossings(NamedTuple):
 
     Attributes:
         face: Index of the triangle; −1 for a ray that meets no triangle.
-        distance: Distance from the ray's origin, in lengths of the ray's direction vector;
-            meaningless for a ray that meets no triangle.
+        distance: Distance from the ray's origin, divided by the length of the ray's direction
+            vector; meaningless for a ray that meets no triangle.
         normal: Vector perpendicular to the triangle, of any length, on either side; meaningless for
             a ray that meets no triangle.
     """
@@ -100,7 +100,8 @@ class EmbreeCaster:
         Args:
             origins: Origins of the rays, in the unit and frame of the triangles.
             directions: Directions of the rays, of any nonzero length.
-            reach: Largest distance, in lengths of the ray's direction vector; may be infinite.
+            reach: Largest distance, divided by the length of the ray's direction vector; may be
+                infinite.
         """
         found: np.ndarray = self._scene.run(
             np.ascontiguousarray(origins, np.float32),
@@ -197,7 +198,7 @@ class BoxTree:
         distance = _distances(self._triangles[triangle] - origins[ray, None], directions[ray])
         met = distance >= 0  # False for NaN
         ray, triangle, distance = ray[met], triangle[met], distance[met]
-        # In this order, the first crossing of each ray is the nearest crossing.
+        # Sort by ray and then by distance, so that each ray's nearest crossing comes first.
         order = np.lexsort((triangle, distance, ray))
         nearest = order[np.unique(ray[order], return_index=True)[1]]
         face, first = np.full(len(origins), -1), np.full(len(origins), np.inf)

@@ -6,8 +6,8 @@ take an object file then accept the new ending. Commands that take point clouds 
 `pcdiff/clouds/files.py`.
 
 This package reads text and table formats without a library, so that a damaged file always gives an
-error that names the line or the count, and never an incomplete mesh.
-Textures, colours and materials are ignored.
+error that names the line or the count, and never an incomplete mesh. Textures, colours and
+materials are ignored.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Helper functions for text formats: words of lines, triangles of polygons, rows of numbers."""
+"""Helper functions for text formats, which split lines into words and polygons into triangles."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pcdiff.geometry.limits import MAXIMUM_FACES, check_count, file_errors
 
 
 class LineError(ValueError):
-    """An error in a line of a text file; `lines_of` adds the name of the file and the line."""
+    """An error in a line of a text file; `lines_of` adds the file name and the line number."""
 
 
 @contextlib.contextmanager

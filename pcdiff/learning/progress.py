@@ -25,7 +25,7 @@ class FinishedRun:
 
     Attributes:
         weights: File of the weights with the lowest validation loss.
-        last: Last row that the run added to the log, or None if no steps remained.
+        last: Last row that `train_with_progress` added to the log, or None if no steps remained.
         no_curves: Reason why the training curves were not drawn, or None if the curves were drawn.
     """
 

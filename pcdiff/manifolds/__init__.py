@@ -1,4 +1,4 @@
-"""The spaces on which diffusion runs: `retract` moves points and `local` compares points."""
+"""The spaces on which diffusion runs, each with operations that move and compare points."""
 
 from pcdiff.manifolds import se3, so3
 from pcdiff.manifolds.base import Manifold

@@ -30,10 +30,10 @@ class Manifold(ABC):
     Attributes:
         point_ndim: Number of axes of one point.
         tangent_ndim: Number of axes of one tangent vector.
-        is_flat: True if points can be added and scaled. Only on such a space, the signal
-            coefficient α may differ from 1, and the posterior and the variational bound exist.
-        length: ℓ, the standard deviation of noise of level 1 along one axis, in the space's unit of
-            length. ℓ is 1 if the metric is the identity.
+        is_flat: True if points can be added and scaled. Only a flat space allows a signal
+            coefficient α other than 1 and has a posterior and a variational bound.
+        length: The length ℓ: at noise level σ, the noise has the standard deviation σℓ along each
+            axis, in the space's unit of length. If the metric is the identity, ℓ is 1.
     """
 
     point_ndim: int
@@ -80,7 +80,7 @@ class Manifold(ABC):
         - `SE3`: the position `(…, 3)` of the centre in metres. The centre is required, because the
           origin of a file's frame is arbitrary.
         - `SO3`: only None.
-        - `Power`: the centre for its factor, or one centre per copy, with an axis for the copies.
+        - `Power`: one centre for all copies, or one centre per copy, with an axis for the copies.
         - `Product`: a sequence with one centre per factor. None means that no factor has a centre.
 
         Args:
@@ -178,7 +178,7 @@ class Manifold(ABC):
     def over_tangent(self, scalar: Tensor) -> Tensor:
         """Reshape scalars `(batch…)` so that they multiply tangent vectors `(batch…, *tangent)`.
 
-        A scalar without axes is returned unchanged. Then a float64 level does not convert float32
-        points to float64.
+        A scalar without axes is returned unchanged, because in this form a float64 level does not
+        convert float32 points to float64.
         """
         return scalar.reshape(scalar.shape + (1,) * self.tangent_ndim) if scalar.ndim else scalar

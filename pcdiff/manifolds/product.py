@@ -214,7 +214,7 @@ class Product(Manifold):
 
 @dataclass(frozen=True)
 class Power(Manifold):
-    """Any number of copies of one space, such as the poses of a trajectory.
+    """A product of copies of one space, such as the space of trajectories with several poses.
 
     The first axis of a point enumerates the copies: points of `Power(SE3())` have shape
     `(copies, 4, 4)` and tangent vectors have shape `(copies, 6)`. One call of a method computes all

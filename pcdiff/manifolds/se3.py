@@ -74,7 +74,7 @@ class SE3(Manifold):
     has a standard deviation of σℓ metres along each axis and σ radians around each axis.
 
     Args:
-        length: ℓ in the metric, in metres per radian.
+        length: The constant ℓ of the metric, in metres per radian.
 
     Raises:
         InputError: If `length` is not positive.
@@ -106,7 +106,7 @@ class SE3(Manifold):
     def local(
         self, x: Float[Tensor, "*#batch 4 4"], y: Float[Tensor, "*#batch 4 4"]
     ) -> Float[Tensor, "... 6"]:
-        """Return (Rₓᵀ(t_y − tₓ), Log(RₓᵀR_y)), which is discontinuous at half a turn."""
+        """Return (Rₓᵀ(t_y − tₓ), Log(RₓᵀR_y)), discontinuous if RₓᵀR_y is half a turn."""
         rotation_x, translation_x = _parts(x)
         rotation_y, translation_y = _parts(y)
         rho = _apply(rotation_x.mT, translation_y - translation_x)
@@ -123,7 +123,7 @@ class SE3(Manifold):
     def tangent_noise(
         self, x: Float[Tensor, "*batch 4 4"], generator: Generator | None
     ) -> Float[Tensor, "*batch 6"]:
-        """Draw Gaussian tangent vectors, with deviations of ℓ metres in ρ and 1 radian in ω."""
+        """Draw Gaussian tangent vectors: standard deviation ℓ metres in ρ and 1 radian in ω."""
         return self.from_unit(normal((*x.shape[:-2], 6), generator, x.dtype, x.device))
 
     def random(

@@ -1,7 +1,8 @@
 """Rotations: the exponential and logarithm of SO(3), and SO(3) as a manifold for diffusion.
 
-A rotation is a matrix R, `(…, 3, 3)`. A tangent vector ω, `(…, 3)`, is a rotation vector in radians
-in the body frame, from which R maps. A step along ω therefore multiplies R on the right: R·Exp(ω).
+A rotation is a matrix R, `(…, 3, 3)`, which maps vectors from the body frame to the reference
+frame. A tangent vector ω, `(…, 3)`, is a rotation vector in radians in the body frame. A step along
+ω therefore multiplies R on the right: R·Exp(ω).
 In this module, θ = |ω| and x̂ = `hat(x)`.
 """
 
@@ -68,14 +69,15 @@ def log(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
     """Return the rotation vector of a rotation, in radians, with length at most π.
 
     The inverse is `exp`: `exp(log(R)) == R`. With the rotation axis n, the unit quaternion
-    (n sin θ/2, cos θ/2) gives n tan θ/4. The half-angle formula converts n tan θ/4 to n tan θ/8,
-    and the series of the arctangent, which converges fast up to θ = π, converts n tan θ/8 to nθ.
+    (n sin(θ/2), cos(θ/2)) gives n tan(θ/4). The half-angle formula converts n tan(θ/4) to
+    n tan(θ/8). The series of the arctangent, which converges fast up to θ = π, converts n tan(θ/8)
+    to nθ.
     No step divides by θ or by sin θ, so the value and its first two derivatives are accurate at the
     identity and near the identity.
 
     At θ = π, the vectors πn and −πn represent one rotation, and the function may return either
     vector. The logarithm is discontinuous at θ = π and has no derivative, so do not use the
-    logarithm in an energy.
+    logarithm in an energy function.
 
     Args:
         rotation: Rotation matrices, orthonormal up to rounding errors.
@@ -127,7 +129,7 @@ def uniform(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
 ) -> Float[Tensor, "... 3 3"]:
-    """Draw uniform rotations with respect to Haar measure, `(batch…, 3, 3)`.
+    """Draw rotations that are uniform with respect to Haar measure, `(batch…, 3, 3)`.
 
     Args:
         batch: Shape of the result without the two axes of a rotation.
@@ -148,9 +150,9 @@ class SO3(Manifold):
     Choose σ below approximately 1.2. Exp maps the whole sphere |σε| = 2π to the mean, so the
     density has a pole like 1/θ² at the mean, and the score has infinite variance. Up to σ = 1.2,
     almost no random rotation reaches this pole. From σ = 1.5 on, rare rotations near the mean
-    dominate a score-matching loss. For large σ, the rotation angle becomes uniform. Then the
-    rotation itself is not uniform: the wrapped normal distribution is closest to the uniform
-    distribution of rotations at σ = 1.8.
+    dominate a score-matching loss. For large σ, the angle of the rotation becomes uniform, but the
+    rotation itself does not. The wrapped normal distribution is closest to the uniform distribution
+    of rotations at σ = 1.8.
     """
 
     point_ndim = 2
@@ -215,8 +217,9 @@ class SO3(Manifold):
         """Return the gradient of `log_kernel` in x, per radian in the body frame of x.
 
         The gradient points along ω = Log(meanᵀx), with slope d/dθ log p. Up to σ ≈ 0.5 the gradient
-        is −ω/σ² − (sin θ/(1−cos θ) − 2/θ)·ω/θ. Here the second term corrects the score −ω/σ² of
-        flat space for the volume of Exp. By symmetry the gradient is 0 at x = mean.
+        is −ω/σ² − (sin θ/(1−cos θ) − 2/θ)·ω/θ. Here −ω/σ² is the score of flat space, and the
+        second term is a correction, because Exp does not preserve volume. By symmetry the gradient
+        is 0 at x = mean.
 
         Args:
             mean: Rotations, `(batch…, 3, 3)`.
@@ -228,9 +231,9 @@ class SO3(Manifold):
         sigma = noise_level.to(x).clamp(max=_WIDEST)
         turns = _turns(angle, sigma)
         weights = _log_weights(angle, sigma, turns).softmax(-1)
-        # The logarithm of the term of turn τ has slope 2/(θ+τ) − (θ+τ)/σ². Minus the slope at τ = 0
-        # it is −τ (2/(θ(θ+τ)) + 1/σ²). The weighted mean of this difference loses no digits at
-        # small θ.
+        # The logarithm of the term of turn τ has slope 2/(θ+τ) − (θ+τ)/σ². The difference between
+        # this slope and the slope at τ = 0 is −τ (2/(θ(θ+τ)) + 1/σ²). The weighted mean of the
+        # difference loses no digits at small θ.
         angle_, sigma_ = angle[..., None], sigma[..., None]
         wraps = (weights * turns * (2 / (angle_ * (angle_ + turns)) + sigma_**-2)).sum(-1) / angle
         volume = _blend(
@@ -286,7 +289,7 @@ def _turns(angle: Tensor, sigma: Tensor) -> Tensor:
 
 
 def _most_turns(sigma: Tensor) -> int:
-    """Return the largest number k of turns in the sum over turns.
+    """Return the largest number of whole turns in either direction that the sum includes.
 
     On the CPU, the values of σ can be read, and for small σ few turns suffice. If the values cannot
     be read, or if reading them would make the CPU wait for a GPU, the result is the number that

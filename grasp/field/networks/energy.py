@@ -89,8 +89,8 @@ def features(
         (fine, 1.0, surface.points, surface.values),
         (coarse, _COARSE, surface.coarse_points, surface.coarse_values),
     ):
-        # A single product serves all grasps of an object: many small products take several times
-        # longer.
+        # A single matrix product serves all grasps of an object: many small products take several
+        # times longer.
         places = rotation.flatten(1, 2) @ probes.places[:, chosen].mT
         places = places.unflatten(1, (grasps, 3)).mT + translation[..., None, :]
         own = probes.widths[:, None, chosen]
@@ -149,8 +149,8 @@ class Summary(nn.Module):
         grasps = poses.shape[1]
         rotation, translation = poses[..., :3, :3], poses[..., :3, 3]
         area, normal, described = surface.landmark_values.split([1, 3, DESCRIBED], dim=-1)
-        # The layer's weights are rotated instead of the landmarks, so that a single product serves
-        # all grasps.
+        # The layer's weights are rotated instead of the landmarks, so that a single matrix
+        # product serves all grasps.
         of_place, of_normal = (
             each @ rotation.mT
             for each in (self.place.weight / self.place.weight.new_tensor(_UNITS)).split(3, dim=1)

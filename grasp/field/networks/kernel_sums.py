@@ -51,8 +51,9 @@ def kernel_sums(
         points: Points p in metres.
         values: Values v of the points.
         curved: If true, second derivatives by x are exact. If false, the first derivative by x
-            counts as a constant in second derivatives by x, and the cost is less than half. A
-            derivative by x and then by the weights of a network is exact in both cases.
+            counts as a constant in second derivatives by x, and the computation takes less than
+            half the time. A derivative by x and then by the weights of a network is exact in both
+            cases.
     """
     with_moments = torch.is_grad_enabled() and x.requires_grad
     sums: Tensor = _KernelSums.apply(x, precision, points, values, curved, with_moments)[0]

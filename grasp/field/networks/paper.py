@@ -50,7 +50,7 @@ POINTS = (
 )
 """Indices of the probes that serve as points of the network. The time grows with the number of
 points. As in the paper, there are 30 points. They are the most informative probes, and the choice
-is symmetric: both fingers have the selected probes."""
+is symmetric: the same probes are selected on both fingers."""
 
 _LEVEL_FEATURES = 16  # number of sines and cosines of log σ
 _PERIODS = (1.5, 12.0)  # shortest and longest period in log σ, which has a range of length 4
@@ -73,7 +73,7 @@ class PaperConfig:
             third layer is four times as wide.
         decoder: Width of the decoder's hidden layer.
         unit: Length in metres by which all lengths are divided.
-        least_noise: Noise level σ for training the field's first output to equal the signed
+        least_noise: Noise level σ at which the field's first output is trained to equal the signed
             distance.
     """
 
@@ -90,7 +90,7 @@ class PaperConfig:
 class PaperNetwork(nn.Module):
     """The paper's network for the energy E(H, σ | surface, gripper) of poses H at noise level σ.
 
-    The methods take the arguments of `EnergyNetwork`.
+    `forward` takes the same arguments as `EnergyNetwork.forward`.
 
     Args:
         config: Sizes of the network.
@@ -240,8 +240,8 @@ class _Field(nn.Module):
 def _linear(layer: nn.Module, own: Tensor, shared: Tensor) -> Tensor:
     """Apply a linear layer to the inputs `own` of each point and the inputs `shared` of each grasp.
 
-    All points of a grasp have the inputs `shared`. To save time, these inputs are multiplied only
-    once per grasp.
+    All points of a grasp have the same inputs `shared`. To save time, these inputs are multiplied
+    only once per grasp.
     """
     assert isinstance(layer, nn.Linear)
     of_own, of_shared = layer.weight.split([own.shape[-1], shared.shape[-1]], dim=1)

@@ -20,8 +20,8 @@ from grasp.grippers.gripper import Gripper
 from pcdiff.errors import InputError
 
 FINE, ALL = 43, 62
-"""Number of probes for the fine points of a surface, which are the probes at the pads and fingers,
-and number of probes for the coarse points, which are all probes."""
+"""Numbers of probes. The first 43 probes are at the pads and fingers and measure the fine points of
+a surface. All 62 probes measure the coarse points."""
 
 FEW_FINE = (
     *(0, 2, 4, 6, 8, 16, 18, 20, 22, 24),  # corners and centres of the pads
@@ -34,7 +34,7 @@ FEW_COARSE = (
     *(49, 50, 53, 54, 57, 58, 59, 60, 61),  # the palm and the base
 )
 """Indices of the most informative probes, for a network that is evaluated often. The choice is
-symmetric: both fingers have the selected probes."""
+symmetric: the same probes are selected on both fingers."""
 
 DIMENSIONS = 6
 """Number of dimensions that describe a gripper; see `Probes`."""
@@ -75,7 +75,7 @@ _PAD, _FINGER, _BETWEEN, _AHEAD, _ASIDE, _PALM, _BODY = (
     0.006, 0.007, 0.008, 0.012, 0.012, 0.013, 0.03,
 )  # fmt: skip
 
-_ON_AXIS = 0.001  # largest distance in metres between the z axis and a point on the axis
+_ON_AXIS = 0.001  # largest distance in metres from the z axis of a point that counts as on it
 
 
 def probes(gripper: Gripper) -> Probes:

@@ -130,7 +130,7 @@ def _chamfer_to_each(cloud: Tensor, others: Tensor, rows: int) -> Tensor:
     Args:
         cloud: Left factor of the cloud, (points, 5).
         others: Right factors of the other clouds, (5, shapes, points).
-        rows: Number of rows of the left factor that are multiplied together, to limit memory.
+        rows: Number of rows of the left factor in one matrix product.
     """
     _, shapes, points = others.shape
     flat = others.reshape(5, shapes * points)
