@@ -79,9 +79,9 @@ class HouseholdObject:
         vertices: Vertices of the surface in metres.
         faces: Triangles of the surface, counter-clockwise seen from outside; watertight if the
             object is from `make`.
-        parts: Convex polyhedra in metres. Their union is the solid inside the surface, exactly for
-            an object from `make` that `roughened` did not change. The tuple is empty if the parts
-            are unknown.
+        parts: Convex polyhedra in metres, whose union is the solid inside the surface. The union
+            is exact for objects from `make`, and approximate after `roughened`. The tuple is empty
+            if the parts are unknown.
         mass: Mass in kilograms.
         friction: Coefficient of friction against a gripper's pads.
         parameters: Randomly drawn values by name, including `yaw`, `offset_x` and `offset_y`, and

@@ -74,7 +74,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.view and self.weights is None:
-            raise InputError("labels with a view need the weights of a grasp field, got none")
+            raise InputError(
+                "only a grasp field samples from one view: name the weights of a field"
+            )
         if self.weights is not None and self.near_misses:
             raise InputError(
                 "the share of near misses must be 0 for samples of a grasp field, got "

@@ -16,7 +16,9 @@ from pcdiff.errors import InputError
 MOST = 10**6
 """Largest number of grasps per object."""
 
-GripperName = Annotated[str, typer.Option(help="Gripper: a shipped name, or a .toml file.")]
+GripperName = Annotated[
+    str, typer.Option(help="Gripper: name of a shipped gripper, or a .toml file.")
+]
 Scale = Annotated[
     float | None, typer.Option(help="Factor that multiplies the numbers in the object's file.")
 ]

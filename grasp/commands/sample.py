@@ -46,8 +46,8 @@ def sample(
     approach: Annotated[
         str | None,
         typer.Option(
-            help="X,Y,Z,DEGREES: return only grasps with an approach direction within this angle "
-            "of the direction X,Y,Z."
+            help="X,Y,Z,DEGREES: return only grasps whose approach direction is within DEGREES of "
+            "the direction X,Y,Z."
         ),
     ] = None,
     thin: Annotated[

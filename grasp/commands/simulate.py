@@ -36,7 +36,8 @@ def simulate(
     gripper: Annotated[
         str | None,
         typer.Option(
-            help="Gripper: a shipped name, or a .toml file. Default: the gripper in the grasp file."
+            help="Gripper: name of a shipped gripper, or a .toml file. Default: the gripper in the "
+            "grasp file."
         ),
     ] = None,
     mass: Annotated[

@@ -38,8 +38,8 @@ def train(
     gripper: Annotated[
         list[str] | None,
         typer.Option(
-            help="Gripper: a shipped name, or a .toml file; may be repeated. Default: all grippers "
-            "that have labels."
+            help="Gripper: name of a shipped gripper, or a .toml file; may be repeated. Default: "
+            "all grippers that have labels."
         ),
     ] = None,
     networks: Annotated[

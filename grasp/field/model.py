@@ -210,7 +210,7 @@ class FieldModel(nn.Module):
         condition: Condition,
         generator: Generator,
     ) -> None:
-        """Set the scales of the networks' inputs from example grasps, before training.
+        """Before training, use example grasps to set the scales of the networks' inputs.
 
         Args:
             held: Poses of example grasps relative to the centre of each object's surface, in

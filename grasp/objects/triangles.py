@@ -67,7 +67,7 @@ def on_triangles(
 ) -> Float[np.ndarray, "count 3"]:
     """Compute one point on each triangle from two numbers in [0, 1].
 
-    The points are distributed uniformly by area if the square of `root` and the number `share` are
+    The points are distributed uniformly by area if `root`² and `share` are
     independent and uniform in [0, 1].
     """
     weights = np.stack([1 - root, root * (1 - share), root * share], axis=1)

@@ -67,7 +67,7 @@ class Stamp:
 
 @dataclasses.dataclass(frozen=True)
 class Memorization:
-    """The median Chamfer distances from a shape to the nearest training shape.
+    """Median Chamfer distances from generated and test shapes to the nearest training shape.
 
     Attributes:
         generated_median: Median over the shapes of the first generated set.

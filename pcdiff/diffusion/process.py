@@ -23,7 +23,8 @@ def perturb(manifold: Manifold, x0: Tensor, level: Level, generator: Generator) 
         generator: One generator, or one generator per sample.
 
     Raises:
-        InputError: If the manifold is curved and a value of α on the CPU differs from 1.
+        InputError: If the manifold is curved and a value of α differs from 1.
+            Checked only if α is on the CPU.
     """
     manifold.check_signal(level.alpha)
     level = level.to(x0)

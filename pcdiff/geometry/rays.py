@@ -38,7 +38,8 @@ def ray_caster(
     """Make the fastest ray caster that is available on this machine.
 
     Args:
-        vertices: Vertices near the origin, because Embree rounds them to single precision.
+        vertices: Vertices, which should be near the origin: Embree rounds them to single
+            precision.
         faces: Triangles as indices of vertices: at least one triangle, and all with nonzero area.
     """
     try:

@@ -142,7 +142,8 @@ class Manifold(ABC):
         """Multiply `x` by the signal coefficient α, `(batch…)`; a curved space allows only α = 1.
 
         Raises:
-            InputError: If the space is curved and a value of `alpha` on the CPU differs from 1.
+            InputError: If the space is curved and a value of `alpha` differs from 1.
+                Checked only if `alpha` is on the CPU.
         """
 
     def check_signal(self, alpha: Tensor) -> None:
@@ -156,7 +157,8 @@ class Manifold(ABC):
             alpha: α, of any shape.
 
         Raises:
-            InputError: If the space is curved and a value of `alpha` on the CPU differs from 1.
+            InputError: If the space is curved and a value of `alpha` differs from 1.
+                Checked only if `alpha` is on the CPU.
         """
         if self.is_flat or alpha.device.type != "cpu":
             return

@@ -203,7 +203,8 @@ class Product(Manifold):
         """Multiply the entries of each factor by α; a curved product returns `x` unchanged.
 
         Raises:
-            InputError: If the product is curved and a value of `alpha` on the CPU differs from 1.
+            InputError: If the product is curved and a value of `alpha` differs from 1.
+                Checked only if `alpha` is on the CPU.
         """
         self.check_signal(alpha)
         if not self.is_flat:
@@ -302,7 +303,8 @@ class Power(Manifold):
         """Multiply each copy by α.
 
         Raises:
-            InputError: If the factor is curved and a value of `alpha` on the CPU differs from 1.
+            InputError: If the factor is curved and a value of `alpha` differs from 1.
+                Checked only if `alpha` is on the CPU.
         """
         self.check_signal(alpha)
         return self.factor.contract(_over_copies(alpha), x)

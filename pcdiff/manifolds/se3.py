@@ -195,7 +195,8 @@ class SE3(Manifold):
         """Return `x` unchanged, because a pose cannot be scaled.
 
         Raises:
-            InputError: If a value of `alpha` on the CPU differs from 1.
+            InputError: If a value of `alpha` differs from 1.
+                Checked only if `alpha` is on the CPU.
         """
         self.check_signal(alpha)
         return x

@@ -51,7 +51,7 @@ def chamfer_distance(
         point_reduction: Reduction of the distances over the points of a cloud.
 
     Returns:
-        The differentiable distance, and None instead of PyTorch3D's loss of surface normals.
+        The differentiable distance, and None in the place of PyTorch3D's normal loss.
 
     Raises:
         InputError: If the array shapes of the clouds do not match, a cloud is empty or contains a

@@ -252,5 +252,5 @@ def test_a_view_without_a_field_is_bad_input(tmp_path, capsys):
         "error: --view needs --weights, because only a grasp field uses a view\n"
     )
     assert list(tmp_path.iterdir()) == [tmp_path / "box.stl"]
-    with pytest.raises(InputError, match="need the weights of a grasp field, got none"):
+    with pytest.raises(InputError, match="samples from one view: name the weights"):
         Settings(load_gripper("panda"), view=True)
