@@ -5,7 +5,7 @@
 The study runs `grasp evaluate` with default options on the .stl files of the folder, except for the
 cubes, spheres, cylinders, pyramids and tori of GraspIt's object set. Without a folder, the study
 uses the development data beside the checkout. `--labels FOLDER` stores the labelled candidates in
-the folder, and later runs reuse them. Without reuse, the simulation of the candidates takes two
+the folder, and later runs reuse them. Without reuse, the labelling of the candidates takes two
 thirds of the time.
 """
 
