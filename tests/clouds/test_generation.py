@@ -275,7 +275,9 @@ def test_floor_is_the_metrics_of_random_subsets(generator):
 
 def test_floor_refuses_too_few_training_shapes(generator):
     reference = prepare_reference(boxes(4, 20, generator), ["cd"])
-    with pytest.raises(InputError, match="one training shape per reference shape, 4, got 3"):
+    with pytest.raises(
+        InputError, match="at least 4 training shapes, one per reference shape, got 3"
+    ):
         floor(boxes(3, 20, generator), reference, 2, generator)
     with pytest.raises(InputError, match="draws must be at least 1"):
         floor(boxes(4, 20, generator), reference, 0, generator)
