@@ -42,6 +42,7 @@ class Addresses:
     Args:
         object_position: Index in `qpos` of the first of 7 numbers of the object's pose.
         object_velocity: Index in `qvel` of the first of 6 numbers of the object's velocity.
+        object_body: Body number of the object.
         finger_position: Indices of the two fingers in `qpos`.
         finger_velocity: Indices of the two fingers in `qvel`.
         finger_body: Body numbers of the two fingers.
@@ -53,6 +54,7 @@ class Addresses:
 
     object_position: int
     object_velocity: int
+    object_body: int
     finger_position: list[int]
     finger_velocity: list[int]
     finger_body: list[int]
@@ -189,6 +191,7 @@ def _addresses(model: mujoco.MjModel) -> Addresses:
     return Addresses(
         object_position=int(model.joint("object").qposadr[0]),
         object_velocity=int(model.joint("object").dofadr[0]),
+        object_body=model.body("object").id,
         finger_position=[int(model.joint(side).qposadr[0]) for side in SIDES],
         finger_velocity=[int(model.joint(side).dofadr[0]) for side in SIDES],
         finger_body=[model.body(side).id for side in SIDES],

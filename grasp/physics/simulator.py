@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from grasp.physics.body import Body, rigid_body
 from grasp.physics.conditions import Conditions
 from grasp.physics.decomposition import convex_parts
 from grasp.physics.protocol import PROTOCOL, Protocol
-from grasp.physics.workers import check_workers, no_interrupt, processes
+from grasp.physics.workers import check_workers, processes, results_in_order
 from grasp.poses.rigid import check_poses
 from pcdiff.errors import InputError
 
@@ -91,13 +92,11 @@ def simulate(
             than 100 m from the object; the mass computed from the volume is too large; the number
             of workers is below 1 or above 4 per CPU core; or MuJoCo rejects the convex parts.
     """
-    _check_grasps(obj, poses)
+    check_grasps(obj, poses)
     check_workers(workers)
     given = conditions or Conditions()
     friction = protocol.friction if given.friction is None else given.friction
-    density = protocol.density if given.density is None else given.density
-    body = rigid_body(obj, convex_parts(obj), given.mass, density)
-    Conditions(mass=body.mass)  # raises if the object is too heavy
+    body = body_of(obj, given, protocol)
     outcomes: list[Outcome] = []
     for done in _run(body, gripper, friction, protocol, poses, workers, pool):
         outcomes += done
@@ -131,7 +130,7 @@ def in_collision(
     """
     from grasp.physics.trial import World
 
-    _check_grasps(obj, poses)
+    check_grasps(obj, poses)
     width = gripper.stroke if width is None else width
     gripper.check_width(width)
     body = rigid_body(obj, convex_parts(obj), None, protocol.density)
@@ -139,7 +138,33 @@ def in_collision(
     return np.array([world.collides(pose, width) for pose in poses], dtype=bool)
 
 
-def _check_grasps(obj: Object, poses: np.ndarray) -> None:
+def body_of(obj: Object, conditions: Conditions, protocol: Protocol) -> Body:
+    """Return an object as the rigid body of its trials.
+
+    Args:
+        obj: Object to grasp, a mesh.
+        conditions: Mass or density of the object.
+        protocol: Protocol with the density to use if the conditions state neither.
+
+    Raises:
+        InputError: If the object is a point cloud, has no volume or is too heavy.
+    """
+    density = protocol.density if conditions.density is None else conditions.density
+    body = rigid_body(obj, convex_parts(obj), conditions.mass, density)
+    Conditions(mass=body.mass)  # raises if the object is too heavy
+    return body
+
+
+def check_grasps(obj: Object, poses: Float[np.ndarray, "grasps 4 4"]) -> None:
+    """Refuse poses that are not rigid or not near the object.
+
+    Args:
+        obj: Object to grasp.
+        poses: Grasp poses `T_object_grasp`, translations in metres.
+
+    Raises:
+        InputError: If a pose is not rigid or is more than 100 m from the object.
+    """
     check_poses("grasp", poses)
     # The distance is the largest coordinate, because the square of a huge number would overflow.
     distance = np.abs(poses[:, :3, 3] - obj.centre).max(axis=1)
@@ -170,19 +195,11 @@ def _run(
         for chunk in chunks:
             yield [world.trial(pose) for pose in chunk]
         return
+    work = functools.partial(_trials, body, gripper, friction, protocol)
     own = processes(min(workers, len(chunks))) if pool is None else contextlib.nullcontext(pool)
     with own as executor:
         assert executor is not None
-        with no_interrupt():  # the first jobs start the processes
-            jobs = [
-                executor.submit(_trials, body, gripper, friction, protocol, each) for each in chunks
-            ]
-        try:
-            for job in jobs:
-                yield job.result()
-        finally:
-            for job in jobs:
-                job.cancel()
+        yield from results_in_order(work, chunks, executor)
 
 
 def _trials(

@@ -5,6 +5,7 @@ This module imports MuJoCo, so import this module only where trials start.
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Literal, NamedTuple
 
@@ -16,6 +17,7 @@ from grasp.grippers.gripper import Gripper
 from grasp.physics.body import Body
 from grasp.physics.model import AXES, build
 from grasp.physics.protocol import Motion, Protocol
+from grasp.physics.uncertainty import Draw
 
 # MuJoCo's warnings about numbers that are NaN, infinite or absurdly large.
 _DIVERGED = [
@@ -62,8 +64,52 @@ class World:
         self._gripper = gripper
         self._centre = body.centre
         self._protocol = protocol
+        self._extent = np.ptp(np.vstack([vertices for vertices, _ in body.parts]), axis=0)
+        self._error = np.eye(4)
+        self._shift = np.zeros(3)
         self.model, self.at = build(body, gripper, friction, protocol)
         self.data = mujoco.MjData(self.model)
+        self._named = copy.copy(self.model)
+
+    def apply(self, draw: Draw) -> None:
+        """Give the next trials the unknown factors of a draw, in place of those of an earlier draw.
+
+        Only numbers of the model change, so that its parts need not be prepared again.
+
+        Args:
+            draw: Unknown factors of the trials.
+        """
+        model, named, at = self.model, self._named, self.at
+        model.geom_friction[:, 0] = draw.friction
+        model.geom_friction[:, 1] = draw.friction * self._protocol.torsional_friction
+        model.geom_solref[:, 0] = named.geom_solref[:, 0] * draw.softness
+        model.opt.impratio = named.opt.impratio * draw.creep
+        fingers = at.finger_control
+        model.actuator_gainprm[fingers] = named.actuator_gainprm[fingers] * draw.force
+        # The force and the damping together set the speed of a free finger, which stays the same.
+        model.dof_damping[at.finger_velocity] = named.dof_damping[at.finger_velocity] * draw.force
+        model.body_mass[at.object_body] = named.body_mass[at.object_body] * draw.mass
+        model.body_inertia[at.object_body] = named.body_inertia[at.object_body] * draw.mass
+        self._shift_centre(draw.centre * self._extent)
+        mujoco.mj_setConst(model, self.data)
+        self._error = _about(draw, self._gripper.tool_center_point)
+
+    def _shift_centre(self, shift: Float[np.ndarray, "3"]) -> None:
+        """Move the centre of mass within the object, which moves the parts in the body's frame.
+
+        The origin of the body stays the centre of mass; see `grasp.physics.model`.
+        """
+        model, named, body = self.model, self._named, self.at.object_body
+        parts = slice(model.body_geomadr[body], model.body_geomadr[body] + model.body_geomnum[body])
+        boxes = slice(model.body_bvhadr[body], model.body_bvhadr[body] + model.body_bvhnum[body])
+        model.geom_pos[parts] = named.geom_pos[parts] - shift
+        # The flag says that a part has the frame of the body, which a shift makes false.
+        model.geom_sameframe[parts] = 0 if shift.any() else named.geom_sameframe[parts]
+        # The tree of bounding boxes is in the body's inertial frame.
+        axes = np.empty(9)
+        mujoco.mju_quat2Mat(axes, model.body_iquat[body])
+        model.bvh_aabb[boxes, :3] = named.bvh_aabb[boxes, :3] - shift @ axes.reshape(3, 3)
+        self._shift = shift
 
     def trial(self, pose: Float[np.ndarray, "4 4"]) -> Outcome:
         """Run a whole trial: close the hand on the object and shake the object.
@@ -94,11 +140,12 @@ class World:
             pose: Grasp pose `T_object_grasp`, rigid.
             width: Opening between the pads in metres.
         """
+        pose = pose @ self._error
         data, start = self.data, self.at.object_position
         mujoco.mj_resetData(self.model, data)
         self.model.opt.gravity[:] = 0
         rotation = pose[:3, :3].T
-        data.qpos[start : start + 3] = rotation @ (self._centre - pose[:3, 3])
+        data.qpos[start : start + 3] = rotation @ (self._centre + self._shift - pose[:3, 3])
         mujoco.mju_mat2Quat(data.qpos[start + 3 : start + 7], rotation.ravel())
         data.qpos[self.at.finger_position] = width / 2
 
@@ -186,3 +233,17 @@ class World:
 
     def _width(self) -> float:
         return max(0.0, float(self.data.qpos[self.at.finger_position].sum()))
+
+
+def _about(draw: Draw, point: np.ndarray) -> Float[np.ndarray, "4 4"]:
+    """Return the pose of the erring hand in the frame of the intended hand, `T_grasp_hand`."""
+    turn = np.empty(9)
+    quaternion = np.zeros(4)
+    angle = float(np.linalg.norm(draw.rotation))
+    axis = draw.rotation / angle if angle else np.array([1.0, 0.0, 0.0])
+    mujoco.mju_axisAngle2Quat(quaternion, axis, angle)
+    mujoco.mju_quat2Mat(turn, quaternion)
+    error = np.eye(4)
+    error[:3, :3] = turn.reshape(3, 3)
+    error[:3, 3] = point - error[:3, :3] @ point + draw.translation
+    return error

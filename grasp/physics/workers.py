@@ -7,11 +7,15 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from multiprocessing import resource_tracker
+from typing import TypeVar
 
 from pcdiff.errors import InputError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 _WORKERS_PER_CORE = 4
 """Largest number of workers per CPU core. More workers would only cost memory."""
@@ -41,6 +45,28 @@ def processes(workers: int) -> Iterator[ProcessPoolExecutor | None]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_hear_interrupts) as pool:
         yield pool
+
+
+def results_in_order(
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    pool: Executor,
+) -> Iterator[Result]:
+    """Yield the results of a function for all tasks, computed in worker processes.
+
+    Args:
+        function: Function of one task; processes can unpickle it.
+        tasks: Tasks, whose results come in the same order.
+        pool: The processes.
+    """
+    with no_interrupt():  # the first jobs start the processes
+        jobs = [pool.submit(function, task) for task in tasks]
+    try:
+        for job in jobs:
+            yield job.result()
+    finally:
+        for job in jobs:
+            job.cancel()
 
 
 def cores() -> int:
