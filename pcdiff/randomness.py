@@ -59,6 +59,26 @@ def spawn(generator: torch.Generator, count: int) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
+def one_each(generator: Generator | None, count: int) -> list[torch.Generator]:
+    """Return one generator per item of a batch.
+
+    Args:
+        generator: One generator, from which `count` generators are spawned, or `count` generators.
+        count: Number of items.
+
+    Raises:
+        InputError: If `generator` is None, or the number of generators differs from `count`.
+    """
+    if isinstance(generator, torch.Generator):
+        return spawn(generator, count)
+    if generator is None or len(generator) != count:
+        came = generator if generator is None else len(generator)
+        raise InputError(
+            f"generator must be one generator or {count} generators, one per shape, got {came}"
+        )
+    return list(generator)
+
+
 def repeat(generator: Generator, count: int) -> Generator:
     """Adapt a generator to a batch in which each sample is repeated `count` times in a row.
 

@@ -18,11 +18,18 @@ from torch import nn
 
 from pcdiff.clouds.networks.encoders import PointNetEncoder
 from pcdiff.clouds.networks.gated import GatedPointNetwork
-from pcdiff.clouds.priors import FlowPrior, GaussianPrior
+from pcdiff.clouds.networks.interface import CloudEncoder, CloudNetwork
+from pcdiff.clouds.priors import FlowPrior, GaussianPrior, LatentPrior
 from pcdiff.errors import InputError
 
 NO_PRIOR = "none"
 """The name in a configuration that means "no prior": the model is an auto-encoder."""
+
+_INTERFACES: dict[str, type] = {
+    "networks": CloudNetwork,
+    "encoders": CloudEncoder,
+    "priors": LatentPrior,
+}
 
 Maker = Callable[..., nn.Module]
 """Function that builds a component from the size of the latent and the options of a `Choice`."""
@@ -93,7 +100,8 @@ class Components:
             latent: Size of the shape latent.
 
         Raises:
-            InputError: If the name is unknown, or the component does not accept the options.
+            InputError: If the name is unknown, the component does not accept the options, or it
+                does not have the interface of its kind.
         """
         makers: Mapping[str, Maker] = getattr(self, kind)
         if choice.name not in makers:
@@ -102,11 +110,18 @@ class Components:
                 f"got {choice.name!r}"
             )
         try:
-            return makers[choice.name](latent, **choice.options)
+            made = makers[choice.name](latent, **choice.options)
         except TypeError as error:
             raise InputError(
                 f"the component {choice.name!r} (one of the {kind}) cannot be built: {error}"
             ) from error
+        interface = _INTERFACES[kind]
+        if not isinstance(made, interface):
+            raise InputError(
+                f"{type(made).__name__} must have all attributes and methods of "
+                f"{interface.__name__} in {interface.__module__}, but lacks at least one"
+            )
+        return made
 
 
 SHIPPED = Components(

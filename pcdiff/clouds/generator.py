@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -33,6 +33,7 @@ from pcdiff.clouds.levels import sampled_ratios, sampling_levels
 from pcdiff.clouds.networks.interface import CloudEncoder, CloudNetwork
 from pcdiff.clouds.priors import InvertiblePrior, LatentPrior
 from pcdiff.diffusion.bound import Bound, variational_bound
+from pcdiff.diffusion.guidance import Cost, Guided, cost_list
 from pcdiff.diffusion.losses import denoising_loss
 from pcdiff.diffusion.parametrization import noise_from_velocity
 from pcdiff.diffusion.samplers import Multistep, Sampler, State, sample
@@ -80,16 +81,6 @@ class PointCloudGenerator(nn.Module):
         prior = cast(Choice, config.prior)
         if prior.name != NO_PRIOR:
             self.prior = components.make("priors", prior, config.latent)
-        for part, interface in (
-            (self.encoder, CloudEncoder),
-            (self.network, CloudNetwork),
-            (self.prior, LatentPrior),
-        ):
-            if part is not None and not isinstance(part, interface):
-                raise InputError(
-                    f"{type(part).__name__} must have all attributes and methods of "
-                    f"{interface.__name__} in {interface.__module__}, but lacks at least one"
-                )
 
     # Weights
 
@@ -257,6 +248,7 @@ class PointCloudGenerator(nn.Module):
         steps: int = DEFAULT_STEPS,
         sampler: Sampler | None = None,
         temperature: float = 1.0,
+        guidance: Cost | Sequence[Cost] = (),
     ) -> Float[Tensor, "count points 3"]:
         """Generate new shapes.
 
@@ -270,16 +262,20 @@ class PointCloudGenerator(nn.Module):
             steps: Number of sampling steps.
             sampler: Sampler that takes the steps; None means `Multistep()`.
             temperature: Spread of the latent; see `LatentPrior.sample`.
+            guidance: One cost or several of box-normalised clouds (shapes, points, 3), each with
+                one number per shape. Given the latents, the points follow the model's density
+                times exp(−cost); see `pcdiff.diffusion.guidance.Guided`.
 
         Returns:
             The clouds, which are approximately box-normalised like the training clouds.
 
         Raises:
-            InputError: If a number is out of range, or the model has no prior.
+            InputError: If a number is out of range, the model has no prior, or a cost does not give
+                one number per shape with a finite gradient.
         """
         if count < 1:
             raise InputError(f"the number of shapes must be at least 1, got {count}")
-        generators = self._generators(generator, count)
+        generators = randomness.one_each(generator, count)
         if not 0 <= temperature < math.inf:
             raise InputError(
                 f"temperature must be a finite number of at least 0, got {temperature}"
@@ -291,7 +287,7 @@ class PointCloudGenerator(nn.Module):
             )
         device = next(self.parameters()).device
         latents = cast(LatentPrior, self.prior).sample(count, generators, temperature, device)
-        return self.decode(latents, points, generators, steps, sampler)
+        return self.decode(latents, points, generators, steps, sampler, guidance)
 
     def encode(self, clouds: Float[Tensor, "batch points 3"]) -> Float[Tensor, "batch *latent"]:
         """Return the mean of q(z | cloud) for box-normalised clouds with any number of points."""
@@ -304,6 +300,7 @@ class PointCloudGenerator(nn.Module):
         generator: Generator | None = None,
         steps: int = DEFAULT_STEPS,
         sampler: Sampler | None = None,
+        guidance: Cost | Sequence[Cost] = (),
     ) -> Float[Tensor, "batch points 3"]:
         """Generate clouds from latents; see `sample` for the other arguments."""
         if points < 1:
@@ -314,13 +311,14 @@ class PointCloudGenerator(nn.Module):
                 f"latents must have shape {('shapes', *shape)} with at least one latent, "
                 f"got {tuple(latents.shape)}".replace("'", "")
             )
-        generators = self._generators(generator, len(latents))
+        generators = randomness.one_each(generator, len(latents))
         latents = latents.to(next(self.parameters()))
         at_once = max(1, POINTS_AT_ONCE // points)
         clouds = []
         for begin in range(0, len(latents), at_once):
             some = slice(begin, begin + at_once)
-            for state in self.trajectory(latents[some], points, generators[some], steps, sampler):
+            arguments = (latents[some], points, generators[some], steps, sampler, guidance)
+            for state in self.trajectory(*arguments):
                 last = state.x
             clouds.append(self.config.standardization.invert(last))
         return torch.cat(clouds)
@@ -333,14 +331,15 @@ class PointCloudGenerator(nn.Module):
         generator: Generator,
         steps: int = DEFAULT_STEPS,
         sampler: Sampler | None = None,
+        guidance: Cost | Sequence[Cost] = (),
     ) -> Iterator[State]:
         """Yield the sampler's states from noise to clouds, in standardised coordinates."""
+        standardization = self.config.standardization
+        model = Guided(self.predict_noise, SPACE, cost_list(guidance), standardization.invert)
         levels = sampling_levels(self.config.schedule, steps)
         x = SPACE.random((len(latents), points, 3), 1.0, generator).to(latents)
         condition = self.condition_on(latents)
-        yield from sample(
-            sampler or Multistep(), self.predict_noise, SPACE, x, levels, condition, generator
-        )
+        yield from sample(sampler or Multistep(), model, SPACE, x, levels, condition, generator)
 
     def reconstruct(
         self,
@@ -349,9 +348,10 @@ class PointCloudGenerator(nn.Module):
         generator: Generator | None = None,
         steps: int = DEFAULT_STEPS,
         sampler: Sampler | None = None,
+        guidance: Cost | Sequence[Cost] = (),
     ) -> Float[Tensor, "batch decoded 3"]:
         """Encode and decode clouds: `decode(encode(clouds))`."""
-        return self.decode(self.encode(clouds), points, generator, steps, sampler)
+        return self.decode(self.encode(clouds), points, generator, steps, sampler, guidance)
 
     def interpolate(
         self,
@@ -389,7 +389,7 @@ class PointCloudGenerator(nn.Module):
         fraction = torch.linspace(0, 1, count, device=base.device)
         path = torch.lerp(base[:1], base[1:], fraction.view(-1, *[1] * (base.ndim - 1)))
         latents = path if invertible is None else invertible.from_base(path)
-        (only,) = self._generators(generator, 1)
+        (only,) = randomness.one_each(generator, 1)
         generators = [only.clone_state() for _ in range(count)]
         return self.decode(latents, points, generators, steps, sampler)
 
@@ -430,17 +430,6 @@ class PointCloudGenerator(nn.Module):
         """Convert box-normalised clouds to network units, with the device and type of the model."""
         check_clouds("the clouds", clouds)
         return self.config.standardization.apply(clouds.to(next(self.parameters())))
-
-    @staticmethod
-    def _generators(generator: Generator | None, count: int) -> list[torch.Generator]:
-        if isinstance(generator, torch.Generator):
-            return randomness.spawn(generator, count)
-        if generator is None or len(generator) != count:
-            came = generator if generator is None else len(generator)
-            raise InputError(
-                f"generator must be one generator or {count} generators, one per shape, got {came}"
-            )
-        return list(generator)
 
 
 def pretrained_names() -> list[str]:
