@@ -47,8 +47,8 @@ class Request:
         gripper: Name of a shipped gripper, the path of a .toml file, or a `Gripper`.
         sampler: Name of the sampler. "langevin" selects the reference sampler, which takes 48 steps
             from pure noise.
-        from_noise: If true, sampling begins with pure noise instead of proposals and takes 12
-            steps.
+        from_noise: Whether to begin with pure noise instead of proposals, and to take 12 steps. It
+            changes nothing for "langevin", which always begins with noise.
         steps: Number of sampling steps.
         temperature: Temperature of the field; see `Sampling`.
         oversampling: Number of samples drawn per requested grasp; see `Selection`.
