@@ -1,0 +1,28 @@
+"""The choice among settings of the physics, against numbers computed by hand."""
+
+import numpy as np
+import pytest
+
+from experiments.calibrate_protocol import RANGES, margin, protocol_of
+from grasp.physics import PROTOCOL
+
+
+def test_the_margin_is_the_smallest_over_all_bars():
+    counts = {"can": 10, "drill": 30}
+    figures = {"mug": 0.86, "table": 0.88, "can": 0.5, "drill": 0.8}  # recall 0.725
+    assert margin(figures, counts) == pytest.approx(min(0.02 / 0.02, 0.03 / 0.02, 0.075 / 0.05))
+    # Without the drill, the recall is that of the can: 0.15 below the bar.
+    assert margin(figures, {"can": 10}) == pytest.approx(-0.15 / 0.05)
+
+
+def test_a_setting_becomes_a_protocol():
+    setting = {name: np.mean(bounds).item() for name, bounds in RANGES.items()}
+    protocol = protocol_of(setting)
+    factor = setting.pop("acceleration")
+    assert {name: getattr(protocol, name) for name in setting} == setting
+    assert [motion.acceleration for motion in protocol.motions] == pytest.approx(
+        [factor * motion.acceleration for motion in PROTOCOL.motions]
+    )
+    assert not any(any(motion.gravity) for motion in protocol.motions)
+    assert protocol.time_constant >= 2 * protocol.time_step  # MuJoCo raises shorter ones
+    assert protocol.version != PROTOCOL.version
