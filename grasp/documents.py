@@ -1,4 +1,4 @@
-"""Readers of JSON and YAML files, and checks of the values in the files.
+"""Readers of JSON, YAML and TOML files, and checks of the values in the files.
 
 The parameter `what` of a check is the value's name in the error message. Checks raise `InputError`
 if the value has the wrong type. Nothing is converted silently: a number in quotes, true, false, NaN
@@ -11,7 +11,8 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,58 @@ def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"the top level must be a mapping, got {kind_of(value)}")
     return value
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """Read a .toml file.
+
+    Args:
+        path: File to read.
+        what: Kind of file for error messages, such as "gripper file".
+
+    Raises:
+        InputError: If the file cannot be read or is not a TOML file.
+    """
+    try:
+        content = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"cannot read the {what} {path}: it is not UTF-8 text") from error
+    except (OSError, ValueError) as error:  # a NUL in the path raises ValueError
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"cannot read the {what} {path}: {reason}") from error
+    try:
+        return tomllib.loads(content)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"the {what} {path} is not valid TOML: {error}") from error
+    except ValueError as error:  # an integer with thousands of digits
+        raise InputError(f"the {what} {path} has an unreadable value: {error}") from error
+    except RecursionError as error:
+        raise InputError(f"the {what} {path} has values nested too deeply") from error
+
+
+def check_keys(
+    entries: dict[str, Any], expected: Set[str], source: str, ignored: Set[str] = frozenset()
+) -> None:
+    """Check that a mapping has the expected keys and no other keys.
+
+    Args:
+        entries: Mapping to check.
+        expected: Keys that the mapping must have.
+        source: Name of the mapping in the error message.
+        ignored: Further keys that the mapping may have.
+
+    Raises:
+        InputError: If a key is missing or unknown.
+    """
+    missing = sorted(expected - entries.keys())
+    unknown = sorted(entries.keys() - expected - ignored)
+    if missing:
+        raise InputError(f"{source} lacks the required {', '.join(missing)}")
+    if unknown:
+        raise InputError(
+            f"{source} has the unknown entry {', '.join(unknown)}, "
+            f"expected {', '.join(sorted(expected))}"
+        )
 
 
 def parse_json(text: str) -> Any:

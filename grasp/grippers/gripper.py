@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from grasp.digest import digest
-from grasp.documents import kind_of
+from grasp.documents import check_keys, kind_of, read_toml
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
@@ -235,26 +234,11 @@ def load_gripper(name_or_path: str | os.PathLike[str]) -> Gripper:
                 "path of a .toml file"
             )
         path = SHIPPED / f"{name_or_path}.toml"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"cannot read the gripper file {path}: it is not UTF-8 text") from error
-    except (OSError, ValueError) as error:  # a NUL in the path raises ValueError
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"cannot read the gripper file {path}: {reason}") from error
-    try:
-        entries = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"the gripper file {path} is not valid TOML: {error}") from error
-    except ValueError as error:  # an integer with thousands of digits
-        raise InputError(f"the gripper file {path} has an unreadable value: {error}") from error
-    except RecursionError as error:
-        raise InputError(f"the gripper file {path} has values nested too deeply") from error
-    return _gripper(entries, f"the gripper file {path}")
+    return _gripper(read_toml(path, "gripper file"), f"the gripper file {path}")
 
 
 def _gripper(entries: dict[str, Any], source: str) -> Gripper:
-    _check_keys(entries, _KEYS, source, _IGNORED_KEYS)
+    check_keys(entries, _KEYS, source, _IGNORED_KEYS)
     name = entries["name"]
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InputError(
@@ -264,7 +248,7 @@ def _gripper(entries: dict[str, Any], source: str) -> Gripper:
     finger = entries["finger"]
     if not isinstance(finger, dict):
         raise InputError(f"{source}: finger must be a table, got {kind_of(finger)}")
-    _check_keys(finger, _FINGER_KEYS, f"{source}: finger")
+    check_keys(finger, _FINGER_KEYS, f"{source}: finger")
     finger_boxes = _boxes(finger["boxes"], f"{source}: finger.boxes")
     begin, end = (float(z) for z in _vector(finger["pad"], 2, f"{source}: finger.pad"))
     if not begin < end:
@@ -295,20 +279,6 @@ def _gripper(entries: dict[str, Any], source: str) -> Gripper:
         finger_boxes=finger_boxes,
         pad=(begin, end),
     )  # fmt: skip
-
-
-def _check_keys(
-    entries: dict[str, Any], expected: set[str], source: str, ignored: Set[str] = frozenset()
-) -> None:
-    missing = sorted(expected - entries.keys())
-    unknown = sorted(entries.keys() - expected - ignored)
-    if missing:
-        raise InputError(f"{source} lacks the required {', '.join(missing)}")
-    if unknown:
-        raise InputError(
-            f"{source} has the unknown entry {', '.join(unknown)}, "
-            f"expected {', '.join(sorted(expected))}"
-        )
 
 
 def _positive(value: Any, what: str, largest: float, unit: str) -> float:
@@ -351,7 +321,7 @@ def _boxes(value: Any, what: str) -> tuple[Box, ...]:
     boxes = []
     for index, entries in enumerate(value):
         which = f"{what}[{index}]"
-        _check_keys(entries, _BOX_KEYS, which)
+        check_keys(entries, _BOX_KEYS, which)
         half = _vector(entries["half_extents"], 3, f"{which}.half_extents")
         if not (half > 0).all():
             raise InputError(f"{which}.half_extents must be above 0, got {half.tolist()}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -94,30 +94,15 @@ def simulate_robust(
     chosen = uncertainty or load_uncertainty()
     draws = chosen.draws()
     body = body_of(obj, given, protocol)
+    work = functools.partial(_trials, body, gripper, draws, protocol)
+    chunks = [poses[start : start + _CHUNK] for start in range(0, len(poses), _CHUNK)]
     failure: list[list[str]] = []
-    for done in _run(body, gripper, draws, protocol, poses, pool):
+    for done in results_in_order(work, chunks, pool):
         failure += done
         if progress is not None:
             progress(len(done))
     array = np.array(failure, dtype=np.str_).reshape(len(poses), len(draws))
     return RobustTrials(array, chosen.version, protocol.version, body.mass)
-
-
-def _run(
-    body: Body,
-    gripper: Gripper,
-    draws: list[Draw],
-    protocol: Protocol,
-    poses: Float[np.ndarray, "grasps 4 4"],
-    pool: Executor | None,
-) -> Iterator[list[list[str]]]:
-    chunks = [poses[start : start + _CHUNK] for start in range(0, len(poses), _CHUNK)]
-    if len(chunks) <= 1 or pool is None:
-        for chunk in chunks:
-            yield _trials(body, gripper, draws, protocol, chunk)
-        return
-    work = functools.partial(_trials, body, gripper, draws, protocol)
-    yield from results_in_order(work, chunks, pool)
 
 
 def _trials(

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import mujoco
 import numpy as np
 from jaxtyping import Float
+from scipy.spatial.transform import Rotation
 
 from grasp.grippers.gripper import Gripper
 from grasp.physics.body import Body
@@ -137,7 +138,7 @@ class World:
         """Reset the simulation and place the object relative to the resting hand.
 
         Args:
-            pose: Grasp pose `T_object_grasp`, rigid.
+            pose: Intended grasp pose `T_object_grasp`, rigid. The hand errs as `apply` set it.
             width: Opening between the pads in metres.
         """
         pose = pose @ self._error
@@ -237,13 +238,7 @@ class World:
 
 def _about(draw: Draw, point: np.ndarray) -> Float[np.ndarray, "4 4"]:
     """Return the pose of the erring hand in the frame of the intended hand, `T_grasp_hand`."""
-    turn = np.empty(9)
-    quaternion = np.zeros(4)
-    angle = float(np.linalg.norm(draw.rotation))
-    axis = draw.rotation / angle if angle else np.array([1.0, 0.0, 0.0])
-    mujoco.mju_axisAngle2Quat(quaternion, axis, angle)
-    mujoco.mju_quat2Mat(turn, quaternion)
     error = np.eye(4)
-    error[:3, :3] = turn.reshape(3, 3)
+    error[:3, :3] = Rotation.from_rotvec(draw.rotation).as_matrix()
     error[:3, 3] = point - error[:3, :3] @ point + draw.translation
     return error

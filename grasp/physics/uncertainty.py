@@ -9,16 +9,14 @@ gripper: methods that are compared meet the same conditions.
 from __future__ import annotations
 
 import math
-import tomllib
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from grasp.documents import mapping, number, text
+from grasp.documents import check_keys, mapping, number, read_toml, text
 from pcdiff.errors import InputError
 
 FILE = Path(__file__).with_name("uncertainty-1.toml")
@@ -79,8 +77,7 @@ class Uncertainty:
 
     Raises:
         InputError: If the bounds of an interval are not above 0 and in order, a standard deviation
-            is negative or not finite, the number of draws is below 1, or
-            the seed is below 0.
+            is negative or not finite, the number of draws is below 1, or the seed is below 0.
     """
 
     version: str
@@ -146,7 +143,6 @@ def _in_interval(
     return low * (high / low) ** shares
 
 
-@cache
 def load_uncertainty(path: Path = FILE) -> Uncertainty:
     """Read a distribution from a .toml file; see `uncertainty-1.toml` in this folder for the form.
 
@@ -154,48 +150,42 @@ def load_uncertainty(path: Path = FILE) -> Uncertainty:
         path: File to read.
 
     Raises:
-        InputError: If the file is missing or damaged, an entry is missing, unknown or of the wrong
-            type, or the distribution is impossible.
+        InputError: If the file cannot be read or is not a TOML file, an entry is missing, unknown
+            or of the wrong type, or the distribution is impossible.
     """
+    entries = read_toml(path, "uncertainty file")
     try:
-        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a TOML file: {error}") from error
-    try:
-        return _parse(document)
+        return _parse(entries)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"the uncertainty file {path}: {error}") from error
 
 
-def _parse(document: dict[str, Any]) -> Uncertainty:
-    tables = {
-        **dict.fromkeys(_INTERVALS, ("low", "high")),
-        **dict.fromkeys(_DEVIATIONS, ("deviation",)),
+def _parse(entries: dict[str, Any]) -> Uncertainty:
+    check_keys(entries, {"version", "draws", "seed", *_INTERVALS, *_DEVIATIONS}, "the file")
+    values: dict[str, Any] = {
+        name: _numbers(name, entries[name], ("low", "high")) for name in _INTERVALS
     }
-    expected = {"version", "draws", "seed", *tables}
-    if set(document) != expected:
-        missing, unknown = sorted(expected - set(document)), sorted(set(document) - expected)
-        raise InputError(
-            f"missing entries: {missing or 'none'}; unknown entries: {unknown or 'none'}"
-        )
-    values: dict[str, Any] = {}
-    for name, keys in tables.items():
-        table = mapping(name, document[name])
-        if set(table) != {*keys, "source"}:
-            raise InputError(
-                f"{name} must have the entries {', '.join(keys)} and source, got {sorted(table)}"
-            )
-        text(f"source of {name}", table["source"])
-        numbers = tuple(number(f"{key} of {name}", table[key]) for key in keys)
-        values[name] = numbers if len(numbers) == 2 else numbers[0]
+    for name in _DEVIATIONS:
+        (values[name],) = _numbers(name, entries[name], ("deviation",))
     values["rotation"] = math.radians(values["rotation"])
-    whole = {}
-    for name in ("draws", "seed"):
-        value = number(name, document[name])
-        if value != int(value):
-            raise InputError(f"{name} must be a whole number, got {value:g}")
-        whole[name] = int(value)
-    version = text("version", document["version"])
-    return Uncertainty(version, whole["draws"], whole["seed"], **values)
+    return Uncertainty(
+        version=text("version", entries["version"]),
+        count=_whole("draws", entries["draws"]),
+        seed=_whole("seed", entries["seed"]),
+        **values,
+    )
+
+
+def _numbers(name: str, value: object, keys: tuple[str, ...]) -> tuple[float, ...]:
+    """Return the numbers of a factor's table, which must also state their source."""
+    table = mapping(name, value)
+    check_keys(table, {*keys, "source"}, name)
+    text(f"source of {name}", table["source"])
+    return tuple(number(f"{key} of {name}", table[key]) for key in keys)
+
+
+def _whole(name: str, value: object) -> int:
+    found = number(name, value)
+    if found != int(found):
+        raise InputError(f"{name} must be a whole number, got {found:g}")
+    return int(found)

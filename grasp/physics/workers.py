@@ -50,15 +50,18 @@ def processes(workers: int) -> Iterator[ProcessPoolExecutor | None]:
 def results_in_order(
     function: Callable[[Task], Result],
     tasks: Sequence[Task],
-    pool: Executor,
+    pool: Executor | None,
 ) -> Iterator[Result]:
-    """Yield the results of a function for all tasks, computed in worker processes.
+    """Yield the results of a function for all tasks, in the order of the tasks.
 
     Args:
         function: Function of one task; processes can unpickle it.
-        tasks: Tasks, whose results come in the same order.
-        pool: The processes.
+        tasks: Arguments of the function.
+        pool: Processes that call the function. None means this process.
     """
+    if pool is None:
+        yield from map(function, tasks)
+        return
     with no_interrupt():  # the first jobs start the processes
         jobs = [pool.submit(function, task) for task in tasks]
     try:

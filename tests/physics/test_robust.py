@@ -169,16 +169,18 @@ def test_friction_cannot_be_given_and_drawn(panda: Gripper) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('version = "draft"', "", r"missing entries: \['version'\]; unknown entries: none"),
-        ("[creep]", "[crepe]", r"missing entries: \['creep'\]; unknown entries: \['crepe'\]"),
+        ('version = "draft"', "", "the file lacks the required version"),
+        ("[creep]", "[crepe]", "the file lacks the required creep"),
         ("low = 0.3", "low = -0.3", r"bounds of friction must be above 0.*got -0\.3 and 0\.7"),
         ("low = 0.3", "low = 3.0", r"in order, got 3 and 0\.7"),
         ("deviation = 3.0", "deviation = -3.0", "deviation of rotation must be finite"),
         ("deviation = 3.0", 'deviation = "3"', "deviation of rotation must be a number"),
         ("draws = 16", "draws = 0", "number of draws must be at least 1, got 0"),
         ("draws = 16", "draws = 1.5", r"draws must be a whole number, got 1\.5"),
+        ("seed = 0", "seed = 0\ncolour = 1", "the file has the unknown entry colour"),
+        ('source = "rubber', 'origin = "rubber', "friction lacks the required source"),
         ("seed = 0", "seed = -1", "seed of the draws must be at least 0, got -1"),
-        ("[mass]", "mass = [", "is not a TOML file"),
+        ("[mass]", "mass = [", "is not valid TOML"),
     ],
 )  # fmt: skip
 def test_a_broken_distribution_is_refused(tmp_path, old: str, new: str, message: str) -> None:
@@ -188,9 +190,11 @@ def test_a_broken_distribution_is_refused(tmp_path, old: str, new: str, message:
     path.write_text(written.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(InputError, match=message) as caught:
         load_uncertainty(path)
-    assert str(caught.value).startswith(str(path))
+    assert str(path) in str(caught.value)
 
 
 def test_a_missing_distribution_is_refused(tmp_path) -> None:
-    with pytest.raises(InputError, match=r"none\.toml cannot be read: No such file"):
+    with pytest.raises(
+        InputError, match=r"cannot read the uncertainty file .*none\.toml: No such file"
+    ):
         load_uncertainty(tmp_path / "none.toml")
