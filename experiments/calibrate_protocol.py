@@ -28,7 +28,7 @@ import numpy as np
 from scipy.stats.qmc import Sobol
 
 from experiments import record
-from experiments.calibrate_simulation import load
+from experiments.calibrate_simulation import agreement, halves, load
 from grasp.grippers.gripper import load_gripper
 from grasp.objects.loading import load_object
 from grasp.objects.object import Object
@@ -63,7 +63,7 @@ MASSES = {
     "040_large_marker": 0.0158,
     "052_extra_large_clamp": 0.202,
 }
-"""Masses in kilograms, from Calli et al., "The YCB object and model set", 2015, table I."""
+"""Masses in kilograms, as published with the YCB objects (Calli et al. 2015)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +90,7 @@ def tuning_halves(folder: Path, count: int) -> dict[str, Evidence]:
         example = load(folder, name)
         assert example.grasps.success is not None
         assert example.grasps.mass is not None
-        order = np.random.default_rng(SEED).permutation(len(example.grasps))
-        chosen = np.sort(order[: len(order) // 2][:count])
+        chosen = np.sort(halves(len(example.grasps))[0][:count])
         found[name.lower()] = Evidence(
             example.obj,
             example.grasps.poses[chosen],
@@ -138,12 +137,9 @@ def score(
             each.obj, load_gripper("panda"), each.poses,
             Conditions(mass=each.mass), protocol=protocol, pool=pool,
         )  # fmt: skip
-        recall = float(trials.success[each.success].mean())
-        failures = ~each.success
-        if failures.any():
-            found[name] = (recall + float((~trials.success[failures]).mean())) / 2
-        else:
-            found[name] = recall
+        positives_only = each.success.all()
+        figures = agreement(each.success, trials.success)
+        found[name] = figures["sensitivity" if positives_only else "balanced_accuracy"]
     return found
 
 

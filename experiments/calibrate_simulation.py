@@ -57,15 +57,31 @@ class Example:
     def agreement(self, chosen: np.ndarray, trials: Trials) -> dict[str, float]:
         """Compute how often simulated outcomes agree with ACRONYM's labels."""
         assert self.grasps.success is not None
-        theirs = self.grasps.success[chosen]
-        sensitivity = float(trials.success[theirs].mean())
-        specificity = float((~trials.success[~theirs]).mean())
-        return {
-            "grasps": len(chosen),
+        return agreement(self.grasps.success[chosen], trials.success)
+
+
+def agreement(theirs: np.ndarray, ours: np.ndarray) -> dict[str, float]:
+    """Compute how often simulated outcomes agree with the labels of others.
+
+    Args:
+        theirs: Labels, at least one success. Without a failure, there is only a sensitivity.
+        ours: Simulated outcomes.
+    """
+    sensitivity = float(ours[theirs].mean())
+    figures = {"grasps": len(theirs), "sensitivity": sensitivity}
+    if not theirs.all():
+        specificity = float((~ours[~theirs]).mean())
+        figures |= {
             "balanced_accuracy": (sensitivity + specificity) / 2,
-            "sensitivity": sensitivity,
             "specificity": specificity,
         }
+    return figures
+
+
+def halves(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the indices of the tuning half and of the held-out half, each in random order."""
+    tuned, held_out = np.split(np.random.default_rng(SEED).permutation(count), 2)
+    return tuned, held_out
 
 
 def alternatives() -> dict[str, Protocol]:
@@ -100,8 +116,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     mug, table = (load(folder, name) for name in ("Mug", "Table"))
-    order = np.random.default_rng(SEED).permutation(len(mug.grasps))
-    tuned, held_out = (np.sort(half) for half in np.split(order, 2))
+    tuned, held_out = (np.sort(half) for half in halves(len(mug.grasps)))
     everything = np.arange(len(table.grasps))
     sets = {
         "mug, tuning half": (mug, tuned),
