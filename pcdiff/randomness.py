@@ -60,11 +60,11 @@ def spawn(generator: torch.Generator, count: int) -> list[torch.Generator]:
 
 
 def one_each(generator: Generator | None, count: int) -> list[torch.Generator]:
-    """Return one generator per item of a batch.
+    """Return one generator per sample of a batch.
 
     Args:
         generator: One generator, from which `count` generators are spawned, or `count` generators.
-        count: Number of items.
+        count: Number of samples.
 
     Raises:
         InputError: If `generator` is None, or the number of generators differs from `count`.
@@ -74,7 +74,7 @@ def one_each(generator: Generator | None, count: int) -> list[torch.Generator]:
     if generator is None or len(generator) != count:
         came = generator if generator is None else len(generator)
         raise InputError(
-            f"generator must be one generator or {count} generators, one per shape, got {came}"
+            f"generator must be one generator or {count} generators, one per sample, got {came}"
         )
     return list(generator)
 

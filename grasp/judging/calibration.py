@@ -28,7 +28,7 @@ class Reliability:
     def error(self) -> float:
         """Expected calibration error, Σ_b n_b/n |happened_b − predicted_b|.
 
-        Of the n grasps, n_b are in bin b.
+        Bin b contains n_b of the n grasps.
         """
         gaps = np.abs(self.happened - self.predicted)
         return float((gaps * self.count).sum() / self.count.sum())
