@@ -61,7 +61,7 @@ def generator() -> torch.Generator:
 
 @pytest.fixture
 def rng() -> np.random.Generator:
-    """The same in NumPy."""
+    """A NumPy random generator with a fixed seed."""
     return np.random.default_rng(0)
 
 

@@ -151,8 +151,11 @@ def test_bad_input_of_sample(run, bar, weights, options, sentence):
 
 def test_the_field_is_judged_like_any_other_source(run, bar, weights):
     done = run("evaluate", bar, "--weights", weights, "--source", "antipodal")
-    assert done.code == 2 and "two sources" in done.err
-    assert done.err.endswith("(--source, --weights)\n")
+    assert done.code == 2
+    assert done.err == (
+        f"error: the source antipodal and the weights {weights} are two sources of grasps: name "
+        "one of them (--source, --weights)\n"
+    )
 
 
 # --- grasp train ----------------------------------------------------------------------------------
