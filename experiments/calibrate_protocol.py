@@ -32,22 +32,37 @@ from experiments.calibrate_simulation import agreement, halves, load
 from grasp.grippers.gripper import load_gripper
 from grasp.objects.loading import load_object
 from grasp.objects.object import Object
-from grasp.physics import PROTOCOL, Conditions, Protocol, in_collision, processes, simulate
+from grasp.physics import (
+    PROTOCOLS,
+    Conditions,
+    Protocol,
+    in_collision,
+    processes,
+    simulate,
+)  # fmt: skip
 
 SEED = 0
 WORKERS = 2
+BASE = PROTOCOLS["2"]
 
 RANGES = {
-    "friction_impedance_ratio": (0.3, 1.0),
-    "friction": (0.45, 0.65),
-    "torsional_friction": (0.005, 0.03),
-    "time_constant": (0.006, 0.010),
-    "impedance": (0.96, 0.99),
-    "acceleration": (0.35, 1.0),
-    "least_mass": (0.003, 0.01),
+    "friction_impedance_ratio": (0.25, 0.45),
+    "friction": (0.48, 0.58),
+    "torsional_friction": (0.02, 0.05),
+    "time_constant": (0.007, 0.009),
+    "impedance": (0.97, 0.98),
+    "acceleration": (0.15, 0.45),
 }
-"""Range of each setting. `acceleration` multiplies the accelerations of the present protocol. All
-settings have 70 N per finger, the continuous force of the Franka Hand, and no gravity."""
+"""Range of each setting. `acceleration` multiplies the accelerations of protocol 2. All settings
+have the settings of `FIXED` and no gravity."""
+
+FIXED: dict[str, Any] = {
+    "force": None,
+    "least_mass": 0.01,
+    "skip_free_stroke": True,
+    "squeeze_time": 0.2,
+}
+"""Settings that all candidates share. The least mass is below all masses of the evidence."""
 
 BARS = {"mug": (0.84, 0.02), "table": (0.85, 0.02), "recall": (0.65, 0.05)}
 """Required balanced accuracy or recall, and the difference that counts as one margin."""
@@ -83,14 +98,20 @@ class Evidence:
     mass: float
 
 
-def tuning_halves(folder: Path, count: int) -> dict[str, Evidence]:
-    """Return `count` grasps of the tuning half of ACRONYM's mug and of its table."""
+def tuning_halves(folder: Path, count: int, which: int = 0) -> dict[str, Evidence]:
+    """Return `count` grasps of the tuning half of ACRONYM's mug and of its table.
+
+    Args:
+        folder: Folder of ACRONYM's examples.
+        count: Number of grasps of each object.
+        which: 0 for the tuning half, 1 for the held-out half.
+    """
     found = {}
     for name in ("Mug", "Table"):
         example = load(folder, name)
         assert example.grasps.success is not None
         assert example.grasps.mass is not None
-        chosen = np.sort(halves(len(example.grasps))[0][:count])
+        chosen = np.sort(halves(len(example.grasps))[which][:count])
         found[name.lower()] = Evidence(
             example.obj,
             example.grasps.poses[chosen],
@@ -122,9 +143,9 @@ def protocol_of(setting: dict[str, float]) -> Protocol:
         dataclasses.replace(
             motion, acceleration=factor * motion.acceleration, gravity=(0.0, 0.0, 0.0)
         )
-        for motion in PROTOCOL.motions
+        for motion in BASE.motions
     )
-    return dataclasses.replace(PROTOCOL, version="candidate", force=70.0, motions=motions, **given)
+    return dataclasses.replace(BASE, version="candidate", motions=motions, **FIXED, **given)
 
 
 def score(
@@ -171,7 +192,7 @@ def main() -> None:
             }
             figures = score({**halves, **others}, protocol_of(setting), pool)
             rows.append({"setting": setting, "figures": figures})
-        present = score({**halves, **others}, PROTOCOL, pool)
+        present = score({**halves, **others}, BASE, pool)
     left_out = 0.0
     for name, count in counts.items():
         rest = {other: n for other, n in counts.items() if other != name}
@@ -185,7 +206,7 @@ def main() -> None:
     ]  # fmt: skip
     for row in [{"setting": None, "figures": present}, *rows[:8]]:
         figures = row["figures"]
-        name = f"protocol {PROTOCOL.version}"
+        name = f"protocol {BASE.version}"
         if row["setting"] is not None:
             name = ", ".join(f"{key} {value:.3g}" for key, value in row["setting"].items())
         recall = sum(figures[key] * n for key, n in counts.items()) / sum(counts.values())

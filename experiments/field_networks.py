@@ -47,7 +47,7 @@ from grasp.field.trained import WEIGHTS, GraspField
 from grasp.formats import Grasps
 from grasp.grippers.gripper import Gripper, load_gripper
 from grasp.judging.coverage import PrecisionCoverage
-from grasp.judging.evaluation import Budget, Source, evaluate
+from grasp.judging.evaluation import Budget, Judge, Source, evaluate
 from grasp.judging.proportions import FITS_CANDIDATES, cluster_bootstrap
 from grasp.judging.report import Report
 from grasp.judging.sources import ANTIPODAL, field_source, kept_labels, named_source
@@ -100,11 +100,9 @@ def main() -> None:
                 timed(source, spent),
                 [load_object(path) for path in files],  # no row reuses another row's computations
                 hand,
-                simulator,
+                Judge(simulator, physics={"density": PROTOCOL.density}, labels=labels),
                 name=name,
                 budget=Budget(samples=chosen.samples, seed=SEED),
-                physics={"density": PROTOCOL.density},
-                labels=labels,
             )
             given = sum(len(each.success) for each in report.judgements)
             results[name] = {

@@ -13,7 +13,7 @@ from datasets.household.objects import FAMILIES
 from datasets.household.shapes import Polyhedron
 from grasp.objects.loading import load_object
 from pcdiff.drawing.camera import frame
-from pcdiff.drawing.parts import Image, Mesh, Vector
+from pcdiff.drawing.parts import Image, Mesh, Part, Vector
 from pcdiff.drawing.png import save_png
 from pcdiff.drawing.rendering import render
 
@@ -60,16 +60,41 @@ def draw_sheet(
     tiles = []
     for mesh, label, kind, yaw in zip(meshes, labels, kinds, yaws, strict=True):
         colour = COLOURS[order.index(kind) % len(COLOURS)]
-        part = Mesh(mesh.vertices, mesh.faces, colour)
         x, y, z = VIEW.tolist()
         cosine, sine = math.cos(yaw), math.sin(yaw)
         view = (cosine * x - sine * y, sine * x + cosine * y, z)
-        camera = frame([part], view, up=(0.0, 0.0, 1.0), margin=0.1)
-        tile = render([part], camera, width=size, height=size, samples=samples)
-        tiles.append(np.vstack([tile, _caption(label, size)]))
+        part = Mesh(mesh.vertices, mesh.faces, colour)
+        tiles.append(draw_tile([part], label, view, size=size, samples=samples))
         advance()
+    return arranged(tiles, columns)
+
+
+def draw_tile(
+    parts: Sequence[Part], label: str, direction: Vector, *, size: int = 200, samples: int = 3
+) -> Image:
+    """Draw one picture with its caption; z is up, and the parts fill the picture.
+
+    Args:
+        parts: Parts to draw, at least one.
+        label: Caption.
+        direction: Direction from the parts to the camera, not along z.
+        size: Width and height of the picture in pixels, without the caption.
+        samples: Number of samples per pixel, as in `pcdiff.drawing.rendering.render`.
+    """
+    camera = frame(parts, direction, up=(0.0, 0.0, 1.0), margin=0.1)
+    picture = render(parts, camera, width=size, height=size, samples=samples)
+    return np.vstack([picture, _caption(label, size)])
+
+
+def arranged(tiles: Sequence[Image], columns: int) -> Image:
+    """Arrange tiles of equal size row by row in one picture.
+
+    Args:
+        tiles: Pictures, at least one.
+        columns: Largest number of tiles in a row.
+    """
     columns = min(columns, len(tiles))
-    tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % columns)
+    tiles = [*tiles, *[np.full_like(tiles[0], 255)] * (-len(tiles) % columns)]
     rows = [np.hstack(tiles[first : first + columns]) for first in range(0, len(tiles), columns)]
     return np.vstack(rows)
 

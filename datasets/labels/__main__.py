@@ -11,6 +11,7 @@ from datasets.labels.folder import Assumptions, label_folder
 from datasets.labels.labelling import NEAR_MISSES, Settings
 from datasets.labels.targets import targets_in
 from grasp.grippers.gripper import load_gripper
+from grasp.physics import PROTOCOL
 from pcdiff.console import Json, Seed, Session, application, progress, run
 from pcdiff.errors import InputError
 
@@ -82,6 +83,9 @@ def labels(
             "machine belongs to; local starts a cluster on this machine. Default: no cluster."
         ),
     ] = None,
+    protocol: Annotated[
+        str, typer.Option(help="Version of the physics protocol.")
+    ] = PROTOCOL.version,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -91,7 +95,7 @@ def labels(
         raise InputError("--view needs --weights, because only a grasp field uses a view")
     if near_misses is None:
         near_misses = NEAR_MISSES if weights is None else 0.0
-    settings = Settings(load_gripper(gripper), count, near_misses, seed, weights, view)
+    settings = Settings(load_gripper(gripper), count, near_misses, seed, weights, view, protocol)
     with progress("objects", len(targets_in(folder))) as advance:
         done = label_folder(
             folder,

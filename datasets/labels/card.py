@@ -16,7 +16,6 @@ from datasets.labels.labelling import Settings, digest
 from grasp.formats import Grasps
 from grasp.grippers.gripper import SHIPPED
 from grasp.judging.proportions import Estimate, cluster_bootstrap, success_rate
-from grasp.physics import PROTOCOL
 from pcdiff.files import atomic_write
 
 FORMAT = "pcdiff-grasp/labels"
@@ -114,7 +113,7 @@ def summary(settings: Settings, labels: Sequence[ObjectLabels]) -> dict[str, Any
     del failures[""]
     return {
         "gripper": settings.gripper.name,
-        "protocol": PROTOCOL.version,
+        "protocol": settings.protocol,
         "count": settings.count,
         "near_misses": settings.near_misses,
         "weights": None if settings.weights is None else digest(settings.weights),

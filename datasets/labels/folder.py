@@ -36,7 +36,7 @@ from datasets.labels.targets import Target, check_content, targets_in
 from grasp.field.items import CANDIDATES, SAMPLES
 from grasp.formats import Grasps, read_grasps, write_grasps
 from grasp.objects.loading import load_object
-from grasp.physics import PROTOCOL, Conditions, cores
+from grasp.physics import Conditions, cores, protocol_named
 from grasp.physics.workers import check_workers
 from pcdiff.errors import InputError
 from pcdiff.files import prepare_folder
@@ -146,7 +146,8 @@ def label_folder(
     begin = time.monotonic()
     folder = Path(folder)
     check_workers(workers or cores())
-    targets = targets_in(folder, assumed.friction)
+    protocol = protocol_named(settings.protocol)
+    targets = targets_in(folder, assumed.friction, protocol)
     if (folder / CATALOGUE).exists() and assumed != NO_ASSUMPTIONS:
         raise InputError(
             f"{folder} has a catalogue, which states scale, mass and friction: the options scale, "
@@ -163,7 +164,7 @@ def label_folder(
         except InputError as error:
             skipped[target.name] = f"{target.name}: {error}"
             return None
-        density = PROTOCOL.density if assumed.density is None else assumed.density
+        density = protocol.density if assumed.density is None else assumed.density
         return Job(
             name=target.name,
             obj=dataclasses.replace(obj, file=target.file),
@@ -245,7 +246,7 @@ def difference(found: Grasps, job: Job) -> str | None:
         "object_file": job.obj.file,
         "object_scale": job.obj.scale,
         "object_sha256": job.obj.sha256,
-        "protocol": PROTOCOL.version,
+        "protocol": job.settings.protocol,
         **conditions,
     }
     for name, value in expected.items():

@@ -19,7 +19,14 @@ from grasp.judging.contacts import FRICTION
 from grasp.judging.labels import with_outcomes
 from grasp.judging.streams import object_generator
 from grasp.objects.object import Object
-from grasp.physics import PROTOCOL, Conditions, convex_parts, label_digests, simulate
+from grasp.physics import (
+    PROTOCOL,
+    Conditions,
+    convex_parts,
+    label_digests,
+    protocol_named,
+    simulate,
+)
 from grasp.physics.body import rigid_body
 from pcdiff.console import version
 from pcdiff.errors import InputError
@@ -40,7 +47,7 @@ NEAR_MISSES = 0.25
 SAMPLE = "sample"
 """The kind of a grasp that was sampled from a grasp field."""
 
-PACKAGES = ("mujoco", "coacd", "numpy")
+PACKAGES = ("mujoco", "scipy", "numpy")
 """Packages that influence the labels; every label file states the versions of these packages."""
 
 
@@ -59,6 +66,7 @@ class Settings:
         view: Whether the field sees only one side of each object, as in
             `grasp.judging.sources.field_source`, instead of the whole object. The view depends on
             the seed and on the object's geometry.
+        protocol: Version of the physics protocol; see `grasp.physics.PROTOCOLS`.
 
     Raises:
         InputError: If a number is out of its range, `view` is set without weights, or
@@ -71,8 +79,10 @@ class Settings:
     seed: int = 0
     weights: str | None = None
     view: bool = False
+    protocol: str = PROTOCOL.version
 
     def __post_init__(self) -> None:
+        protocol_named(self.protocol)
         if self.view and self.weights is None:
             raise InputError(
                 "only a grasp field samples from one view: name the weights of a field"
@@ -161,13 +171,14 @@ def label(job: Job) -> Grasps:
         of opposite contacts, the result has no grasps and its `reason` describes the problem.
 
     Raises:
-        InputError: If the object is a point cloud or has no volume, coacd finds no convex parts, or
-            too few points of the object are in view.
+        InputError: If the object is a point cloud or has no volume, or too few points of the
+            object are in view.
     """
     settings = job.settings
     # Store the convex parts, so that the simulation does not decompose the object again.
     obj = dataclasses.replace(job.obj, parts=tuple(convex_parts(job.obj)))
-    density = PROTOCOL.density if job.density is None else job.density
+    protocol = protocol_named(settings.protocol)
+    density = protocol.density if job.density is None else job.density
     body = rigid_body(obj, obj.parts or (), job.mass, density)
     poses, kinds = _drawn(obj, settings)
     grasps = Grasps(
@@ -188,7 +199,7 @@ def label(job: Job) -> Grasps:
                 **{name: importlib.metadata.version(name) for name in PACKAGES},
             },
         },
-        protocol=PROTOCOL.version,
+        protocol=protocol.version,
         tool_center_point=settings.gripper.tool_center_point,
     )
     if not len(poses):
@@ -198,7 +209,7 @@ def label(job: Job) -> Grasps:
         )
         return dataclasses.replace(grasps, reason=reason)
     conditions = Conditions(mass=body.mass, friction=job.friction)
-    trials = simulate(obj, settings.gripper, poses, conditions)
+    trials = simulate(obj, settings.gripper, poses, conditions, protocol=protocol)
     return with_outcomes(grasps, trials)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from datasets.household.catalogue import CATALOGUE, read_catalogue
 from datasets.household.meshes import mesh_files, mesh_name
-from grasp.physics import PROTOCOL
+from grasp.physics import PROTOCOL, Protocol
 from pcdiff.errors import InputError
 
 
@@ -35,13 +35,16 @@ class Target:
     content_sha256: str | None
 
 
-def targets_in(folder: Path, friction: float | None = None) -> list[Target]:
+def targets_in(
+    folder: Path, friction: float | None = None, protocol: Protocol = PROTOCOL
+) -> list[Target]:
     """List the objects of a folder's catalogue, or all meshes of a folder without a catalogue.
 
     Args:
         folder: Folder of the objects.
         friction: Coefficient of friction of all objects in a folder without a catalogue; None uses
             the protocol's friction.
+        protocol: Protocol of the trials.
 
     Raises:
         InputError: If the folder has no mesh, the labels of two meshes would have the same file
@@ -53,7 +56,7 @@ def targets_in(folder: Path, friction: float | None = None) -> list[Target]:
             for e in read_catalogue(folder)
         ]
     else:
-        given = PROTOCOL.friction if friction is None else friction
+        given = protocol.friction if friction is None else friction
         files = [path.relative_to(folder) for path in mesh_files(folder)]
         targets = [
             Target(mesh_name(file), "mesh", file.as_posix(), None, given, "unknown", None)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,22 +15,38 @@ from grasp.commands.options import (
     Friction,
     GraspUnit,
     GripperName,
+    PhysicsProtocol,
     SamplingDevice,
     Scale,
     Unit,
     Workers,
+    check_results,
 )
-from grasp.commands.physics import open_simulator
 from pcdiff import console
 from pcdiff.console import Json, Seed, Session
+from pcdiff.errors import InputError
+
+if TYPE_CHECKING:
+    from grasp.judging.benchmark import Case
+    from grasp.objects.object import Object
 
 
 @console.name_options(**OPTIONS)
 def evaluate(
     objects: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(metavar="OBJECT...", help="Meshes, all in the same unit and scale."),
-    ],
+    ] = None,
+    benchmark: Annotated[
+        str | None,
+        typer.Option(
+            "--set",
+            help="Judge the cases of this frozen set instead of meshes: a folder in --sets.",
+        ),
+    ] = None,
+    sets: Annotated[
+        Path, typer.Option(help="Folder of the frozen sets that datasets.frozen wrote.")
+    ] = Path("sets"),
     source: Annotated[
         str | None,
         typer.Option(
@@ -65,6 +82,15 @@ def evaluate(
             "whether the object fits the gripper.",
         ),
     ] = 2000,
+    protocol: PhysicsProtocol = "3",
+    robust: Annotated[
+        bool,
+        typer.Option(help="Also try each grasp under 16 draws of what nobody knows."),
+    ] = True,
+    engine: Annotated[
+        str | None,
+        typer.Option(help="Also try up to 20 grasps per object in a second engine: drake."),
+    ] = None,
     density: Annotated[float | None, typer.Option(help="Density of the objects in kg/m³.")] = None,
     friction: Friction = None,
     scale: Scale = None,
@@ -77,6 +103,10 @@ def evaluate(
             help="Folder of labelled candidates; labels are reused if present, otherwise created."
         ),
     ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(help="Draw each object with its best grasps into this .png file."),
+    ] = None,
     seed: Seed = 0,
     device: SamplingDevice = "cpu",
     workers: Workers = 0,
@@ -85,25 +115,41 @@ def evaluate(
     """Judge a source of grasps by physics simulation.
 
     Prints results for each object, and for all objects that fit the gripper. An object fits if at
-    least 20 of its first 2000 antipodal candidates succeed in physics. The results are the success
-    rate of all grasps and of the 20 best ranked grasps, the coverage of the successful antipodal
-    candidates, precision against coverage, and the earth mover's distance to the successful
-    candidates. Confidence intervals are computed over objects. Every grasp counts; a grasp in
-    collision is a failure.
+    least 1 % of its first 2000 antipodal candidates are robust. The results are the success rate of
+    all grasps and of the 20 best ranked grasps under the protocol and under unknown conditions, the
+    coverage of the robust antipodal candidates, precision against coverage, the earth mover's
+    distance to these candidates, collisions, and the share of grasps with a straight approach.
+    Confidence intervals are computed over objects. Every grasp counts; a grasp in collision is a
+    failure.
+
+    With --set, the source may see something else than physics: one side of an object, or a rough
+    scan.
     """
+    from grasp.grippers.gripper import load_gripper
+    from grasp.judging.benchmark import load_set
     from grasp.judging.evaluation import Budget
+    from grasp.judging.laboratory import open_laboratory
     from grasp.judging.request import EvaluationRequest, run_evaluation
+    from grasp.judging.sheet import draw_sheet
     from grasp.objects.loading import load_object
+    from grasp.physics import cores
+    from pcdiff.drawing.png import save_png
 
     session = Session("grasp evaluate", seed, device, as_json=as_json)
+    check_results(None, picture)
     if labels is not None:
         console.check_folder(labels)
+    if bool(objects) == (benchmark is not None):
+        raise InputError("name either meshes or one --set")
+    if benchmark is not None and (scale is not None or unit is not None):
+        raise InputError("--scale and --unit apply to meshes only; a set states its unit")
     request = EvaluationRequest(
         gripper=gripper,
         source=source,
         weights=weights,
         view=view,
         budget=Budget(samples, candidates, seed),
+        protocol=protocol,
         density=density,
         friction=friction,
         labels=labels,
@@ -111,10 +157,31 @@ def evaluate(
         unit=grasp_unit,
         device=device,
     )
-    loaded = [load_object(path, 1.0 if scale is None else scale, unit) for path in objects]
+    chosen: Sequence[Object | Case]
+    if benchmark is None:
+        chosen = [
+            load_object(path, 1.0 if scale is None else scale, unit) for path in objects or ()
+        ]
+        digest = None
+    else:
+        frozen = load_set(sets / benchmark)
+        chosen, digest = frozen.cases, frozen.digest
     with (
-        console.progress("evaluating", len(loaded) * (samples + candidates)) as advance,
-        open_simulator(workers, advance, **request.physics) as simulator,
+        console.progress("evaluating", len(chosen) * (samples + candidates)) as advance,
+        open_laboratory(
+            request.conditions,
+            request.settings,
+            workers=workers or cores(),
+            robustly=robust,
+            engine=engine,
+            progress=advance,
+        ) as laboratory,
     ):
-        report = run_evaluation(loaded, request, simulator)
-    session.finish({**report.as_dict(), "table": report.table()}, report.table())
+        report = run_evaluation(chosen, request, laboratory)
+    if picture is not None:
+        save_png(picture, draw_sheet(report, chosen, load_gripper(gripper)))
+    table = report.table()
+    results = {"set": benchmark, "set_sha256": digest, **report.as_dict()}
+    if digest is not None:
+        table += f"\n\nFrozen set {benchmark}, SHA-256 {digest}."
+    session.finish({**results, "table": table}, table)

@@ -29,6 +29,13 @@ Unit = Annotated[
 Friction = Annotated[
     float | None, typer.Option(help="Coefficient of friction between object and pads.")
 ]
+PhysicsProtocol = Annotated[
+    str,
+    typer.Option(
+        "--protocol",
+        help="Version of the physics protocol; 2 made the labels of version 0.1.0.",
+    ),
+]
 Frame = Annotated[
     str | None,
     typer.Option(help="Frame of the poses if the grasp file states no frame, e.g. panda_hand."),
@@ -61,6 +68,9 @@ OPTIONS = {
     "approach": "--approach",
     "view": "--view",
     "source": "--source, --weights",
+    "protocol": "--protocol",
+    "engine": "--engine",
+    "friction": "--friction",
     "validate_one_in": "--validate-one-in",
 }
 """Command-line option for each parameter that an error message of the library may concern."""

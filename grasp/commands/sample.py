@@ -173,6 +173,7 @@ def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any]
     probability, collides = grasps.success_probability, grasps.in_collision
     assert probability is not None
     assert collides is not None
+    protocol = (grasps.sampler or {}).get("probability_protocol")
     results = {
         "grasps": len(grasps),
         "gripper": hand.name,
@@ -180,14 +181,15 @@ def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any]
             "best": float(probability.max()) if len(grasps) else None,
             "mean": float(probability.mean()) if len(grasps) else None,
         },
+        "success_probability_protocol": protocol,
         "in_collision": int(collides.sum()),
         "reason": grasps.reason,
     }
     text = [f"{len(grasps)} grasps of {obj.name} for {hand.name}"]
     if len(grasps):
         text[0] += (
-            f", probability of success {probability.max():.2f} (best) to "
-            f"{probability.min():.2f}, mean {probability.mean():.2f}; "
+            f", probability of success under protocol {protocol} {probability.max():.2f} (best) "
+            f"to {probability.min():.2f}, mean {probability.mean():.2f}; "
             f"{int(collides.sum())} in collision"
         )
     if grasps.reason is not None:

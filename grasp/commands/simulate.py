@@ -13,12 +13,13 @@ from grasp.commands.options import (
     Frame,
     Friction,
     GraspUnit,
+    PhysicsProtocol,
     Scale,
     Unit,
     Workers,
     check_results,
 )
-from grasp.commands.physics import open_simulator
+from grasp.commands.physics import open_physics
 from pcdiff import console
 from pcdiff.console import Json, Session
 from pcdiff.errors import InputError
@@ -48,6 +49,11 @@ def simulate(
         ),
     ] = None,
     friction: Friction = None,
+    protocol: PhysicsProtocol = "3",
+    robust: Annotated[
+        bool,
+        typer.Option("--robust", help="Also try each grasp under 16 draws of unknown conditions."),
+    ] = False,
     scale: Scale = None,
     unit: Unit = None,
     frame: Frame = None,
@@ -72,15 +78,19 @@ def simulate(
 
     The hand is free to move and closes with a fixed force; then the object is shaken. A grasp in
     collision fails. Prints the share of successful grasps with Wilson's 95 % confidence interval.
-    Mass, friction and scale are read from the grasp file unless options set them. Nothing is
-    random: repeated runs give equal outcomes.
+    Mass and scale are read from the grasp file unless options set them; so is the friction if the
+    file states the same protocol. Nothing is random: repeated runs give equal outcomes.
     """
     from grasp.formats import write_grasps
     from grasp.judging.proportions import success_rate
     from grasp.judging.trials import TrialOptions, plan_trials
+    from grasp.physics import Conditions, protocol_named
     from pcdiff.drawing.png import save_png
 
     session = Session("grasp simulate", 0, as_json=as_json)
+    settings = protocol_named(protocol)
+    if robust and friction is not None:
+        raise InputError("--robust draws the friction, so it cannot be combined with --friction")
     if trial is not None and picture is None:
         raise InputError("--trial selects the trial in the picture, so it requires --picture")
     check_results(output, picture)
@@ -93,16 +103,17 @@ def simulate(
         typer.echo(
             f"warning: the grasps in {grasps} belong to another geometry than {mesh}", err=True
         )
+    if friction is None and plan.grasps.protocol == settings.version:
+        friction = plan.grasps.friction
+    conditions = Conditions(plan.grasps.mass if mass is None else mass, friction=friction)
     with (
         console.progress("simulating", count) as advance,
-        open_simulator(
-            workers,
-            advance,
-            mass=plan.grasps.mass if mass is None else mass,
-            friction=plan.grasps.friction if friction is None else friction,
-        ) as run,
+        open_physics(workers, advance, conditions, settings) as physics,
     ):
-        outcomes = plan.run(run)
+        outcomes = plan.run(physics.simulate)
+        robustly = physics.robust(plan.obj, plan.gripper, plan.grasps.poses) if robust else None
+    if outcomes.warning is not None:
+        typer.echo(f"warning: {outcomes.warning}", err=True)
     if output is not None:
         write_grasps(output, plan.labelled(outcomes))
     if picture is not None:
@@ -119,13 +130,26 @@ def simulate(
         "protocol": outcomes.protocol,
         "mass": outcomes.mass,
         "friction": outcomes.friction,
+        "warning": outcomes.warning,
         "files": files,
     }
+    if robustly is not None:
+        results |= {
+            "robust_all": float(robustly.success.mean()),
+            "robust_grasps": int(robustly.robust.sum()),
+            "robust_by_grasp": robustly.success.tolist(),
+            "uncertainty": robustly.uncertainty,
+        }
     lines = [
         f"{int(outcomes.success.sum())} of {count} grasps hold: {100 * rate.value:.1f} %, 95 % "
         f"interval {100 * rate.low:.1f} to {100 * rate.high:.1f} % ({plan.gripper.name}, protocol "
         f"{outcomes.protocol})"
     ]
+    if robustly is not None:
+        lines.append(
+            f"{int(robustly.robust.sum())} of {count} grasps are robust; mean robust success "
+            f"{100 * robustly.success.mean():.1f} % (uncertainty {robustly.uncertainty})"
+        )
     if failures:
         lines.append("failures: " + ", ".join(f"{name} {n}" for name, n in failures.items()))
     if trial is not None:

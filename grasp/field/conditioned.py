@@ -349,7 +349,7 @@ class ConditionedField:
         reason = None
         if len(order) < count:
             facts = f"{self._describe_weight()}{self._describe_size()}"
-            reason = shortfall(samples, len(order), selection, facts)
+            reason = shortfall(samples, len(order), selection, self.model.config.protocol, facts)
         if len(order) and samples.hits_scene[order].all():
             all_hit = "the open hand of every returned grasp collides with the scene"
             reason = all_hit if reason is None else f"{all_hit}; {reason}"

@@ -32,6 +32,8 @@ class FieldConfig:
         grippers: SHA-256 digest of the description of each gripper that the field was trained on,
             by gripper name.
         layout: Version of the networks' inputs; see `grasp.field.networks.surface.LAYOUT`.
+        protocol: Version of the physics protocol whose labels trained the success network. Weights
+            of version 0.1.0 do not state it; their labels were made with protocol 2.
 
     Raises:
         InputError: If the architecture is unknown, the layout is not `LAYOUT`, or another value has
@@ -51,6 +53,7 @@ class FieldConfig:
     sigma_max: float = 1.2
     grippers: dict[str, str] = field(default_factory=dict)
     layout: int = LAYOUT
+    protocol: str = "2"
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
@@ -61,6 +64,8 @@ class FieldConfig:
             raise InputError(
                 f"the layout of the networks' inputs must be {LAYOUT}, got {self.layout}"
             )
+        if not isinstance(self.protocol, str):
+            raise InputError(f"protocol must be text, got {self.protocol!r}")
         for name in ("length", "sigma_min", "sigma_max"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float):

@@ -65,6 +65,7 @@ class Item:
         probes: Probes of the gripper.
         candidates: Labelled grasps that were generated without a field.
         samples: Labelled grasps that were sampled from a field; None for no such grasps.
+        protocols: Versions of the physics protocols of all these labels, sorted.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Item:
     probes: Probes
     candidates: Tried
     samples: Tried | None
+    protocols: tuple[str, ...] = ()
 
     @property
     def held(self) -> Float[Tensor, "held 4 4"]:
@@ -185,6 +187,7 @@ def read_items(
     for hand, path, grasps in labels:
         sha256 = str(grasps.object_sha256)
         own = sorted(folder.glob(f"{SAMPLES}/*/{hand.name}/{path.name}"))
+        sampled = [_labels(each, hand) for each in own]
         items.append(
             Item(
                 path.stem,
@@ -193,7 +196,8 @@ def read_items(
                 made[sha256].distances,
                 probes(hand),
                 _tried([grasps], hand),
-                _tried([_labels(each, hand) for each in own], hand) if own else None,
+                _tried(sampled, hand) if own else None,
+                tuple(sorted({each.protocol or "unknown" for each in (grasps, *sampled)})),
             )
         )
     return items

@@ -188,6 +188,7 @@ def sample_grasps(obj: Object, request: Request) -> Grasps:
         "region": _as_list(request.region),
         "approach": _as_list(request.approach),
         "mass": request.mass,
+        "probability_protocol": field.config.protocol,
     }
     return replace(grasps, sampler=record)
 

@@ -142,13 +142,16 @@ def select(
     return order[:count]
 
 
-def shortfall(samples: Assessed, returned: int, selection: Selection, facts: str) -> str:
+def shortfall(
+    samples: Assessed, returned: int, selection: Selection, protocol: str, facts: str
+) -> str:
     """Return the sentence that explains why fewer grasps are returned than requested.
 
     Args:
         samples: All samples.
         returned: Number of returned grasps.
         selection: Settings that were used to choose the grasps.
+        protocol: Version of the physics protocol that the probabilities refer to.
         facts: Facts to append if no grasp is returned, such as the size of the object.
     """
     drawn, least = len(samples.poses), f"{selection.least_probability:g}"
@@ -158,7 +161,8 @@ def shortfall(samples: Assessed, returned: int, selection: Selection, facts: str
     if returned:
         far = f", and {returned} of these samples are far enough from better samples"
         return (
-            f"{enough} of {drawn} samples have a probability of success of at least {least}"
+            f"{enough} of {drawn} samples have a probability of success of at least {least} under "
+            f"protocol {protocol}"
             + (far if returned < enough else "")
             + "; draw more samples to get more grasps"
         )
@@ -166,6 +170,7 @@ def shortfall(samples: Assessed, returned: int, selection: Selection, facts: str
     best = samples.probability[samples.meets].max()
     return (
         f"no grasp is likely to succeed: of {drawn} samples, {enough} have a probability of "
-        f"success of at least {least} (the highest is {best:.2f}) and {free} have no collision of "
-        f"the open hand with the object, but no sample has both properties; {facts}"
+        f"success of at least {least} under protocol {protocol} (the highest is {best:.2f}) and "
+        f"{free} have no collision of the open hand with the object, but no sample has both "
+        f"properties; {facts}"
     )

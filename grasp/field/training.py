@@ -144,6 +144,11 @@ class TrainingRun:
         self.model.config = dataclasses.replace(
             self.model.config, grippers=self.model.config.grippers | trained_on
         )
+        if SUCCESS in data.networks:
+            protocols = sorted({name for item in items for name in item.protocols})
+            self.model.config = dataclasses.replace(
+                self.model.config, protocol=" and ".join(protocols) or "unknown"
+            )
         objective = FieldObjective(
             self.model,
             training,

@@ -8,7 +8,7 @@ torque m·g·d of the weight divided by the largest torque 2·μ·F·r. m is the
 acceleration of gravity, and d is the distance of the centre of mass from the closing axis.
 
 The constants equal the constants of the physics simulation that labelled the training grasps of the
-success network. A test compares them with `grasp.physics.PROTOCOL`.
+shipped success networks. A test compares them with protocol 2 of `grasp.physics.PROTOCOLS`.
 """
 
 from __future__ import annotations

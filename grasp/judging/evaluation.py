@@ -5,22 +5,28 @@ or drawn again, and a grasp in collision counts as a failure. Antipodal candidat
 same physics. They tell, independently of the source, how an object can be grasped. Successful
 candidates are called *positives*; a source should cover them. An object *fits* the gripper if it
 has enough positives.
+
+A source can see something else than physics: one side of the object, or a rough scan of it. Then
+the objects to judge are cases of a benchmark set (`grasp.judging.benchmark`).
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from grasp.formats import Grasps
 from grasp.grippers.gripper import Gripper
+from grasp.judging.benchmark import Case
 from grasp.judging.coverage import coverage, earth_movers_distance, precision_coverage_curve
 from grasp.judging.labels import Simulator, label_candidates
+from grasp.judging.measures import Measure
 from grasp.judging.proportions import FITS_CANDIDATES, Estimate, cluster_bootstrap, fits
-from grasp.judging.report import FIGURES, MOST_PAIRS, Judgement, Report, Stamp
+from grasp.judging.report import MOST_PAIRS, Judgement, Report, Stamp, figures_of
 from grasp.judging.streams import Stream, object_generator
 from grasp.objects.object import Object
 from pcdiff.errors import InputError
@@ -61,16 +67,43 @@ class Budget:
             )
 
 
+@dataclass(frozen=True)
+class Judge:
+    """What judges the grasps of a source.
+
+    Attributes:
+        simulator: Physics that tries candidates and grasps, e.g. `grasp.physics.simulate`.
+        measures: Further measures of every grasp; see `grasp.judging.measures`.
+        physics: Further facts about the simulator for the report, e.g. the density. The report
+            takes the protocol and the friction from the trials.
+        labels: Function that returns an object's candidates with their `success`, e.g. from a file.
+            None means `label_candidates` with the simulator.
+
+    Raises:
+        InputError: If `physics` states the protocol or the friction.
+    """
+
+    simulator: Simulator
+    measures: Sequence[Measure] = ()
+    physics: Mapping[str, Any] = field(default_factory=dict)
+    labels: Callable[[Object], Grasps] | None = None
+
+    def __post_init__(self) -> None:
+        if stated := [quantity for quantity in _MEASURED if quantity in self.physics]:
+            raise InputError(
+                f"physics must not state {' and '.join(stated)}, because the report takes protocol "
+                "and friction from the trials"
+            )
+
+
 def evaluate(
     source: Source,
-    objects: Sequence[Object],
+    objects: Sequence[Object | Case],
     gripper: Gripper,
-    simulator: Simulator,
+    judge: Judge,
     *,
     name: str,
     budget: Budget | None = None,
-    physics: Mapping[str, Any] | None = None,
-    labels: Callable[[Object], Grasps] | None = None,
 ) -> Report:
     """Judge a source of grasps by physics.
 
@@ -78,26 +111,56 @@ def evaluate(
     other objects.
 
     Args:
-        source: Source of the grasps.
-        objects: Objects to grasp, at least one.
+        source: Source of the grasps. It gets what is seen of a case.
+        objects: Objects to grasp, or cases of a benchmark set; at least one.
         gripper: The gripper.
-        simulator: Physics that tries candidates and grasps, e.g. `grasp.physics.simulate`.
+        judge: Physics that tries candidates and grasps.
         name: Name of the source in the report.
         budget: Size and seed of the evaluation; `Budget()` if None.
-        physics: Further facts about the simulator for the report, e.g. the density. The report
-            takes the protocol and the friction from the trials.
-        labels: Function that returns an object's candidates with their `success`, e.g. from a file.
-            None means `label_candidates`.
 
     Raises:
-        InputError: If there are no objects; two objects have the same geometry; `physics` states
-            the protocol or the friction; the source returns grasps for another gripper, or more
-            grasps than requested; or the candidates have no labels, or their protocol or friction
-            differs from the protocol or friction of the trials.
+        InputError: If there are no objects; two objects that are not cases have the same geometry;
+            the source returns grasps for another gripper, or more grasps than requested; or the
+            candidates have no labels, or their protocol or friction differs from the protocol or
+            friction of the trials.
     """
     budget = budget or Budget()
     if not objects:
         raise InputError("an evaluation needs at least 1 object, got 0 objects")
+    _check_distinct([each for each in objects if isinstance(each, Object)])
+    judgements = []
+    labelled: dict[str, Grasps] = {}
+    for each in objects:
+        case = Case(each.name, each.name, each, each) if isinstance(each, Object) else each
+        truth = case.truth
+        if truth.sha256 not in labelled:
+            labelled[truth.sha256] = (
+                label_candidates(
+                    truth, gripper, judge.simulator, count=budget.candidates, seed=budget.seed
+                )
+                if judge.labels is None
+                else judge.labels(truth)
+            )
+        rng = object_generator(budget.seed, Stream.SOURCE, case.seen)
+        begin = time.process_time()
+        grasps = source(case.seen, budget.samples, rng)
+        spent = time.process_time() - begin
+        judgements.append(
+            _judge(case, gripper, judge, grasps, labelled[truth.sha256], budget, spent)
+        )
+    stamp = Stamp(
+        gripper=gripper.name,
+        source=name,
+        samples=budget.samples,
+        candidates=budget.candidates,
+        seed=budget.seed,
+        physics=_measured(judgements) | dict(judge.physics),
+    )
+    overall = _overall(judgements, judge.measures, budget.seed)
+    return Report(tuple(judgements), overall, stamp, tuple(judge.measures))
+
+
+def _check_distinct(objects: Sequence[Object]) -> None:
     names: dict[str, str] = {}
     for obj in objects:
         if obj.sha256 in names:
@@ -106,43 +169,19 @@ def evaluate(
                 "each object only once"
             )
         names[obj.sha256] = obj.file or obj.name
-    physics = dict(physics or {})
-    if stated := [quantity for quantity in _MEASURED if quantity in physics]:
-        raise InputError(
-            f"physics must not state {' and '.join(stated)}, because the report takes protocol and "
-            "friction from the trials"
-        )
-    judgements = []
-    for obj in objects:
-        if labels is None:
-            labelled = label_candidates(
-                obj, gripper, simulator, count=budget.candidates, seed=budget.seed
-            )
-        else:
-            labelled = labels(obj)
-        rng = object_generator(budget.seed, Stream.SOURCE, obj)
-        grasps = source(obj, budget.samples, rng)
-        judgements.append(_judge(obj, gripper, simulator, grasps, labelled, budget))
-    stamp = Stamp(
-        gripper=gripper.name,
-        source=name,
-        samples=budget.samples,
-        candidates=budget.candidates,
-        seed=budget.seed,
-        physics=_measured(judgements) | physics,
-    )
-    return Report(tuple(judgements), _overall(judgements, budget.seed), stamp)
 
 
 def _judge(
-    obj: Object,
+    case: Case,
     gripper: Gripper,
-    simulator: Simulator,
+    judge: Judge,
     grasps: Grasps,
     labelled: Grasps,
     budget: Budget,
+    cpu_seconds: float,
 ) -> Judgement:
-    """Judge the source's grasps of one object against its labelled candidates."""
+    """Judge the source's grasps of one case against the labelled candidates of its object."""
+    obj = case.truth
     if grasps.gripper not in (None, gripper.name):
         raise InputError(
             f"the grasps of {obj.name} must be for the gripper {gripper.name}, got grasps for "
@@ -157,12 +196,13 @@ def _judge(
             f"the candidates of {obj.name} must be labelled, got candidates without success labels"
         )
     positives = labelled.poses[labelled.success]
-    protocol, friction = labelled.protocol, labelled.friction
+    protocol, friction, warning = labelled.protocol, labelled.friction, None
     success, failures = np.zeros(0, bool), {}
+    measured: dict[str, np.ndarray] = {}
     curve = covered_at_base = distance = None
     pairs = min(len(grasps), len(positives), MOST_PAIRS)
     if len(grasps):
-        trials = simulator(obj, gripper, grasps.poses)
+        trials = judge.simulator(obj, gripper, grasps.poses)
         for quantity in _MEASURED:
             before, now = getattr(labelled, quantity), getattr(trials, quantity)
             if before not in (None, now):
@@ -172,8 +212,13 @@ def _judge(
                 )
         protocol, friction = trials.protocol, trials.friction
         success = trials.success
+        warning = trials.warning
         reasons, counts = np.unique(trials.failure[~success], return_counts=True)
         failures = dict(zip(reasons.tolist(), counts.tolist(), strict=True))
+        for measure in judge.measures:
+            values = measure.of(case, gripper, grasps.poses, trials)
+            if values is not None:
+                measured[measure.name] = values
     if pairs:
         curve = precision_coverage_curve(
             gripper.tool_poses(grasps.poses), success, gripper.tool_poses(positives)
@@ -185,18 +230,23 @@ def _judge(
             positives[rng.choice(len(positives), pairs, replace=False)],
         )
     return Judgement(
-        name=obj.name,
+        name=case.name,
+        group=case.group,
         sha256=obj.sha256,
         candidates=len(labelled),
         positives=len(positives),
         fits=fits(labelled.success),
+        poses=grasps.poses,
         success=success,
         probability=grasps.success_probability,
         failures=failures,
+        measured=measured,
+        cpu_seconds=cpu_seconds,
         curve=curve,
         covered_at_base=covered_at_base,
         distance=distance,
         pairs=pairs,
+        warning=warning,
         reason=grasps.reason,
         protocol=protocol,
         friction=friction,
@@ -213,14 +263,20 @@ def _measured(judgements: Sequence[Judgement]) -> dict[str, Any]:
     return found
 
 
-def _overall(judgements: Sequence[Judgement], seed: int) -> dict[str, Estimate | float]:
+def _overall(
+    judgements: Sequence[Judgement], measures: Sequence[Measure], seed: int
+) -> dict[str, Estimate | float]:
     """Compute the mean of each figure over the fitting objects that have this figure."""
     overall: dict[str, Estimate | float] = {}
-    fitting = [each.figures() for each in judgements if each.fits]
-    for key in FIGURES:
-        values = [np.array([value]) for each in fitting if (value := each[key]) is not None]
+    fitting = [(each.group, each.figures(measures)) for each in judgements if each.fits]
+    for key in figures_of(measures):
+        groups: dict[str, list[float]] = {}
+        for group, figures in fitting:
+            if (value := figures.get(key)) is not None:
+                groups.setdefault(group, []).append(value)
+        values = [np.array(each) for each in groups.values()]
         if len(values) == 1:
-            overall[key] = float(values[0][0])
+            overall[key] = float(values[0].mean())
         elif values:
             # All figures and all sources use the same draws of objects.
             rng = np.random.default_rng([seed, int(Stream.BOOTSTRAP)])

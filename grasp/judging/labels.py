@@ -44,6 +44,10 @@ class Outcomes(Protocol):
     def friction(self) -> float:
         """Coefficient of friction between object and pads."""
 
+    @property
+    def warning(self) -> str | None:
+        """A sentence about convex parts that do not follow the object's mesh; None if they do."""
+
 
 Simulator = Callable[[Object, Gripper, np.ndarray], Outcomes]
 """A function that tries grasps of an object in physics and returns their outcomes.

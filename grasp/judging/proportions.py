@@ -15,8 +15,8 @@ from pcdiff.errors import InputError
 FITS_CANDIDATES = 2000
 """Number of antipodal candidates that decide whether an object fits a gripper."""
 
-FITS_SUCCESSES = 20
-"""Number of successful antipodal candidates that an object needs to fit a gripper."""
+FITS_SHARE = 0.01
+"""Share of successful antipodal candidates that an object needs to fit a gripper."""
 
 
 class Estimate(NamedTuple):
@@ -158,10 +158,10 @@ def fits(success: Bool[np.ndarray, " candidates"]) -> bool:
 
     Args:
         success: True for each antipodal candidate of the object that succeeded in physics. Only
-            the first `FITS_CANDIDATES` candidates count. Fewer candidates are enough if at least
-            `FITS_SUCCESSES` candidates succeeded.
+            the first `FITS_CANDIDATES` candidates count. An object without candidates does not fit.
     """
-    return int(success[:FITS_CANDIDATES].sum()) >= FITS_SUCCESSES
+    tried = success[:FITS_CANDIDATES]
+    return bool(len(tried)) and int(tried.sum()) >= FITS_SHARE * len(tried)
 
 
 def check_not_empty(name: str, values: np.ndarray) -> None:

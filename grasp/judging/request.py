@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from grasp.formats import Grasps
 from grasp.grippers.gripper import load_gripper
-from grasp.judging.evaluation import Budget, evaluate
-from grasp.judging.labels import Simulator
+from grasp.judging.benchmark import Case
+from grasp.judging.evaluation import Budget, Judge, evaluate
+from grasp.judging.labels import label_candidates
+from grasp.judging.laboratory import Laboratory
 from grasp.judging.report import Report
 from grasp.judging.sources import ANTIPODAL, field_source, kept_labels, named_source
 from grasp.judging.trials import check_mesh
 from grasp.objects.object import Object
-from grasp.physics import PROTOCOL
+from grasp.physics import PROTOCOL, Conditions, Protocol, protocol_named
 from pcdiff.errors import InputError
 
 
@@ -29,6 +33,7 @@ class EvaluationRequest:
         view: True to show the field only one side of each object, with a depth camera's noise;
             False to show the whole object.
         budget: Size and seed of the evaluation.
+        protocol: Version of the physics protocol; see `grasp.physics.PROTOCOLS`.
         density: Density of the objects in kg/m³. None means the protocol's density.
         friction: Coefficient of friction between object and pads. None means the protocol's
             coefficient.
@@ -48,6 +53,7 @@ class EvaluationRequest:
     weights: str | None = None
     view: bool = False
     budget: Budget = field(default_factory=Budget)
+    protocol: str = PROTOCOL.version
     density: float | None = None
     friction: float | None = None
     labels: Path | None = None
@@ -75,57 +81,63 @@ class EvaluationRequest:
             )
 
     @property
-    def physics(self) -> dict[str, float]:
-        """Density in kg/m³ and coefficient of friction for the simulator."""
-        return {
-            "density": PROTOCOL.density if self.density is None else self.density,
-            "friction": PROTOCOL.friction if self.friction is None else self.friction,
-        }
+    def conditions(self) -> Conditions:
+        """Density and friction of the objects, as the protocol states them where they are None."""
+        return Conditions(density=self.density, friction=self.friction).under(self.settings)
+
+    @property
+    def settings(self) -> Protocol:
+        """The protocol of the trials."""
+        return protocol_named(self.protocol)
 
 
 def run_evaluation(
-    objects: Sequence[Object], request: EvaluationRequest, simulator: Simulator
+    objects: Sequence[Object | Case], request: EvaluationRequest, laboratory: Laboratory
 ) -> Report:
     """Judge a source of grasps on objects.
 
     Args:
-        objects: Meshes of the objects to grasp.
+        objects: Meshes of the objects to grasp, or cases of a benchmark set.
         request: Description of the evaluation.
-        simulator: Physics with the density and the friction of the request.
+        laboratory: Physics under the conditions and the protocol of the request.
 
     Raises:
         InputError: If an object is a point cloud, or in the cases listed for
             `grasp.judging.evaluation.evaluate`.
     """
-    for obj in objects:
-        check_mesh(obj)
+    for each in objects:
+        check_mesh(each if isinstance(each, Object) else each.truth)
     hand = load_gripper(request.gripper)
     if request.weights is None:
         name = request.source or ANTIPODAL
-        source = named_source(name, objects, hand, frame=request.frame, unit=request.unit)
+        seen = [each if isinstance(each, Object) else each.seen for each in objects]
+        source = named_source(name, seen, hand, frame=request.frame, unit=request.unit)
     else:
         from grasp.field.trained import GraspField
 
         name = f"field {request.weights}" + (" from one view" if request.view else "")
         field = GraspField.from_pretrained(request.weights).to(request.device)
         source = field_source(field, hand, view=request.view)
-    labels = None
-    if request.labels is not None:
+    budget = request.budget
+    if request.labels is None:
+        labels: Callable[[Object], Grasps] = functools.partial(
+            label_candidates,
+            gripper=hand,
+            simulator=laboratory.labeller,
+            count=budget.candidates,
+            seed=budget.seed,
+        )
+    else:
         labels = kept_labels(
             request.labels,
             hand,
-            simulator,
-            count=request.budget.candidates,
-            seed=request.budget.seed,
-            physics={"protocol": PROTOCOL.version, **request.physics},
+            laboratory.labeller,
+            count=budget.candidates,
+            seed=budget.seed,
+            physics=laboratory.facts,
         )
-    return evaluate(
-        source,
-        objects,
-        hand,
-        simulator,
-        name=name,
-        budget=request.budget,
-        physics={"density": request.physics["density"]},
-        labels=labels,
-    )
+    physics = {
+        name: fact for name, fact in laboratory.facts.items() if name in ("density", "uncertainty")
+    }
+    judge = Judge(laboratory.simulator, laboratory.measures, physics, labels)
+    return evaluate(source, objects, hand, judge, name=name, budget=request.budget)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from pcdiff.geometry.rays import ray_caster
+from pcdiff.geometry.rays import BoxTree, ray_caster
 
 # Distance from a crossing to the start of the search for the next crossing, relative to the
 # bounding box's diagonal. The error of single precision is a few ten-millionths of the diagonal.
@@ -46,17 +46,22 @@ class Target:
     Args:
         vertices: Vertices of the mesh, in any unit.
         faces: Triangles as indices of vertices; every area must be above 0.
+        exact: True to find triangles in double precision, which is slower but gives the same
+            triangles on every machine; False to use the fastest ray caster of the machine.
     """
 
     def __init__(
-        self, vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
+        self,
+        vertices: Float[np.ndarray, "vertices 3"],
+        faces: Int[np.ndarray, "faces 3"],
+        exact: bool = False,
     ) -> None:
         low, high = vertices.min(axis=0), vertices.max(axis=0)
         # Coordinates are relative to the middle, so that a distant origin costs no precision.
         self._middle = (low + high) / 2
         self._step = _STEP * float(np.linalg.norm(high - low))
         self._vertices, self._faces = vertices - self._middle, faces
-        self._caster = ray_caster(self._vertices, faces)
+        self._caster = (BoxTree if exact else ray_caster)(self._vertices, faces)
 
     def is_hit(
         self, origins: Float[np.ndarray, "rays 3"], directions: Float[np.ndarray, "rays 3"]

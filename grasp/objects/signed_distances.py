@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from grasp.objects.normals import directions
 from grasp.objects.object import Object
@@ -74,11 +74,19 @@ def signed_distance(
     Raises:
         InputError: If the object is a point cloud.
     """
-    distance = _distance(obj, points)
-    return np.where(_is_inside(obj, points), -distance, distance)
+    if obj.faces is None:
+        raise InputError(f"{obj.file or obj.name} is a point cloud, expected a mesh")
+    distance = distance_to_triangles(obj.vertices, obj.faces, points)
+    return np.where(is_inside(obj, points), -distance, distance)
 
 
-def _is_inside(obj: Object, points: np.ndarray) -> Bool[np.ndarray, " points"]:
+def is_inside(obj: Object, points: Float[np.ndarray, "points 3"]) -> Bool[np.ndarray, " points"]:
+    """Test whether each point is inside a mesh; see `signed_distance` for the definition.
+
+    Args:
+        obj: Mesh to measure.
+        points: Points in the frame of the object's file, in metres.
+    """
     assert obj.faces is not None and obj.sided is not None
     target = Target(obj.vertices, obj.faces)
     winding = np.zeros(len(points))
@@ -89,21 +97,30 @@ def _is_inside(obj: Object, points: np.ndarray) -> Bool[np.ndarray, " points"]:
     return winding > 0.5
 
 
-def _distance(obj: Object, points: np.ndarray) -> Float[np.ndarray, " points"]:
+def distance_to_triangles(
+    vertices: Float[np.ndarray, "vertices 3"],
+    faces: Int[np.ndarray, "faces 3"],
+    points: Float[np.ndarray, "points 3"],
+) -> Float[np.ndarray, " points"]:
     """Compute the exact distance from each point to the nearest triangle.
 
     A k-d tree of triangle centres finds all triangles that can be the nearest. `trimesh.proximity`
     would use a tree of boxes, but that tree needs another package.
+
+    Args:
+        vertices: Vertices in metres.
+        faces: Triangles as indices of vertices.
+        points: Points in metres, in the frame of the vertices.
     """
     from scipy.spatial import cKDTree
     from trimesh.remesh import subdivide_to_size
     from trimesh.triangles import closest_point
 
-    if obj.faces is None:
-        raise InputError(f"{obj.file or obj.name} is a point cloud, expected a mesh")
+    if not len(points):
+        return np.empty(0)
     # Smaller triangles leave fewer candidates per point.
-    cut, faces = subdivide_to_size(obj.vertices, obj.faces, _EDGE * obj.extent.max())
-    triangles = cut[faces]
+    cut, cut_faces = subdivide_to_size(vertices, faces, _EDGE * np.ptp(vertices, axis=0).max())
+    triangles = cut[cut_faces]
     centres = triangles.mean(axis=1)
     radius = np.linalg.norm(triangles - centres[:, None], axis=2).max()
     tree = cKDTree(centres)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from grasp.objects.object import Object, Part
-from grasp.objects.triangles import is_closed
+from grasp.objects.triangles import has_no_rim
 
 
 def solid(
@@ -16,8 +16,8 @@ def solid(
 ) -> tuple[float, Float[np.ndarray, "3"], Float[np.ndarray, "3 3"]] | None:
     """Compute the volume, centre of mass and inertia of the solid inside a mesh, at density 1.
 
-    A closed mesh is measured directly. For any other mesh, the results for its convex parts are
-    combined.
+    A mesh without a rim is measured directly. For any other mesh, the results for its convex parts
+    are added up, so overlaps of the parts count more than once.
 
     Args:
         obj: Mesh to measure.
@@ -29,7 +29,7 @@ def solid(
     """
     solids = [vertices[faces] for vertices, faces in parts]
     solids = [np.concatenate(solids)] if solids else []
-    if obj.faces is not None and is_closed(obj.faces):
+    if obj.faces is not None and has_no_rim(obj.faces):
         solids.insert(0, obj.vertices[obj.faces])
     for triangles in solids:
         volume, centre, inertia = moments(triangles)

@@ -20,12 +20,27 @@ def is_closed(faces: Int[np.ndarray, "faces 3"]) -> bool:
 
     The faces of such a surface traverse each edge exactly once in each direction.
     """
+    forth, back = _edges(faces)
+    return bool(np.array_equal(forth, back) and (forth[1:] != forth[:-1]).all())
+
+
+def has_no_rim(faces: Int[np.ndarray, "faces 3"]) -> bool:
+    """Test whether a surface has no rim, although several of its sheets may share an edge.
+
+    The faces of such a surface traverse each edge equally often in both directions. That is enough
+    for integrals over the enclosed solid. Decimated scans often have a few shared edges.
+    """
+    forth, back = _edges(faces)
+    return bool(np.array_equal(forth, back))
+
+
+def _edges(
+    faces: Int[np.ndarray, "faces 3"],
+) -> tuple[Int[np.ndarray, " edges"], Int[np.ndarray, " edges"]]:
+    """Return a sorted number for each edge of each face, and for the edge in reverse."""
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     size = faces.max() + 1
-    forth, back = edges @ [size, 1], edges @ [1, size]
-    forth.sort()
-    back.sort()
-    return bool(np.array_equal(forth, back) and (forth[1:] != forth[:-1]).all())
+    return np.sort(edges @ [size, 1]), np.sort(edges @ [1, size])
 
 
 def surface_centre(

@@ -235,6 +235,7 @@ def render_view(
     width: int = 640,
     noise: DepthNoise | None = None,
     rng: np.random.Generator | None = None,
+    exact: bool = False,
 ) -> View:
     """Render the depth image of a mesh by ray casting, with one ray per pixel.
 
@@ -246,6 +247,8 @@ def render_view(
         width: Width of the image in pixels.
         noise: Noise of the camera; None for exact depths.
         rng: Source of randomness for the noise; required if there is noise.
+        exact: True to cast the rays in double precision. This is slower, but the image does not
+            depend on the ray caster that the machine has.
 
     Raises:
         InputError: If the object is a point cloud, the intrinsics are not a valid camera matrix,
@@ -257,7 +260,7 @@ def render_view(
     check_poses("camera", T_camera_object[None])
     vertices = obj.vertices @ T_camera_object[:3, :3].T + T_camera_object[:3, 3]
     rays = pixel_rays(intrinsics, height, width)
-    depth, angle = _cast(vertices, obj.faces, rays.reshape(-1, 3))
+    depth, angle = _cast(vertices, obj.faces, rays.reshape(-1, 3), exact)
     depth, angle = depth.reshape(height, width), angle.reshape(height, width)
     mask = depth > 0
     if noise is not None:
@@ -271,13 +274,14 @@ def _cast(
     vertices: Float[np.ndarray, "vertices 3"],
     faces: Int[np.ndarray, "faces 3"],
     rays: Float[np.ndarray, "rays 3"],
+    exact: bool,
 ) -> tuple[Float[np.ndarray, " rays"], Float[np.ndarray, " rays"]]:
     """Find the depth and the angle θ of the first surface on each ray (x, y, 1) from the origin.
 
     Depth and angle are 0 for a ray that meets nothing. The direction of each ray has z = 1, so the
     depth is the distance along the ray divided by the length of the direction.
     """
-    hits = Target(vertices, faces).first(np.zeros(rays.shape), rays)
+    hits = Target(vertices, faces, exact).first(np.zeros(rays.shape), rays)
     cosine = np.abs(hits.slope) / np.linalg.norm(rays[hits.ray], axis=1)
     depth, angle = np.zeros(len(rays)), np.zeros(len(rays))
     depth[hits.ray] = hits.distance

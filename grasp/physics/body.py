@@ -23,6 +23,7 @@ class Body:
         mass: Mass in kilograms.
         centre: Centre of mass, (3,), in metres.
         inertia: Inertia matrix with respect to the centre of mass, (3, 3), in kg·m².
+        warning: A sentence about convex parts that do not follow the mesh; None if they do.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Body:
     mass: float
     centre: Float[np.ndarray, "3"]
     inertia: Float[np.ndarray, "3 3"]
+    warning: str | None = None
 
 
 def rigid_body(obj: Object, parts: Sequence[Part], mass: float | None, density: float) -> Body:

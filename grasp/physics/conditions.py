@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 
+from grasp.physics.protocol import Protocol
 from pcdiff.errors import InputError
 
 # MuJoCo's numbers overflow far beyond these limits, which no object to grasp approaches.
@@ -46,3 +48,11 @@ class Conditions:
                 raise InputError(f"the {name} must be a number above 0, got {value}")
             if value > largest:
                 raise InputError(f"the {name} must be at most {largest:g}{unit}, got {value:g}")
+
+    def under(self, protocol: Protocol) -> Conditions:
+        """Return these conditions with the density and the friction of a protocol for None."""
+        return dataclasses.replace(
+            self,
+            density=protocol.density if self.density is None else self.density,
+            friction=protocol.friction if self.friction is None else self.friction,
+        )

@@ -23,9 +23,9 @@ def label_digests(obj: Object, gripper: Gripper) -> dict[str, Any]:
     Returns:
         A dictionary that can be written as JSON. `gripper_sha256` is the digest of the gripper's
         description. `parts` is the digest of the exact convex parts or, for an object without them,
-        the settings of coacd.
+        the settings of its convex cover.
     """
     return {
         "gripper_sha256": gripper.sha256,
-        "parts": {"coacd": SETTINGS} if obj.parts is None else {"sha256": digest(obj.parts)},
+        "parts": {"cover": SETTINGS} if obj.parts is None else {"sha256": digest(obj.parts)},
     }

@@ -126,7 +126,7 @@ def _add_hand(
         )
         _add_motor(spec, axis, protocol.base_inertia)
     _add_boxes(base, gripper.hand_boxes, contact)
-    force = min(protocol.force, gripper.max_force)
+    force = protocol.finger_force(gripper.max_force)
     for side, boxes, outward in zip(SIDES, gripper.fingers(0.0), (1.0, -1.0), strict=True):
         finger = base.add_body(
             name=side,

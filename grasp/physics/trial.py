@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import mujoco
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.spatial.transform import Rotation
 
 from grasp.grippers.gripper import Gripper
@@ -26,6 +26,9 @@ _DIVERGED = [
     int(mujoco.mjtWarning.mjWARN_BADQVEL),
     int(mujoco.mjtWarning.mjWARN_BADQACC),
 ]
+
+_APPROACH = 0.004
+"""Step of the opening in metres when the free stroke is skipped: 2 mm a finger."""
 
 Failure = Literal["", "collision", "missed", "dropped", "unstable"]
 
@@ -157,22 +160,46 @@ class World:
             "" if both fingers touch the object, otherwise `missed` or `unstable`.
         """
         protocol = self._protocol
+        if protocol.skip_free_stroke:
+            self._approach()
         self.data.ctrl[self.at.finger_control] = 1.0
-        seconds = self._gripper.stroke / 2 / protocol.closing_speed + protocol.squeeze_time
+        squeezed = 0.0
+        seconds = self._width() / 2 / protocol.closing_speed + protocol.squeeze_time
         for _ in range(math.ceil(seconds / protocol.check_interval)):
             self.step(protocol.check_interval)
-            if self.settled():
+            if self.settled() or squeezed >= protocol.squeeze_time:
                 break
+            if protocol.skip_free_stroke and self._touched().all():
+                squeezed += protocol.check_interval
         return self.failure_now("missed")
 
-    def shake(self) -> Failure:
-        """Shake the object with all motions of the protocol.
+    def _approach(self) -> None:
+        """Move the fingers to just before the opening at which a finger touches the object.
+
+        The fingers move in steps that are shorter than a finger is thick, so no step passes a wall.
+        """
+        fingers, data = self.at.finger_position, self.data
+        width = self._width()
+        while width > 0:
+            data.qpos[fingers] = max(0.0, width - _APPROACH) / 2
+            mujoco.mj_kinematics(self.model, data)
+            mujoco.mj_collision(self.model, data)
+            if self._touched().any():
+                break
+            width -= _APPROACH
+        data.qpos[fingers] = max(0.0, width) / 2
+
+    def shake(self, motions: tuple[Motion, ...] | None = None) -> Failure:
+        """Shake the object.
+
+        Args:
+            motions: Motions in their order. None means those of the protocol.
 
         Returns:
             "" if both fingers touch the object after every motion, otherwise `dropped` or
             `unstable`.
         """
-        for motion in self._protocol.motions:
+        for motion in self._protocol.motions if motions is None else motions:
             for sign in (1.0, -1.0, -1.0, 1.0):
                 self.accelerate(motion, sign)
                 self.step(motion.duration / 4)
@@ -228,9 +255,12 @@ class World:
         """
         if self.data.warning.number[_DIVERGED].any():
             return "unstable"
+        return "" if self._touched().all() else failure
+
+    def _touched(self) -> Bool[np.ndarray, "2"]:
+        """Return which of the two fingers touch the object."""
         bodies = self.model.geom_bodyid[self.data.contact.geom]
-        touches = all((bodies == finger).any() for finger in self.at.finger_body)
-        return "" if touches else failure
+        return np.array([(bodies == finger).any() for finger in self.at.finger_body])
 
     def _width(self) -> float:
         return max(0.0, float(self.data.qpos[self.at.finger_position].sum()))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from experiments.calibrate_protocol import RANGES, margin, protocol_of
-from grasp.physics import PROTOCOL
+from grasp.physics import PROTOCOLS
 
 
 def test_the_margin_is_the_smallest_over_all_bars():
@@ -21,8 +21,8 @@ def test_a_setting_becomes_a_protocol():
     factor = setting.pop("acceleration")
     assert {name: getattr(protocol, name) for name in setting} == setting
     assert [motion.acceleration for motion in protocol.motions] == pytest.approx(
-        [factor * motion.acceleration for motion in PROTOCOL.motions]
+        [factor * motion.acceleration for motion in PROTOCOLS["2"].motions]
     )
     assert not any(any(motion.gravity) for motion in protocol.motions)
     assert protocol.time_constant >= 2 * protocol.time_step  # MuJoCo raises shorter ones
-    assert protocol.version != PROTOCOL.version
+    assert protocol.version not in PROTOCOLS

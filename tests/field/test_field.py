@@ -67,6 +67,19 @@ def test_weights_are_written_and_read(field, tmp_path):
         GraspField.from_pretrained(path)
 
 
+def test_weights_state_the_protocol_of_their_probabilities(tmp_path):
+    """Weights of version 0.1.0 do not state it; they were trained with protocol 2."""
+    path, model = tmp_path / "field.safetensors", GraspField.initialized(CONFIG, 0)
+    old = {key: value for key, value in CONFIG.as_dict().items() if key != "protocol"}
+    new = dataclasses.replace(CONFIG, protocol="2 and 3").as_dict()
+    for description, protocol in ((old, "2"), (new, "2 and 3")):
+        checkpoint.save(path, "grasp-field", {"model": description}, model.state_dict())
+        assert GraspField.from_pretrained(path).config.protocol == protocol
+    checkpoint.save(path, "grasp-field", {"model": {**new, "protocol": 3}}, model.state_dict())
+    with pytest.raises(InputError, match=r"field\.safetensors: .*protocol"):
+        GraspField.from_pretrained(path)
+
+
 def test_weights_of_another_layout_or_gripper_are_refused(bar, tmp_path):
     path = tmp_path / "field.safetensors"
     model = GraspField.initialized(CONFIG, 0)

@@ -120,6 +120,29 @@ def test_samples_of_a_field_are_read_beside_the_candidates(folder, tmp_path):
     assert torch.equal(item.samples.poses, torch.cat([item.candidates.poses] * 2))
 
 
+def test_items_state_the_protocols_of_their_labels(folder, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+
+    def protocols(kept):
+        return [
+            item.protocols
+            for item in read_items(
+                copy, grippers_in(copy, ["panda"]), tmp_path / kept, Recipe(0, 1, 0)
+            )
+        ]
+
+    assert protocols("none") == [("unknown",), ("unknown",)]
+    for name, version in (("a", "3"), ("b", "2")):
+        path = copy / "grasps" / "panda" / f"{name}.h5"
+        write_grasps(path, dataclasses.replace(read_grasps(path), protocol=version))
+    assert protocols("stated") == [("3",), ("2",)]
+    sampled = copy / "samples" / "one" / "panda"
+    shutil.copytree(copy / "grasps" / "panda", sampled)
+    write_grasps(sampled / "a.h5", dataclasses.replace(read_grasps(sampled / "a.h5"), protocol="2"))
+    assert protocols("sampled") == [("2", "3"), ("2",)]
+
+
 def test_an_object_is_held_out_for_every_gripper_or_none(items):
     many = [dataclasses.replace(i, sha256=f"{n:064x}") for n in range(12) for i in items[:2]]
     train, validation = split(many, 4)

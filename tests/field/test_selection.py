@@ -14,6 +14,7 @@ from trimesh.creation import box
 from grasp.costs import NearPoint
 from grasp.field import selection
 from grasp.field.conditioned import ConditionedField
+from grasp.field.configuration import FieldConfig
 from grasp.field.sampling import Sampling
 from grasp.field.selection import Selection
 from grasp.grippers.gripper import load_gripper
@@ -48,8 +49,8 @@ def field_of(sides, probability):
     mesh = box(sides)
     obj = Object.from_mesh(np.array(mesh.vertices), np.array(mesh.faces))
     points = obj.surface(4096, np.random.default_rng(0))[0]
-    nothing = SimpleNamespace()
-    return Known(nothing, nothing, obj, PANDA, points, None, probability)
+    model, nothing = SimpleNamespace(config=FieldConfig(protocol="7")), SimpleNamespace()
+    return Known(model, nothing, obj, PANDA, points, None, probability)
 
 
 @pytest.fixture
@@ -75,7 +76,9 @@ def test_the_likeliest_come_first_and_unlikely_ones_are_left_out(bar):
     np.testing.assert_allclose(found.energy, [0.02, 0.01, 0.0], atol=1e-6)
     np.testing.assert_allclose(found.poses[:, 0, 3], [0.02, 0.01, 0.0], atol=1e-6)
     assert found.reason is not None
-    assert found.reason.startswith("3 of 4 samples have a probability of success of at least 0.5")
+    assert found.reason.startswith(
+        "3 of 4 samples have a probability of success of at least 0.5 under protocol 7"
+    )
     assert len(select(bar, samples(0.0, 0.02, 0.01), 2, how)) == 2
 
 
@@ -186,9 +189,9 @@ def test_an_empty_result_states_the_reason():
     assert not len(found) and found.energy is not None and len(found.energy) == 0
     assert found.reason == (
         "no grasp is likely to succeed: of 2 samples, 0 have a probability of success of at least "
-        "0.5 (the highest is 0.10) and 0 have no collision of the open hand with the object, but "
-        "no sample has both properties; the object weighs 2.2 kg at 150 kg/m³; the object is "
-        "200 mm wide at its narrowest, and panda opens 80 mm"
+        "0.5 under protocol 7 (the highest is 0.10) and 0 have no collision of the open hand with "
+        "the object, but no sample has both properties; the object weighs 2.2 kg at 150 kg/m³; the "
+        "object is 200 mm wide at its narrowest, and panda opens 80 mm"
     )
 
 

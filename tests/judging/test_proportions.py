@@ -72,6 +72,17 @@ def test_success_rate_and_success_at_top():
         success_at_top(success, 0)
 
 
+@pytest.mark.parametrize(
+    ("candidates", "needed"), [(1, 1), (20, 1), (100, 1), (101, 2), (700, 7), (1999, 20)]
+)
+def test_an_object_fits_if_a_hundredth_of_its_candidates_succeed(candidates, needed):
+    success = np.zeros(candidates, bool)
+    success[: needed - 1] = True
+    assert not fits(success)
+    success[needed - 1] = True
+    assert fits(success)
+
+
 def test_an_object_fits_with_20_successes_among_2000():
     success = np.zeros(3000, bool)
     success[1981:] = True

@@ -91,7 +91,9 @@ class Physics:
         success = np.arange(len(poses)) % 2 == 0
         failure = np.where(success, "", "dropped")
         width = np.full(len(poses), 0.01)
-        return SimpleNamespace(success=success, failure=failure, width=width, mass=0.1, **PHYSICS)
+        return SimpleNamespace(
+            success=success, failure=failure, width=width, mass=0.1, warning=None, **PHYSICS
+        )
 
 
 def test_labels_are_created_once_and_reused(tmp_path, panda):
@@ -115,7 +117,7 @@ OWN = ((bar().vertices, bar().faces),)
         ({"physics": {**PHYSICS, "friction": 0.5}}, "its physics is"),
         ({"gripper": {"stroke": 0.05}}, "its gripper_sha256 is"),
         ({"gripper": {"max_force": 5.0}}, "its gripper_sha256 is"),
-        ({"parts": OWN}, "its parts is {'coacd'"),
+        ({"parts": OWN}, "its parts is {'cover'"),
     ],
 )
 def test_labels_made_under_different_conditions_are_refused(tmp_path, panda, change, sentence):

@@ -389,3 +389,10 @@ def test_a_pose_that_no_camera_has(pose, words):
 def test_a_camera_that_stands_nowhere(position, up, words):
     with pytest.raises(InputError, match=words):
         look_at(np.array(position), np.zeros(3), up)
+
+
+def test_exact_rays_give_the_same_image_but_for_rounding():
+    obj, pose = ball(0.1, 3), look_at(np.array([0.3, -0.4, 0.5]), np.zeros(3))
+    fast, exact = (render_view(obj, pose, **SMALL, exact=each) for each in (False, True))
+    np.testing.assert_array_equal(fast.mask, exact.mask)
+    np.testing.assert_allclose(fast.depth, exact.depth, atol=1e-5)

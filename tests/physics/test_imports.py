@@ -1,4 +1,4 @@
-"""MuJoCo is loaded by trials only: sampling a field and reading the protocol work without it."""
+"""The engines are loaded by trials only: sampling and reading the protocol work without them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ import pytest
 
 import grasp.physics
 import grasp.simulation
+from grasp.grippers.gripper import Gripper
+from grasp.physics.hydroelastic import simulate_hydroelastic
+from pcdiff.errors import InputError
+from tests.physics.conftest import box, hold
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,21 +33,29 @@ field.sample(2, torch.Generator().manual_seed(0))
 @pytest.mark.parametrize(
     "program",
     [
-        "import grasp.physics; assert grasp.physics.PROTOCOL.version == '2'",
+        "import grasp.physics; assert grasp.physics.PROTOCOL.version == '3'",
         "from grasp.simulation import PROTOCOL, simulate",
+        "import grasp.physics.hydroelastic",
         SAMPLING,
     ],
-    ids=["physics", "simulation", "sampling"],
+    ids=["physics", "simulation", "hydroelastic", "sampling"],
 )
-def test_mujoco_is_not_loaded(program: str) -> None:
+def test_no_engine_is_loaded(program: str) -> None:
+    check = "assert not {'mujoco', 'pydrake'} & {*sys.modules}"
     done = subprocess.run(
-        [sys.executable, "-c", f"import sys\n{program}\nassert 'mujoco' not in sys.modules"],
+        [sys.executable, "-c", f"import sys\n{program}\n{check}"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_missing_drake_is_one_sentence(panda: Gripper, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pydrake", None)
+    with pytest.raises(InputError, match=r"not installed: install pcdiff-grasp\[drake\]"):
+        simulate_hydroelastic(box(0.03, 0.03, 0.03), panda, hold()[None])
 
 
 def test_names_under_their_path_of_version_0_1_0() -> None:

@@ -39,4 +39,4 @@ def test_convex_parts_have_the_digest_that_label_files_hold() -> None:
     whole = Object.from_mesh(vertices, faces)
     exact = Object.from_mesh(vertices, faces, parts=((vertices, faces),))
     assert label_digests(exact, panda)["parts"] == {"sha256": known}
-    assert label_digests(whole, panda)["parts"] == {"coacd": SETTINGS}
+    assert label_digests(whole, panda)["parts"] == {"cover": SETTINGS}

@@ -10,43 +10,40 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from grasp.grippers.gripper import Gripper
-from grasp.physics import PROTOCOL, Conditions, Motion, processes
+from grasp.physics import PROTOCOL, Conditions, Protocol, processes
 from grasp.physics.body import rigid_body
 from grasp.physics.model import build
 from grasp.physics.robust import simulate_robust
 from grasp.physics.trial import World
 from grasp.physics.uncertainty import FILE, Draw, Uncertainty, load_uncertainty
 from pcdiff.errors import InputError
-from tests.physics.conftest import box, hold
+from tests.physics.conftest import BOTH, box, hanging, hold
 
 ZERO = np.zeros(3)
 NOTHING = Draw(PROTOCOL.friction, 1.0, 1.0, 1.0, 1.0, ZERO, ZERO, ZERO)
 ONE = (1.0, 1.0)
 CERTAIN = Uncertainty("certain", 4, 0, (0.5, 0.5), ONE, ONE, ONE, ONE, 0.0, 0.0, 0.0)
 
-# The object hangs in the closed hand for half a second and is not shaken.
-HANG = dataclasses.replace(
-    PROTOCOL, motions=(Motion("along", "closing", 0.0, 0.5, (0.0, 1.0, 0.0)),)
-)
 CUBE = box(0.03, 0.03, 0.03)
 
 
-def world(gripper: Gripper) -> World:
+def world(gripper: Gripper, protocol: Protocol = PROTOCOL) -> World:
     body = rigid_body(CUBE, CUBE.parts or (), 0.2, 300.0)
-    return World(body, gripper, PROTOCOL.friction, PROTOCOL)
+    return World(body, gripper, protocol.friction, protocol)
 
 
-def test_a_draw_makes_the_same_model_as_building_it(panda: Gripper) -> None:
+@BOTH
+def test_a_draw_makes_the_same_model_as_building_it(panda: Gripper, protocol: Protocol) -> None:
     draw = dataclasses.replace(NOTHING, friction=0.4, creep=3.0, softness=1.5, mass=2.0, force=0.5)
-    changed = world(panda)
+    changed = world(panda, protocol)
     changed.apply(dataclasses.replace(NOTHING, mass=0.3, creep=7.0))  # must leave no trace
     changed.apply(draw)
-    protocol = dataclasses.replace(
-        PROTOCOL,
-        friction_impedance_ratio=3.0 * PROTOCOL.friction_impedance_ratio,
-        force=0.5 * PROTOCOL.force,
+    drawn = dataclasses.replace(
+        protocol,
+        friction_impedance_ratio=3.0 * protocol.friction_impedance_ratio,
+        force=0.5 * protocol.finger_force(panda.max_force),
     )
-    built, _ = build(rigid_body(CUBE, CUBE.parts or (), 0.4, 300.0), panda, 0.4, protocol)
+    built, _ = build(rigid_body(CUBE, CUBE.parts or (), 0.4, 300.0), panda, 0.4, drawn)
     assert changed.model.opt.impratio == pytest.approx(built.opt.impratio, rel=1e-12)
     for name in (
         "geom_friction", "actuator_gainprm", "dof_damping", "body_mass", "body_inertia",
@@ -56,8 +53,8 @@ def test_a_draw_makes_the_same_model_as_building_it(panda: Gripper) -> None:
             getattr(changed.model, name), getattr(built, name), rtol=1e-9, atol=1e-15, err_msg=name
         )
     # The gear that couples the fingers keeps its own time constant.
-    np.testing.assert_allclose(changed.model.geom_solref[:, 0], 1.5 * PROTOCOL.time_constant)
-    assert (changed.model.eq_solref[:, 0] == PROTOCOL.time_constant).all()
+    np.testing.assert_allclose(changed.model.geom_solref[:, 0], 1.5 * protocol.time_constant)
+    assert (changed.model.eq_solref[:, 0] == protocol.time_constant).all()
 
 
 def test_a_draw_without_errors_changes_no_outcome(panda: Gripper) -> None:
@@ -108,14 +105,17 @@ def test_the_hand_errs_about_its_tool_centre_point(panda: Gripper) -> None:
     assert (found * rotation).magnitude() < 1e-9
 
 
-def test_a_draw_succeeds_if_friction_bears_the_weight(panda: Gripper) -> None:
+@BOTH
+def test_a_draw_succeeds_if_friction_bears_the_weight(panda: Gripper, protocol: Protocol) -> None:
     uncertain = dataclasses.replace(
         CERTAIN, count=16, friction=(0.2, 1.0), mass=(0.5, 2.0), force=(0.5, 1.0)
     )
-    mass = 2 * 0.5 * PROTOCOL.force / PROTOCOL.gravity  # the limit at friction 0.5
+    force = protocol.finger_force(panda.max_force)
+    mass = 2 * 0.5 * force / protocol.gravity  # the limit at friction 0.5
     trials = simulate_robust(
-        CUBE, panda, hold()[None], Conditions(mass=mass), uncertainty=uncertain, protocol=HANG
-    )
+        CUBE, panda, hold()[None], Conditions(mass=mass),
+        uncertainty=uncertain, protocol=hanging(protocol, 0.5),
+    )  # fmt: skip
     # Coulomb: two pads bear at most 2·μ·F.
     load = np.array([0.5 * draw.mass / (draw.friction * draw.force) for draw in uncertain.draws()])
     clear = np.abs(np.log(load)) > 0.1

@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import signal
-import socket
-import subprocess
-import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -22,22 +16,16 @@ from grasp.physics import (
     PROTOCOL,
     Conditions,
     Motion,
+    Protocol,
     cores,
     in_collision,
-    processes,
     simulate,
-    workers,
-)  # fmt: skip
+)
 from grasp.physics.trial import Outcome, World
 from pcdiff.errors import InputError
-from tests.physics.conftest import box, convex, hold
+from tests.physics.conftest import BOTH, box, convex, hanging, hold, sink
 
 ROOT = Path(__file__).resolve().parents[2]
-G = PROTOCOL.gravity
-ALONG_Y = (0.0, 1.0, 0.0)
-
-# The object hangs in the closed hand for a second and is not shaken.
-HANG = dataclasses.replace(PROTOCOL, motions=(Motion("along", "closing", 0.0, 1.0, ALONG_Y),))
 
 
 def _turned(rotation: Rotation, point: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> np.ndarray:
@@ -48,64 +36,82 @@ def _turned(rotation: Rotation, point: tuple[float, float, float] = (0.0, 0.0, 0
     return pose
 
 
+@BOTH
 @pytest.mark.parametrize("friction", [0.3, 1.0])
-def test_a_box_slips_if_it_is_too_heavy_for_friction(panda: Gripper, friction: float) -> None:
+def test_a_box_slips_if_it_is_too_heavy_for_friction(
+    panda: Gripper, friction: float, protocol: Protocol
+) -> None:
     # Coulomb: two pads hold at most 2·μ·F against the weight m·g.
-    limit = 2 * friction * PROTOCOL.force / G
+    limit = 2 * friction * protocol.finger_force(panda.max_force) / protocol.gravity
     for share, failure in ((0.9, ""), (1.1, "dropped")):
         trials = simulate(
             box(0.03, 0.03, 0.03), panda, hold()[None],
-            Conditions(mass=share * limit, friction=friction), protocol=HANG,
+            Conditions(mass=share * limit, friction=friction), protocol=hanging(protocol),
         )  # fmt: skip
         assert trials.failure.tolist() == [failure], share
 
 
-def test_shaking_adds_to_the_weight(panda: Gripper) -> None:
+@BOTH
+def test_shaking_adds_to_the_weight(panda: Gripper, protocol: Protocol) -> None:
     # Along the approach, the hand's own acceleration adds to gravity: m·(g + a) against 2·μ·F.
     acceleration, friction = 15.0, 0.5
-    limit = 2 * friction * PROTOCOL.force / (G + acceleration)
-    away = dataclasses.replace(
-        PROTOCOL,
-        motions=(Motion("along", "approach", -acceleration, 2.0, (0.0, 0.0, 1.0)),),
+    force = protocol.finger_force(panda.max_force)
+    limit = 2 * friction * force / (protocol.gravity + acceleration)
+    away, still = (
+        dataclasses.replace(
+            protocol, motions=(Motion("along", "approach", a, 2.0, (0.0, 0.0, 1.0)),)
+        )
+        for a in (-acceleration, 0.0)
     )
-    still = dataclasses.replace(
-        PROTOCOL, motions=(Motion("along", "approach", 0.0, 2.0, (0.0, 0.0, 1.0)),)
-    )
-    for protocol, mass, held in (
+    for shaken, mass, held in (
         (away, 0.9 * limit, True),
         (away, 1.2 * limit, False),
         (still, 1.2 * limit, True),
     ):
         trials = simulate(
             box(0.03, 0.03, 0.03), panda, hold()[None],
-            Conditions(mass=mass, friction=friction), protocol=protocol,
+            Conditions(mass=mass, friction=friction), protocol=shaken,
         )  # fmt: skip
         assert trials.success.tolist() == [held], mass
 
 
-def test_a_hand_that_turns_too_fast_loses_a_beam(panda: Gripper) -> None:
-    # The pads can apply a torque of about 2·μ·F·(1 to 2 cm), 1 N·m; the beam needs m·l²/12·α.
+@BOTH
+def test_a_hand_that_turns_too_fast_loses_a_beam(panda: Gripper, protocol: Protocol) -> None:
+    # The pads can apply a torque of about 2·μ·F·(1 to 4 cm), 1 to 3 N·m; the beam needs m·l²/12·α,
+    # 0.2 or 20 N·m.
     beam = box(0.02, 0.4, 0.02)
     for acceleration, held in ((30.0, True), (3000.0, False)):
         spin = Motion("around", "closing", acceleration, 0.2, (0.0, 0.0, 0.0))
         trials = simulate(
             beam, panda, hold()[None], Conditions(mass=0.5),
-            protocol=dataclasses.replace(PROTOCOL, motions=(spin,)),
+            protocol=dataclasses.replace(protocol, motions=(spin,)),
         )  # fmt: skip
         assert trials.success.tolist() == [held]
 
 
-def test_the_force_is_limited_by_the_gripper(panda: Gripper) -> None:
-    weak = dataclasses.replace(panda, max_force=PROTOCOL.force / 4)
-    mass = PROTOCOL.force / G  # half of the mass that the full force holds at friction 1
+@BOTH
+def test_the_force_is_limited_by_the_gripper(panda: Gripper, protocol: Protocol) -> None:
+    force = protocol.finger_force(panda.max_force)
+    weak = dataclasses.replace(panda, max_force=force / 4)
+    assert protocol.finger_force(weak.max_force) == force / 4
+    conditions = Conditions(mass=force / protocol.gravity, friction=1.0)  # the full force bears 2
     for gripper, held in ((panda, True), (weak, False)):
         trials = simulate(
-            box(0.03, 0.03, 0.03), gripper, hold()[None], Conditions(mass=mass), protocol=HANG
+            box(0.03, 0.03, 0.03), gripper, hold()[None], conditions, protocol=hanging(protocol)
         )
         assert trials.success.tolist() == [held]
 
 
-def test_failures_have_names(panda: Gripper) -> None:
+def test_a_protocol_without_a_force_has_that_of_the_gripper() -> None:
+    limited = dataclasses.replace(PROTOCOL, force=30.0)
+    own = dataclasses.replace(PROTOCOL, force=None)
+    for largest, force in ((20.0, 20.0), (30.0, 30.0), (70.0, 30.0)):
+        assert limited.finger_force(largest) == force
+        assert own.finger_force(largest) == largest
+
+
+@BOTH
+def test_failures_have_names(panda: Gripper, protocol: Protocol) -> None:
     cube = box(0.03, 0.03, 0.03)
     poses = np.stack(
         [
@@ -115,20 +121,32 @@ def test_failures_have_names(panda: Gripper) -> None:
             hold((0.0, 0.0, 0.05)),  # the palm is inside the cube
         ]
     )
-    trials = simulate(cube, panda, poses, Conditions(density=10 * PROTOCOL.density))
+    conditions = Conditions(density=10 * protocol.density)
+    trials = simulate(cube, panda, poses, conditions, protocol=protocol)
     assert trials.failure.tolist() == ["", "missed", "collision", "collision"]
     assert trials.success.tolist() == [True, False, False, False]
-    assert trials.width[0] == pytest.approx(0.03, abs=5e-4)
+    assert trials.width[0] == pytest.approx(0.03 - 2 * sink(trials.mass, protocol), abs=5e-5)
     assert trials.width[1] == pytest.approx(0.0, abs=2e-4)
     assert trials.width[2:].tolist() == [0.08, 0.08]
+    assert trials.protocol == protocol.version
+    assert trials.mass == pytest.approx(0.03**3 * 10 * protocol.density)
+    assert trials.friction == protocol.friction
+
+
+def test_trials_without_a_named_protocol_use_the_default(panda: Gripper) -> None:
+    trials = simulate(box(0.03, 0.03, 0.03), panda, hold()[None])
     assert trials.protocol == PROTOCOL.version
-    assert trials.mass == pytest.approx(0.03**3 * 10 * PROTOCOL.density)
+    assert trials.mass == pytest.approx(0.03**3 * PROTOCOL.density)
     assert trials.friction == PROTOCOL.friction
 
 
-def test_an_object_wider_than_the_stroke_is_in_collision(panda: Gripper) -> None:
+@BOTH
+def test_an_object_wider_than_the_stroke_is_in_collision(
+    panda: Gripper, protocol: Protocol
+) -> None:
     for width, failure in ((0.078, ""), (0.084, "collision")):
-        assert simulate(box(width, 0.04, 0.04), panda, hold()[None]).failure.tolist() == [failure]
+        trials = simulate(box(width, 0.04, 0.04), panda, hold()[None], protocol=protocol)
+        assert trials.failure.tolist() == [failure]
 
 
 def test_collisions_depend_on_the_opening(panda: Gripper) -> None:
@@ -143,7 +161,8 @@ def test_collisions_depend_on_the_opening(panda: Gripper) -> None:
         in_collision(poses, panda, cube, 0.09)
 
 
-def test_a_finger_fits_into_a_hollow_object(panda: Gripper) -> None:
+@BOTH
+def test_a_finger_fits_into_a_hollow_object(panda: Gripper, protocol: Protocol) -> None:
     # A square tube with four walls: one finger fits inside, although that is inside the hull.
     walls = [
         trimesh.creation.box((0.004, 0.1, 0.1), trimesh.transformations.translation_matrix(at))
@@ -156,13 +175,12 @@ def test_a_finger_fits_into_a_hollow_object(panda: Gripper) -> None:
     parts = tuple((np.array(w.vertices), np.array(w.faces, dtype=np.int64)) for w in walls)
     obj = Object.from_mesh(np.array(whole.vertices), np.array(whole.faces), parts=parts)
     pose = _turned(Rotation.from_euler("x", 180, degrees=True), (0.048, 0.0, 0.042))
-    trials = simulate(obj, panda, pose[None], Conditions(mass=0.1))
+    trials = simulate(obj, panda, pose[None], Conditions(mass=0.1), protocol=protocol)
     assert trials.failure.tolist() == [""]
     assert trials.width[0] == pytest.approx(0.004, abs=5e-4)
     solid = convex(trimesh.convex.convex_hull(whole))
-    assert simulate(solid, panda, pose[None], Conditions(mass=0.1)).failure.tolist() == [
-        "collision"
-    ]
+    trials = simulate(solid, panda, pose[None], Conditions(mass=0.1), protocol=protocol)
+    assert trials.failure.tolist() == ["collision"]
 
 
 def _candidates(count: int) -> np.ndarray:
@@ -177,27 +195,37 @@ def _candidates(count: int) -> np.ndarray:
     )
 
 
-def test_moving_object_and_grasps_together_changes_nothing(panda: Gripper) -> None:
-    poses = _candidates(12)
+@BOTH
+def test_moving_object_and_grasps_together_changes_almost_nothing(
+    panda: Gripper, protocol: Protocol
+) -> None:
+    poses = _candidates(100)
     obj = box(0.03, 0.05, 0.07)
     move = np.eye(4)
     move[:3, :3] = Rotation.from_euler("xyz", [0.3, -1.2, 2.0]).as_matrix()
     move[:3, 3] = [0.4, -0.7, 0.2]
     vertices = obj.vertices @ move[:3, :3].T + move[:3, 3]
     moved = Object.from_mesh(vertices, obj.faces, parts=((vertices, obj.faces),))
-    here, there = simulate(obj, panda, poses), simulate(moved, panda, move @ poses)
-    assert len(set(here.failure)) > 1
-    assert here.failure.tolist() == there.failure.tolist()
+    here = simulate(obj, panda, poses, protocol=protocol)
+    there = simulate(moved, panda, move @ poses, protocol=protocol)
+    # MuJoCo chooses contact points on flat faces in a frame that it computes for each mesh, which
+    # decides about one grasp in a hundred.
+    same = here.failure == there.failure
+    assert (~same).sum() <= 2
+    held = same & here.success
+    assert held.sum() > 10
+    np.testing.assert_allclose(here.width[held], there.width[held], atol=2e-4)
 
 
-def test_a_half_turn_of_the_gripper_changes_nothing(panda: Gripper) -> None:
+@BOTH
+def test_a_half_turn_of_the_gripper_changes_nothing(panda: Gripper, protocol: Protocol) -> None:
     # With gravity and shaking only along and around z and x, a hand turned about z sees the mirror
     # image.
     motions = (
         Motion("along", "closing", 10.0, 0.2, (0.0, 0.0, 1.0)),
         Motion("around", "approach", 20.0, 0.2, (0.0, 0.0, -1.0)),
     )
-    protocol = dataclasses.replace(PROTOCOL, motions=motions)
+    protocol = dataclasses.replace(protocol, motions=motions)
     poses = _candidates(12)
     turned = poses @ np.diag([-1.0, -1.0, 1.0, 1.0])
     obj = box(0.03, 0.05, 0.07)
@@ -217,43 +245,6 @@ def test_the_outcome_depends_on_neither_order_nor_number_of_processes(panda: Gri
     alone = simulate(obj, panda, poses[order])
     assert apart.failure[order].tolist() == alone.failure.tolist()
     assert apart.width[order].tolist() == alone.width.tolist()  # to the last bit
-
-
-def test_several_calls_share_one_pool(panda: Gripper, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call that fails shares the pool, too, and leaves it usable for the others."""
-    made: list[int] = []
-
-    class Counted(workers.ProcessPoolExecutor):
-        def __init__(self, count: int, **options: object) -> None:
-            made.append(count)
-            super().__init__(count, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(workers, "ProcessPoolExecutor", Counted)
-    poses, obj = _candidates(60), box(0.03, 0.05, 0.07)
-
-    def stop(done: int) -> None:
-        raise InterruptedError
-
-    with processes(2) as pool:
-        first = simulate(obj, panda, poses, pool=pool)
-        with pytest.raises(InterruptedError):
-            simulate(obj, panda, poses, pool=pool, progress=stop)
-        second = simulate(obj, panda, poses[::-1], pool=pool)
-    assert made == [2]
-    alone = simulate(obj, panda, poses)
-    assert first.width.tolist() == alone.width.tolist() == second.width[::-1].tolist()
-    with processes(1) as pool:
-        assert pool is None
-    with pytest.raises(InputError, match="at least 1 worker, got 0"), processes(0):
-        pass
-
-
-def test_cores_counts_the_cores_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 64)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5, 7}, raising=False)
-    assert cores() == 3
-    monkeypatch.delattr(os, "sched_getaffinity")
-    assert cores() == 64
 
 
 def test_a_long_name_of_a_failure_is_not_cut(
@@ -340,80 +331,9 @@ def test_poses_far_from_the_object(panda: Gripper, distance: float) -> None:
 
 
 def test_an_object_too_large_to_simulate(panda: Gripper) -> None:
-    with pytest.raises(InputError, match="the mass must be at most 10000 kg, got 150000"):
+    mass = f"{1000 * PROTOCOL.density:.0f}"
+    with pytest.raises(InputError, match=f"the mass must be at most 10000 kg, got {mass}"):
         simulate(box(10.0, 10.0, 10.0), panda, hold()[None])
-
-
-INTERRUPTED = """
-import os, pathlib, signal, sys
-import numpy as np
-import trimesh
-
-if __name__ == "__mp_main__":  # In a new worker: interrupt all processes, once.
-    try:
-        pathlib.Path(sys.argv[1]).touch(exist_ok=False)
-        os.killpg(0, signal.SIGINT)
-    except FileExistsError:
-        pass
-
-from grasp.grippers.gripper import load_gripper
-from grasp.objects.object import Object
-from grasp.physics import simulate
-
-def main():
-    mesh = trimesh.creation.box((0.03, 0.03, 0.03))
-    vertices, faces = np.array(mesh.vertices), np.array(mesh.faces)
-    obj = Object.from_mesh(vertices, faces, name="box", parts=((vertices, faces),))
-    poses = np.tile(np.eye(4), (200, 1, 1))
-    poses[:, 2, 3] = -0.1034
-    try:
-        simulate(obj, load_gripper("panda"), poses, workers=2)
-    except KeyboardInterrupt:
-        raise SystemExit(130)
-
-if __name__ == "__main__":
-    main()
-"""
-
-
-@pytest.mark.extras
-@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs groups of processes")
-def test_an_interrupted_worker_prints_nothing(tmp_path: Path) -> None:
-    program = tmp_path / "program.py"
-    program.write_text(INTERRUPTED)
-    done = subprocess.run(
-        [sys.executable, program, tmp_path / "interrupted"],
-        capture_output=True,
-        text=True,
-        start_new_session=True,
-        timeout=60,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert (tmp_path / "interrupted").exists()
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
-
-
-@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="needs masks of signals")
-def test_an_interrupt_waits_until_a_process_has_started() -> None:
-    """Even if another thread, which does not block the signal, receives it."""
-    reached, over = [], threading.Event()
-    thread = threading.Thread(target=over.wait)
-    thread.start()
-    told, telling = socket.socketpair()
-    telling.setblocking(False)
-    before = signal.set_wakeup_fd(telling.fileno())
-    try:
-        with pytest.raises(KeyboardInterrupt), workers.no_interrupt():
-            os.kill(os.getpid(), signal.SIGINT)
-            told.recv(1)  # the signal has arrived
-            reached.append(True)
-    finally:
-        signal.set_wakeup_fd(before)
-        for each in (told, telling):
-            each.close()
-        over.set()
-        thread.join()
-    assert reached
 
 
 def test_a_point_cloud_is_refused(panda: Gripper) -> None:

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from grasp.grippers.gripper import Gripper, load_gripper
 from grasp.objects.object import Object
-from grasp.physics import PROTOCOL, simulate
+from grasp.physics import PROTOCOL, Conditions, simulate
 from grasp.physics import in_collision as in_collision_in_physics
 from grasp.scenes.collision import (
     POINT_TOLERANCE,
@@ -273,11 +273,11 @@ def test_widths_agree_with_the_physics(panda: Gripper, rng: np.random.Generator)
         (rod, [around(panda, *across), around(panda, ("x", math.pi / 2))]),
         (ball, [around(panda), around(panda, ("xyz", [0.3, 0.5, 0.7]))]),
     ):
-        trials = simulate(obj, panda, np.stack(poses))
+        # The pads sink into light objects by millimetres, but hardly into a heavy one.
+        trials = simulate(obj, panda, np.stack(poses), Conditions(mass=1.0))
         assert trials.success.all()
         ours = closing_width(np.stack(poses), panda, obj.surface(8192, rng)[0])
-        # The pads sink into light objects by up to a millimetre.
-        np.testing.assert_allclose(ours, trials.width, atol=1.2e-3)
+        np.testing.assert_allclose(ours, trials.width, atol=5e-4)
 
 
 # --- Tensors --------------------------------------------------------------------------------------

@@ -12,56 +12,27 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
-from trimesh.creation import box
 
 from grasp import pictures
 from grasp.formats import Grasps, read_grasps, write_grasps
 from grasp.grippers.gripper import load_gripper
 from grasp.judging import sources
 from grasp.judging.antipodal import sample_antipodal
-from grasp.judging.evaluation import Budget, evaluate
+from grasp.judging.evaluation import Budget, Judge, evaluate
+from grasp.judging.labels import label_candidates
+from grasp.judging.laboratory import open_laboratory
 from grasp.judging.proportions import wilson_interval
 from grasp.objects.loading import load_object
-from grasp.physics import PROTOCOL, Conditions, cores, simulate
-
-
-@pytest.fixture
-def bar(tmp_path):
-    """A bar of 3 x 3 x 12 cm in millimetres, with itself as its exact convex part."""
-    solid = box((30.0, 30.0, 120.0))
-    lines = ["o part_0"]
-    lines += ["v {:g} {:g} {:g}".format(*vertex) for vertex in solid.vertices.tolist()]
-    lines += ["f {} {} {}".format(*(np.array(face) + 1)) for face in solid.faces.tolist()]
-    for name in ("bar.obj", "bar.parts.obj"):
-        (tmp_path / name).write_text("\n".join(lines) + "\n")
-    return tmp_path / "bar.obj"
-
-
-def from_above(height):
-    """A hand that points down, with its tool centre point on the bar's axis at a height."""
-    pose = np.diag([1.0, -1.0, -1.0, 1.0])
-    pose[2, 3] = height + 0.1034
-    return pose
-
-
-HOLDS, MISSES, COLLIDES = from_above(0.05), from_above(0.2), from_above(-0.02)
-
-
-@pytest.fixture
-def three(bar, tmp_path):
-    obj = load_object(bar, unit="mm")
-    path = tmp_path / "three.json"
-    grasps = Grasps(
-        np.stack([HOLDS, MISSES, COLLIDES]),
-        gripper="panda",
-        object_file="bar.obj",
-        object_scale=0.001,
-        object_sha256=obj.sha256,
-        mass=0.1,
-        friction=0.8,
-    )
-    write_grasps(path, grasps)
-    return path
+from grasp.physics import (
+    PROTOCOL,
+    PROTOCOLS,
+    Conditions,
+    cores,
+    load_uncertainty,
+    simulate,
+    simulate_robust,
+)
+from tests.commands.grasps.conftest import MISSES
 
 
 def results_of(done, command):
@@ -82,15 +53,48 @@ def test_simulate_tells_what_holds(run, bar, three, tmp_path):
     assert results["success_all"] == pytest.approx(1 / 3)
     assert results["success_all_interval"] == pytest.approx(wilson_interval(1, 3))
     assert results["failures"] == {"collision": 1, "missed": 1}
-    assert (results["mass"], results["friction"]) == (0.1, 0.8)  # the file's
+    assert results["mass"] == 0.1  # the file's
+    assert results["friction"] == PROTOCOL.friction  # the file states no protocol for its friction
+    assert "robust_all" not in results
     assert results["protocol"] == PROTOCOL.version
     found = read_grasps(labelled)
     np.testing.assert_allclose(found.poses, read_grasps(three).poses, atol=1e-12)
     assert found.success.tolist() == [True, False, False]
     assert found.failure.tolist() == ["", "missed", "collision"]
     assert found.width[0] == pytest.approx(0.03, abs=0.001)
-    assert (found.protocol, found.mass, found.friction) == (PROTOCOL.version, 0.1, 0.8)
+    assert (found.protocol, found.mass, found.friction) == (
+        PROTOCOL.version, 0.1, PROTOCOL.friction
+    )  # fmt: skip
     assert found.object_scale == pytest.approx(0.001)
+
+
+@pytest.mark.parametrize("version", PROTOCOLS)
+def test_the_friction_of_a_file_counts_under_its_own_protocol_only(run, bar, three, version):
+    write_grasps(three, dataclasses.replace(read_grasps(three), protocol="2"))
+    for options, friction in (
+        ((), 0.8 if version == "2" else PROTOCOLS[version].friction),
+        (("--friction", "0.4"), 0.4),
+    ):
+        done = run("simulate", bar, three, "--protocol", version, "--json", *options)
+        results = results_of(done, "grasp simulate")
+        assert (results["protocol"], results["friction"]) == (version, friction)
+        assert results["mass"] == 0.1
+
+
+def test_simulate_tells_robust_success(run, bar, three):
+    arguments = ("simulate", bar, three, "--robust", "--workers", "1")
+    results = results_of(run(*arguments, "--json"), "grasp simulate")
+    poses, panda = read_grasps(three).poses, load_gripper("panda")
+    expected = simulate_robust(load_object(bar, unit="mm"), panda, poses, Conditions(mass=0.1))
+    assert results["robust_by_grasp"] == expected.success.tolist()
+    assert results["robust_by_grasp"][1:] == [0.0, 0.0]
+    assert results["robust_all"] == pytest.approx(expected.success.mean())
+    assert results["robust_grasps"] == expected.robust.sum()
+    assert results["uncertainty"] == expected.uncertainty
+    assert run(*arguments).out.splitlines()[1] == (
+        f"{expected.robust.sum()} of 3 grasps are robust; mean robust success "
+        f"{100 * expected.success.mean():.1f} % (uncertainty {expected.uncertainty})"
+    )
 
 
 def test_simulate_speaks_to_a_person(run, bar, three):
@@ -120,8 +124,9 @@ def spied(monkeypatch):
         conditions = dataclasses.replace(options["conditions"], mass=0.1)
         return simulate(obj, gripper, poses, conditions)
 
-    monkeypatch.setattr("grasp.physics.processes", processes)
-    monkeypatch.setattr("grasp.physics.simulate", spy)
+    for module in ("grasp.physics", "grasp.judging.laboratory"):
+        monkeypatch.setattr(f"{module}.processes", processes)
+        monkeypatch.setattr(f"{module}.simulate", spy)
     return calls
 
 
@@ -138,7 +143,7 @@ def test_options_reach_the_physics(run, bar, three, spied):
 def test_options_reach_the_physics_of_an_evaluation(run, bar, spied):
     """And all its trials share the processes, of which there are as many as cores unless given."""
     done = run("evaluate", bar, "--unit", "mm", "--samples", "2", "--candidates", "5",
-        "--density", "321", "--friction", "0.5", "--json")  # fmt: skip
+        "--density", "321", "--friction", "0.5", "--no-robust", "--json")  # fmt: skip
     physics = results_of(done, "grasp evaluate")["conditions"]["physics"]
     assert physics == {"protocol": PROTOCOL.version, "friction": 0.5, "density": 321.0}
     workers, *calls = spied
@@ -218,35 +223,57 @@ def test_another_geometry_is_told(run, bar, three, tmp_path):
 
 # --- evaluate -------------------------------------------------------------------------------------
 
-SMALL = ("--unit", "mm", "--samples", "8", "--candidates", "60", "--workers", "1")
+PLAIN = ("--unit", "mm", "--samples", "8", "--candidates", "60", "--workers", "1", "--no-robust")
 
 
-def test_evaluate_is_the_evaluation(run, bar):
-    results = results_of(run("evaluate", bar, *SMALL, "--seed", "2", "--json"), "grasp evaluate")
+def timeless(results):
+    """Results of an evaluation without CPU times, which no seed determines."""
+    kept = {key: value for key, value in results.items() if not key.startswith("cpu_seconds")}
+    if "by_object" in kept:
+        kept["by_object"] = [timeless(each) for each in kept["by_object"]]
+    if "table" in kept:
+        kept["table"] = [line.rsplit("|", 2)[0] for line in kept["table"].splitlines()]
+    return kept
+
+
+@pytest.mark.parametrize("robust", [True, False])
+def test_evaluate_is_the_evaluation(run, bar, robust):
+    options = ("--unit", "mm", "--samples", "4", "--candidates", "12", "--seed", "2", "--json")
+    done = run("evaluate", bar, *options, *(() if robust else ("--no-robust",)))
+    results = results_of(done, "grasp evaluate")
     obj, panda = load_object(bar, unit="mm"), load_gripper("panda")
-    expected = evaluate(
-        lambda obj, count, rng: sample_antipodal(obj, panda, count, rng),
-        [obj], panda, simulate, name="antipodal", budget=Budget(8, 60, 2),
-    ).as_dict()  # fmt: skip
+    with open_laboratory(Conditions(), PROTOCOL, robustly=robust) as lab:
+        by = Judge(
+            lab.simulator, lab.measures,
+            labels=lambda obj: label_candidates(obj, panda, lab.labeller, count=12, seed=2),
+        )  # fmt: skip
+        expected = evaluate(
+            lambda obj, count, rng: sample_antipodal(obj, panda, count, rng),
+            [obj], panda, by, name="antipodal", budget=Budget(4, 12, 2),
+        ).as_dict()  # fmt: skip
     conditions, table = results.pop("conditions"), results.pop("table")
+    assert (results.pop("set"), results.pop("set_sha256")) == (None, None)
     assert table.startswith("| object ")
     expected.pop("conditions")
-    assert results == json.loads(json.dumps(expected))
+    assert timeless(results) == timeless(json.loads(json.dumps(expected)))
     assert {"success_all", "success_top20", "coverage"} <= results.keys()
+    robust_keys = {"robust_all", "robust_all_interval", "robust_top20"}
+    assert robust_keys <= results.keys() if robust else not robust_keys & results.keys()
     assert conditions == {
-        "gripper": "panda", "source": "antipodal", "samples": 8, "candidates": 60, "seed": 2,
+        "gripper": "panda", "source": "antipodal", "samples": 4, "candidates": 12, "seed": 2,
         "physics": {
             "protocol": PROTOCOL.version,
             "friction": PROTOCOL.friction,
             "density": PROTOCOL.density,
+            **({"uncertainty": load_uncertainty().version} if robust else {}),
         },
     }  # fmt: skip
 
 
 def test_labels_are_kept_and_used_again(run, bar, tmp_path, monkeypatch):
     labels = tmp_path / "labels"
-    arguments = ("evaluate", bar, *SMALL, "--labels", labels)
-    first = results_of(run(*arguments, "--json"), "grasp evaluate")
+    arguments = ("evaluate", bar, *PLAIN, "--labels", labels)
+    first = timeless(results_of(run(*arguments, "--json"), "grasp evaluate"))
     (kept,) = labels.iterdir()
     assert len(read_grasps(kept)) == 60
 
@@ -254,7 +281,7 @@ def test_labels_are_kept_and_used_again(run, bar, tmp_path, monkeypatch):
         raise AssertionError("the labels are there")
 
     monkeypatch.setattr(sources, "label_candidates", never)
-    assert results_of(run(*arguments, "--json"), "grasp evaluate") == first
+    assert timeless(results_of(run(*arguments, "--json"), "grasp evaluate")) == first
     other = run(*arguments, "--friction", "0.3")
     assert other.code == 2
     assert other.err.startswith(
@@ -267,7 +294,7 @@ def test_evaluate_takes_grasps_from_files(run, bar, three, tmp_path):
     folder.mkdir()
     write_grasps(folder / "bar.h5", read_grasps(three))
     for source in (three, folder):
-        done = run("evaluate", bar, *SMALL, "--source", source, "--json")
+        done = run("evaluate", bar, *PLAIN, "--source", source, "--json")
         (found,) = results_of(done, "grasp evaluate")["by_object"]
         assert found["grasps"] == 3
         assert found["success_all"] == pytest.approx(1 / 3)
@@ -276,110 +303,18 @@ def test_evaluate_takes_grasps_from_files(run, bar, three, tmp_path):
     del document["unit"], document["frame"]
     bare = tmp_path / "bare.json"
     bare.write_text(json.dumps(document))
-    arguments = ("evaluate", bar, *SMALL, "--source", bare)
+    arguments = ("evaluate", bar, *PLAIN, "--source", bare)
     assert "supply the unit (m, cm, mm, inch) and the frame (gripper" in run(*arguments).err
     done = run(*arguments, "--grasp-unit", "m", "--frame", "gripper", "--json")
-    assert results_of(done, "grasp evaluate")["by_object"] == [found]
+    (again,) = results_of(done, "grasp evaluate")["by_object"]
+    assert timeless(again) == timeless(found)
     (folder / "bar.h5").rename(folder / "rod.h5")
-    done = run("evaluate", bar, *SMALL, "--source", folder)
+    done = run("evaluate", bar, *PLAIN, "--source", folder)
     assert done.code == 2
     assert "must contain one grasp file named bar" in done.err
 
 
-# --- bad input and start-up -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (("simulate", "{bar}", "nowhere.json"), "nowhere.json does not exist"),
-        (("simulate", "{bar}", "grasps.txt"), "grasps.txt is not a grasp file"),
-        (("simulate", "nowhere.obj", "{three}"), "nowhere.obj"),
-        (("simulate", "{bar}", "{three}", "--gripper", "hook"), "there is no gripper 'hook'"),
-        (("evaluate", "{bar}", "--device", "tpu"), "the device must be cpu, cuda or cuda:N"),
-        (("evaluate", "{bar}", "--view"), "name the weights of a field (--view)"),
-        (
-            ("simulate", "{bar}", "{three}", "--trial", "1"),
-            "--trial selects the trial in the picture",
-        ),
-        (
-            ("simulate", "{bar}", "{three}", "--trial", "3", "--picture", "x.png"),
-            "--trial must be 0 to 2",
-        ),
-        (("simulate", "{bar}", "{three}", "--mass", "-1"), "mass must be a number above 0"),
-        (("simulate", "{bar}", "{three}", "--friction", "nan"), "friction must be"),
-        (("simulate", "{bar}", "{three}", "--unit", "ell"), "'ell' is not one of"),
-        (("simulate", "{bar}", "{three}", "--unit", "m"), "its unit is probably mm"),
-        (("simulate", "{bar}", "{three}", "--output", "x.csv"), "cannot write x.csv"),
-        (("simulate", "{bar}", "{three}", "--mass", "1e300"), "mass must be at most 10000 kg"),
-        (("simulate", "{bar}", "{three}", "--workers", "9999"), "workers, 4 for each CPU core"),
-        (("evaluate", "{bar}", "--samples", "1000001"), "'--samples'"),
-        (("evaluate", "{bar}", "--candidates", "100000000000"), "'--candidates'"),
-        (("evaluate", "{bar}", "{copy}", "--unit", "mm"), "copy.obj has the same geometry as"),
-        (("simulate", "{bar}", "{none}"), "has no grasps: nothing fits"),
-        (("simulate", "{cloud}", "{three}"), "is a point cloud, but physics needs a mesh"),
-        (("simulate", "{bar}"), "Missing argument"),
-        (("evaluate",), "Missing argument"),
-        (("evaluate", "{bar}", "--unit", "mm", "--samples", "0"), "--samples"),
-        (("evaluate", "{bar}", "--unit", "mm", "--source", "magic"), "got 'magic'"),
-        (
-            ("evaluate", "{bar}", "{bar}", "--unit", "mm", "--source", "{three}"),
-            "has the grasps of one object, but 2 objects are to be judged",
-        ),
-        (("evaluate", "{bar}", "--seed", "-1"), "--seed"),
-        (
-            ("evaluate", "{bar}", "--unit", "mm", "--frame", "panda_hand"),
-            "applies to grasp files only, but the source is antipodal",
-        ),
-        (
-            ("evaluate", "{bar}", "--unit", "mm", "--grasp-unit", "m"),
-            "applies to grasp files only, but the source is antipodal",
-        ),
-        (("evaluate", "{cloud}"), "is a point cloud, but physics needs a mesh"),
-        (("grip",), "No such command"),
-    ],
-)
-def test_bad_input_ends_in_one_sentence(run, bar, three, tmp_path, arguments, sentence):
-    cloud = tmp_path / "cloud.xyz"
-    np.savetxt(cloud, np.random.default_rng(0).uniform(0, 100, (60, 3)))
-    cloud_scale = ("--unit", "mm") if "{cloud}" in arguments else ()
-    none = tmp_path / "none.json"
-    write_grasps(none, Grasps(np.empty((0, 4, 4)), reason="nothing fits"))
-    copy = tmp_path / "copy.obj"
-    copy.write_text(bar.read_text())
-    places = {"bar": bar, "three": three, "cloud": cloud, "none": none, "copy": copy}
-    done = run(*(argument.format(**places) for argument in arguments), *cloud_scale)
-    assert done.code == 2
-    assert done.out == ""
-    assert sentence in done.err
-    assert len(done.err.splitlines()) == 1 and done.err.startswith("error: ")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (("simulate", "{bar}", "{three}", "--picture", "{new}/x.jpg"), "ends in .png, got"),
-        (("simulate", "{bar}", "{three}", "--picture", "{three}/x.png"), "cannot write into"),
-        (("simulate", "{bar}", "{three}", "--output", "{three}/in/x.h5"), "cannot write into"),
-        (("simulate", "{bar}", "{three}", "--output", "{folder}"), "is not a regular file"),
-        (("evaluate", "{bar}", "--unit", "mm", "--labels", "{three}"), "cannot write into"),
-    ],
-)
-def test_what_cannot_be_written_costs_no_physics(
-    run, bar, three, tmp_path, monkeypatch, arguments, sentence
-):
-    def never(*args, **options):
-        raise AssertionError("there is nowhere to write to")
-
-    monkeypatch.setattr("grasp.physics.simulate", never)
-    folder = tmp_path / "folder.h5"
-    folder.mkdir()
-    before = sorted(tmp_path.rglob("*"))
-    places = {"bar": bar, "three": three, "new": tmp_path / "new", "folder": folder}
-    done = run(*(argument.format(**places) for argument in arguments))
-    assert (done.code, done.out) == (2, "")
-    assert sentence in done.err and len(done.err.splitlines()) == 1
-    assert sorted(tmp_path.rglob("*")) == before
+# --- start-up -----------------------------------------------------------------------------------
 
 
 def test_help_answers_without_heavy_modules():

@@ -66,6 +66,7 @@ def test_what_is_written_is_what_python_gives(run, bar, weights, tmp_path, optio
     np.testing.assert_allclose(found.energy, expected.energy, rtol=1e-5)
     np.testing.assert_allclose(found.width, expected.width, atol=1e-9)
     assert results["grasps"] == len(found) == 8
+    assert results["success_probability_protocol"] == TINY.protocol == "2"
     assert results["success_probability"]["best"] == pytest.approx(found.success_probability.max())
     assert found.sampler is not None and found.sampler["seed"] == 5
     assert found.sampler["begin"] == begin
@@ -174,7 +175,7 @@ def folder(tmp_path):
         at[:, :3, 3] = rng.normal([0, 0, 0.15], 0.02, (30, 3))
         labelled = Grasps(
             at, gripper="panda", object_file=f"{name}.obj", object_sha256=obj.sha256,
-            success=at[:, 0, 3] > 0, mass=0.1, friction=0.5,
+            success=at[:, 0, 3] > 0, mass=0.1, friction=0.5, protocol="3",
         )  # fmt: skip
         write_grasps(folder / "grasps" / "panda" / f"{name}.h5", labelled)
     return folder
@@ -197,6 +198,7 @@ def test_training_resumes_and_begins_from_weights(run, folder, tmp_path):
     assert done.code == 0 and "no step left" in done.out
     first = GraspField.from_pretrained(output / "best.safetensors")
     assert set(first.config.grippers) == {"panda"}
+    assert first.config.protocol == "3"  # of the labels
     again = tmp_path / "again"
     done = train(
         run, folder, again, "--steps", 2, "--networks", "success",

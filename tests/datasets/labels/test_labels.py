@@ -312,7 +312,7 @@ def test_the_card_counts_what_is_in_the_files(labelled):
         name: each.sum() for name, each in success.items()
     }
     assert card["licences"] == {"MIT": 4}
-    assert card["made_with"].keys() == {"pcdiff-grasp", "mujoco", "coacd", "numpy"}
+    assert card["made_with"].keys() == {"pcdiff-grasp", "mujoco", "scipy", "numpy"}
 
 
 def test_the_readme_says_what_the_card_says(labelled):

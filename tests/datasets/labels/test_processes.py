@@ -187,7 +187,7 @@ def test_each_process_computes_with_one_thread(jobs, monkeypatch):
 
 @needs_linux
 def test_processes_that_a_worker_started_end_with_it(jobs):
-    """coacd, for example, runs in a process of its own."""
+    """An object's loader, for example, may run in a process of its own."""
     results = on_cores(work.start_child, jobs, 1)
     _, pid = next(results)
     handle = os.pidfd_open(int(pid))

@@ -1,0 +1,81 @@
+"""A sheet of pictures of an evaluation: every object with its best ranked grasps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from grasp.grippers.gripper import Gripper
+from grasp.judging.benchmark import Case
+from grasp.judging.report import Judgement, Report
+from grasp.objects.object import Object
+from grasp.pictures import PictureSettings, draw_grasps, probability_colours
+from pcdiff.drawing.parts import Image
+from pcdiff.errors import InputError
+
+_MOST_TILES = 60
+_SIZE = 240  # pixels along each side of a tile
+_CAPTION = 20  # pixels
+_SHOWN = 12  # grasps per tile
+
+
+def draw_sheet(report: Report, objects: Sequence[Object | Case], gripper: Gripper) -> Image:
+    """Draw the objects of an evaluation with their 12 best ranked grasps.
+
+    A grasp is green if it succeeds in all draws and red if it succeeds in none; without robust
+    trials, it is green or red for success or failure. The caption states the name and the mean
+    robust success or the success of all grasps. At most 60 objects are drawn.
+
+    Args:
+        report: The evaluation.
+        objects: Objects or cases of the evaluation, in the same order.
+        gripper: The gripper.
+
+    Raises:
+        InputError: If the numbers of objects and of judgements differ.
+    """
+    if len(objects) != len(report.judgements):
+        raise InputError(
+            f"a sheet needs {len(report.judgements)} objects, one per judgement, got {len(objects)}"
+        )
+    tiles = [
+        _tile(each if isinstance(each, Object) else each.truth, judgement, gripper)
+        for each, judgement in zip(objects[:_MOST_TILES], report.judgements, strict=False)
+    ]
+    columns = min(len(tiles), max(1, round(math.sqrt(1.5 * len(tiles)))))
+    tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % columns)
+    rows = [np.hstack(tiles[start : start + columns]) for start in range(0, len(tiles), columns)]
+    return np.vstack(rows)
+
+
+def _tile(obj: Object, judgement: Judgement, gripper: Gripper) -> Image:
+    worth = judgement.measured.get("robust", judgement.success.astype(float))
+    image = draw_grasps(
+        obj,
+        gripper,
+        judgement.poses[:_SHOWN],
+        colours=probability_colours(worth[:_SHOWN]),
+        style="fork",
+        settings=PictureSettings(width=_SIZE, height=_SIZE, samples=4),
+    )
+    if len(worth):
+        text = f"{judgement.name}: {100 * worth.mean():.0f} %"
+    else:
+        text = f"{judgement.name}: no grasp"
+    if not judgement.fits:
+        text += ", does not fit"
+    return np.vstack([image, _caption(text)])
+
+
+def _caption(text: str) -> Image:
+    from PIL import Image as pillow
+    from PIL import ImageDraw, ImageFont
+
+    strip = pillow.new("RGB", (_SIZE, _CAPTION), "white")
+    font = ImageFont.load_default(11)
+    ImageDraw.Draw(strip).text(
+        (_SIZE / 2, _CAPTION / 2), text[:44], fill=(60, 60, 60), font=font, anchor="mm"
+    )
+    return np.asarray(strip)
