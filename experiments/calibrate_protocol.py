@@ -192,7 +192,10 @@ def main() -> None:
             }
             figures = score({**halves, **others}, protocol_of(setting), pool)
             rows.append({"setting": setting, "figures": figures})
-        present = score({**halves, **others}, BASE, pool)
+        named = {
+            version: score({**halves, **others}, protocol, pool)
+            for version, protocol in PROTOCOLS.items()
+        }
     left_out = 0.0
     for name, count in counts.items():
         rest = {other: n for other, n in counts.items() if other != name}
@@ -204,18 +207,18 @@ def main() -> None:
         f"{sum(counts.values())} published grasps of {len(counts)} objects.", "",
         "| setting | margin | mug | table | recall of published grasps |", "|---|---|---|---|---|",
     ]  # fmt: skip
-    for row in [{"setting": None, "figures": present}, *rows[:8]]:
-        figures = row["figures"]
-        name = f"protocol {BASE.version}"
-        if row["setting"] is not None:
-            name = ", ".join(f"{key} {value:.3g}" for key, value in row["setting"].items())
+    shown = [(f"protocol {version}", figures) for version, figures in named.items()]
+    for row in rows[:8]:
+        name = ", ".join(f"{key} {value:.3g}" for key, value in row["setting"].items())
+        shown.append((name, row["figures"]))
+    for name, figures in shown:
         recall = sum(figures[key] * n for key, n in counts.items()) / sum(counts.values())
         lines.append(
             f"| {name} | {margin(figures, counts):.2f} | {figures['mug']:.3f} "
             f"| {figures['table']:.3f} | {recall:.3f} |"
         )
     lines += ["", f"Recall with one object left out of the choice: {left_out:.3f}."]
-    results = {"present": present, "rows": rows, "counts": counts, "left_out": left_out}
+    results = {"named": named, "rows": rows, "counts": counts, "left_out": left_out}
     record.write("calibrate_protocol", SEED, results, "\n".join(lines))
 
 
