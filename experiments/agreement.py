@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,11 @@ from grasp.judging.candidates import candidates
 from grasp.judging.streams import object_generator
 from grasp.physics import (
     PROTOCOLS,
+    ROBUST,
     Conditions,
     Protocol,
+    RobustTrials,
+    Trials,
     in_collision,
     processes,
     simulate,
@@ -71,26 +75,27 @@ def antipodal(each: Evidence) -> np.ndarray:
     return poses[~in_collision(poses, hand, each.obj)]
 
 
-def single(evidence: dict[str, Evidence], protocol: Protocol, pool: Executor | None) -> Any:
-    """Try all grasps under a protocol, and return the outcomes by object."""
+def success(
+    trial: Callable[..., Trials | RobustTrials],
+    evidence: dict[str, Evidence],
+    protocol: Protocol,
+    pool: Executor | None,
+) -> dict[str, np.ndarray]:
+    """Try all grasps under a protocol, and return their success by object.
+
+    Args:
+        trial: `grasp.physics.simulate` or `grasp.physics.simulate_robust`.
+        evidence: Grasps of each object.
+        protocol: Protocol of the trials.
+        pool: Processes for the trials.
+    """
+    hand = load_gripper("panda")
     return {
-        name: simulate(
-            each.obj, load_gripper("panda"), each.poses, Conditions(mass=each.mass),
-            protocol=protocol, pool=pool,
+        name: trial(
+            each.obj, hand, each.poses, Conditions(mass=each.mass), protocol=protocol, pool=pool
         ).success
         for name, each in evidence.items()
-    }  # fmt: skip
-
-
-def robust(evidence: dict[str, Evidence], protocol: Protocol, pool: Executor | None) -> Any:
-    """Try all grasps under all draws, and return the robust success by object."""
-    return {
-        name: simulate_robust(
-            each.obj, load_gripper("panda"), each.poses, Conditions(mass=each.mass),
-            protocol=protocol, pool=pool,
-        ).success
-        for name, each in evidence.items()
-    }  # fmt: skip
+    }
 
 
 def pooled(found: dict[str, np.ndarray], names: list[str]) -> np.ndarray:
@@ -124,8 +129,9 @@ def main() -> None:
     with processes(WORKERS) as pool:
         for version, protocol in PROTOCOLS.items():
             half = dataclasses.replace(protocol, time_step=protocol.time_step / 2)
-            found, finer = (single(evidence, each, pool) for each in (protocol, half))
-            again = single(evidence, protocol, pool)
+            found, finer = (success(simulate, evidence, each, pool) for each in (protocol, half))
+            again = success(simulate, evidence, protocol, pool)
+            passed = success(simulate, drawn, protocol, pool)
             results[f"protocol {version}"] = {
                 **{
                     name: agreement(evidence[name].success, found[name])
@@ -133,7 +139,7 @@ def main() -> None:
                 },
                 "recall": float(pooled(found, names).mean()),
                 "recall_by_object": {name: float(found[name].mean()) for name in names},
-                "antipodal": float(pooled(single(drawn, protocol, pool), list(drawn)).mean()),
+                "antipodal": float(pooled(passed, list(drawn)).mean()),
                 "changed_at_half_step": {
                     name: float((found[name] != finer[name]).mean()) for name in ("mug", "table")
                 }
@@ -142,17 +148,18 @@ def main() -> None:
             }
         protocol = PROTOCOLS["3"]
         half = dataclasses.replace(protocol, time_step=protocol.time_step / 2)
-        found, finer = (robust(fewer, each, pool) for each in (protocol, half))
+        found, finer = (success(simulate_robust, fewer, each, pool) for each in (protocol, half))
+        passed = success(simulate_robust, drawn, protocol, pool)
         results["robust"] = {
             **{
                 name: {
                     "area_under_curve": area_under_curve(found[name], fewer[name].success),
-                    "accuracy": float(((found[name] >= 0.5) == fewer[name].success).mean()),
+                    "accuracy": float(((found[name] >= ROBUST) == fewer[name].success).mean()),
                 }
                 for name in ("mug", "table")
             },
-            "recall": float((pooled(found, names) >= 0.5).mean()),
-            "antipodal": float((pooled(robust(drawn, protocol, pool), list(drawn)) >= 0.5).mean()),
+            "recall": float((pooled(found, names) >= ROBUST).mean()),
+            "antipodal": float((pooled(passed, list(drawn)) >= ROBUST).mean()),
             "changed_at_half_step": {
                 name: float(abs(found[name].mean() - finer[name].mean()))
                 for name in ("mug", "table")

@@ -16,7 +16,6 @@ Every finished row is kept in the folder `--kept`, so that an interrupted run co
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,13 +26,12 @@ from experiments.field_networks import with_success_of
 from grasp.field.trained import GraspField
 from grasp.grippers.gripper import Gripper, load_gripper
 from grasp.judging.benchmark import Benchmark, load_set
-from grasp.judging.evaluation import Budget, Judge, Source, evaluate
+from grasp.judging.evaluation import Budget, Source, evaluate
 from grasp.judging.laboratory import ENGINES, open_laboratory
-from grasp.judging.measures import other_protocol
 from grasp.judging.report import Report
 from grasp.judging.sheet import draw_sheet
 from grasp.judging.sources import ANTIPODAL, field_source, kept_labels, named_source
-from grasp.physics import PROTOCOL, PROTOCOLS, Conditions, cores, processes, simulate
+from grasp.physics import PROTOCOL, PROTOCOLS, Conditions, cores
 from pcdiff.drawing.png import save_png
 from pcdiff.tables import markdown_table
 
@@ -113,28 +111,17 @@ def judged(
         hand: The gripper.
         chosen: Options of the program.
     """
-    conditions = Conditions()
-    second = chosen.engine
-    with (
-        open_laboratory(conditions, PROTOCOL, workers=cores(), engine=second) as laboratory,
-        processes(cores()) as pool,
-    ):
-        earlier = functools.partial(simulate, protocol=PROTOCOLS["2"], pool=pool)
+    earlier = (PROTOCOLS["2"],)
+    with open_laboratory(
+        Conditions(), PROTOCOL, workers=cores(), engine=chosen.engine, others=earlier
+    ) as laboratory:
         labels = kept_labels(
             chosen.kept / "labels", hand, laboratory.labeller,
             count=chosen.candidates, seed=SEED, physics=laboratory.facts,
         )  # fmt: skip
-        judge = Judge(
-            laboratory.simulator,
-            (other_protocol(earlier, "2"), *laboratory.measures),
-            {name: fact for name, fact in laboratory.facts.items() if name in _STATED},
-            labels,
-        )
         budget = Budget(chosen.samples, chosen.candidates, SEED)
+        judge = laboratory.judge(labels)
         return evaluate(source, frozen.cases, hand, judge, name=name, budget=budget)
-
-
-_STATED = ("density", "uncertainty")
 
 
 def table(results: dict[str, dict[str, Any]], samples: int, candidates: int) -> str:

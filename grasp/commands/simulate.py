@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +20,6 @@ from grasp.commands.options import (
     Workers,
     check_results,
 )
-from grasp.commands.physics import open_physics
 from pcdiff import console
 from pcdiff.console import Json, Session
 from pcdiff.errors import InputError
@@ -84,7 +84,8 @@ def simulate(
     from grasp.formats import write_grasps
     from grasp.judging.proportions import success_rate
     from grasp.judging.trials import TrialOptions, plan_trials
-    from grasp.physics import Conditions, protocol_named
+    from grasp.physics import Conditions, cores, processes, protocol_named, simulate_robust
+    from grasp.physics import simulate as simulate_grasps
     from pcdiff.drawing.png import save_png
 
     session = Session("grasp simulate", 0, as_json=as_json)
@@ -106,12 +107,26 @@ def simulate(
     if friction is None and plan.grasps.protocol == settings.version:
         friction = plan.grasps.friction
     conditions = Conditions(plan.grasps.mass if mass is None else mass, friction=friction)
-    with (
-        console.progress("simulating", count) as advance,
-        open_physics(workers, advance, conditions, settings) as physics,
-    ):
-        outcomes = plan.run(physics.simulate)
-        robustly = physics.robust(plan.obj, plan.gripper, plan.grasps.poses) if robust else None
+    with console.progress("simulating", count) as advance, processes(workers or cores()) as pool:
+        outcomes = plan.run(
+            functools.partial(
+                simulate_grasps,
+                conditions=conditions,
+                protocol=settings,
+                pool=pool,
+                progress=advance,
+            )
+        )
+        robustly = None
+        if robust:
+            robustly = simulate_robust(
+                plan.obj,
+                plan.gripper,
+                plan.grasps.poses,
+                Conditions(mass=conditions.mass),
+                protocol=settings,
+                pool=pool,
+            )
     if outcomes.warning is not None:
         typer.echo(f"warning: {outcomes.warning}", err=True)
     if output is not None:

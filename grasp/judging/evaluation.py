@@ -37,8 +37,8 @@ Source = Callable[[Object, int, np.random.Generator], Grasps]
 The function takes the object, the largest number of grasps, and a random generator.
 """
 
-# Conditions that the report takes from the trials. The caller must not state these conditions.
-_MEASURED = ("protocol", "friction")
+MEASURED = ("protocol", "friction")
+"""Conditions that the report takes from the trials. The caller must not state these conditions."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Judge:
     labels: Callable[[Object], Grasps] | None = None
 
     def __post_init__(self) -> None:
-        if stated := [quantity for quantity in _MEASURED if quantity in self.physics]:
+        if stated := [quantity for quantity in MEASURED if quantity in self.physics]:
             raise InputError(
                 f"physics must not state {' and '.join(stated)}, because the report takes protocol "
                 "and friction from the trials"
@@ -203,7 +203,7 @@ def _judge(
     pairs = min(len(grasps), len(positives), MOST_PAIRS)
     if len(grasps):
         trials = judge.simulator(obj, gripper, grasps.poses)
-        for quantity in _MEASURED:
+        for quantity in MEASURED:
             before, now = getattr(labelled, quantity), getattr(trials, quantity)
             if before not in (None, now):
                 raise InputError(
@@ -256,7 +256,7 @@ def _judge(
 def _measured(judgements: Sequence[Judgement]) -> dict[str, Any]:
     """Collect the protocol and the friction of the trials; unequal values become a sorted list."""
     found: dict[str, Any] = {}
-    for quantity in _MEASURED:
+    for quantity in MEASURED:
         every = {getattr(each, quantity) for each in judgements} - {None}
         if every:
             found[quantity] = every.pop() if len(every) == 1 else sorted(every)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from grasp.formats import Grasps
 from grasp.grippers.gripper import Gripper
+from grasp.judging.evaluation import MEASURED, Judge
 from grasp.judging.labels import Simulator
-from grasp.judging.measures import Measure, reach, robust, second_engine
+from grasp.judging.measures import Measure, other_protocol, reach, robust, second_engine
 from grasp.objects.object import Object
 from grasp.physics import (
     Conditions,
@@ -54,6 +56,16 @@ class Laboratory:
     measures: tuple[Measure, ...]
     facts: dict[str, Any]
 
+    def judge(self, labels: Callable[[Object], Grasps]) -> Judge:
+        """Return the judge that tries grasps in this laboratory.
+
+        Args:
+            labels: Function that returns an object's candidates with the labeller's outcomes.
+        """
+        # The report takes the protocol and the friction from the trials.
+        stated = {name: fact for name, fact in self.facts.items() if name not in MEASURED}
+        return Judge(self.simulator, self.measures, stated, labels)
+
 
 @contextlib.contextmanager
 def open_laboratory(
@@ -63,6 +75,7 @@ def open_laboratory(
     workers: int = 1,
     robustly: bool = True,
     engine: str | None = None,
+    others: Sequence[Protocol] = (),
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[Laboratory]:
     """Yield a laboratory whose processes end when the `with` block ends.
@@ -74,6 +87,7 @@ def open_laboratory(
         workers: Number of processes.
         robustly: True to measure robust success.
         engine: Name of a second engine in `ENGINES`, or None.
+        others: Further protocols under which the success of every grasp is measured.
         progress: Function that is called with the number of single trials that ended since its
             last call.
 
@@ -111,6 +125,9 @@ def open_laboratory(
         if engine is not None:
             second = _engine(engine, conditions, protocol, pool)
             measures.append(second_engine(second, engine, ENGINE_GRASPS))
+        for other in others:
+            tried_otherwise = functools.partial(simulate, protocol=other, pool=pool)
+            measures.append(other_protocol(tried_otherwise, other.version))
         measures += reach(conditions, protocol)
         yield Laboratory(simulator, labeller, tuple(measures), facts)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from grasp.formats import Grasps
 from grasp.grippers.gripper import load_gripper
 from grasp.judging.benchmark import Case
-from grasp.judging.evaluation import Budget, Judge, evaluate
+from grasp.judging.evaluation import Budget, evaluate
 from grasp.judging.labels import label_candidates
 from grasp.judging.laboratory import Laboratory
 from grasp.judging.report import Report
@@ -136,8 +136,5 @@ def run_evaluation(
             seed=budget.seed,
             physics=laboratory.facts,
         )
-    physics = {
-        name: fact for name, fact in laboratory.facts.items() if name in ("density", "uncertainty")
-    }
-    judge = Judge(laboratory.simulator, laboratory.measures, physics, labels)
-    return evaluate(source, objects, hand, judge, name=name, budget=request.budget)
+    judge = laboratory.judge(labels)
+    return evaluate(source, objects, hand, judge, name=name, budget=budget)
