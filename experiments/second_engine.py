@@ -45,6 +45,7 @@ from grasp.physics.robust import simulate_robust
 from grasp.pictures import PictureSettings, draw_grasps, outcome_colours
 from pcdiff.drawing.parts import Image, Vector
 from pcdiff.drawing.png import save_png
+from pcdiff.drawing.sheets import arranged, captioned
 from pcdiff.tables import markdown_table
 
 SEED = 0
@@ -63,7 +64,6 @@ SHOWN = 5
 """Number of grasps in the picture."""
 
 PANEL = PictureSettings(width=440, height=440, samples=4)
-_CAPTION = 80  # height of a caption in pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -305,25 +305,15 @@ def draw_disagreements(chosen: Sequence[tuple[Comparison, int]]) -> Image:
         said = f"MuJoCo: {first or 'success'}; Drake: {second or 'success'}"
         depth = f"Depth {1e3 * depths(each.case.obj, pose[None])[0]:.0f} mm"
         share = f"{100 * each.differ.mean():.0f} % differ"
-        tiles.append(np.vstack([image, _caption(f"{each.case.name} ({share})\n{said}\n{depth}")]))
-    return np.hstack(tiles)
+        for line in (f"{each.case.name} ({share})", said, depth):
+            image = captioned(image, line)
+        tiles.append(image)
+    return arranged(tiles, len(tiles))
 
 
 def _vector(direction: np.ndarray) -> Vector:
     x, y, z = direction.tolist()
     return x, y, z
-
-
-def _caption(text: str) -> Image:
-    from PIL import Image as pillow
-    from PIL import ImageDraw, ImageFont
-
-    strip = pillow.new("RGB", (PANEL.width, _CAPTION), "white")
-    ImageDraw.Draw(strip).multiline_text(
-        (PANEL.width / 2, _CAPTION / 2), text, fill=(60, 60, 60), anchor="mm", align="center",
-        font=ImageFont.load_default(17),
-    )  # fmt: skip
-    return np.asarray(strip)
 
 
 def table(rows: dict[str, dict[str, Any]]) -> str:

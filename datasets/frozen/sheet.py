@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from datasets.frozen.folder import SHEET
-from datasets.household.sheet import COLOURS, VIEW, arranged, draw_tile
+from datasets.household.sheet import COLOURS, VIEW, draw_tile
 from grasp.judging.benchmark import Case, load_set
 from pcdiff.drawing.parts import Mesh, Part, Spheres, Vector
 from pcdiff.drawing.png import save_png
+from pcdiff.drawing.sheets import arranged
 
 _TABLE: Vector = (0.80, 0.77, 0.72)
 _ROW = 10

@@ -16,6 +16,7 @@ from pcdiff.drawing.camera import frame
 from pcdiff.drawing.parts import Image, Mesh, Part, Vector
 from pcdiff.drawing.png import save_png
 from pcdiff.drawing.rendering import render
+from pcdiff.drawing.sheets import arranged, captioned
 
 MOST_TILES = 80
 """Largest number of tiles on a sheet; the sheet of a larger set has only the first objects."""
@@ -83,20 +84,7 @@ def draw_tile(
     """
     camera = frame(parts, direction, up=(0.0, 0.0, 1.0), margin=0.1)
     picture = render(parts, camera, width=size, height=size, samples=samples)
-    return np.vstack([picture, _caption(label, size)])
-
-
-def arranged(tiles: Sequence[Image], columns: int) -> Image:
-    """Arrange tiles of equal size row by row in one picture.
-
-    Args:
-        tiles: Pictures, at least one.
-        columns: Largest number of tiles in a row.
-    """
-    columns = min(columns, len(tiles))
-    tiles = [*tiles, *[np.full_like(tiles[0], 255)] * (-len(tiles) % columns)]
-    rows = [np.hstack(tiles[first : first + columns]) for first in range(0, len(tiles), columns)]
-    return np.vstack(rows)
+    return captioned(picture, label)
 
 
 def write_sheet(
@@ -129,14 +117,3 @@ def write_sheet(
     path = folder / "sheet.png"
     save_png(path, image)
     return path
-
-
-def _caption(text: str, width: int) -> Image:
-    from PIL import Image as pillow
-    from PIL import ImageDraw, ImageFont
-
-    strip = pillow.new("RGB", (width, max(round(0.1 * width), 12)), "white")
-    font = ImageFont.load_default(0.075 * width)
-    middle = (strip.width / 2, strip.height / 2)
-    ImageDraw.Draw(strip).text(middle, text, fill=(60, 60, 60), font=font, anchor="mm")
-    return np.asarray(strip)

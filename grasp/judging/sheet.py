@@ -5,19 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from grasp.grippers.gripper import Gripper
 from grasp.judging.benchmark import Case
 from grasp.judging.report import Judgement, Report
 from grasp.objects.object import Object
 from grasp.pictures import PictureSettings, draw_grasps, probability_colours
 from pcdiff.drawing.parts import Image
+from pcdiff.drawing.sheets import arranged, captioned
 from pcdiff.errors import InputError
 
 _MOST_TILES = 60
 _SIZE = 240  # pixels along each side of a tile
-_CAPTION = 20  # pixels
 _SHOWN = 12  # grasps per tile
 
 
@@ -44,10 +42,7 @@ def draw_sheet(report: Report, objects: Sequence[Object | Case], gripper: Grippe
         _tile(each if isinstance(each, Object) else each.truth, judgement, gripper)
         for each, judgement in zip(objects[:_MOST_TILES], report.judgements, strict=False)
     ]
-    columns = min(len(tiles), max(1, round(math.sqrt(1.5 * len(tiles)))))
-    tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % columns)
-    rows = [np.hstack(tiles[start : start + columns]) for start in range(0, len(tiles), columns)]
-    return np.vstack(rows)
+    return arranged(tiles, max(1, round(math.sqrt(1.5 * len(tiles)))))
 
 
 def _tile(obj: Object, judgement: Judgement, gripper: Gripper) -> Image:
@@ -66,16 +61,4 @@ def _tile(obj: Object, judgement: Judgement, gripper: Gripper) -> Image:
         text = f"{judgement.name}: no grasp"
     if not judgement.fits:
         text += ", does not fit"
-    return np.vstack([image, _caption(text)])
-
-
-def _caption(text: str) -> Image:
-    from PIL import Image as pillow
-    from PIL import ImageDraw, ImageFont
-
-    strip = pillow.new("RGB", (_SIZE, _CAPTION), "white")
-    font = ImageFont.load_default(11)
-    ImageDraw.Draw(strip).text(
-        (_SIZE / 2, _CAPTION / 2), text[:44], fill=(60, 60, 60), font=font, anchor="mm"
-    )
-    return np.asarray(strip)
+    return captioned(image, text)

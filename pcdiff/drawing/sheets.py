@@ -1,4 +1,4 @@
-"""Sheets, i.e. pictures that show several point clouds in a grid."""
+"""Sheets: pictures in a grid, with captions; and sheets of point clouds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from math import ceil, sqrt
 from typing import Literal
 
 import numpy as np
+from jaxtyping import UInt8
 
 from pcdiff.drawing.camera import THREE_QUARTER_VIEW, frame
 from pcdiff.drawing.parts import Colour, Image, Spheres, Vector, check_points
@@ -104,18 +105,36 @@ def draw_clouds(
         spheres = Spheres(points, 0.7 * longest / sqrt(len(cloud)), colour)
         camera = frame([spheres], direction)
         tile = render([spheres], camera, width=size, height=size, samples=samples)
-        tiles.append(tile if labels is None else np.vstack([tile, _caption(labels[index], size)]))
+        tiles.append(tile if labels is None else captioned(tile, labels[index]))
+    return arranged(tiles, columns)
+
+
+def arranged(
+    tiles: Sequence[Image], columns: int
+) -> UInt8[np.ndarray, "sheet_height sheet_width 3"]:
+    """Arrange tiles of equal size row by row in one picture, which white tiles fill up.
+
+    Args:
+        tiles: Pictures, at least one.
+        columns: Largest number of tiles in a row, at least 1.
+    """
     columns = min(columns, len(tiles))
-    tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % columns)
+    tiles = [*tiles, *[np.full_like(tiles[0], 255)] * (-len(tiles) % columns)]
     rows = [np.hstack(tiles[first : first + columns]) for first in range(0, len(tiles), columns)]
     return np.vstack(rows)
 
 
-def _caption(text: str, width: int) -> Image:
+def captioned(image: Image, text: str) -> UInt8[np.ndarray, "taller width 3"]:
+    """Add a caption of one line below a picture; a long text gets smaller letters.
+
+    Args:
+        image: The picture.
+        text: Text of the caption.
+    """
     from PIL import Image as pillow
     from PIL import ImageDraw, ImageFont
 
-    text = " ".join(text.split())
+    text, width = " ".join(text.split()), image.shape[1]
     height = max(ceil(0.11 * width), 12)
     strip = pillow.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(strip)
@@ -123,4 +142,4 @@ def _caption(text: str, width: int) -> Image:
     length = draw.textlength(text, font=ImageFont.load_default(size))
     font = ImageFont.load_default(size * min(1, 0.92 * width / max(length, 1)))
     draw.text((width / 2, height / 2), text, fill=(60, 60, 60), font=font, anchor="mm")
-    return np.asarray(strip)
+    return np.vstack([image, np.asarray(strip)])

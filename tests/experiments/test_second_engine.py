@@ -64,7 +64,7 @@ def test_the_largest_disagreements_are_of_different_objects():
 def test_a_picture_has_one_panel_for_each_grasp(monkeypatch):
     small = dataclasses.replace(PANEL, width=60, height=50, samples=1)
     monkeypatch.setattr("experiments.second_engine.PANEL", small)
-    assert draw_disagreements(largest_disagreements(SETS, 5)).shape == (130, 120, 3)
+    assert draw_disagreements(largest_disagreements(SETS, 5)).shape == (50 + 3 * 12, 120, 3)
 
 
 def test_the_depth_of_a_grasp_is_measured_from_the_tips():

@@ -13,7 +13,7 @@ from pcdiff.errors import InputError
 from tests.physics.conftest import box, hold
 
 OBJECTS = [box(0.03, 0.03, 0.03 + 0.001 * index) for index in range(5)]
-WIDTH, HEIGHT, CAPTION = 240, 260, 20
+WIDTH, HEIGHT, CAPTION = 240, 267, 27
 
 
 def judgement(name, success, *, robust=None, fits=True):
