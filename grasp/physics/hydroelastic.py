@@ -34,7 +34,7 @@ from grasp.physics.workers import results_in_order
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
-    from grasp.physics.trial import Outcome
+    from grasp.physics.procedure import Outcome
 
 _CHUNK = 8
 """Trials per task of a worker process. A trial takes about half a second."""

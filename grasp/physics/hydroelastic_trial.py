@@ -9,11 +9,10 @@ This module imports Drake, so import this module only where trials start.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from pydrake import geometry
 from pydrake.common import MemoryFile
 from pydrake.math import RigidTransform, RotationMatrix
@@ -37,13 +36,13 @@ from grasp.objects.object import Object
 from grasp.physics.body import Body
 from grasp.physics.hydroelastic_settings import Hydroelastic
 from grasp.physics.model import AXES, SIDES
+from grasp.physics.procedure import Outcome, Procedure
 from grasp.physics.protocol import Motion, Protocol
-from grasp.physics.trial import Failure, Outcome
 
 _POLYGONS = geometry.HydroelasticContactRepresentation.kPolygon
 
 
-class World:
+class World(Procedure):
     """A gripper and an object in Drake, ready for any number of independent trials.
 
     Args:
@@ -64,7 +63,8 @@ class World:
         protocol: Protocol,
         contact: Hydroelastic,
     ) -> None:
-        self._gripper, self._protocol, self._contact = gripper, protocol, contact
+        super().__init__(protocol)
+        self._gripper, self._contact = gripper, contact
         self._time_step = contact.steps * protocol.time_step
         self._friction = contact.friction * friction
         self._centre = body.centre
@@ -127,39 +127,9 @@ class World:
         for joint in self._joints:
             joint.set_translation(context, self._gripper.stroke / 2)
 
-    def close(self) -> Failure:
-        """Close the hand.
-
-        Returns:
-            "" if both fingers touch the object, otherwise `missed` or `unstable`.
-        """
-        protocol = self._protocol
+    def begin_closing(self) -> None:
+        """Let the fingers close with their full force from now on."""
         self._apply({}, np.zeros(3))
-        seconds = self._gripper.stroke / 2 / protocol.closing_speed + protocol.squeeze_time
-        squeezed = 0.0
-        for _ in range(math.ceil(seconds / protocol.check_interval)):
-            self.step(protocol.check_interval)
-            if self.settled() or squeezed >= protocol.squeeze_time:
-                break
-            if protocol.skip_free_stroke and not self.failure_now("missed"):
-                squeezed += protocol.check_interval
-        return self.failure_now("missed")
-
-    def shake(self) -> Failure:
-        """Shake the object with all motions of the protocol.
-
-        Returns:
-            "" if both fingers touch the object after every motion, otherwise `dropped` or
-            `unstable`.
-        """
-        for motion in self._protocol.motions:
-            for sign in (1.0, -1.0, -1.0, 1.0):
-                self._accelerate(motion, sign)
-                self.step(motion.duration / 4)
-            failure = self.failure_now("dropped")
-            if failure:
-                return failure
-        return ""
 
     def step(self, seconds: float) -> None:
         """Advance the simulation.
@@ -172,44 +142,42 @@ class World:
             self._plant.CalcForcedDiscreteVariableUpdate(self._context, self._next)
             self._context.SetDiscreteState(self._next)
 
-    def settled(self) -> bool:
-        """Test whether the fingers rest, and the object rests or the pads touch each other."""
-        protocol = self._protocol
-        speeds = [abs(joint.get_translation_rate(self._context)) for joint in self._joints]
-        if max(speeds) > protocol.settled_speed:
-            return False
+    def finger_speed(self) -> float:
+        """Return the speed of the faster finger in m/s."""
+        return max(abs(joint.get_translation_rate(self._context)) for joint in self._joints)
+
+    def object_motion(self) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]]:
+        """Return the velocity of the object in m/s and its spin in rad/s."""
         moves = self._plant.EvalBodySpatialVelocityInWorld(self._context, self._object)
-        still = (
-            np.abs(moves.translational()).max() < protocol.settled_speed
-            and np.abs(moves.rotational()).max() < protocol.settled_spin
-        )
-        return bool(still) or self.width() < protocol.shut
+        return moves.translational(), moves.rotational()
 
-    def failure_now(self, failure: Failure) -> Failure:
-        """Check whether both fingers touch the object at this moment.
+    def diverged(self) -> bool:
+        """Test whether the simulation has diverged."""
+        return not np.isfinite(self._plant.GetPositionsAndVelocities(self._context)).all()
 
-        Args:
-            failure: Name of the failure to return if a finger does not touch the object.
-
-        Returns:
-            "" if both fingers touch the object, `unstable` if the simulation has diverged,
-            otherwise `failure`.
-        """
-        if not np.isfinite(self._plant.GetPositionsAndVelocities(self._context)).all():
-            return "unstable"
+    def touched(self) -> Bool[np.ndarray, "2"]:
+        """Return which of the two fingers touch the object."""
+        if self.diverged():
+            return np.zeros(2, bool)  # Drake computes no contacts of numbers that are not finite
         query = self._plant.get_geometry_query_input_port().Eval(self._context)
         touching = {
             self._finger_of.get(shape)
             for surface in query.ComputeContactSurfaces(_POLYGONS)
             for shape in (surface.id_M(), surface.id_N())
         }
-        return "" if touching.issuperset(SIDES) else failure
+        return np.array([side in touching for side in SIDES])
 
     def width(self) -> float:
         """Return the opening between the pads in metres."""
         return max(0.0, sum(joint.get_translation(self._context) for joint in self._joints))
 
-    def _accelerate(self, motion: Motion, sign: float) -> None:
+    def accelerate(self, motion: Motion, sign: float) -> None:
+        """Set the acceleration and the gravity of a motion for the next steps.
+
+        Args:
+            motion: Motion of the hand.
+            sign: Sign of the acceleration, 1 or -1.
+        """
         field = self._protocol.gravity * np.array(motion.gravity)
         turn: dict[str, float] = {}
         if motion.kind == "along":

@@ -33,7 +33,7 @@ class RobustTrials:
 
     Args:
         failure: Cause of failure of each trial, or "" for success; see
-            `grasp.physics.trial.Outcome`.
+            `grasp.physics.procedure.Outcome`.
         uncertainty: Version of the distribution of the draws.
         protocol: Version of the protocol.
         mass: Mass of the object in kilograms, before the factor of a draw.

@@ -24,7 +24,7 @@ from grasp.poses.rigid import check_poses
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
-    from grasp.physics.trial import Outcome
+    from grasp.physics.procedure import Outcome
 
 # `grasp.physics.trial` imports MuJoCo. So this module imports it only where trials start, and code
 # that needs only the protocol does not load MuJoCo.
@@ -43,7 +43,7 @@ class Trials:
     Args:
         success: True for each grasp that holds the object until the end of its trial.
         failure: Cause of failure of each grasp: `collision`, `missed`, `dropped` or `unstable` (see
-            `grasp.physics.trial.Outcome`), or "" for a successful grasp.
+            `grasp.physics.procedure.Outcome`), or "" for a successful grasp.
         width: Opening between the pads at the end of each trial in metres. It is less than the
             object's thickness, because the pads sink into light objects: under protocol 3 by 2 mm
             each at 10 g and by 0.1 mm each at 200 g.

@@ -6,8 +6,6 @@ This module imports MuJoCo, so import this module only where trials start.
 from __future__ import annotations
 
 import copy
-import math
-from typing import Literal, NamedTuple
 
 import mujoco
 import numpy as np
@@ -17,6 +15,7 @@ from scipy.spatial.transform import Rotation
 from grasp.grippers.gripper import Gripper
 from grasp.physics.body import Body
 from grasp.physics.model import AXES, build
+from grasp.physics.procedure import Outcome, Procedure
 from grasp.physics.protocol import Motion, Protocol
 from grasp.physics.uncertainty import Draw
 
@@ -30,24 +29,8 @@ _DIVERGED = [
 _APPROACH = 0.004
 """Step of the opening in metres when the free stroke is skipped: 2 mm a finger."""
 
-Failure = Literal["", "collision", "missed", "dropped", "unstable"]
 
-
-class Outcome(NamedTuple):
-    """Outcome of one trial.
-
-    Attributes:
-        failure: "" for a successful grasp, or the cause of the failure. `collision`: the open hand
-            overlaps the object. `missed`: a finger of the closed hand does not touch the object.
-            `dropped`: a finger lost the object during shaking. `unstable`: the simulation diverged.
-        width: Final opening between the pads in metres.
-    """
-
-    failure: Failure
-    width: float
-
-
-class World:
+class World(Procedure):
     """A gripper and an object, ready for any number of independent trials.
 
     Most callers need only `trial` and `collides`; the other methods are the steps of a trial.
@@ -65,9 +48,9 @@ class World:
     """
 
     def __init__(self, body: Body, gripper: Gripper, friction: float, protocol: Protocol) -> None:
+        super().__init__(protocol)
         self._gripper = gripper
         self._centre = body.centre
-        self._protocol = protocol
         self._extent = np.ptp(np.vstack([vertices for vertices, _ in body.parts]), axis=0)
         self._error = np.eye(4)
         self._shift = np.zeros(3)
@@ -122,8 +105,8 @@ class World:
             pose: Grasp pose `T_object_grasp`, rigid.
         """
         if self.collides(pose, self._gripper.stroke):
-            return Outcome("collision", self._width())
-        return Outcome(self.close() or self.shake(), self._width())
+            return Outcome("collision", self.width())
+        return Outcome(self.close() or self.shake(), self.width())
 
     def collides(self, pose: Float[np.ndarray, "4 4"], width: float) -> bool:
         """Test whether the hand overlaps the object by more than the tolerance.
@@ -153,25 +136,11 @@ class World:
         mujoco.mju_mat2Quat(data.qpos[start + 3 : start + 7], rotation.ravel())
         data.qpos[self.at.finger_position] = width / 2
 
-    def close(self) -> Failure:
-        """Close the hand.
-
-        Returns:
-            "" if both fingers touch the object, otherwise `missed` or `unstable`.
-        """
-        protocol = self._protocol
-        if protocol.skip_free_stroke:
+    def begin_closing(self) -> None:
+        """Let the fingers close with their full force from now on."""
+        if self._protocol.skip_free_stroke:
             self._approach()
         self.data.ctrl[self.at.finger_control] = 1.0
-        squeezed = 0.0
-        seconds = self._width() / 2 / protocol.closing_speed + protocol.squeeze_time
-        for _ in range(math.ceil(seconds / protocol.check_interval)):
-            self.step(protocol.check_interval)
-            if self.settled() or squeezed >= protocol.squeeze_time:
-                break
-            if protocol.skip_free_stroke and self._touched().all():
-                squeezed += protocol.check_interval
-        return self.failure_now("missed")
 
     def _approach(self) -> None:
         """Move the fingers to just before the opening at which a finger touches the object.
@@ -179,34 +148,15 @@ class World:
         The fingers move in steps that are shorter than a finger is thick, so no step passes a wall.
         """
         fingers, data = self.at.finger_position, self.data
-        width = self._width()
+        width = self.width()
         while width > 0:
             data.qpos[fingers] = max(0.0, width - _APPROACH) / 2
             mujoco.mj_kinematics(self.model, data)
             mujoco.mj_collision(self.model, data)
-            if self._touched().any():
+            if self.touched().any():
                 break
             width -= _APPROACH
         data.qpos[fingers] = max(0.0, width) / 2
-
-    def shake(self, motions: tuple[Motion, ...] | None = None) -> Failure:
-        """Shake the object.
-
-        Args:
-            motions: Motions in their order. None means those of the protocol.
-
-        Returns:
-            "" if both fingers touch the object after every motion, otherwise `dropped` or
-            `unstable`.
-        """
-        for motion in self._protocol.motions if motions is None else motions:
-            for sign in (1.0, -1.0, -1.0, 1.0):
-                self.accelerate(motion, sign)
-                self.step(motion.duration / 4)
-            failure = self.failure_now("dropped")
-            if failure:
-                return failure
-        return ""
 
     def accelerate(self, motion: Motion, sign: float) -> None:
         """Set the acceleration and the gravity of a motion for the next steps.
@@ -231,38 +181,26 @@ class World:
         """
         mujoco.mj_step(self.model, self.data, round(seconds / self._protocol.time_step))
 
-    def settled(self) -> bool:
-        """Test whether the fingers rest, and the object rests or the pads touch each other."""
-        protocol, start = self._protocol, self.at.object_velocity
-        velocity = self.data.qvel
-        if np.abs(velocity[self.at.finger_velocity]).max() > protocol.settled_speed:
-            return False
-        still = (
-            np.abs(velocity[start : start + 3]).max() < protocol.settled_speed
-            and np.abs(velocity[start + 3 : start + 6]).max() < protocol.settled_spin
-        )
-        return bool(still) or self._width() < protocol.shut
+    def finger_speed(self) -> float:
+        """Return the speed of the faster finger in m/s."""
+        return float(np.abs(self.data.qvel[self.at.finger_velocity]).max())
 
-    def failure_now(self, failure: Failure) -> Failure:
-        """Check whether both fingers touch the object at this moment.
+    def object_motion(self) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]]:
+        """Return the velocity of the object in m/s and its spin in rad/s."""
+        start = self.at.object_velocity
+        return self.data.qvel[start : start + 3], self.data.qvel[start + 3 : start + 6]
 
-        Args:
-            failure: Name of the failure to return if a finger does not touch the object.
+    def diverged(self) -> bool:
+        """Test whether the simulation has diverged."""
+        return bool(self.data.warning.number[_DIVERGED].any())
 
-        Returns:
-            "" if both fingers touch the object, `unstable` if the simulation has diverged,
-            otherwise `failure`.
-        """
-        if self.data.warning.number[_DIVERGED].any():
-            return "unstable"
-        return "" if self._touched().all() else failure
-
-    def _touched(self) -> Bool[np.ndarray, "2"]:
+    def touched(self) -> Bool[np.ndarray, "2"]:
         """Return which of the two fingers touch the object."""
         bodies = self.model.geom_bodyid[self.data.contact.geom]
         return np.array([(bodies == finger).any() for finger in self.at.finger_body])
 
-    def _width(self) -> float:
+    def width(self) -> float:
+        """Return the opening between the pads in metres."""
         return max(0.0, float(self.data.qpos[self.at.finger_position].sum()))
 
 

@@ -47,14 +47,14 @@ def test_the_fingers_start_just_beside_the_object(panda: Gripper, side: float) -
     near = world(box(side, 0.05, 0.05), panda)
     near.place(hold(), panda.stroke)
     near._approach()
-    assert 0 <= (near._width() - side) / 2 <= 0.002 + PROTOCOL.contact_gap
+    assert 0 <= (near.width() - side) / 2 <= 0.002 + PROTOCOL.contact_gap
 
 
 def test_the_first_finger_that_touches_ends_the_skipped_stroke(panda: Gripper) -> None:
     near = world(box(0.01, 0.05, 0.05), panda)
     near.place(hold((0.02, 0.0, 0.0)), panda.stroke)  # a side is 25 mm from the middle of the hand
     near._approach()
-    assert 0 <= near._width() / 2 - 0.025 <= 0.002 + PROTOCOL.contact_gap
+    assert 0 <= near.width() / 2 - 0.025 <= 0.002 + PROTOCOL.contact_gap
 
 
 @pytest.mark.parametrize("place", [-0.037, -0.0123, 0.0, 0.0071, 0.026, 0.035])
@@ -65,7 +65,7 @@ def test_no_finger_passes_through_a_plate_thinner_than_the_step(
     near = world(plate, panda)
     near.place(hold((-place, 0.0, 0.0)), panda.stroke)
     near._approach()
-    assert near._width() / 2 >= abs(place) + 0.0004
+    assert near.width() / 2 >= abs(place) + 0.0004
     trials = simulate(
         plate, panda, hold((-place, 0.0, 0.0))[None], Conditions(mass=1.0),
         protocol=skipping(PROTOCOL),

@@ -145,7 +145,7 @@ def test_a_free_finger_closes_as_in_the_first_engine(panda: Gripper, protocol: P
     expected = panda.stroke - 2 * speed * (seconds - lag)
     # An implicit step of 5 ms begins a step late: 0.5 mm for each finger at most.
     assert second.width() == pytest.approx(expected, abs=2 * speed * STEP)
-    assert second.width() == pytest.approx(first._width(), abs=2 * speed * STEP)
+    assert second.width() == pytest.approx(first.width(), abs=2 * speed * STEP)
 
 
 @BOTH

@@ -209,7 +209,7 @@ def test_a_closed_hand_comes_to_rest(panda: Gripper, mass: float, protocol: Prot
     widths = []
     for _ in range(40):
         world.step(protocol.time_step)
-        widths.append(world._width())
+        widths.append(world.width())
     assert np.ptp(widths) < 1e-5
 
 
