@@ -25,9 +25,10 @@ CARD, README = "card.json", "README.md"
 _BOOTSTRAP = 102  # the bootstrap's seed consists of the seed of the labels and this number
 
 _LIMITS = """\
-- Nothing was tried on a real robot. The physics is MuJoCo with rigid bodies. Its protocol was tuned
-  on one mug from ACRONYM; `experiments/results/calibrate_simulation.md` in the project states how
-  well it agrees with ACRONYM's own labels, which also come from a simulator.
+- Nothing was tried on a real robot. The physics is MuJoCo with rigid bodies. Its protocols were
+  tuned on labels that also come from simulators: protocol 2 on one mug from ACRONYM, protocol 3 on
+  a mug and a table and on published grasps. `experiments/results/calibrate_protocol.md` in the
+  project states how well they agree.
 - The hand and the object float freely: there is no arm, no table and no other object. A grasp that
   holds here may be out of reach.
 - Objects are rigid, have the same density throughout, and touch through their convex parts. Masses

@@ -5,14 +5,15 @@ simulation", ICRA 2021, section IV). The free-floating hand closes on the free-f
 without gravity. Then the object is shaken along and around the axes of the gripper. A grasp
 succeeds if both fingers touch the object after closing and after every motion.
 
-Protocol 3, the default, was chosen on half of the labels of ACRONYM's example mug and table and on
-published grasps of nine YCB objects. `experiments/results/calibrate_protocol.md` reports the choice
-and the agreement with the other halves. Protocol 2 made the labels of version 0.1.0; it was tuned
-on the mug alone. Unlike ACRONYM, protocol 2 has gravity during shaking.
+Protocol 3, the default, is chosen on half of the labels of ACRONYM's example mug and table and on
+published grasps of nine YCB objects. `experiments/results/calibrate_protocol.md` reports its
+agreement with these. Its numbers may change until a version of this package is released with it.
+Protocol 2 made the labels of version 0.1.0; it was tuned on the mug alone. Unlike ACRONYM,
+protocol 2 has gravity during shaking.
 
-A change of any setting requires a new version. One setting is not part of a protocol: the
-decomposition of an object without exact convex parts. Label files state this setting separately
-(`grasp.physics.label_digests`).
+A change of any setting of a released protocol requires a new version. One setting is not part of a
+protocol: the decomposition of an object without exact convex parts. Label files state this setting
+separately (`grasp.physics.label_digests`).
 """
 
 from __future__ import annotations
@@ -193,7 +194,7 @@ _PROTOCOL_3 = dataclasses.replace(
 )
 
 PROTOCOLS = {each.version: each for each in (_PROTOCOL_2, _PROTOCOL_3)}
-"""All protocols by version. A published protocol never changes."""
+"""All protocols by version. A released protocol never changes."""
 
 PROTOCOL = _PROTOCOL_3
 """The protocol of trials for which the caller names none."""

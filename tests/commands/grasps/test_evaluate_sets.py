@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 from PIL import Image
 from trimesh.creation import box
 
+from grasp.commands import evaluate, simulate
 from grasp.judging.benchmark import SET_FILE, sealed, set_document
 from grasp.objects.loading import load_object
 from grasp.objects.views import look_at, render_view, write_view
+from grasp.physics import PROTOCOL
 
 STANDING = np.diag([1.0, 1.0, 1.0, 1.0])
 STANDING[2, 3] = 0.2
@@ -82,7 +85,7 @@ def test_a_set_is_judged(run, sets, tmp_path):
     assert results["refused_that_fit"] == 1
     assert results["robust_all_interval"] is None  # both bars are one group
     with Image.open(picture) as image:
-        assert image.size == (2 * 240, 2 * 260)
+        assert image.size == (2 * 240, 2 * 267)
 
 
 def test_a_set_is_judged_under_another_protocol_without_draws(run, sets):
@@ -114,3 +117,9 @@ def test_what_cannot_be_written_costs_no_physics(run, sets, tmp_path, monkeypatc
     done = evaluated(run, sets, option, tmp_path / "file" / "sheet.png")
     assert (done.code, done.out) == (2, "")
     assert "cannot write into" in done.err and len(done.err.splitlines()) == 1
+
+
+def test_the_commands_default_to_the_default_protocol():
+    """They name it by its version, because an import of the physics would slow the start."""
+    for command in (evaluate.evaluate, simulate.simulate):
+        assert inspect.signature(command).parameters["protocol"].default == PROTOCOL.version
