@@ -171,26 +171,24 @@ _PROTOCOL_2 = Protocol(
     solver_iterations=30,
 )
 
-_STILL = (0.0, 0.0, 0.0)
-
 _PROTOCOL_3 = dataclasses.replace(
     _PROTOCOL_2,
     version="3",
     force=None,
     skip_free_stroke=True,
-    motions=(
-        Motion("along", "approach", 2.8, 0.2, _STILL),
-        Motion("along", "closing", 2.8, 0.2, _STILL),
-        Motion("around", "closing", 5.6, 0.2, _STILL),
-        Motion("around", "approach", 5.6, 0.2, _STILL),
+    squeeze_time=0.1,
+    # The object has no weight, so an acceleration of 10 m/s² is what its weight would be.
+    motions=tuple(
+        dataclasses.replace(motion, duration=0.06, gravity=(0.0, 0.0, 0.0))
+        for motion in _PROTOCOL_2.motions
     ),
-    friction=0.53,
+    friction=0.45,
     density=300.0,
     least_mass=0.01,
-    torsional_friction=0.035,
-    time_constant=0.008,
-    impedance=0.979,
-    friction_impedance_ratio=0.32,
+    torsional_friction=0.015,
+    time_constant=0.0055,
+    impedance=0.977,
+    friction_impedance_ratio=0.105,
 )
 
 PROTOCOLS = {each.version: each for each in (_PROTOCOL_2, _PROTOCOL_3)}

@@ -196,8 +196,10 @@ class World(Procedure):
 
     def touched(self) -> Bool[np.ndarray, "2"]:
         """Return which of the two fingers touch the object."""
+        if self.data.ncon == 0:
+            return np.zeros(2, bool)
         bodies = self.model.geom_bodyid[self.data.contact.geom]
-        return np.array([(bodies == finger).any() for finger in self.at.finger_body])
+        return (bodies[..., None] == self.at.finger_body).any(axis=(0, 1))
 
     def width(self) -> float:
         """Return the opening between the pads in metres."""

@@ -1,9 +1,11 @@
 """The choice among settings of the physics, against numbers computed by hand."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from experiments.calibrate_protocol import RANGES, margin, protocol_of
+from experiments.calibrate_protocol import RANGES, margin, protocol_of, setting_of
 from grasp.physics import PROTOCOLS
 
 
@@ -26,3 +28,9 @@ def test_a_setting_becomes_a_protocol():
     assert not any(any(motion.gravity) for motion in protocol.motions)
     assert protocol.time_constant >= 2 * protocol.time_step  # MuJoCo raises shorter ones
     assert protocol.version not in PROTOCOLS
+
+
+def test_protocol_3_is_one_of_the_settings():
+    setting = setting_of(PROTOCOLS["3"])
+    assert all(low <= setting[name] <= high for name, (low, high) in RANGES.items())
+    assert dataclasses.replace(protocol_of(setting), version="3") == PROTOCOLS["3"]
