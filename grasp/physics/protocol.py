@@ -6,8 +6,11 @@ without gravity. Then the object is shaken along and around the axes of the grip
 succeeds if both fingers touch the object after closing and after every motion.
 
 Protocol 3, the default, is chosen on half of the labels of ACRONYM's example mug and table and on
-published grasps of nine YCB objects. `experiments/results/calibrate_protocol.md` reports its
-agreement with these. Its numbers may change until a version of this package is released with it.
+published grasps of nine YCB objects (`experiments/results/calibrate_protocol.md`).
+`experiments/results/agreement.md` states its agreement with the other half. Its motions are those
+of protocol 2 without gravity, but shorter. So the squeeze decides nearly every outcome; whether the
+hand can carry the object's weight is tested by `grasp.physics.reach.lifts`.
+
 Protocol 2 made the labels of version 0.1.0; it was tuned on the mug alone. Unlike ACRONYM,
 protocol 2 has gravity during shaking.
 
@@ -177,7 +180,6 @@ _PROTOCOL_3 = dataclasses.replace(
     force=None,
     skip_free_stroke=True,
     squeeze_time=0.1,
-    # The object has no weight, so an acceleration of 10 m/s² is what its weight would be.
     motions=tuple(
         dataclasses.replace(motion, duration=0.06, gravity=(0.0, 0.0, 0.0))
         for motion in _PROTOCOL_2.motions

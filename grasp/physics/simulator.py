@@ -45,8 +45,8 @@ class Trials:
         failure: Cause of failure of each grasp: `collision`, `missed`, `dropped` or `unstable` (see
             `grasp.physics.procedure.Outcome`), or "" for a successful grasp.
         width: Opening between the pads at the end of each trial in metres. It is less than the
-            object's thickness, because the pads sink into light objects: under protocol 3 by 2 mm
-            each at 10 g and by 0.1 mm each at 200 g.
+            object's thickness, because the pads sink into light objects: under protocol 3 by
+            1.2 mm each at 10 g and by 0.06 mm each at 200 g.
         protocol: Version of the protocol.
         mass: Mass of the object in kilograms. The trials of an object below the protocol's
             `least_mass` use `least_mass` instead.

@@ -219,11 +219,11 @@ def test_moving_object_and_grasps_together_changes_nothing(panda: Gripper) -> No
 def test_moving_decides_about_few_of_many_grasps(panda: Gripper, protocol: Protocol) -> None:
     """MuJoCo chooses contact points on flat faces in a frame that it computes for each mesh."""
     here, there = _here_and_there(panda, protocol, _candidates(100))
-    same = here.failure == there.failure
-    assert (~same).sum() <= 2
-    held = same & here.success
+    held = here.success & there.success
     assert held.sum() > 10
-    np.testing.assert_allclose(here.width[held], there.width[held], atol=2e-4)
+    differ = here.failure != there.failure
+    differ |= held & (np.abs(here.width - there.width) > 2e-4)
+    assert differ.sum() <= 2
 
 
 @BOTH
