@@ -23,6 +23,7 @@ import dataclasses
 import json
 import math
 import os
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,10 @@ RANGES = {
 """Range of each setting; `acceleration` multiplies the accelerations of protocol 2. All other
 settings are those of protocol 3. Its least mass is below all masses of the evidence."""
 
-BARS = {"mug": (0.84, 0.02), "table": (0.85, 0.02), "recall": (0.65, 0.05)}
+Figures = dict[str, float]
+Bars = dict[str, tuple[float, float]]
+
+BARS: Bars = {"mug": (0.84, 0.02), "table": (0.85, 0.02), "recall": (0.65, 0.05)}
 """Required balanced accuracy or recall, and the difference that counts as one margin."""
 
 MASSES = {
@@ -164,11 +168,36 @@ def score(
     return found
 
 
-def margin(figures: dict[str, float], counts: dict[str, int]) -> float:
-    """Return the smallest margin over `BARS`; recall is over all grasps of `counts`."""
-    total = sum(figures[name] * count for name, count in counts.items())
-    reached = {**figures, "recall": total / sum(counts.values())}
-    return min((reached[name] - bar) / unit for name, (bar, unit) in BARS.items())
+def recall(figures: Figures, counts: dict[str, int]) -> float:
+    """Return the recall over all grasps of the published objects of `counts`."""
+    return sum(figures[name] * count for name, count in counts.items()) / sum(counts.values())
+
+
+def margin(figures: Figures, counts: dict[str, int], bars: Bars = BARS) -> float:
+    """Return the smallest margin over the bars.
+
+    Args:
+        figures: Figures of one candidate: those that `bars` names, and the recall of each object.
+        counts: Number of grasps of each published object, for the figure "recall".
+        bars: For each figure, its required value and the difference that counts as one margin.
+    """
+    reached = {**figures, "recall": recall(figures, counts)}
+    return min((reached[name] - bar) / unit for name, (bar, unit) in bars.items())
+
+
+def left_out(rows: Sequence[Figures], counts: dict[str, int], bars: Bars = BARS) -> float:
+    """Return the recall if each object takes no part in the choice among the candidates.
+
+    Args:
+        rows: Figures of each candidate.
+        counts: Number of grasps of each published object.
+        bars: See `margin`.
+    """
+    found = {}
+    for name in counts:
+        rest = {other: count for other, count in counts.items() if other != name}
+        found[name] = max(rows, key=lambda row: margin(row, rest, bars))[name]
+    return recall(found, counts)
 
 
 def main() -> None:
@@ -194,11 +223,7 @@ def main() -> None:
             rows.append({"setting": setting, "figures": figures})
         before = score({**halves, **others}, BASE, pool)
     named = {"protocol 2": before, "protocol 3": rows[0]["figures"]}
-    left_out = 0.0
-    for name, count in counts.items():
-        rest = {other: n for other, n in counts.items() if other != name}
-        best = max(rows, key=lambda row: margin(row["figures"], rest))
-        left_out += best["figures"][name] * count / sum(counts.values())
+    without = left_out([row["figures"] for row in rows], counts)
     rows.sort(key=lambda row: -margin(row["figures"], counts))
     lines = [
         f"{len(rows)} settings, {options.grasps} grasps of the tuning half of each ACRONYM object, "
@@ -210,13 +235,12 @@ def main() -> None:
         name = ", ".join(f"{key} {value:.3g}" for key, value in row["setting"].items())
         shown.append((name, row["figures"]))
     for name, figures in shown:
-        recall = sum(figures[key] * n for key, n in counts.items()) / sum(counts.values())
         lines.append(
             f"| {name} | {margin(figures, counts):.2f} | {figures['mug']:.3f} "
-            f"| {figures['table']:.3f} | {recall:.3f} |"
+            f"| {figures['table']:.3f} | {recall(figures, counts):.3f} |"
         )
-    lines += ["", f"Recall with one object left out of the choice: {left_out:.3f}."]
-    results = {"named": named, "rows": rows, "counts": counts, "left_out": left_out}
+    lines += ["", f"Recall with one object left out of the choice: {without:.3f}."]
+    results = {"named": named, "rows": rows, "counts": counts, "left_out": without}
     record.write("calibrate_protocol", SEED, results, "\n".join(lines))
 
 

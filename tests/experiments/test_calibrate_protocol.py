@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from experiments.calibrate_protocol import RANGES, margin, protocol_of, setting_of
+from experiments.calibrate_protocol import RANGES, left_out, margin, protocol_of, setting_of
 from grasp.physics import PROTOCOLS
 
 
@@ -15,6 +15,13 @@ def test_the_margin_is_the_smallest_over_all_bars():
     assert margin(figures, counts) == pytest.approx(min(0.02 / 0.02, 0.03 / 0.02, 0.075 / 0.05))
     # Without the drill, the recall is that of the can: 0.15 below the bar.
     assert margin(figures, {"can": 10}) == pytest.approx(-0.15 / 0.05)
+
+
+def test_an_object_that_is_left_out_does_not_choose():
+    counts, bars = {"can": 10, "drill": 30}, {"recall": (0.0, 1.0)}
+    rows = [{"can": 0.9, "drill": 0.1}, {"can": 0.2, "drill": 0.8}]
+    # The drill chooses the second setting for the can; the can chooses the first for the drill.
+    assert left_out(rows, counts, bars) == pytest.approx((10 * 0.2 + 30 * 0.1) / 40)
 
 
 def test_a_setting_becomes_a_protocol():
