@@ -6,9 +6,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
+from grasp.judging.benchmark import Case
 from grasp.judging.report import Judgement, Report, Stamp
 from grasp.judging.sheet import draw_sheet
+from grasp.objects.object import Object
 from pcdiff.errors import InputError
 from tests.physics.conftest import box, hold
 
@@ -76,6 +79,24 @@ def test_colours_and_captions_state_the_outcomes(panda):
     unfit = draw_sheet(report_of(dataclasses.replace(held, fits=False)), OBJECTS[:1], panda)
     assert np.array_equal(unfit[:-CAPTION], good[:-CAPTION])
     assert not np.array_equal(caption(unfit), caption(good))
+
+
+def test_an_object_on_a_table_is_drawn_as_it_rests(panda):
+    """A mesh that is turned in its file, and turned back on the table, gives the same picture."""
+    turn = Rotation.from_rotvec([0.4, -1.1, 0.7]).as_matrix()
+    plain = box(0.03, 0.05, 0.08)
+    tilted = Object.from_mesh(plain.vertices @ turn.T, plain.faces)
+    T_table_object = np.eye(4)
+    T_table_object[:3, :3], T_table_object[:3, 3] = turn.T, [0.2, -0.1, 0.04]
+    held = judgement("held", [True])
+    pose = held.poses.copy()
+    pose[:, :3] = turn @ held.poses[:, :3]
+    upright = draw_sheet(report_of(held), [plain], panda).astype(int)
+    there = report_of(dataclasses.replace(held, poses=pose))
+    case = Case("held", "held", tilted, tilted, T_table_object=T_table_object)
+    # The grain of the soft shadows depends on the frame, so the pictures are equal on average.
+    assert np.abs(draw_sheet(there, [case], panda) - upright).mean() < 1
+    assert np.abs(draw_sheet(there, [tilted], panda) - upright).mean() > 10
 
 
 def test_an_object_without_grasps_is_drawn_alone(panda):
