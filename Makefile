@@ -33,7 +33,7 @@ demo: $(RUNTIME)  ## set up, then sample point clouds, and grasps of a mug and a
 test: lint types  ## set up, check style and types, then run the tests that every commit needs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not extras"
 
-test-extras: docs  ## set up, then build the docs and run the long tests; none may be skipped
+test-extras: docs  ## set up, then build the docs and run the long tests
 	$(BIN)/python -m pytest -m extras --fail-on-skip
 
 DEVICE ?= cuda

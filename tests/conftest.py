@@ -18,14 +18,16 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 NO_REGISTRY = "the registry cannot be reached"
-"""The one reason to skip a test that `--fail-on-skip` lets pass."""
+NO_DATA = "needs the development data, ../shared/data beside the checkout"
+ALLOWED = (NO_REGISTRY, NO_DATA)
+"""Reasons to skip a test that `--fail-on-skip` lets pass."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fail-on-skip",
         action="store_true",
-        help=f"fail if a test is skipped, unless because {NO_REGISTRY}",
+        help=f"fail if a test is skipped, unless for one of the reasons: {'; '.join(ALLOWED)}",
     )
     parser.addoption("--device", help="accelerator for the tests in tests/device, e.g. cuda")
 
@@ -50,7 +52,9 @@ def _must_not_skip(config: pytest.Config) -> list[pytest.TestReport]:
     if reporter is None or not config.getoption("--fail-on-skip"):
         return []
     skipped = reporter.stats.get("skipped", [])
-    return [report for report in skipped if NO_REGISTRY not in report.longreprtext]
+    return [
+        report for report in skipped if not any(each in report.longreprtext for each in ALLOWED)
+    ]
 
 
 @pytest.fixture
@@ -75,5 +79,5 @@ def panda() -> Gripper:
 def shared_data() -> Path:
     """The folder of development data beside the checkout, which not every machine has."""
     if not SHARED_DATA.is_dir():
-        pytest.skip("needs the development data, ../shared/data beside the checkout")
+        pytest.skip(NO_DATA)
     return SHARED_DATA
