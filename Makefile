@@ -11,7 +11,7 @@ DEV := $(VENV)/.dev-is-installed
 DOCS := $(VENV)/.docs-is-installed
 BENCHES := $(sort $(wildcard experiments/bench_*.py))
 
-.PHONY: help demo test test-extras test-device lint types docs bench digests clean
+.PHONY: help demo test test-extras test-device lint types docs bench train-field digests clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -36,6 +36,7 @@ test: lint types  ## set up, check style and types, then run the tests that ever
 test-extras: docs  ## set up, then build the docs and run the long tests
 	$(BIN)/python -m pytest -m extras --fail-on-skip
 
+TRAIN_DEVICE ?= cpu
 DEVICE ?= cuda
 test-device: $(DEV)  ## set up, then hold both heads on DEVICE=cuda against the CPU
 	$(BIN)/python -m pytest tests/device --device $(DEVICE)
@@ -57,6 +58,9 @@ bench: $(DEV)  ## set up, then measure each figure beside its reference
 		echo "$(BIN)/python -m experiments.$$module"; \
 		$(BIN)/python -m experiments.$$module || exit; \
 	done
+
+train-field: $(DEV)  ## set up, then make the weights of the grasp field from nothing (hours; continues)
+	$(BIN)/python -m experiments.train_field --output runs/field --device $(TRAIN_DEVICE)
 
 digests: $(DEV)  ## set up, then compare the results of BASE=REV and of the last commit, bit by bit
 	$(BIN)/python -m experiments.digests $(BASE) $(HEAD)

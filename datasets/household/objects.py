@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int
 
-from datasets.household import blocks, tools, vessels
+from datasets.household import blocks, extremes, tools, vessels
 from datasets.household.draws import Draw
 from datasets.household.shapes import Polyhedron, moved, union, volume, yawed
 from pcdiff.errors import InputError
@@ -41,6 +41,8 @@ FAMILIES: dict[str, Family] = {
     "knife": tools.knife,
     "knob": vessels.knob,
     "l_shape": blocks.l_shape,
+    "large_block": extremes.large_block,
+    "large_can": extremes.large_can,
     "lightbulb": vessels.lightbulb,
     "mug": vessels.mug,
     "pan": vessels.pan,
@@ -50,6 +52,7 @@ FAMILIES: dict[str, Family] = {
     "rounded_block": blocks.rounded_block,
     "scissors": tools.scissors,
     "screwdriver": tools.screwdriver,
+    "slab": extremes.slab,
     "spatula": tools.spatula,
     "spectacles": tools.spectacles,
     "spoon": tools.spoon,

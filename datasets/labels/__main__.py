@@ -38,6 +38,15 @@ def labels(
             show_default=f"{NEAR_MISSES}; 0 with --weights",
         ),
     ] = None,
+    far_misses: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Share of far misses (candidates that are moved so far that the hand is often in "
+            "empty air), 0 to 1.",
+        ),
+    ] = 0.0,
     weights: Annotated[
         str | None,
         typer.Option(
@@ -86,6 +95,15 @@ def labels(
     protocol: Annotated[
         str, typer.Option(help="Version of the physics protocol.")
     ] = PROTOCOL.version,
+    uncertain: Annotated[
+        bool,
+        typer.Option(
+            "--uncertain",
+            help="Try each grasp under its own draw of friction, mass, centre of mass, force and "
+            "the hand's position (grasp/physics/uncertainty-1.toml). The frictions of the "
+            "catalogue then have no effect.",
+        ),
+    ] = False,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -95,7 +113,12 @@ def labels(
         raise InputError("--view needs --weights, because only a grasp field uses a view")
     if near_misses is None:
         near_misses = NEAR_MISSES if weights is None else 0.0
-    settings = Settings(load_gripper(gripper), count, near_misses, seed, weights, view, protocol)
+    if uncertain and friction is not None:
+        raise InputError("--friction has no effect with --uncertain, which draws the friction")
+    settings = Settings(
+        load_gripper(gripper), count, near_misses, seed, weights, view, protocol, far_misses,
+        uncertain,
+    )  # fmt: skip
     with progress("objects", len(targets_in(folder))) as advance:
         done = label_folder(
             folder,

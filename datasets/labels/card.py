@@ -16,6 +16,7 @@ from datasets.labels.labelling import Settings, digest
 from grasp.formats import Grasps
 from grasp.grippers.gripper import SHIPPED
 from grasp.judging.proportions import Estimate, cluster_bootstrap, success_rate
+from grasp.physics import load_uncertainty
 from pcdiff.files import atomic_write
 
 FORMAT = "pcdiff-grasp/labels"
@@ -117,6 +118,8 @@ def summary(settings: Settings, labels: Sequence[ObjectLabels]) -> dict[str, Any
         "protocol": settings.protocol,
         "count": settings.count,
         "near_misses": settings.near_misses,
+        **({"far_misses": settings.far_misses} if settings.far_misses else {}),
+        **({"uncertainty": load_uncertainty().version} if settings.uncertain else {}),
         "weights": None if settings.weights is None else digest(settings.weights),
         **({"view": True} if settings.view else {}),
         "seed": settings.seed,
@@ -158,14 +161,15 @@ def command(settings: Settings, options: Mapping[str, float | None]) -> str:
     name = settings.gripper.name
     gripper = name if (SHIPPED / f"{name}.toml").exists() else f"{name}.toml"
     given = "".join(f" --{key} {value:g}" for key, value in options.items() if value is not None)
+    far = f" --far-misses {settings.far_misses:g}" if settings.far_misses else ""
     drawn = (
-        f"--near-misses {settings.near_misses:g}"
+        f"--near-misses {settings.near_misses:g}{far}"
         if settings.weights is None
         else f"--weights {settings.weights}" + (" --view" if settings.view else "")
     )
     return (
         f"python -m datasets.labels FOLDER --gripper {gripper} --count {settings.count} "
-        f"{drawn} --seed {settings.seed}{given}"
+        f"{drawn} --seed {settings.seed}{given}{' --uncertain' if settings.uncertain else ''}"
     )
 
 
@@ -205,7 +209,7 @@ def readme(card: Mapping[str, Any]) -> str:
         f"seed {card['seed']}; {versions or 'versions unknown'}. Each object has "
         f"{card['count']} {_source(card)}. None was rejected. Every grasp went through the same "
         "trial: the free hand closes, then the object is shaken. A hand that overlaps the object "
-        "at the start counts as a failure.",
+        f"at the start counts as a failure.{_draws(card)}",
         "The candidates of an object depend only on the seed and on its geometry, so adding "
         "objects or using other workers or machines changes no label.",
         "## Success",
@@ -242,10 +246,22 @@ def _source(card: Mapping[str, Any]) -> str:
             else ""
         )
         return f"samples of the grasp field whose weights have the SHA-256 {card['weights']}{seen}"
+    far = card.get("far_misses", 0.0)
     return (
         "candidates: antipodal grasps with varied approach and depth, including grasps of thin "
         f"places (rims, walls, handles). On average {100 * card['near_misses']:g} % of them are "
         "near misses, which were moved and turned a little"
+        + (f", and {100 * far:g} % are far misses, often in empty air" if far else "")
+    )
+
+
+def _draws(card: Mapping[str, Any]) -> str:
+    if "uncertainty" not in card:
+        return ""
+    return (
+        " Each grasp was tried under its own draw of friction, mass, centre of mass, force and the "
+        f"hand's position from the distribution `uncertainty-{card['uncertainty']}.toml` of "
+        "`grasp.physics`."
     )
 
 

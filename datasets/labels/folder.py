@@ -1,9 +1,10 @@
 """Label a folder of objects: keep existing labels and add the missing labels.
 
 ```
-FOLDER/grasps/GRIPPER/NAME.h5     labels of one object, in ACRONYM's schema
-FOLDER/grasps/GRIPPER/README.md   data card
-FOLDER/grasps/GRIPPER/card.json   data card for programs
+FOLDER/grasps/GRIPPER/NAME.h5        labels of one object, in ACRONYM's schema
+FOLDER/grasps/GRIPPER/gripper.toml   description of the gripper
+FOLDER/grasps/GRIPPER/README.md      data card
+FOLDER/grasps/GRIPPER/card.json      data card for programs
 ```
 
 Labels of samples from a grasp field are in FOLDER/samples/WEIGHTS instead of FOLDER/grasps. WEIGHTS
@@ -21,7 +22,7 @@ import dataclasses
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,14 @@ from datasets.labels.cluster import on_cluster
 from datasets.labels.labelling import Job, Settings, attempt, digest
 from datasets.labels.processes import on_cores
 from datasets.labels.targets import Target, check_content, targets_in
-from grasp.field.items import CANDIDATES, SAMPLES
+from grasp.field.items import CANDIDATES, DESCRIPTION, SAMPLES
 from grasp.formats import Grasps, read_grasps, write_grasps
+from grasp.grippers.gripper import gripper_text
 from grasp.objects.loading import load_object
 from grasp.physics import Conditions, cores, protocol_named
 from grasp.physics.workers import check_workers
 from pcdiff.errors import InputError
-from pcdiff.files import prepare_folder
+from pcdiff.files import atomic_write, prepare_folder
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ def label_folder(
     settings: Settings,
     assumed: Assumptions = NO_ASSUMPTIONS,
     *,
+    names: Collection[str] | None = None,
     workers: int = 0,
     cluster: str | None = None,
     advance: Callable[[], None] = lambda: None,
@@ -133,6 +136,7 @@ def label_folder(
         folder: Set with a catalogue of masses and frictions, or any folder of meshes.
         settings: Gripper, candidates and seed.
         assumed: Assumptions about the meshes of a folder without a catalogue.
+        names: Names of the objects to label; None labels all objects.
         workers: Number of processes; 0 uses one process per core.
         cluster: Address of a Ray cluster for `datasets.labels.cluster.on_cluster`; None uses
             processes on this machine without Ray.
@@ -148,6 +152,8 @@ def label_folder(
     check_workers(workers or cores())
     protocol = protocol_named(settings.protocol)
     targets = targets_in(folder, assumed.friction, protocol)
+    if names is not None:
+        targets = [each for each in targets if each.name in names]
     if (folder / CATALOGUE).exists() and assumed != NO_ASSUMPTIONS:
         raise InputError(
             f"{folder} has a catalogue, which states scale, mass and friction: the options scale, "
@@ -155,6 +161,8 @@ def label_folder(
         )
     output = folder / _place(settings) / file_name(settings.gripper.name)
     prepare_folder(output)
+    with atomic_write(output / DESCRIPTION) as temporary:
+        temporary.write_text(gripper_text(settings.gripper), encoding="utf-8")
     skipped: dict[str, str] = {}
 
     def job_for(target: Target) -> Job | None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from grasp.formats import Grasps
 from grasp.grippers.gripper import Gripper
-from grasp.judging.candidates import candidates
+from grasp.judging.candidates import candidates, check_misses
 from grasp.judging.contacts import FRICTION
 from grasp.judging.labels import with_outcomes
 from grasp.judging.streams import object_generator
@@ -24,8 +24,10 @@ from grasp.physics import (
     Conditions,
     convex_parts,
     label_digests,
+    load_uncertainty,
     protocol_named,
     simulate,
+    simulate_drawn,
 )
 from grasp.physics.body import rigid_body
 from pcdiff.console import version
@@ -40,6 +42,9 @@ STREAM = 101
 
 VIEW_STREAM = 103
 """Number of the random stream of the views; the data card's bootstrap has the number 102."""
+
+DRAW_STREAM = 104
+"""Number of the random stream of the unknown factors of trials."""
 
 NEAR_MISSES = 0.25
 """Default share of near misses among the candidates."""
@@ -67,10 +72,14 @@ class Settings:
             `grasp.judging.sources.field_source`, instead of the whole object. The view depends on
             the seed and on the object's geometry.
         protocol: Version of the physics protocol; see `grasp.physics.PROTOCOLS`.
+        far_misses: Share of far misses among the candidates, 0 to 1.
+        uncertain: Whether each grasp is tried under its own draw of the unknown factors
+            (`grasp.physics.simulate_drawn`), instead of the friction in the catalogue and the other
+            settings of the protocol.
 
     Raises:
-        InputError: If a number is out of its range, `view` is set without weights, or
-            `near_misses` is not 0 with weights.
+        InputError: If a number is out of its range, `view` is set without weights, or a share of
+            misses is not 0 with weights.
     """
 
     gripper: Gripper
@@ -80,6 +89,8 @@ class Settings:
     weights: str | None = None
     view: bool = False
     protocol: str = PROTOCOL.version
+    far_misses: float = 0.0
+    uncertain: bool = False
 
     def __post_init__(self) -> None:
         protocol_named(self.protocol)
@@ -87,20 +98,17 @@ class Settings:
             raise InputError(
                 "only a grasp field samples from one view: name the weights of a field"
             )
-        if self.weights is not None and self.near_misses:
+        if self.weights is not None and (self.near_misses or self.far_misses):
             raise InputError(
-                "the share of near misses must be 0 for samples of a grasp field, got "
-                f"{self.near_misses}"
+                "the shares of near and far misses must be 0 for samples of a grasp field, got "
+                f"{self.near_misses} and {self.far_misses}"
             )
         if self.count < 1 or self.seed < 0:
             raise InputError(
                 "labels need at least 1 candidate per object and a seed of at least 0, got "
                 f"{self.count} candidates and the seed {self.seed}"
             )
-        if not 0 <= self.near_misses <= 1:
-            raise InputError(
-                f"the share of near misses must be between 0 and 1, got {self.near_misses}"
-            )
+        check_misses(self.near_misses, self.far_misses)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,8 +151,15 @@ class Job:
         With the same protocol and geometry, equal conditions give equal labels.
         """
         settings = self.settings
+        # Labels of version 0.1.0 do not state these settings, which they did not have.
+        later: dict[str, Any] = {}
+        if settings.far_misses:
+            later["far_misses"] = settings.far_misses
+        if settings.uncertain:
+            later["uncertainty"] = load_uncertainty().version
         return {
             **self.source,
+            **later,
             "count": settings.count,
             "near_misses": settings.near_misses,
             "seed": settings.seed,
@@ -152,7 +167,7 @@ class Job:
             **label_digests(self.obj, settings.gripper),
             "mass": self.mass,
             "density": self.density,
-            "friction": self.friction,
+            "friction": None if settings.uncertain else self.friction,
         }
 
 
@@ -188,7 +203,7 @@ def label(job: Job) -> Grasps:
         object_scale=obj.scale,
         success=np.zeros(len(poses), bool),
         mass=body.mass,
-        friction=job.friction,
+        friction=None if settings.uncertain else job.friction,
         center_of_mass=body.centre,
         object_sha256=obj.sha256,
         sampler={
@@ -208,8 +223,14 @@ def label(job: Job) -> Grasps:
             f"{settings.gripper.name} opens"
         )
         return dataclasses.replace(grasps, reason=reason)
-    conditions = Conditions(mass=body.mass, friction=job.friction)
-    trials = simulate(obj, settings.gripper, poses, conditions, protocol=protocol)
+    if settings.uncertain:
+        seed = int(object_generator(settings.seed, DRAW_STREAM, obj).integers(2**62))
+        trials = simulate_drawn(
+            obj, settings.gripper, poses, seed, Conditions(mass=body.mass), protocol=protocol
+        )
+    else:
+        conditions = Conditions(mass=body.mass, friction=job.friction)
+        trials = simulate(obj, settings.gripper, poses, conditions, protocol=protocol)
     return with_outcomes(grasps, trials)
 
 
@@ -222,6 +243,7 @@ def _drawn(obj: Object, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
             settings.count,
             object_generator(settings.seed, STREAM, obj),
             near_misses=settings.near_misses,
+            far_misses=settings.far_misses,
         )
         return drawn.poses, drawn.kinds
     from grasp.objects.views import random_views

@@ -58,6 +58,24 @@ def train(
     grasps: Annotated[
         int, typer.Option(min=1, help="Number of grasps per object and gripper in each step.")
     ] = 16,
+    tail: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Share of the grasps that are noised beyond the level that the energy network is "
+            "told, so that it also learns places far from all grasps.",
+            show_default="0.25; 0 for the architecture paper",
+        ),
+    ] = None,
+    ranking: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Weight of the loss by which the energy ranks successes above failures.",
+            show_default="0.3; 0 for the architecture paper",
+        ),
+    ] = None,
     steps: OptimizerSteps = 20_000,
     batch_size: Annotated[
         int, typer.Option(min=1, max=2**20, help="Number of objects per step, over all processes.")
@@ -97,6 +115,8 @@ def train(
         initialize_from=initialize_from,
         validate_one_in=validate_one_in,
         grasps=grasps,
+        tail=tail,
+        ranking=ranking,
         seed=seed,
     )
     run = prepare_run(labels, data)

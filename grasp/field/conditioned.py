@@ -37,11 +37,12 @@ from grasp.field.selection import (
     default_selection,
     select,
     shortfall,
+    size_fact,
 )
-from grasp.field.weight import DENSITY, Weight, squared_load, weight_of
+from grasp.field.weight import Weight, pads_of, squared_load, weight_of
 from grasp.formats import Grasps
 from grasp.grippers.gripper import Gripper
-from grasp.objects.normals import directions
+from grasp.objects.chords import narrowest_chord
 from grasp.objects.object import Object
 from grasp.poses.frames import HALF_TURN
 from grasp.scenes.collision import closing_width, in_collision
@@ -57,7 +58,6 @@ if TYPE_CHECKING:
     from grasp.scenes.scene import Scene
 
 _SURPLUS = 1.2  # number of further samples drawn, divided by the number expected to suffice
-_DIRECTIONS = 400  # number of directions in which the extent of an object is measured
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +94,7 @@ class ConditionedField:
     @cached_property
     def weight(self) -> Weight | None:
         """Weight of the object; None if both the volume and the mass are unknown."""
-        found = weight_of(self.obj)
+        found = weight_of(self.obj, pads_of(self.model.config.protocol).density)
         if self.mass is None:
             return found
         centre = self.centre.double().cpu().numpy() if found is None else found.centre
@@ -148,8 +148,8 @@ class ConditionedField:
     def success_probability(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch"]:
         """Compute the probability of success of each grasp under the object's weight, if known.
 
-        A parallel jaw that is turned by π around its approach axis makes an identical grasp. So the
-        network's logits for the pose and for the turned pose are averaged.
+        A parallel jaw that is turned by π around its approach axis makes an identical grasp. If the
+        network is not symmetric, its logits for the pose and for the turned pose are averaged.
 
         Args:
             poses: Poses `T_object_grasp`, translations in metres.
@@ -161,12 +161,15 @@ class ConditionedField:
         success, turn = self.model.success, poses.new_tensor(HALF_TURN)
 
         def both(chunk: Tensor) -> tuple[Tensor]:
-            return (self._evaluate(success, torch.stack([chunk, chunk * turn]), None).mean(0),)
+            turns = [chunk] if success.config.symmetric else [chunk, chunk * turn]
+            return (self._evaluate(success, torch.stack(turns), None).mean(0),)
 
         (logits,) = in_chunks(both, poses.reshape(-1, 4, 4))
         logits = logits.reshape(poses.shape[:-2])
         if self.weight is not None:
-            load = squared_load(poses, self.gripper, self.weight)
+            load = squared_load(
+                poses, self.gripper, self.weight, pads_of(self.model.config.protocol)
+            )
             logits = success.under_load(logits, load)
         return logits.sigmoid()
 
@@ -300,13 +303,14 @@ class ConditionedField:
 
     # From samples to grasps
 
-    @property
+    @cached_property
     def can_hold(self) -> bool:
-        """True if the stroke of the gripper suffices for at least one pair of opposite places.
+        """True if the gripper opens wide enough for a pair of opposite places of the object.
 
-        The property is true for every point cloud, because one side of a cloud may be missing.
+        This depends only on the mesh and the stroke (`grasp.objects.chords`). The property is true
+        for every point cloud, because one side of a cloud may be missing.
         """
-        return not self.obj.is_mesh or self.opposites.exist
+        return not self.obj.is_mesh or narrowest_chord(self.obj) <= self.gripper.stroke
 
     @torch.no_grad()
     def assess(
@@ -348,7 +352,7 @@ class ConditionedField:
         collides = samples.collides[order]
         reason = None
         if len(order) < count:
-            facts = f"{self._describe_weight()}{self._describe_size()}"
+            facts = f"{self._describe_weight()}{size_fact(self.points, self.gripper)}"
             reason = shortfall(samples, len(order), selection, self.model.config.protocol, facts)
         if len(order) and samples.hits_scene[order].all():
             all_hit = "the open hand of every returned grasp collides with the scene"
@@ -360,7 +364,7 @@ class ConditionedField:
         """Return an empty result with the reason that the object is too wide for the gripper."""
         reason = (
             "the object has no pair of opposite places within the stroke of the gripper: "
-            f"{self._describe_size()}"
+            f"{size_fact(self.points, self.gripper)}"
         )
         return self._grasps(torch.zeros(0, 4, 4), np.zeros(0), np.zeros(0, bool), reason)
 
@@ -389,17 +393,12 @@ class ConditionedField:
     def _describe_weight(self) -> str:
         if self.weight is None:
             return ""
-        at = f" at {DENSITY:g} kg/m³" if self.mass is None else ""
-        return f"the object weighs {self.weight.mass:.2g} kg{at}; "
-
-    def _describe_size(self) -> str:
-        # The coordinate axes are included because CAD models are often narrowest along one of them.
-        along = np.concatenate([np.eye(3), directions(_DIRECTIONS)])
-        extents = np.ptp(self.points @ along.T, axis=0)
-        return (
-            f"the object is {1000 * extents.min():.0f} mm wide at its narrowest, and "
-            f"{self.gripper.name} opens {1000 * self.gripper.stroke:.0f} mm"
+        at = (
+            f" at {pads_of(self.model.config.protocol).density:g} kg/m³"
+            if self.mass is None
+            else ""
         )
+        return f"the object weighs {self.weight.mass:.2g} kg{at}; "
 
     # Frames
 

@@ -9,6 +9,7 @@ from typing import Any
 from grasp.field.networks.energy import NetworkConfig
 from grasp.field.networks.paper import PaperConfig
 from grasp.field.networks.surface import LAYOUT
+from grasp.field.weight import NEWEST
 from pcdiff.errors import InputError
 
 DEFAULT, PAPER = ARCHITECTURES = ("default", "paper")
@@ -32,8 +33,9 @@ class FieldConfig:
         grippers: SHA-256 digest of the description of each gripper that the field was trained on,
             by gripper name.
         layout: Version of the networks' inputs; see `grasp.field.networks.surface.LAYOUT`.
-        protocol: Version of the physics protocol whose labels trained the success network. Weights
-            of version 0.1.0 do not state it; their labels were made with protocol 2.
+        protocol: Version of the physics protocol whose labels trained the success network, or
+            "unknown". Weights of version 0.1.0 do not state it; their labels were made with
+            protocol 2.
 
     Raises:
         InputError: If the architecture is unknown, the layout is not `LAYOUT`, or another value has
@@ -44,16 +46,20 @@ class FieldConfig:
     energy: NetworkConfig = field(
         # The energy and its gradient are evaluated several times per sample, but the success
         # network only once. So the energy network uses fewer probes.
-        default_factory=lambda: NetworkConfig(width=320, summary=32, few_probes=True)
+        default_factory=lambda: NetworkConfig(
+            width=320, summary=16, few_probes=True, symmetric=True
+        )
     )
     paper: PaperConfig = field(default_factory=PaperConfig)
-    success: NetworkConfig = field(default_factory=lambda: NetworkConfig(width=256))
+    success: NetworkConfig = field(
+        default_factory=lambda: NetworkConfig(width=256, summary=32, symmetric=True)
+    )
     length: float = 0.1
     sigma_min: float = 0.02
     sigma_max: float = 1.2
     grippers: dict[str, str] = field(default_factory=dict)
     layout: int = LAYOUT
-    protocol: str = "2"
+    protocol: str = NEWEST
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
@@ -91,7 +97,7 @@ class FieldConfig:
     @classmethod
     def from_dict(cls, description: dict[str, Any]) -> FieldConfig:
         """Restore a configuration from a dictionary that `as_dict` returned."""
-        given = dict(description)
+        given = {"protocol": "2", **description}
         for name, kind in (
             ("energy", NetworkConfig), ("success", NetworkConfig), ("paper", PaperConfig),
         ):  # fmt: skip

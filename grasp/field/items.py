@@ -2,8 +2,9 @@
 
 This module reads the folders of labels that `datasets.labels` writes. Each folder has one file per
 gripper and object, `grasps/GRIPPER/NAME.h5`, with the path of the object's mesh relative to the
-folder. A folder may also contain labelled samples of earlier fields,
-`samples/WEIGHTS/GRIPPER/NAME.h5`.
+folder, and the gripper's description, `grasps/GRIPPER/gripper.toml`. A folder may also contain
+labelled samples of earlier fields, `samples/WEIGHTS/GRIPPER/NAME.h5`, and rough scans of the
+objects that `datasets.scans` writes, `scans/NAME.obj`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from torch import Tensor
 from grasp.field.networks.probes import Probes, probes
 from grasp.field.networks.surface import Surface
 from grasp.field.prepared import MeshFile, ObjectSurfaces, Recipe, prepare
-from grasp.field.weight import Weight, squared_load
+from grasp.field.weight import Weight, pads_of, squared_load
 from grasp.formats import Grasps, read_grasps
 from grasp.grippers.gripper import Gripper, load_gripper
 from pcdiff.errors import InputError
@@ -32,8 +33,11 @@ DISTANCES = 2000
 FEWEST = 5
 """Smallest number of successful grasps of an object that is used to train the energy."""
 
-CANDIDATES, SAMPLES = "grasps", "samples"
-"""Names of the folders with labelled candidates and with labelled samples of a field."""
+CANDIDATES, SAMPLES, SCANS = "grasps", "samples", "scans"
+"""Names of the folders with labelled candidates, labelled samples of a field, and rough scans."""
+
+DESCRIPTION = "gripper.toml"
+"""Name of the file beside the labels that describes their gripper."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +122,7 @@ def grippers_in(folder: Path, given: Sequence[str]) -> list[Gripper]:
             is listed more than once.
     """
     found = sorted(path.name for path in (folder / CANDIDATES).glob("*") if path.is_dir())
-    hands = [load_gripper(name) for name in (given or found)]
+    hands = [load_gripper(_described(folder, name)) for name in (given or found)]
     for hand in hands:
         if hand.name not in found:
             raise InputError(
@@ -132,6 +136,12 @@ def grippers_in(folder: Path, given: Sequence[str]) -> list[Gripper]:
     if not hands:
         raise InputError(f"{folder} has no labelled grasps: expected a folder {CANDIDATES}")
     return hands
+
+
+def _described(folder: Path, name: str) -> str:
+    """Return the file beside the labels that describes a gripper, or the name if there is none."""
+    path = folder / CANDIDATES / name / DESCRIPTION
+    return str(path) if path.is_file() else name
 
 
 def count_objects(folder: Path, grippers: Sequence[Gripper]) -> int:
@@ -173,7 +183,10 @@ def read_items(
     labels = [each for each in labels if len(each[2])]
     meshes = {
         str(grasps.object_sha256): MeshFile(
-            folder / str(grasps.object_file), grasps.object_scale, str(grasps.object_sha256)
+            folder / str(grasps.object_file),
+            grasps.object_scale,
+            str(grasps.object_sha256),
+            _scan(folder, str(grasps.object_file)),
         )
         for _, _, grasps in labels
     }
@@ -201,6 +214,11 @@ def read_items(
             )
         )
     return items
+
+
+def _scan(folder: Path, mesh: str) -> Path | None:
+    path = folder / SCANS / Path(mesh).name
+    return path if path.is_file() else None
 
 
 def _files(folder: Path, hand: Gripper) -> list[Path]:
@@ -234,4 +252,5 @@ def _squared_load(grasps: Grasps, hand: Gripper) -> Float[Tensor, " grasps"]:
     if grasps.mass is None or grasps.center_of_mass is None:
         return torch.zeros(len(grasps))
     weight = Weight(grasps.mass, grasps.center_of_mass)
-    return squared_load(torch.from_numpy(grasps.poses), hand, weight).float()
+    pads = pads_of(grasps.protocol or "unknown")
+    return squared_load(torch.from_numpy(grasps.poses), hand, weight, pads).float()

@@ -129,6 +129,7 @@ class FieldModel(nn.Module):
         condition: Condition,
         generator: Generator,
         weights: Float[Tensor, " objects"],
+        tail: float = 0.0,
     ) -> Tensor:
         """Compute the denoising score matching loss of the energy network, averaged over objects.
 
@@ -140,6 +141,8 @@ class FieldModel(nn.Module):
             condition: The objects and the grippers.
             generator: One generator for all objects, or one generator per object.
             weights: Weight of each object in the mean, 0 or 1.
+            tail: Share of the poses that are noised beyond their level; see
+                `pcdiff.diffusion.losses.denoising_loss`.
         """
         grasps = held.shape[1]
         loss, _ = denoising_loss(
@@ -150,9 +153,37 @@ class FieldModel(nn.Module):
             repeat(generator, grasps),
             condition,
             others.repeat_interleave(grasps, 0),
+            tail,
         )
         each = loss.unflatten(0, (-1, grasps)).mean(1)
         return (each * weights).sum() / weights.sum().clamp(min=1)
+
+    def ranking_loss(
+        self,
+        tried: Float[Tensor, "objects grasps 4 4"],
+        success: Float[Tensor, "objects grasps"],
+        sigma: float,
+        condition: Condition,
+    ) -> Tensor:
+        """Compute how badly the energy ranks successful grasps above failed ones.
+
+        The loss is the mean of log(1 + exp(Eᵢ − Eⱼ)) over all pairs of a success i and a failure j,
+        which may belong to different objects (Burges et al. 2005, "Learning to rank using gradient
+        descent"). So the energies of all objects become comparable. The loss is 0 without a pair.
+
+        Args:
+            tried: Poses of successful and failed grasps relative to the centre of each object's
+                surface, in metres.
+            success: 1 for each successful grasp, 0 for each failed grasp.
+            sigma: Noise level of the energy.
+            condition: The objects and the grippers.
+        """
+        level = torch.full_like(success, sigma)
+        energy = self.energy(tried, level, condition.probes, condition.surface).flatten()
+        held = success.flatten() > 0.5
+        excess = energy[:, None] - energy
+        pairs = (held[:, None] & ~held).to(energy)
+        return (nn.functional.softplus(excess) * pairs).sum() / pairs.sum().clamp(min=1)
 
     def success_loss(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, cast
 
 import torch
@@ -26,9 +26,32 @@ ENERGY, SUCCESS = NETWORKS = ("energy", "success")
 OTHERS = 32
 """Number of further successful grasps per item. They reduce the denoising target's variance."""
 
+RANKED = 0.1
+"""Largest noise level σ at which the energy learns to rank. At higher levels, the blur hides most
+differences between successes and failures."""
+
 _QUERIES = 256  # number of places per item and step where the "paper" network learns distances
 
 _EXAMPLES = 256  # largest number of items from which the scales of the inputs are computed
+
+
+@dataclass(frozen=True)
+class EnergyLoss:
+    """Settings of the loss of the energy network.
+
+    Attributes:
+        tail: Share of the grasps that are noised beyond the level that the network is told, so that
+            it also learns places far from all grasps; see `pcdiff.diffusion.losses.denoising_loss`.
+        ranking: Weight of the loss by which the energy ranks successes above failures; see
+            `FieldModel.ranking_loss`.
+    """
+
+    tail: float = 0.0
+    ranking: float = 0.0
+
+
+PLAIN = EnergyLoss()
+"""Denoising score matching alone, as in SE(3)-DiffusionFields."""
 
 
 class FieldObjective:
@@ -40,6 +63,7 @@ class FieldObjective:
         validation: Labelled grasps of other objects for validation.
         grasps: Number of grasps drawn per item and step, for each network.
         networks: Names of the networks to train; a subset of `NETWORKS`.
+        energy: Settings of the loss of the energy network.
         origin: Further facts to store with the weights, such as the source of the labels; None for
             no facts.
     """
@@ -53,8 +77,10 @@ class FieldObjective:
         validation: Sequence[Item],
         grasps: int = 16,
         networks: Collection[str] = NETWORKS,
+        energy: EnergyLoss = PLAIN,
         origin: dict[str, Any] | None = None,
     ) -> None:
+        self.energy = energy
         self.model, self.train, self.validation, self.grasps = model, train, validation, grasps
         self.networks = tuple(name for name in NETWORKS if name in networks)
         self.size = len(train)
@@ -75,6 +101,7 @@ class FieldObjective:
                 "validation_items": len(validation),
                 "grasps": grasps,
                 "networks": list(self.networks),
+                **asdict(energy),
             },
             "origin": dict(origin or {}),
         }
@@ -134,6 +161,7 @@ class FieldObjective:
                 condition,
                 generators,
                 torch.tensor([float(item.has_grasps) for item in items], device=device),
+                self.energy.tail,
             )
             if field.config.architecture == PAPER:
                 known = [
@@ -146,17 +174,26 @@ class FieldObjective:
                     distances[..., 3],
                     condition,
                 )
-        if SUCCESS in self.networks:
-            tried = [
+        rank = ENERGY in self.networks and self.energy.ranking > 0
+        if rank or SUCCESS in self.networks:
+            drawn = [
                 draw_tried(item, self.grasps, generator)
                 for item, generator in zip(items, generators, strict=True)
             ]
-            poses = [_about(each.poses, s) for each, s in zip(tried, surfaces, strict=True)]
-            success = torch.stack([each.success.float() for each in tried])
-            load = torch.stack([each.squared_load for each in tried])
-            parts["cross_entropy"] = field.success_loss(
-                torch.stack(poses).to(device), success.to(device), load.to(device), condition
+            tried = torch.stack(
+                [_about(each.poses, s) for each, s in zip(drawn, surfaces, strict=True)]
+            ).to(device)
+            success = torch.stack([each.success.float() for each in drawn]).to(device)
+        if rank:
+            least = field.schedule.sigma_min
+            place = float(torch.rand((), generator=generators[0]))
+            sigma = least * (RANKED / least) ** place
+            parts["ranking"] = self.energy.ranking * field.ranking_loss(
+                tried, success, sigma, condition
             )
+        if SUCCESS in self.networks:
+            load = torch.stack([each.squared_load for each in drawn]).to(device)
+            parts["cross_entropy"] = field.success_loss(tried, success, load, condition)
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
 

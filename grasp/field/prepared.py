@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, fields
@@ -34,12 +35,14 @@ class Recipe:
         full: Number of surfaces of the whole object.
         views: Number of surfaces from simulated depth images. Such a surface is noisy and covers
             only the visible side of the object.
+        scans: Number of surfaces of the rough scan of an object that has one.
         distances: Number of places whose signed distances the "paper" network learns.
     """
 
     seed: int = 0
     full: int = 2
     views: int = 2
+    scans: int = 1
     distances: int = 0
 
 
@@ -51,11 +54,13 @@ class MeshFile:
         file: Path of the file.
         scale: Length of the file's unit in metres.
         sha256: Digest of the object's geometry.
+        scan: Path of a rough scan of the object in metres, in the same frame; None for no scan.
     """
 
     file: Path
     scale: float
     sha256: str
+    scan: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +68,8 @@ class ObjectSurfaces:
     """Surfaces and signed distances of one object.
 
     Attributes:
-        surfaces: Surfaces of the whole object, followed by surfaces from simulated depth images.
+        surfaces: Surfaces of the whole object, followed by surfaces from simulated depth images and
+            by surfaces of the rough scan.
         distances: Places (x, y, z) in the frame of the object's file and, in the fourth column,
             their signed distances to the object, in metres.
     """
@@ -111,7 +117,8 @@ def _kept_in(folder: Path, mesh: MeshFile) -> Path:
 
 def _wanted(mesh: MeshFile, recipe: Recipe) -> dict[str, Any]:
     """Return the metadata that the stored file of an object must have to be reused."""
-    return {"object": mesh.sha256, "recipe": asdict(recipe), "layout": LAYOUT}
+    scan = None if mesh.scan is None else hashlib.sha256(mesh.scan.read_bytes()).hexdigest()
+    return {"object": mesh.sha256, "scan": scan, "recipe": asdict(recipe), "layout": LAYOUT}
 
 
 def _is_kept(mesh: MeshFile, folder: Path, recipe: Recipe) -> bool:
@@ -139,6 +146,9 @@ def _make(job: tuple[MeshFile, Path, Recipe]) -> None:
     rng = np.random.default_rng([recipe.seed, int(mesh.sha256, 16)])
     surfaces = [surface_of(obj, rng) for _ in range(recipe.full)]
     surfaces += [surface_of(seen, rng) for seen in random_views(obj, recipe.views, rng)]
+    if mesh.scan is not None:
+        scan = load_object(mesh.scan)
+        surfaces += [surface_of(scan, rng) for _ in range(recipe.scans)]
     tensors = {
         f"{place}.{each.name}": getattr(surface, each.name)
         for place, surface in enumerate(surfaces)

@@ -63,7 +63,7 @@ def opposites(surface: Surface, gripper: Gripper) -> Opposites:
     area = surface.values[0, :, :1]
     real = area[:, 0] > 0
     points, area, normals = surface.points[0, real], area[real], surface.values[0, real, 1:4]
-    normals = normals / area
+    normals = nn.functional.normalize(normals, dim=1)
     offset = points[:, None] - points
     between = (offset * normals[:, None]).sum(-1)
     aside = offset.square().sum(-1) - between.square()

@@ -15,8 +15,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from grasp.grippers.gripper import Gripper
+from grasp.objects.normals import directions
 from grasp.poses.subsets import spread, thin
 from pcdiff.errors import InputError
+
+_DIRECTIONS = 400  # number of directions in which the extent of an object is measured
 
 
 @dataclass(frozen=True)
@@ -173,4 +177,20 @@ def shortfall(
         f"success of at least {least} under protocol {protocol} (the highest is {best:.2f}) and "
         f"{free} have no collision of the open hand with the object, but no sample has both "
         f"properties; {facts}"
+    )
+
+
+def size_fact(points: Float[np.ndarray, "points 3"], gripper: Gripper) -> str:
+    """Return a clause that compares the narrowest width of an object with the stroke of a gripper.
+
+    Args:
+        points: Points on the object's surface in metres.
+        gripper: The gripper.
+    """
+    # The coordinate axes are included because CAD models are often narrowest along one of them.
+    along = np.concatenate([np.eye(3), directions(_DIRECTIONS)])
+    extents = np.ptp(points @ along.T, axis=0)
+    return (
+        f"the object is {1000 * extents.min():.0f} mm wide at its narrowest, and "
+        f"{gripper.name} opens {1000 * gripper.stroke:.0f} mm"
     )

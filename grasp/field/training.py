@@ -28,11 +28,17 @@ from grasp.field.items import (
     read_items,
     split,
 )
-from grasp.field.objective import NETWORKS, SUCCESS, FieldObjective
+from grasp.field.objective import NETWORKS, SUCCESS, EnergyLoss, FieldObjective
 from grasp.field.prepared import Recipe
 from grasp.field.trained import GraspField
 from grasp.grippers.gripper import Gripper
 from pcdiff.errors import InputError
+
+TAIL = 0.25
+"""Default share of the grasps that are noised beyond the level that the energy network is told."""
+
+RANKING = 0.3
+"""Default weight of the loss by which the energy ranks successes above failures."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,11 @@ class TrainingData:
         validate_one_in: Inverse of the share of validation objects: 12 assigns approximately one
             object in 12 to validation.
         grasps: Number of grasps per object and gripper in a training step.
+        tail: Share of the grasps that are noised beyond their level in the training of the energy;
+            see `FieldObjective`. None selects `TAIL` for the default architecture and 0 for the
+            network of SE(3)-DiffusionFields.
+        ranking: Weight of the loss by which the energy ranks successes above failures. None selects
+            `RANKING` for the default architecture and 0 for the network of SE(3)-DiffusionFields.
         seed: Seed of all random draws.
     """
 
@@ -58,6 +69,8 @@ class TrainingData:
     initialize_from: str | None = None
     validate_one_in: int = 12
     grasps: int = 16
+    tail: float | None = None
+    ranking: float | None = None
     seed: int = 0
 
 
@@ -81,6 +94,12 @@ class TrainingRun:
     def is_fresh(self) -> bool:
         """True if the training begins with random weights."""
         return self.data.initialize_from is None
+
+    def _own(self, given: float | None, default: float) -> float:
+        """Return a given setting, or the default of the architecture."""
+        if given is not None:
+            return given
+        return 0.0 if self.model.config.architecture == PAPER else default
 
     def count_objects(self) -> int:
         """Count the objects with labels in all folders."""
@@ -121,8 +140,9 @@ class TrainingRun:
             items: Labelled grasps, returned by `read`.
 
         Raises:
-            InputError: If there is no training object or no validation object, or no training
-                object has enough successful grasps.
+            InputError: If there is no training object or no validation object, no training object
+                has enough successful grasps, or the success network has labels of several
+                protocols.
         """
         data = self.data
         training, validation = split(items, data.validate_one_in)
@@ -146,15 +166,19 @@ class TrainingRun:
         )
         if SUCCESS in data.networks:
             protocols = sorted({name for item in items for name in item.protocols})
-            self.model.config = dataclasses.replace(
-                self.model.config, protocol=" and ".join(protocols) or "unknown"
-            )
+            if len(protocols) > 1:
+                raise InputError(
+                    "the labels of the success network must have a single physics protocol, got "
+                    + " and ".join(protocols)
+                )
+            self.model.config = dataclasses.replace(self.model.config, protocol=protocols[0])
         objective = FieldObjective(
             self.model,
             training,
             validation,
             data.grasps,
             data.networks,
+            EnergyLoss(self._own(self.data.tail, TAIL), self._own(self.data.ranking, RANKING)),
             origin={
                 "source": [folder.name for folder in self.folders],
                 "initialized_from": data.initialize_from,

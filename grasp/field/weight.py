@@ -7,12 +7,13 @@ friction, F is the force of each pad, and r is the radius of the contact patch. 
 torque m·g·d of the weight divided by the largest torque 2·μ·F·r. m is the mass, g is the
 acceleration of gravity, and d is the distance of the centre of mass from the closing axis.
 
-The constants equal the constants of the physics simulation that labelled the training grasps of the
-shipped success networks. A test compares them with protocol 2 of `grasp.physics.PROTOCOLS`.
+The numbers equal those of the physics simulation that labelled the training grasps. A test compares
+them with `grasp.physics.PROTOCOLS`, which the field may not import.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -24,20 +25,42 @@ from grasp.grippers.gripper import Gripper
 from grasp.objects.object import Object
 from grasp.objects.solids import solid
 
-DENSITY = 150.0
-"""Density of an object with unknown mass, in kg/m³."""
-
 GRAVITY = 9.81
 """Acceleration of gravity in m/s²."""
 
-FRICTION = 1.0
-"""Coefficient of friction μ between object and pads."""
 
-FORCE = 40.0
-"""Force F of each pad in newtons. A weaker gripper presses with its own largest force."""
+@dataclass(frozen=True)
+class Pads:
+    """Numbers of a physics protocol that decide which weight the pads of a gripper can bear.
 
-PATCH_RADIUS = 0.01
-"""Radius r of a contact patch in metres."""
+    Attributes:
+        density: Density of an object with unknown mass, in kg/m³.
+        friction: Coefficient of friction μ between object and pads.
+        force: Largest force F of each pad in newtons. A weaker gripper presses with its own largest
+            force; None means that every gripper does.
+        patch_radius: Radius r of a contact patch in metres.
+    """
+
+    density: float
+    friction: float
+    force: float | None
+    patch_radius: float
+
+
+PADS = {"2": Pads(150.0, 1.0, 40.0, 0.01), "3": Pads(300.0, 0.45, None, 0.015)}
+"""The numbers of each protocol."""
+
+NEWEST = "3"
+"""The protocol whose numbers are used if the protocol of the labels is unknown."""
+
+
+def pads_of(protocol: str) -> Pads:
+    """Return the numbers of a protocol, or of the newest protocol if it is unknown.
+
+    Args:
+        protocol: Version of the protocol of the labels.
+    """
+    return PADS.get(protocol, PADS[NEWEST])
 
 
 class Weight(NamedTuple):
@@ -52,7 +75,7 @@ class Weight(NamedTuple):
     centre: Float[np.ndarray, "3"]
 
 
-def weight_of(obj: Object, density: float = DENSITY) -> Weight | None:
+def weight_of(obj: Object, density: float) -> Weight | None:
     """Compute the weight of an object with uniform density.
 
     Args:
@@ -71,7 +94,7 @@ def weight_of(obj: Object, density: float = DENSITY) -> Weight | None:
 
 
 def squared_load(
-    poses: Float[Tensor, "*batch 4 4"], gripper: Gripper, weight: Weight
+    poses: Float[Tensor, "*batch 4 4"], gripper: Gripper, weight: Weight, pads: Pads
 ) -> Float[Tensor, "*batch"]:
     """Compute the squared load ρ² of each grasp for a horizontal closing axis, the worst case.
 
@@ -81,9 +104,10 @@ def squared_load(
         poses: Poses `T_object_grasp`, translations in metres.
         gripper: Gripper of the grasps.
         weight: Weight of the object.
+        pads: What the pads can bear.
     """
     arm = poses.new_tensor(weight.centre) - gripper.tool_points(poses)
     distance = torch.linalg.cross(arm, poses[..., :3, 0])
-    force = min(FORCE, gripper.max_force)
-    borne = 2 * FRICTION * force * PATCH_RADIUS
+    force = gripper.max_force if pads.force is None else min(pads.force, gripper.max_force)
+    borne = 2 * pads.friction * force * pads.patch_radius
     return (distance * (weight.mass * GRAVITY / borne)).square().sum(-1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -235,6 +235,36 @@ def load_gripper(name_or_path: str | os.PathLike[str]) -> Gripper:
             )
         path = SHIPPED / f"{name_or_path}.toml"
     return _gripper(read_toml(path, "gripper file"), f"the gripper file {path}")
+
+
+def gripper_text(gripper: Gripper) -> str:
+    """Return the text of a .toml file from which `load_gripper` loads an equal gripper.
+
+    Args:
+        gripper: Gripper to describe.
+    """
+
+    def vector(numbers: Iterable[float]) -> str:
+        return f"[{', '.join(repr(float(number)) for number in numbers)}]"
+
+    def boxes(table: str, several: Sequence[Box]) -> list[str]:
+        return [
+            f"[[{table}]]\ncentre = {vector(box.centre)}\nhalf_extents = {vector(box.half_extents)}"
+            for box in several
+        ]
+
+    return "\n".join(
+        [
+            f'name = "{gripper.name}"',
+            *(f"{key} = {getattr(gripper, key)!r}" for key in ("stroke", "max_force", "mass")),
+            f"tool_center_point = {vector(gripper.tool_center_point)}",
+            *boxes("hand", gripper.hand_boxes),
+            "[finger]",
+            f"pad = {vector(gripper.pad)}",
+            *boxes("finger.boxes", gripper.finger_boxes),
+            "",
+        ]
+    )
 
 
 def _gripper(entries: dict[str, Any], source: str) -> Gripper:

@@ -14,13 +14,15 @@ from grasp.objects.object import Object
 from grasp.scenes.collision import in_collision
 from pcdiff.errors import InputError
 
-ANTIPODAL, RIM, NEAR_MISS = KINDS = ("antipodal", "rim", "near miss")
+ANTIPODAL, RIM, NEAR_MISS, FAR_MISS = KINDS = ("antipodal", "rim", "near miss", "far miss")
 """Kinds of candidates.
 
 - antipodal: The fingers close on the whole object or on a thick part of the object.
 - rim: The fingers close on a part that is thinner than a quarter of the object's `thickness`, such
   as a handle, or the wall or the rim of a vessel.
 - near miss: An antipodal or a rim candidate that is moved and turned a little.
+- far miss: An antipodal or a rim candidate that is moved and turned so far that the hand is often
+  in empty air.
 """
 
 _PROPOSALS = 4  # proposals per candidate
@@ -32,6 +34,10 @@ _DEEP_SHARE = 0.25  # share of the proposals with contacts anywhere along the fi
 # Largest standard deviations of the moves and turns of near misses, in metres and radians, and the
 # smallest factor that scales both standard deviations.
 _MISS_TRANSLATION, _MISS_ROTATION, _SMALLEST_MISS = 0.02, 0.5, 0.2
+
+# Smallest and largest standard deviation of the turns of far misses in radians, and the standard
+# deviation of their moves in metres for each radian.
+_FAR_ROTATION, _FAR_TRANSLATION = (0.2, 2.0), 0.1
 
 _SURFACE_POINTS = 512  # points of the surface that decide whether a proposal is clear
 
@@ -65,6 +71,7 @@ def candidates(
     *,
     friction: float = FRICTION,
     near_misses: float = 0.0,
+    far_misses: float = 0.0,
 ) -> Candidates:
     """Draw antipodal grasps with random approach directions and depths.
 
@@ -90,16 +97,16 @@ def candidates(
         rng: Random generator.
         friction: Coefficient of friction that defines the friction cones.
         near_misses: Expected share of near misses, 0 to 1.
+        far_misses: Expected share of far misses, 0 to 1.
 
     Returns:
         `count` candidates in random order, or no candidates if no pair of contacts was found.
 
     Raises:
-        InputError: If `count` is below 1, `friction` is not above 0 and finite, or `near_misses` is
-            not from 0 to 1.
+        InputError: If `count` is below 1, `friction` is not above 0 and finite, a share is not from
+            0 to 1, or the sum of both shares is above 1.
     """
-    if not 0 <= near_misses <= 1:
-        raise InputError(f"the share of near misses must be from 0 to 1, got {near_misses}")
+    check_misses(near_misses, far_misses)
     pool = antipodal_contacts(obj, gripper.stroke, count, rng, friction)
     if not len(pool):
         return Candidates(np.empty((0, 4, 4)), np.empty(0, np.str_), pool, np.empty(0))
@@ -109,10 +116,37 @@ def candidates(
     poses = _poses(pool.select(pairs), depth, rng)
     chosen = _choose_proposals(obj, gripper, poses, count, rng)
     pairs, depth, poses = pairs[chosen], depth[chosen], poses[chosen]
-    missing = rng.uniform(size=count) < near_misses
-    poses[missing] = _moved(poses[missing], depth[missing], rng)
-    kinds = np.where(missing, NEAR_MISS, np.where(thin[pairs], RIM, ANTIPODAL))
+    number = rng.uniform(size=count)
+    near, far = number < near_misses, number >= 1 - far_misses
+    share = rng.uniform(_SMALLEST_MISS, 1, int(near.sum()))
+    poses[near] = _moved(
+        poses[near], depth[near], share * _MISS_ROTATION, share * _MISS_TRANSLATION, rng
+    )
+    low, high = _FAR_ROTATION
+    turn = low * (high / low) ** rng.uniform(size=int(far.sum()))
+    poses[far] = _moved(poses[far], depth[far], turn, turn * _FAR_TRANSLATION, rng)
+    kinds = np.where(thin[pairs], RIM, ANTIPODAL)
+    kinds = np.where(near, NEAR_MISS, np.where(far, FAR_MISS, kinds))
     return Candidates(poses, kinds, pool.select(pairs), depth)
+
+
+def check_misses(near: float, far: float) -> None:
+    """Check the expected shares of near misses and of far misses.
+
+    Args:
+        near: Share of near misses.
+        far: Share of far misses.
+
+    Raises:
+        InputError: If a share is not from 0 to 1, or their sum is above 1.
+    """
+    for name, share in (("near", near), ("far", far)):
+        if not 0 <= share <= 1:
+            raise InputError(f"the share of {name} misses must be from 0 to 1, got {share}")
+    if near + far > 1:
+        raise InputError(
+            f"the shares of near and far misses must add up to at most 1, got {near} and {far}"
+        )
 
 
 def thickness(obj: Object) -> float:
@@ -199,15 +233,26 @@ def _choose_proposals(
 
 
 def _moved(
-    poses: Float[np.ndarray, "n 4 4"], depth: Float[np.ndarray, " n"], rng: np.random.Generator
+    poses: Float[np.ndarray, "n 4 4"],
+    depth: Float[np.ndarray, " n"],
+    rotation: Float[np.ndarray, " n"],
+    translation: Float[np.ndarray, " n"],
+    rng: np.random.Generator,
 ) -> Float[np.ndarray, "n 4 4"]:
-    """Turn poses at random around the midpoints of their contacts, and then move them at random."""
+    """Turn poses at random around the midpoints of their contacts, and then move them at random.
+
+    Args:
+        poses: Poses to move.
+        depth: Distance in metres from the gripper's base to the midpoint of the contacts.
+        rotation: Standard deviation of the components of each rotation vector in radians.
+        translation: Standard deviation of the components of each translation in metres.
+        rng: Random generator.
+    """
     from scipy.spatial.transform import Rotation
 
-    share = rng.uniform(_SMALLEST_MISS, 1, (len(poses), 1))
-    turn = Rotation.from_rotvec(share * _MISS_ROTATION * rng.normal(size=(len(poses), 3)))
+    turn = Rotation.from_rotvec(rotation[:, None] * rng.normal(size=(len(poses), 3)))
     moved = poses.copy()
     moved[:, :3, :3] = poses[:, :3, :3] @ turn.as_matrix()
     moved[:, :3, 3] += depth[:, None] * (poses[:, :3, 2] - moved[:, :3, 2])
-    moved[:, :3, 3] += share * _MISS_TRANSLATION * rng.normal(size=(len(poses), 3))
+    moved[:, :3, 3] += translation[:, None] * rng.normal(size=(len(poses), 3))
     return moved

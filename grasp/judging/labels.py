@@ -41,8 +41,8 @@ class Outcomes(Protocol):
         """Mass of the object in kilograms."""
 
     @property
-    def friction(self) -> float:
-        """Coefficient of friction between object and pads."""
+    def friction(self) -> float | None:
+        """Coefficient of friction between object and pads; None if each grasp had its own."""
 
     @property
     def warning(self) -> str | None:

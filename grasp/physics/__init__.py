@@ -7,7 +7,7 @@ from grasp.physics.conditions import Conditions
 from grasp.physics.decomposition import ConvexShape, convex_parts, convex_shape
 from grasp.physics.label_digests import label_digests
 from grasp.physics.protocol import PROTOCOL, PROTOCOLS, Motion, Protocol, protocol_named
-from grasp.physics.robust import ROBUST, RobustTrials, simulate_robust
+from grasp.physics.robust import ROBUST, RobustTrials, simulate_drawn, simulate_robust
 from grasp.physics.simulator import Trials, in_collision, simulate
 from grasp.physics.uncertainty import Uncertainty, load_uncertainty
 from grasp.physics.workers import cores, processes
@@ -32,5 +32,6 @@ __all__ = [
     "processes",
     "protocol_named",
     "simulate",
+    "simulate_drawn",
     "simulate_robust",
 ]

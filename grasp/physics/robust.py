@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -15,7 +16,7 @@ from grasp.objects.object import Object
 from grasp.physics.body import Body
 from grasp.physics.conditions import Conditions
 from grasp.physics.protocol import PROTOCOL, Protocol
-from grasp.physics.simulator import body_of, check_grasps
+from grasp.physics.simulator import Trials, body_of, check_grasps
 from grasp.physics.uncertainty import Draw, Uncertainty, load_uncertainty
 from grasp.physics.workers import results_in_order
 from pcdiff.errors import InputError
@@ -85,15 +86,8 @@ def simulate_robust(
     Raises:
         InputError: If a friction is given, or in the cases listed for `grasp.physics.simulate`.
     """
-    check_grasps(obj, poses)
-    given = conditions or Conditions()
-    if given.friction is not None:
-        raise InputError(
-            f"robust success draws the friction, so it takes none, got {given.friction}"
-        )
-    chosen = uncertainty or load_uncertainty()
+    chosen, body = _checked(obj, poses, conditions or Conditions(), uncertainty, protocol)
     draws = chosen.draws()
-    body = body_of(obj, given, protocol)
     work = functools.partial(_trials, body, gripper, draws, protocol)
     chunks = [poses[start : start + _CHUNK] for start in range(0, len(poses), _CHUNK)]
     failure: list[list[str]] = []
@@ -103,6 +97,66 @@ def simulate_robust(
             progress(len(done))
     array = np.array(failure, dtype=np.str_).reshape(len(poses), len(draws))
     return RobustTrials(array, chosen.version, protocol.version, body.mass)
+
+
+def simulate_drawn(
+    obj: Object,
+    gripper: Gripper,
+    poses: Float[np.ndarray, "grasps 4 4"],
+    seed: int,
+    conditions: Conditions | None = None,
+    *,
+    uncertainty: Uncertainty | None = None,
+    protocol: Protocol = PROTOCOL,
+) -> Trials:
+    """Try each grasp once, each under its own draw of an uncertainty.
+
+    So the probability that a grasp succeeds is its robust success. Labels of this kind train a
+    network to predict the robust success by cross entropy.
+
+    Args:
+        obj: Object to grasp, a mesh.
+        gripper: Gripper that closes on the object.
+        poses: Grasp poses `T_object_grasp`, translations in metres.
+        seed: Seed of the draws, at least 0. Evaluations use the seed of the uncertainty instead.
+        conditions: Mass or density of the object. The friction is drawn, so it must be None.
+        uncertainty: Distribution of the unknown factors. None means that of this package.
+        protocol: Protocol of the trials; the factors of a draw multiply its settings.
+
+    Returns:
+        The outcomes, without a friction because each grasp has its own.
+
+    Raises:
+        InputError: In the cases listed for `simulate_robust`.
+    """
+    chosen, body = _checked(obj, poses, conditions or Conditions(), uncertainty, protocol)
+    from grasp.physics.trial import World
+
+    world = World(body, gripper, protocol.friction, protocol)
+    outcomes = []
+    draws = dataclasses.replace(chosen, count=max(1, len(poses)), seed=seed).draws()
+    for pose, draw in zip(poses, draws, strict=False):
+        world.apply(draw)
+        outcomes.append(world.trial(pose))
+    failure = np.array([each.failure for each in outcomes], dtype=np.str_)
+    width = np.array([each.width for each in outcomes], dtype=np.float64)
+    return Trials(failure == "", failure, width, protocol.version, body.mass, None, body.warning)
+
+
+def _checked(
+    obj: Object,
+    poses: Float[np.ndarray, "grasps 4 4"],
+    given: Conditions,
+    uncertainty: Uncertainty | None,
+    protocol: Protocol,
+) -> tuple[Uncertainty, Body]:
+    """Return the uncertainty and the rigid body of trials, or refuse the trials."""
+    check_grasps(obj, poses)
+    if given.friction is not None:
+        raise InputError(
+            f"robust success draws the friction, so it takes none, got {given.friction}"
+        )
+    return uncertainty or load_uncertainty(), body_of(obj, given, protocol)
 
 
 def _trials(

@@ -50,7 +50,8 @@ class Trials:
         protocol: Version of the protocol.
         mass: Mass of the object in kilograms. The trials of an object below the protocol's
             `least_mass` use `least_mass` instead.
-        friction: Coefficient of friction between object and gripper.
+        friction: Coefficient of friction between object and gripper; None if each grasp had its
+            own.
         warning: A sentence about convex parts that do not follow the object's mesh, so that
             outcomes near them may be wrong; None if they do.
     """
@@ -60,7 +61,7 @@ class Trials:
     width: Float[np.ndarray, " grasps"]
     protocol: str
     mass: float
-    friction: float
+    friction: float | None
     warning: str | None = None
 
 

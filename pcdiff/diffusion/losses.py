@@ -6,14 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from pcdiff.diffusion.parametrization import noise_from_score
 from pcdiff.diffusion.process import perturb
 from pcdiff.diffusion.schedules import Level, Schedule
+from pcdiff.errors import InputError
 from pcdiff.manifolds.base import Manifold
-from pcdiff.randomness import Generator
+from pcdiff.randomness import Generator, uniform
 
 Model = Callable[[Tensor, Level, Any], Tensor]
 """`model(x, level, condition)` predicts the noise ε̂ in unit coordinates, `(batch…, *tangent)`."""
@@ -27,6 +28,7 @@ def denoising_loss(
     generator: Generator,
     condition: Any = None,
     others: Tensor | None = None,
+    tail: float = 0.0,
 ) -> tuple[Float[Tensor, " batch"], Level]:
     """Compute ‖ε̂(x_t, t) − ε‖², averaged over the coordinates, at one random time per sample.
 
@@ -40,6 +42,12 @@ def denoising_loss(
     clean points from which x_t may come. The gradient of the loss keeps its mean and has less
     variance (Xu, Tong & Jaakkola 2023, "Stable target field").
 
+    With a `tail`, the distribution that the model of level σ learns is a mixture of blurs: some of
+    the noise is drawn at a level s > σ, the target is the score of that kernel, and the error is in
+    units of s. The mean of the targets at a place is still the score of the mixture, because
+    q_s ∇log q_s = ∇q_s. So the model also learns places that are much farther than σ from all clean
+    points, where −log q grows like the logarithm of the distance instead of its square.
+
     Args:
         model: Noise predictor.
         manifold: Space of the points.
@@ -49,19 +57,40 @@ def denoising_loss(
         condition: Condition that is passed to the model unchanged.
         others: Other clean points for each sample, `(batch, others, *point)`, drawn from the
             distribution of x₀ under the condition of the sample. None to use x₀ alone.
+        tail: Probability, 0 to 1, with which the noise of a sample is drawn at a later time,
+            uniform up to the latest time in training, while the model is told the earlier time.
 
     Returns:
         The loss of each sample, `(batch,)`, and the level of each sample.
 
     Raises:
-        InputError: If the manifold is curved and the schedule has an α other than 1.
+        InputError: If the schedule has an α other than 1, and the manifold is curved or `tail` is
+            above 0; or if `tail` is not from 0 to 1.
     """
-    level = schedule(schedule.random_times(len(x0), generator))
+    times = schedule.random_times(len(x0), generator)
+    level = told = schedule(times)
+    if tail:
+        level = schedule(_later(times, schedule, tail, generator))
+        if bool((level.alpha != told.alpha).any()):
+            raise InputError("a tail needs a schedule whose α is 1 at all times")
     x = perturb(manifold, x0, level, generator)
-    level = level.to(x0)
+    level, told = level.to(x0), told.to(x0)
     clean = x0.unsqueeze(1) if others is None else torch.cat([x0.unsqueeze(1), others], 1)
     means = manifold.contract(level.alpha[:, None], clean)
     score = manifold.mixture_score(means, x, level.sigma)
     target = noise_from_score(manifold, score, level)
-    error = model(x, level, condition).to(target) - target
-    return error.square().flatten(1).mean(1), level
+    predicted = model(x, told, condition).to(target)
+    if tail:
+        predicted = predicted * manifold.over_tangent(level.sigma / told.sigma)
+    return (predicted - target).square().flatten(1).mean(1), told
+
+
+def _later(
+    times: Float64[Tensor, " batch"], schedule: Schedule, share: float, generator: Generator
+) -> Float64[Tensor, " batch"]:
+    """Replace a share of the times by later times."""
+    if not 0 <= share <= 1:
+        raise InputError(f"the tail must be a share from 0 to 1, got {share}")
+    latest, _ = schedule.trained_times
+    chosen, how_far = uniform((len(times), 2), generator, times.dtype).to(times).unbind(1)
+    return torch.where(chosen < share, times + (latest - times) * how_far, times)

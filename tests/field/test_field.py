@@ -320,7 +320,7 @@ def test_grasps_meet_every_constraint_among_the_guidance(of_bar):
 def test_the_success_loss_applies_the_load(field, of_bar):
     """Labels already reflect the weight, so the loss compares them with the odds under the load."""
     model = GraspField.initialized(CONFIG, 3)
-    model.success.load_exponent.fill_(1.5)
+    model.success.load_exponent.data.fill_(1.5)
     at, load = poses(6)[None], torch.arange(6.0)[None]
     at[..., :3, 3] -= of_bar.centre
     success = torch.tensor([[1.0, 0.0, 1.0, 0.0, 0.0, 1.0]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import shutil
 
 import numpy as np
@@ -13,10 +14,18 @@ from trimesh.creation import box
 from grasp.field.configuration import FieldConfig
 from grasp.field.items import Tried, grippers_in, read_items, split
 from grasp.field.networks.energy import NetworkConfig, features
-from grasp.field.objective import OTHERS, FieldObjective, draw_held, draw_tried
+from grasp.field.objective import (
+    OTHERS,
+    EnergyLoss,
+    FieldObjective,
+    _about,
+    _condition,
+    draw_held,
+    draw_tried,
+)
 from grasp.field.prepared import Recipe
 from grasp.field.trained import GraspField
-from grasp.field.weight import Weight, squared_load
+from grasp.field.weight import PADS, Weight, squared_load
 from grasp.formats import Grasps, read_grasps, write_grasps
 from grasp.grippers.gripper import load_gripper
 from grasp.objects.loading import load_object
@@ -63,7 +72,7 @@ def test_items_hold_the_contents_of_the_files(folder, items):
         assert torch.equal(item.candidates.success, item.candidates.poses[:, 0, 3] > 0)
         assert (item.held[:, 0, 3] > 0).all()
         weight = Weight(0.1, np.zeros(3))
-        load = squared_load(item.candidates.poses, load_gripper("panda"), weight)
+        load = squared_load(item.candidates.poses, load_gripper("panda"), weight, PADS["3"])
         torch.testing.assert_close(item.candidates.squared_load, load)
         assert load.max() > 0
     # A view shows at most three of the six sides.
@@ -217,6 +226,39 @@ def test_training_lowers_both_losses(items):
         after = objective.validation_loss(model.eval(), seeded(9))
     assert after["denoising"] < 0.9 * before["denoising"]
     assert after["cross_entropy"] < 0.8 * before["cross_entropy"]
+
+
+def test_the_ranking_loss_compares_all_pairs_of_a_success_and_a_failure(items):
+    """Also pairs of different objects, as a double loop over all grasps does."""
+    model = GraspField.initialized(CONFIG, 0).eval()
+    condition = _condition([item.surfaces[0] for item in items], items)
+    drawn = [draw_tried(item, 12, seeded(4, place)) for place, item in enumerate(items)]
+    tried = torch.stack([_about(d.poses, i.surfaces[0]) for d, i in zip(drawn, items, strict=True)])
+    success = torch.stack([d.success.float() for d in drawn])
+    with torch.no_grad():
+        found = model.ranking_loss(tried, success, 0.05, condition)
+    level = torch.full_like(success, 0.05)
+    energy = model.energy(tried, level, condition.probes, condition.surface)
+    held, failed = (energy[success == value].tolist() for value in (1, 0))
+    terms = [math.log1p(math.exp(e - f)) for e in held for f in failed]
+    assert len(terms) > 100
+    assert float(found) == pytest.approx(sum(terms) / len(terms), rel=1e-5)
+    assert model.ranking_loss(tried, torch.ones_like(success), 0.05, condition).item() == 0
+
+
+def test_training_makes_the_energy_rank(items):
+    model = GraspField.initialized(CONFIG, 0)
+    objective = FieldObjective(model, items, items, 32, ["energy"], EnergyLoss(ranking=0.5))
+    assert objective.description["data"]["ranking"] == 0.5
+    objective.standardize(0)
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    before = objective.validation_loss(model, seeded(9))["ranking"].item()
+    for step in range(40):
+        optimizer.zero_grad()
+        generators = [seeded(0, step, place) for place in range(2)]
+        objective.loss(model, [0, 1], generators)["loss"].backward()
+        optimizer.step()
+    assert objective.validation_loss(model, seeded(9))["ranking"].item() < 0.7 * before
 
 
 def test_an_object_without_grasps_trains_the_success_network_alone(items):

@@ -190,7 +190,7 @@ def test_an_empty_result_states_the_reason():
     assert found.reason == (
         "no grasp is likely to succeed: of 2 samples, 0 have a probability of success of at least "
         "0.5 under protocol 7 (the highest is 0.10) and 0 have no collision of the open hand with "
-        "the object, but no sample has both properties; the object weighs 2.2 kg at 150 kg/m³; the "
+        "the object, but no sample has both properties; the object weighs 4.5 kg at 300 kg/m³; the "
         "object is 200 mm wide at its narrowest, and panda opens 80 mm"
     )
 

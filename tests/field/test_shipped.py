@@ -156,13 +156,13 @@ def test_a_crate_too_wide_for_the_hand_gets_a_reason(shipped):
 
 
 def test_an_object_that_is_too_heavy_gets_no_grasps(shipped):
-    """A dumbbell scaled up four times: its bar fits the hand but slips."""
+    """A dumbbell scaled up 3.8 times: its bar, 77 mm thick, fits the hand but slips."""
     made = make("dumbbell", SEED)
-    large = Object.from_mesh(made.vertices, made.faces, name=made.name, parts=made.parts, scale=4.0)
+    large = Object.from_mesh(made.vertices, made.faces, name=made.name, parts=made.parts, scale=3.8)
     field = shipped.condition(large)
     found = field.sample(20, seeded(0))
     assert not len(found)
-    assert found.reason is not None and "the object weighs 2.9 kg" in found.reason
+    assert found.reason is not None and "the object weighs 2.5 kg" in found.reason
     likeliest = field.sample(20, seeded(0), selection=Selection(least_probability=0.01))
     assert len(likeliest) == 20
     assert simulate(large, field.gripper, likeliest.poses).success.sum() <= 2

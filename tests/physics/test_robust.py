@@ -14,7 +14,7 @@ from grasp.grippers.gripper import Gripper
 from grasp.physics import PROTOCOL, Conditions, Protocol, processes
 from grasp.physics.body import rigid_body
 from grasp.physics.model import build
-from grasp.physics.robust import simulate_robust
+from grasp.physics.robust import simulate_drawn, simulate_robust
 from grasp.physics.trial import World
 from grasp.physics.uncertainty import FILE, Draw, Uncertainty, load_uncertainty
 from pcdiff.errors import InputError
@@ -135,6 +135,22 @@ def test_processes_and_neighbours_change_no_outcome(panda: Gripper) -> None:
         shared = simulate_robust(CUBE, panda, poses[::-1], uncertainty=uncertain, pool=pool)
     np.testing.assert_array_equal(alone.failure, shared.failure[::-1])
     assert 0 < alone.success.mean() < 1
+
+
+def test_a_single_draw_per_grasp_is_one_of_the_robust_trials(panda: Gripper) -> None:
+    """Grasp i meets draw i, so its outcome is on the diagonal of all trials under all draws."""
+    poses = np.stack([hold((0.0, y, 0.004)) for y in np.linspace(-0.02, 0.02, 12)])
+    given = Conditions(mass=0.3)
+    drawn = simulate_drawn(CUBE, panda, poses, 3, given)
+    every = dataclasses.replace(load_uncertainty(), count=12, seed=3)
+    robust = simulate_robust(CUBE, panda, poses, given, uncertainty=every)
+    assert drawn.failure.tolist() == np.diagonal(robust.failure).tolist()
+    assert drawn.success.any() and not drawn.success.all()
+    assert drawn.friction is None and drawn.mass == 0.3
+    other = simulate_drawn(CUBE, panda, poses[:0], 3, given)
+    assert len(other.success) == len(other.width) == 0
+    with pytest.raises(InputError, match="robust success draws the friction, so it takes none"):
+        simulate_drawn(CUBE, panda, poses, 3, Conditions(friction=0.5))
 
 
 def test_draws_have_the_stated_distributions() -> None:

@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from grasp.field.networks.half_turn import HalfTurn, turned
 from grasp.field.networks.kernel_sums import look
 from grasp.field.networks.probes import ALL, DIMENSIONS, FEW_COARSE, FEW_FINE, FINE, Probes
 from grasp.field.networks.surface import DESCRIBED, Surface
@@ -48,12 +49,15 @@ class NetworkConfig:
         summary: Number of features per landmark, which are summed over the landmarks.
         few_probes: If true, only the probes in `FEW_FINE` and `FEW_COARSE` of
             `grasp.field.networks.probes` are used.
+        symmetric: If true, the output is the same for a pose and for the pose turned by π around
+            its approach axis. Weights of version 0.1.0 are not symmetric.
     """
 
     width: int = 384
     layers: int = 3
     summary: int = 64
     few_probes: bool = False
+    symmetric: bool = False
 
     @property
     def looks(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -184,6 +188,12 @@ class Perceptron(nn.Module):
         self.noise = nn.Sequential(nn.Linear(2 * len(_FREQUENCIES), _EMBEDDED), nn.SiLU())
         self.modulation = nn.Linear(_EMBEDDED, 2 * config.width)
         self.summary = Summary(config.summary)
+        self.half_turn: HalfTurn | None = None
+        if config.symmetric:
+            self.half_turn = HalfTurn(config.looks)
+            odd = len(self.half_turn.odd)
+            self.odd = nn.Linear(odd + config.summary, config.width, bias=False)
+            seen -= odd
         self.first = nn.Linear(seen + config.summary + DIMENSIONS, config.width)
         self.hidden = nn.ModuleList(
             nn.Linear(config.width, config.width) for _ in range(config.layers - 1)
@@ -196,6 +206,8 @@ class Perceptron(nn.Module):
         Args:
             seen: Features of the examples, returned by `features`.
         """
+        if self.half_turn is not None:
+            seen = torch.stack([seen, self.half_turn(seen)])
         flat = seen.flatten(0, -2)
         self.mean.copy_(flat.mean(0))
         self.deviation.copy_(flat.std(0) + _LEAST_DEVIATION)
@@ -219,16 +231,24 @@ class Perceptron(nn.Module):
         """
         phase = torch.log(noise_level)[..., None] * noise_level.new_tensor(_FREQUENCIES)
         noise = self.noise(torch.cat([phase.sin(), phase.cos()], dim=-1))
-        given = torch.cat(
-            [
-                (seen - self.mean) / self.deviation,
-                self.summary(poses, noise, surface),
-                probes.dimensions[:, None].expand(*seen.shape[:2], -1),
-            ],
-            dim=-1,
-        )
+        scaled = (seen - self.mean) / self.deviation
+        dimensions = probes.dimensions[:, None].expand(*seen.shape[:2], -1)
         scale, shift = self.modulation(noise).chunk(2, dim=-1)
-        hidden = nn.functional.silu(self.first(given) * (1 + scale) + shift)
+
+        def activated(first: Tensor) -> Tensor:
+            return nn.functional.silu(first * (1 + scale) + shift)
+
+        if self.half_turn is None:
+            given = torch.cat([scaled, self.summary(poses, noise, surface), dimensions], dim=-1)
+            hidden = activated(self.first(given))
+        else:
+            around = torch.cat([poses, turned(poses)], dim=1)
+            both = self.summary(around, torch.cat([noise, noise], dim=1), surface)
+            here, there = both.chunk(2, dim=1)
+            even, odd = self.half_turn.parts(scaled)
+            even = self.first(torch.cat([even, (here + there) / 2, dimensions], dim=-1))
+            odd = self.odd(torch.cat([odd, (here - there) / 2], dim=-1))
+            hidden = (activated(even + odd) + activated(even - odd)) / 2
         for layer in self.hidden:
             hidden = hidden + nn.functional.silu(layer(hidden))
         number: Tensor = self.last(hidden)[..., 0]
@@ -318,25 +338,23 @@ class SuccessNetwork(PoseNetwork):
 
     The network is trained at the smallest noise level. Its output is for an object of negligible
     weight. A load ρ (see `grasp.field.weight`) divides the odds of success by (1 + ρ²)^(c/2), where
-    c is the buffer `load_exponent`.
+    c is the weight `load_exponent`.
 
     Args:
         config: Sizes of the network.
         length: Length ℓ of the noise on SE(3) in metres per radian.
     """
 
-    load_exponent: Tensor
-
     def __init__(self, config: NetworkConfig, length: float) -> None:
         super().__init__(config, length)
-        self.register_buffer("load_exponent", torch.zeros(()))
+        self.load_exponent = nn.Parameter(torch.zeros(()))
 
     def under_load(
         self, logits: Float[Tensor, "*batch"], squared_load: Float[Tensor, "*batch"]
     ) -> Float[Tensor, "*batch"]:
         """Convert logits l to logits under a load ρ, l − c/2·log(1 + ρ²).
 
-        c is the buffer `load_exponent`.
+        c is the weight `load_exponent`.
 
         Args:
             logits: Logits l from this network.

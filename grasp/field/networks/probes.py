@@ -99,14 +99,63 @@ def probes(gripper: Gripper) -> Probes:
             f"the pads; got {gripper.name} with the tool centre point at "
             f"{np.round(tool, 4).tolist()} m and the fingers at y = {min(pad_y):g} m"
         )
-    half = gripper.stroke / 2
     begin, end = gripper.pad
-    middle = (begin + end) / 2
-    root = min(box.centre[2] - box.half_extents[2] for box in gripper.finger_boxes)
-    tip = max(box.centre[2] + box.half_extents[2] for box in gripper.finger_boxes)
-    depth, width = gripper.finger_depth, gripper.finger_width / 2
-    above = (root + begin) / 2
-    found: list[tuple[float, float, float, float]] = []
+    root = min(float(box.centre[2] - box.half_extents[2]) for box in gripper.finger_boxes)
+    tip = max(float(box.centre[2] + box.half_extents[2]) for box in gripper.finger_boxes)
+    sides = [np.abs(box.centre) + box.half_extents for box in gripper.hand_boxes]
+    palm = max(float(box.centre[2] + box.half_extents[2]) for box in gripper.hand_boxes)
+    reach_x, reach_y, _ = (float(side) for side in np.max(sides, axis=0))
+    found = _places(
+        (gripper.stroke / 2, gripper.finger_depth, gripper.finger_width / 2),
+        (root, begin, end, tip),
+        (reach_x, reach_y, palm),
+    )
+    dimensions = [
+        gripper.stroke, gripper.finger_width, gripper.finger_depth, gripper.finger_length,
+        end - begin, float(gripper.tool_center_point[2]),
+    ]  # fmt: skip
+    table = torch.from_numpy(found).float()[None]
+    return Probes(
+        table[..., :3], table[..., 3], torch.tensor([dimensions], dtype=torch.float32) / 0.1
+    )
+
+
+def half_turned(chosen: Sequence[int]) -> list[int]:
+    """Return where each probe of a choice goes under a half turn of the gripper about its approach.
+
+    Args:
+        chosen: Indices of probes. If the list contains a probe, it contains its partner at the
+            place (−x, −y, z).
+
+    Returns:
+        For each probe of the choice, the position of its partner in the choice.
+    """
+    # The partners are the same for all grippers, so the lengths are arbitrary and all different.
+    table = _places((0.04, 0.013, 0.0071), (0.06, 0.09, 0.11, 0.12), (0.1, 0.03, 0.05))
+    there = table[list(chosen)]
+    partners = []
+    for x, y, z, width in there:
+        apart = np.abs(there - (-x, -y, z, width)).max(axis=1)
+        partners.append(int(apart.argmin()))
+        assert apart[partners[-1]] < 1e-9, "a choice of probes must contain their partners"
+    return partners
+
+
+def _places(
+    closing: tuple[float, float, float],
+    along: tuple[float, float, float, float],
+    hand: tuple[float, float, float],
+) -> Float[np.ndarray, "probes 4"]:
+    """Return the place and the kernel width of each probe, in metres.
+
+    Args:
+        closing: Half of the stroke, depth of a finger, and half of the width of a finger.
+        along: z of the root of the fingers, of the start and the end of the pads, and of the tips.
+        hand: Reach of the hand along x and along y, and z of the palm.
+    """
+    (half, depth, width), (root, begin, end, tip), (reach_x, reach_y, palm) = closing, along, hand
+    middle, above = (begin + end) / 2, (root + begin) / 2
+    found: list[Any] = []
     for side in (1, -1):
         pad, inside, outside = (side * (half + beyond) for beyond in (0, depth / 2, depth))
         found += [(pad, y, z, _PAD) for z in (begin, middle, end) for y in (-width, 0, width)]
@@ -118,19 +167,9 @@ def probes(gripper: Gripper) -> Probes:
     assert len(found) == FINE
     found += [(0, 0, tip + _AHEAD, _AHEAD), (0, 0, tip + 3 * _AHEAD, _AHEAD)]
     found += [(0, side * 2.5 * width, z, _ASIDE) for side in (-1, 1) for z in (middle, root)]
-    sides = [np.abs(box.centre) + box.half_extents for box in gripper.hand_boxes]
-    reach_x, reach_y, _ = np.max(sides, axis=0)
-    palm = max(box.centre[2] + box.half_extents[2] for box in gripper.hand_boxes)
     found += [
         (x * reach_x, y * reach_y, palm, _PALM) for x in (-1, -0.5, 0, 0.5, 1) for y in (-1, 1)
     ]
     found += [(x * reach_x, 0, 0, _BODY) for x in (-1, 0, 1)]
     assert len(found) == ALL
-    dimensions = [
-        gripper.stroke, gripper.finger_width, gripper.finger_depth, gripper.finger_length,
-        end - begin, float(gripper.tool_center_point[2]),
-    ]  # fmt: skip
-    table = torch.tensor([found], dtype=torch.float32)
-    return Probes(
-        table[..., :3], table[..., 3], torch.tensor([dimensions], dtype=torch.float32) / 0.1
-    )
+    return np.array(found, dtype=np.float64)

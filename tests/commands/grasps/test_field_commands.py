@@ -66,7 +66,7 @@ def test_what_is_written_is_what_python_gives(run, bar, weights, tmp_path, optio
     np.testing.assert_allclose(found.energy, expected.energy, rtol=1e-5)
     np.testing.assert_allclose(found.width, expected.width, atol=1e-9)
     assert results["grasps"] == len(found) == 8
-    assert results["success_probability_protocol"] == TINY.protocol == "2"
+    assert results["success_probability_protocol"] == TINY.protocol == "3"
     assert results["success_probability"]["best"] == pytest.approx(found.success_probability.max())
     assert found.sampler is not None and found.sampler["seed"] == 5
     assert found.sampler["begin"] == begin

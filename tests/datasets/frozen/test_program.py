@@ -190,7 +190,8 @@ def test_every_set_is_frozen_and_every_family_is_in_one():
     assert splits.sets.keys() == RECIPES.keys() == splits.digests.keys()
     assert all(re.fullmatch("[0-9a-f]{64}", digest or "") for digest in splits.digests.values())
     used = {family for entry in splits.sets.values() for family in entry.get("families", ())}
-    assert used | splits.sets["rough"]["made"].keys() == FAMILIES.keys()
+    later = {"large_block", "large_can", "slab"}  # these families came after the sets were frozen
+    assert used | splits.sets["rough"]["made"].keys() == FAMILIES.keys() - later
 
 
 def test_scans_have_the_stated_digests(shared_data):

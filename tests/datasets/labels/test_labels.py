@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections import Counter
@@ -15,14 +16,16 @@ import trimesh
 
 from datasets.household import read_catalogue
 from datasets.household.__main__ import main as household
+from datasets.jaws import write_jaws
 from datasets.labels import Settings, label_folder
 from datasets.labels.__main__ import main
+from grasp.field.items import grippers_in
 from grasp.formats import PER_GRASP, read_grasps
 from grasp.grippers.gripper import load_gripper
-from grasp.judging.candidates import KINDS, candidates
+from grasp.judging.candidates import FAR_MISS, KINDS, candidates
 from grasp.judging.proportions import cluster_bootstrap, wilson_interval
 from grasp.objects.loading import load_object
-from grasp.physics import PROTOCOL, Conditions, simulate
+from grasp.physics import PROTOCOL, Conditions, simulate, simulate_drawn
 from pcdiff.errors import InputError
 
 OUTPUT = Path("grasps") / "panda"
@@ -68,7 +71,41 @@ def test_both_outcomes_and_all_kinds_are_kept(labelled):
     assert {len(each) for each in found} == {12}
     outcomes = np.concatenate([each.success for each in found])
     assert outcomes.any() and not outcomes.all()
-    assert {kind for each in found for kind in each.sampler["kinds"]} == set(KINDS)
+    assert {kind for each in found for kind in each.sampler["kinds"]} == {*KINDS} - {FAR_MISS}
+
+
+def test_labels_under_one_draw_each_are_repeatable_and_state_it(a_set, tmp_path):
+    """The draws depend on the seed and on the object; the catalogue's friction has no effect."""
+    folder = Path(shutil.copytree(a_set, tmp_path / "set"))
+    gripper = load_gripper("panda")
+    settings = Settings(gripper, 30, 0.2, 7, far_misses=0.3, uncertain=True)
+    (name,) = [entry.name for entry in read_catalogue(folder)][:1]
+    done = label_folder(folder, settings, names=[name], workers=1)
+    assert list(done.card["by_object"]) == [name] and done.card["uncertainty"] == "1"
+    assert "--far-misses 0.3" in done.card["command"] and "--uncertain" in done.card["command"]
+    assert "under its own draw of friction" in (done.output / "README.md").read_text("utf-8")
+    found = read_grasps(done.output / f"{name}.h5")
+    obj = load_object(folder / "meshes" / f"{name}.obj")
+    seed = int(np.random.default_rng([7, 104, int(obj.sha256, 16)]).integers(2**62))
+    trials = simulate_drawn(obj, gripper, found.poses, seed, Conditions(mass=found.mass))
+    assert found.failure.tolist() == trials.failure.tolist()
+    assert found.friction is None
+    kinds = np.array(found.sampler["kinds"])
+    assert (kinds == FAR_MISS).sum() >= 3 and found.sampler["uncertainty"] == "1"
+    plain = dataclasses.replace(settings, uncertain=False)
+    with pytest.raises(InputError, match=r"friction must be .*, got None"):
+        label_folder(folder, plain, names=[name], workers=1)
+
+
+def test_the_gripper_is_described_beside_its_labels(a_set, tmp_path):
+    """So labels of a gripper that is not shipped can be read without its file."""
+    folder = Path(shutil.copytree(a_set, tmp_path / "set"))
+    (path,) = write_jaws(tmp_path / "jaws", 1, 0)
+    hand = load_gripper(path)
+    (name,) = [entry.name for entry in read_catalogue(folder)][:1]
+    label_folder(folder, Settings(hand, 3), names=[name], workers=1)
+    (found,) = grippers_in(folder, [])
+    assert (found.name, found.sha256) == (hand.name, hand.sha256)
 
 
 def test_the_files_have_the_schema_of_acronym(labelled):
@@ -137,7 +174,7 @@ def test_what_is_there_is_kept_and_what_is_missing_made(copy, labelled, settings
     assert files(copy) == whole
     assert not list((copy / OUTPUT).glob(".partial-*"))
     there = {path.name for path in (copy / OUTPUT).iterdir()}
-    assert there == {*whole, "README.md", "card.json"}
+    assert there == {*whole, "README.md", "card.json", "gripper.toml"}
     assert {**done.card, "date": ""} == {**labelled[1].card, "date": ""}
 
 
@@ -334,5 +371,5 @@ def test_every_array_survives_the_file(labelled):
 
 
 def test_settings_are_checked():
-    with pytest.raises(InputError, match=r"near misses must be between 0 and 1, got 1\.5"):
+    with pytest.raises(InputError, match=r"near misses must be from 0 to 1, got 1\.5"):
         Settings(load_gripper("panda"), near_misses=1.5)
