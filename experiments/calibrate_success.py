@@ -12,8 +12,7 @@ of the grasps are on objects from other sets (`--unseen`), and come from a secon
 (`--without`). The second network was trained with the same command, but without the other sets.
 
 The study writes the two numbers into the weights `CALIBRATED.safetensors`. The ranking of grasps
-does not change. The study and its weights ignore the load from an object's weight: run
-`experiments.calibrate_load` afterwards.
+does not change. The study ignores the load from an object's weight.
 """
 
 from __future__ import annotations
