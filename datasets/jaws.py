@@ -3,8 +3,8 @@
     python -m datasets.jaws --count 40 --output data/jaws
 
 Each jaw is a .toml file that `grasp.grippers.gripper.load_gripper` reads. Stroke, fingers, pads,
-hand and force vary independently, over ranges that contain the shipped grippers and most small
-parallel jaws on the market.
+hand and force vary independently, over ranges around the dimensions of the shipped grippers. The
+hand of the Franka Hand is wider, and the fingers of the 2F-140 are longer, than any random jaw's.
 """
 
 from __future__ import annotations

@@ -161,8 +161,6 @@ def label_folder(
         )
     output = folder / _place(settings) / file_name(settings.gripper.name)
     prepare_folder(output)
-    with atomic_write(output / DESCRIPTION) as temporary:
-        temporary.write_text(gripper_text(settings.gripper), encoding="utf-8")
     skipped: dict[str, str] = {}
 
     def job_for(target: Target) -> Job | None:
@@ -196,6 +194,9 @@ def label_folder(
                 f"command, or move {output} to another place"
             )
         advance()
+
+    with atomic_write(output / DESCRIPTION) as temporary:
+        temporary.write_text(gripper_text(settings.gripper), encoding="utf-8")
 
     def jobs() -> Iterator[Job]:
         for target in missing:

@@ -44,9 +44,10 @@ def denoising_loss(
 
     With a `tail`, the distribution that the model of level σ learns is a mixture of blurs: some of
     the noise is drawn at a level s > σ, the target is the score of that kernel, and the error is in
-    units of s. The mean of the targets at a place is still the score of the mixture, because
-    q_s ∇log q_s = ∇q_s. So the model also learns places that are much farther than σ from all clean
-    points, where −log q grows like the logarithm of the distance instead of its square.
+    units of s. A blur q_s then counts (s/σ)² times as often as it is drawn, and the best prediction
+    is the score of the mixture with these weights, because q_s ∇log q_s = ∇q_s. The model thus
+    also learns places that are much farther than σ from all clean points, where −log q grows like
+    the logarithm of the distance instead of its square.
 
     Args:
         model: Noise predictor.
