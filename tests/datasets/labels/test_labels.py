@@ -106,6 +106,11 @@ def test_the_gripper_is_described_beside_its_labels(a_set, tmp_path):
     label_folder(folder, Settings(hand, 3), names=[name], workers=1)
     (found,) = grippers_in(folder, [])
     assert (found.name, found.sha256) == (hand.name, hand.sha256)
+    # A refused run with another gripper of the same name leaves the description as it is.
+    other = dataclasses.replace(hand, stroke=0.9 * hand.stroke)
+    with pytest.raises(InputError, match=r"made under different conditions: .*gripper"):
+        label_folder(folder, Settings(other, 3), names=[name], workers=1)
+    assert grippers_in(folder, [])[0].sha256 == hand.sha256
 
 
 def test_the_files_have_the_schema_of_acronym(labelled):
