@@ -68,11 +68,11 @@ def train(
             show_default="0.25; 0 for the architecture paper",
         ),
     ] = None,
-    ranking: Annotated[
+    contrast: Annotated[
         float | None,
         typer.Option(
             min=0,
-            help="Weight of the loss by which the energy ranks successes above failures.",
+            help="Weight of the loss by which the energy tells successes from failures.",
             show_default="0.3; 0 for the architecture paper",
         ),
     ] = None,
@@ -116,7 +116,7 @@ def train(
         validate_one_in=validate_one_in,
         grasps=grasps,
         tail=tail,
-        ranking=ranking,
+        contrast=contrast,
         seed=seed,
     )
     run = prepare_run(labels, data)

@@ -158,32 +158,29 @@ class FieldModel(nn.Module):
         each = loss.unflatten(0, (-1, grasps)).mean(1)
         return (each * weights).sum() / weights.sum().clamp(min=1)
 
-    def ranking_loss(
+    def contrast_loss(
         self,
         tried: Float[Tensor, "objects grasps 4 4"],
         success: Float[Tensor, "objects grasps"],
-        sigma: float,
+        sigma: Float[Tensor, "objects grasps"],
         condition: Condition,
     ) -> Tensor:
-        """Compute how badly the energy ranks successful grasps above failed ones.
+        """Compute how badly the energy tells successful grasps from failed ones.
 
-        The loss is the mean of log(1 + exp(Eᵢ − Eⱼ)) over all pairs of a success i and a failure j,
-        which may belong to different objects (Burges et al. 2005, "Learning to rank using gradient
-        descent"). So the energies of all objects become comparable. The loss is 0 without a pair.
+        The loss is the cross entropy of success with the logit −E, averaged over all grasps.
+        Denoising determines the energy of an object only up to a constant. This loss fixes the
+        constant, so the energies of different objects become comparable: exp(−E) are the odds of
+        success, and Bayes' rule makes them proportional to the density of successful grasps.
 
         Args:
             tried: Poses of successful and failed grasps relative to the centre of each object's
                 surface, in metres.
             success: 1 for each successful grasp, 0 for each failed grasp.
-            sigma: Noise level of the energy.
+            sigma: Noise level of the energy for each grasp.
             condition: The objects and the grippers.
         """
-        level = torch.full_like(success, sigma)
-        energy = self.energy(tried, level, condition.probes, condition.surface).flatten()
-        held = success.flatten() > 0.5
-        excess = energy[:, None] - energy
-        pairs = (held[:, None] & ~held).to(energy)
-        return (nn.functional.softplus(excess) * pairs).sum() / pairs.sum().clamp(min=1)
+        energy = self.energy(tried, sigma, condition.probes, condition.surface)
+        return nn.functional.binary_cross_entropy_with_logits(-energy, success)
 
     def success_loss(
         self,

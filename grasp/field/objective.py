@@ -26,9 +26,9 @@ ENERGY, SUCCESS = NETWORKS = ("energy", "success")
 OTHERS = 32
 """Number of further successful grasps per item. They reduce the denoising target's variance."""
 
-RANKED = 0.1
-"""Largest noise level σ at which the energy learns to rank. At higher levels, the blur hides most
-differences between successes and failures."""
+CONTRASTED = 0.1
+"""Largest noise level σ at which the energy learns to tell successes from failures. The blur of
+higher levels hides most differences between them."""
 
 _QUERIES = 256  # number of places per item and step where the "paper" network learns distances
 
@@ -42,12 +42,12 @@ class EnergyLoss:
     Attributes:
         tail: Share of the grasps that are noised beyond the level that the network is told, so that
             it also learns places far from all grasps; see `pcdiff.diffusion.losses.denoising_loss`.
-        ranking: Weight of the loss by which the energy ranks successes above failures; see
-            `FieldModel.ranking_loss`.
+        contrast: Weight of the loss by which the energy tells successes from failures; see
+            `FieldModel.contrast_loss`.
     """
 
     tail: float = 0.0
-    ranking: float = 0.0
+    contrast: float = 0.0
 
 
 PLAIN = EnergyLoss()
@@ -174,8 +174,8 @@ class FieldObjective:
                     distances[..., 3],
                     condition,
                 )
-        rank = ENERGY in self.networks and self.energy.ranking > 0
-        if rank or SUCCESS in self.networks:
+        contrast = ENERGY in self.networks and self.energy.contrast > 0
+        if contrast or SUCCESS in self.networks:
             drawn = [
                 draw_tried(item, self.grasps, generator)
                 for item, generator in zip(items, generators, strict=True)
@@ -184,11 +184,11 @@ class FieldObjective:
                 [_about(each.poses, s) for each, s in zip(drawn, surfaces, strict=True)]
             ).to(device)
             success = torch.stack([each.success.float() for each in drawn]).to(device)
-        if rank:
+        if contrast:
             least = field.schedule.sigma_min
-            place = float(torch.rand((), generator=generators[0]))
-            sigma = least * (RANKED / least) ** place
-            parts["ranking"] = self.energy.ranking * field.ranking_loss(
+            places = [torch.rand(self.grasps, generator=generator) for generator in generators]
+            sigma = least * (CONTRASTED / least) ** torch.stack(places).to(device)
+            parts["contrast"] = self.energy.contrast * field.contrast_loss(
                 tried, success, sigma, condition
             )
         if SUCCESS in self.networks:

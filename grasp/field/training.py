@@ -37,8 +37,8 @@ from pcdiff.errors import InputError
 TAIL = 0.25
 """Default share of the grasps that are noised beyond the level that the energy network is told."""
 
-RANKING = 0.3
-"""Default weight of the loss by which the energy ranks successes above failures."""
+CONTRAST = 0.3
+"""Default weight of the loss by which the energy tells successful grasps from failed ones."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,9 @@ class TrainingData:
         tail: Share of the grasps that are noised beyond their level in the training of the energy;
             see `FieldObjective`. None selects `TAIL` for the default architecture and 0 for the
             network of SE(3)-DiffusionFields.
-        ranking: Weight of the loss by which the energy ranks successes above failures. None selects
-            `RANKING` for the default architecture and 0 for the network of SE(3)-DiffusionFields.
+        contrast: Weight of the loss by which the energy tells successful grasps from failed ones;
+            see `FieldModel.contrast_loss`. None selects `CONTRAST` for the default architecture and
+            0 for the network of SE(3)-DiffusionFields.
         seed: Seed of all random draws.
     """
 
@@ -70,7 +71,7 @@ class TrainingData:
     validate_one_in: int = 12
     grasps: int = 16
     tail: float | None = None
-    ranking: float | None = None
+    contrast: float | None = None
     seed: int = 0
 
 
@@ -178,7 +179,7 @@ class TrainingRun:
             validation,
             data.grasps,
             data.networks,
-            EnergyLoss(self._own(self.data.tail, TAIL), self._own(self.data.ranking, RANKING)),
+            EnergyLoss(self._own(self.data.tail, TAIL), self._own(self.data.contrast, CONTRAST)),
             origin={
                 "source": [folder.name for folder in self.folders],
                 "initialized_from": data.initialize_from,

@@ -15,6 +15,7 @@ from grasp.field.configuration import FieldConfig
 from grasp.field.items import Tried, grippers_in, read_items, split
 from grasp.field.networks.energy import NetworkConfig, features
 from grasp.field.objective import (
+    NETWORKS,
     OTHERS,
     EnergyLoss,
     FieldObjective,
@@ -228,37 +229,53 @@ def test_training_lowers_both_losses(items):
     assert after["cross_entropy"] < 0.8 * before["cross_entropy"]
 
 
-def test_the_ranking_loss_compares_all_pairs_of_a_success_and_a_failure(items):
-    """Also pairs of different objects, as a double loop over all grasps does."""
+def test_the_contrast_loss_is_the_cross_entropy_of_each_grasp_at_its_own_noise_level(items):
+    """Computed again grasp by grasp; the energy is the negative logit of success."""
     model = GraspField.initialized(CONFIG, 0).eval()
     condition = _condition([item.surfaces[0] for item in items], items)
     drawn = [draw_tried(item, 12, seeded(4, place)) for place, item in enumerate(items)]
     tried = torch.stack([_about(d.poses, i.surfaces[0]) for d, i in zip(drawn, items, strict=True)])
     success = torch.stack([d.success.float() for d in drawn])
+    sigma = 0.02 + 0.08 * torch.rand(success.shape, generator=seeded(5))
+    terms = []
     with torch.no_grad():
-        found = model.ranking_loss(tried, success, 0.05, condition)
-    level = torch.full_like(success, 0.05)
-    energy = model.energy(tried, level, condition.probes, condition.surface)
-    held, failed = (energy[success == value].tolist() for value in (1, 0))
-    terms = [math.log1p(math.exp(e - f)) for e in held for f in failed]
-    assert len(terms) > 100
+        found = model.contrast_loss(tried, success, sigma, condition)
+        for place, one in enumerate(condition.split()):
+            for pose, level, held in zip(tried[place], sigma[place], success[place], strict=True):
+                energy = model.energy(pose[None, None], level[None, None], one.probes, one.surface)
+                odds = math.exp(-float(energy))
+                terms.append(-math.log(odds / (1 + odds) if held else 1 / (1 + odds)))
     assert float(found) == pytest.approx(sum(terms) / len(terms), rel=1e-5)
-    assert model.ranking_loss(tried, torch.ones_like(success), 0.05, condition).item() == 0
 
 
-def test_training_makes_the_energy_rank(items):
+def test_training_makes_the_energy_tell_successes_from_failures(items):
     model = GraspField.initialized(CONFIG, 0)
-    objective = FieldObjective(model, items, items, 32, ["energy"], EnergyLoss(ranking=0.5))
-    assert objective.description["data"]["ranking"] == 0.5
+    objective = FieldObjective(model, items, items, 32, ["energy"], EnergyLoss(contrast=0.5))
+    assert objective.description["data"]["contrast"] == 0.5
     objective.standardize(0)
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
-    before = objective.validation_loss(model, seeded(9))["ranking"].item()
+    before = objective.validation_loss(model, seeded(9))["contrast"].item()
     for step in range(40):
         optimizer.zero_grad()
         generators = [seeded(0, step, place) for place in range(2)]
         objective.loss(model, [0, 1], generators)["loss"].backward()
         optimizer.step()
-    assert objective.validation_loss(model, seeded(9))["ranking"].item() < 0.7 * before
+    assert objective.validation_loss(model, seeded(9))["contrast"].item() < 0.7 * before
+
+
+def test_the_loss_of_a_batch_is_the_mean_of_the_losses_of_its_objects(items):
+    """So that processes with parts of a batch train as one process with the whole batch."""
+    model = GraspField.initialized(CONFIG, 0).eval()
+    objective = FieldObjective(model, items, items, 16, NETWORKS, EnergyLoss(0.5, 0.5))
+
+    def losses(chosen):
+        drawn = [seeded(3, place) for place in chosen]
+        return {name: value.item() for name, value in objective.loss(model, chosen, drawn).items()}
+
+    whole, *parts = losses([0, 1]), losses([0]), losses([1])
+    assert set(whole) == {"loss", "denoising", "contrast", "cross_entropy"}
+    for name, value in whole.items():
+        assert value == pytest.approx(sum(part[name] for part in parts) / 2, rel=1e-4)
 
 
 def test_an_object_without_grasps_trains_the_success_network_alone(items):

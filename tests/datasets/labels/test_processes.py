@@ -127,7 +127,7 @@ def test_kills_at_random_moments(labelled, a_set, tmp_path):
     last = begin(folder, 12)
     assert last.communicate()[1] == "" and last.returncode == 0
     there = {path.name for path in (folder / OUTPUT).iterdir()}
-    assert there == {*whole, "README.md", "card.json"}
+    assert there == {*whole, "README.md", "card.json", "gripper.toml"}
     assert all((folder / OUTPUT / name).read_bytes() == each for name, each in whole.items())
     card = json.loads((folder / OUTPUT / "card.json").read_text())
     assert {**card, "date": ""} == {**labelled[1].card, "date": ""}
