@@ -60,6 +60,7 @@ bench: $(DEV)  ## set up, then measure each figure beside its reference
 	done
 
 train-field: $(DEV)  ## set up, then make the weights of the grasp field from nothing (hours; continues)
+	$(BIN)/python -m pip install --quiet --editable ".[train]"
 	$(BIN)/python -m experiments.train_field --output runs/field --device $(TRAIN_DEVICE)
 
 digests: $(DEV)  ## set up, then compare the results of BASE=REV and of the last commit, bit by bit

@@ -1,168 +1,195 @@
-"""Calibrate the success probabilities of sampled grasps, mainly for new kinds of objects.
+"""Calibrate the success probabilities of the grasps that a field returns.
 
-    python -m experiments.calibrate_success WEIGHTS CALIBRATED.safetensors --seen FOLDER...
-        --without WEIGHTS --unseen FOLDER... [--objects 80] [--seed 0]
+    python -m experiments.calibrate_success WEIGHTS CALIBRATED.safetensors SET... [--seed 0]
 
-Sampling draws many samples and returns grasps with high predicted probabilities. These grasps
-succeed slightly less often than the success network predicts. On new kinds of objects, the
-predictions are overconfident. So the study fits two numbers, a scale and a shift of the logits
-(`grasp.judging.calibration.platt_scaling`), to simulated outcomes of sampled grasps. Half of the
-grasps are on validation objects of `grasp train` from the training sets (`--seen`). The other half
-of the grasps are on objects from other sets (`--unseen`), and come from a second network
-(`--without`). The second network was trained with the same command, but without the other sets.
+A field draws many samples and returns those with high predicted probabilities. Such a choice
+prefers predictions that are too high. So the study samples grasps of the validation objects of
+`grasp train`, tries each under its own draw of the unknown factors
+(`grasp.physics.simulate_drawn`), and fits the scale and the shift of the logits
+(`grasp.judging.calibration.platt_scaling`). An object with a rough scan (`datasets.scans`) is
+sampled from the mesh and from the scan. The ranking of the grasps of an object does not change.
 
-The study writes the two numbers into the weights `CALIBRATED.safetensors`. The ranking of grasps
-does not change. The study ignores the load from an object's weight.
+`experiments.train_field` does this for the shipped weights.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from datasets.household.catalogue import read_catalogue
 from experiments import record
-from grasp.field.items import CANDIDATES
+from grasp.field.items import SCANS
 from grasp.field.model import KIND
 from grasp.field.selection import Selection
-from grasp.field.trained import WEIGHTS, GraspField
-from grasp.formats import read_grasps
+from grasp.field.trained import GraspField
 from grasp.grippers.gripper import load_gripper
 from grasp.judging.calibration import platt_scaling, reliability
 from grasp.objects.loading import load_object
-from grasp.physics import PROTOCOL, Conditions, cores, processes, simulate
+from grasp.physics import Conditions, cores, processes, simulate_drawn
+from grasp.physics.workers import results_in_order
 from pcdiff.errors import InputError
 from pcdiff.learning import checkpoint
 from pcdiff.randomness import seeded
 from pcdiff.tables import markdown_table
 
-GRASPS, TRIED = 400, 60
-"""Number of requested grasps per object, and number of simulated grasps per object."""
+GRASPS = 40
+"""Number of requested grasps per object."""
 
-SELECTION = Selection(least_probability=0.3, likely=0.6)
+SELECTION = Selection(least_probability=0.2, likely=0.4)
 """Selection that also accepts less probable grasps, so that the fit covers more probabilities."""
 
-VALIDATION = 12  # by default, `grasp train` uses one object in 12 for validation
+VALIDATION = 12
+"""By default, `grasp train` uses one object in 12 for validation."""
 
 
-def main() -> None:
-    """Sample and simulate grasps, fit the calibration, and write the weights and the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("weights")
-    parser.add_argument("output", type=Path)
-    parser.add_argument("--seen", type=Path, nargs="+", required=True)
-    parser.add_argument("--without", required=True)
-    parser.add_argument("--unseen", type=Path, nargs="+", required=True)
-    parser.add_argument("--objects", type=int, default=80)
-    parser.add_argument("--seed", type=int, default=0)
-    chosen = parser.parse_args()
-    configuration, _ = checkpoint.load(checkpoint.find(chosen.weights, WEIGHTS), KIND)
-    if "calibration" in configuration:
-        raise InputError(f"{chosen.weights} is already calibrated, expected uncalibrated weights")
-    by_source = {
-        "validation objects of the sets it learned from": predictions_and_outcomes(
-            chosen.weights, labelled(chosen.seen, VALIDATION), chosen.objects, chosen.seed
-        ),
-        "objects of sets that a network was trained without": predictions_and_outcomes(
-            chosen.without, labelled(chosen.unseen, 1), chosen.objects, chosen.seed
-        ),
-    }
-    fewer = min(len(probability) for probability, _ in by_source.values())
-    rng = np.random.default_rng(chosen.seed)
-    drawn = [
-        (probability[some], success[some])
-        for probability, success in by_source.values()
-        for some in [rng.permutation(len(probability))[:fewer]]
-    ]
-    scale, shift = platt_scaling(*(np.concatenate(each) for each in zip(*drawn, strict=True)))
+class Case(NamedTuple):
+    """A validation object.
 
-    field = unloaded(chosen.weights)
-    field.success.rescale(scale, shift)
-    calibration = {"scale": scale, "shift": shift}
-    checkpoint.save(
-        chosen.output, KIND, {**configuration, "calibration": calibration}, field.state_dict()
-    )
-    rows, cells = {}, [["grasps of", "grasps", "error before", "after"]]
-    for name, (probability, success) in by_source.items():
-        logit = np.log(probability / (1 - probability))
-        before = reliability(probability, success).error
-        after = reliability(1 / (1 + np.exp(-scale * logit - shift)), success).error
-        rows[name] = {"grasps": len(success), "before": before, "after": after}
-        cells.append([name, str(len(success)), f"{before:.3f}", f"{after:.3f}"])
-    note = f"Of the logit: scale {scale:.3f}, shift {shift:.3f}."
-    record.write(
-        "calibrate_success",
-        chosen.seed,
-        {**calibration, "by": rows},
-        f"{markdown_table(cells)}\n\n{note}",
-    )
+    Attributes:
+        mesh: File of the mesh for physics.
+        seen: File that the field sees: the mesh or its scan.
+        mass: Mass of the object in kilograms.
+    """
+
+    mesh: Path
+    seen: Path
+    mass: float
 
 
-def labelled(folders: Sequence[Path], one_in: int) -> list[tuple[Path, Path]]:
-    """List the label files of a share 1/N of the objects, together with the folders of the files.
+class Tried(NamedTuple):
+    """Predicted probabilities of success and outcomes of grasps."""
 
-    The function chooses the objects that `grasp.field.items.split` assigns to validation.
+    probability: Float[np.ndarray, " grasps"]
+    success: Bool[np.ndarray, " grasps"]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Tried]) -> Tried:
+        """Join several groups of grasps."""
+        return cls(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+
+
+def validation_cases(folders: Sequence[Path]) -> Iterator[Case]:
+    """Yield the objects that `grasp.field.items.split` assigns to validation, and their scans.
 
     Args:
-        folders: Folders of objects with labels from `datasets.labels`.
-        one_in: The number N; 1 returns the files of all objects.
+        folders: Sets that `datasets.household` wrote.
     """
-    return [
-        (folder, path)
-        for folder in folders
-        for path in sorted((folder / CANDIDATES / "panda").glob("*.h5"))
-        if int(str(read_grasps(path).object_sha256), 16) % one_in == 0
-    ]
+    for folder in folders:
+        for entry in read_catalogue(folder):
+            mesh = folder / entry.file
+            if int(load_object(mesh).sha256, 16) % VALIDATION:
+                continue
+            scan = folder / SCANS / mesh.name
+            for seen in (mesh, scan):
+                if seen.exists():
+                    yield Case(mesh, seen, entry.mass)
 
 
-def unloaded(weights: str) -> GraspField:
-    """Load a field and make its success network ignore the weight of objects.
-
-    The calibration scales the network's prediction but not the effect of a load.
-
-    Args:
-        weights: Name or file of the weights.
-    """
-    field = GraspField.from_pretrained(weights)
-    field.success.load_exponent.zero_()
-    return field
-
-
-def predictions_and_outcomes(
-    weights: str, labels: Sequence[tuple[Path, Path]], objects: int, seed: int
-) -> tuple[Float[np.ndarray, " grasps"], Bool[np.ndarray, " grasps"]]:
-    """Sample and simulate grasps; return the predicted probabilities and the outcomes.
+def tried(weights: str, seed: int, case: Case) -> Tried:
+    """Sample grasps of a case, and try each under its own draw of the unknown factors.
 
     Args:
         weights: Name or file of the field's weights.
-        labels: Folders and label files of objects, from `labelled`.
-        objects: Largest number of objects, evenly spread over the labels.
-        seed: Seed of the samples.
-
-    Returns:
-        For each grasp, the predicted probability of success and whether the grasp succeeded.
+        seed: Seed of the samples and of the draws.
+        case: The object.
     """
-    field, hand = unloaded(weights), load_gripper("panda")
-    few = np.linspace(0, len(labels) - 1, min(objects, len(labels))).astype(int)
-    probability, success = [], []
+    import torch
+
+    torch.set_num_threads(1)
+    field, hand = GraspField.from_pretrained(weights), load_gripper("panda")
+    obj = load_object(case.mesh)
+    found = field.condition(load_object(case.seen), hand, seed).sample(
+        GRASPS, seeded(seed), selection=SELECTION
+    )
+    if not len(found):
+        return Tried(np.empty(0), np.empty(0, bool))
+    trials = simulate_drawn(obj, hand, found.poses, seed, Conditions(mass=case.mass))
+    return Tried(np.asarray(found.success_probability), trials.success)
+
+
+def calibrate(weights: Path, output: Path, folders: Sequence[Path], seed: int) -> dict[str, Any]:
+    """Fit the two numbers, write calibrated weights, and return what was found.
+
+    Args:
+        weights: File of uncalibrated weights.
+        output: File to write.
+        folders: Sets that `datasets.household` wrote.
+        seed: Seed of the samples and of the draws.
+
+    Raises:
+        InputError: If the weights are calibrated already.
+    """
+    configuration, _ = checkpoint.load(weights, KIND)
+    if "calibration" in configuration:
+        raise InputError(f"{weights} is already calibrated, expected uncalibrated weights")
+    cases = list(validation_cases(folders))
     with processes(cores()) as pool:
-        for folder, path in (labels[each] for each in few):
-            known = read_grasps(path)
-            obj = load_object(folder / str(known.object_file), known.object_scale)
-            grasps = field.condition(obj, hand).sample(GRASPS, seeded(seed), selection=SELECTION)
-            tried = np.linspace(0, len(grasps.poses) - 1, min(TRIED, len(grasps.poses))).astype(int)
-            if not len(tried):
-                continue
-            probability.append(np.asarray(grasps.success_probability)[tried])
-            trials = simulate(
-                obj, hand, grasps.poses[tried],
-                Conditions(mass=known.mass, friction=PROTOCOL.friction), pool=pool,
-            )  # fmt: skip
-            success.append(trials.success)
-    return np.concatenate(probability), np.concatenate(success)
+        work = functools.partial(tried, str(weights), seed)
+        parts = list(results_in_order(work, cases, pool))
+    grasps = Tried.joined(parts)
+    scale, shift = platt_scaling(grasps.probability, grasps.success)
+    field = GraspField.from_pretrained(weights)
+    field.success.rescale(scale, shift)
+    found = {"scale": scale, "shift": shift}
+    checkpoint.save(output, KIND, {**configuration, "calibration": found}, field.state_dict())
+    rows = {}
+    for name, scanned in (("meshes", False), ("rough scans", True)):
+        chosen = [
+            part
+            for part, case in zip(parts, cases, strict=True)
+            if (case.seen != case.mesh) == scanned and len(part.success)
+        ]
+        if chosen:
+            rows[name] = _row(len(chosen), Tried.joined(chosen), scale, shift)
+    return {**found, "by": rows}
+
+
+def table(found: dict[str, Any]) -> str:
+    """Return the result of `calibrate` in Markdown.
+
+    Args:
+        found: The result.
+    """
+    cells = [["the field sees", "objects", "grasps", "succeed, %", "error before", "error after"]]
+    for name, row in found["by"].items():
+        cells.append(
+            [
+                name, str(row["objects"]), str(row["grasps"]), f"{100 * row['success']:.1f}",
+                f"{row['before']:.3f}", f"{row['after']:.3f}",
+            ]
+        )  # fmt: skip
+    note = f"The logits are scaled by {found['scale']:.3f} and shifted by {found['shift']:+.3f}."
+    return f"{markdown_table(cells)}\n\n{note}"
+
+
+def _row(objects: int, grasps: Tried, scale: float, shift: float) -> dict[str, float]:
+    logit = np.log(grasps.probability / (1 - grasps.probability))
+    return {
+        "objects": objects,
+        "grasps": len(grasps.success),
+        "success": float(grasps.success.mean()),
+        "before": reliability(grasps.probability, grasps.success).error,
+        "after": reliability(1 / (1 + np.exp(-scale * logit - shift)), grasps.success).error,
+    }
+
+
+def main() -> None:
+    """Calibrate weights and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("sets", type=Path, nargs="+")
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
+    found = calibrate(chosen.weights, chosen.output, chosen.sets, chosen.seed)
+    record.write("calibrate_success", chosen.seed, found, table(found))
 
 
 if __name__ == "__main__":

@@ -1,104 +1,234 @@
-"""Measure how often the field's grasps succeed, and whether its probabilities are calibrated.
+"""Measure the robust success of a field's grasps on sets and grippers that no training has seen.
 
-    python -m experiments.field_evaluation scanned|view|robotiq_2f_85|vessels|large
-        [--weights NAME|FILE] [--meshes FOLDER] [--labels FOLDER]
+    python -m datasets.frozen --meshes FOLDER --output sets
+    python -m experiments.field_evaluation sets [--weights NAME...] [--engine drake] [ROW...]
 
-The study runs `grasp evaluate` on objects that are not in the training data, and draws the
-reliability diagram. The first argument chooses the objects:
+Each row asks every object for 100 grasps, and judges them under the draws of `uncertainty-1.toml`.
+The row "coverage" asks for 1000 and judges them under the protocol alone:
 
-- scanned: the household meshes of the folder (see `experiments.baseline`) with the Franka Hand,
-  1000 grasps and 2000 candidates per mesh;
-- view: 60 grasps per mesh from one noisy depth image;
-- robotiq_2f_85: 60 grasps per mesh for another gripper, with the same weights;
-- vessels: 60 grasps for each of 50 synthetic mugs and bowls from a seed that the training data do
-  not use;
-- large: 60 grasps for each household mesh at four times its size. Most of the large objects are too
-  heavy or too wide, so the field should return no grasps for these objects.
+- coverage: as scanned;
+- scanned, made, rough, views: frozen sets (`datasets.frozen`) with the Franka Hand;
+- vessels: 40 synthetic vessels of a seed that no training uses;
+- robotiq_2f_85, robotiq_2f_140: the frozen set made with another gripper;
+- jaws: the frozen set made with each of four random jaws (`datasets.jaws`) of an unseen seed.
 
-`--labels FOLDER` stores the labelled candidates in the folder, and later runs reuse them. The
-candidates decide whether the gripper can grasp an object at all. Each object has 2000 candidates
-for scanned, view and large, and 300 candidates for robotiq_2f_85 and vessels.
+An object fits if at least 1 % of its antipodal candidates are robust; the means are over the
+objects that fit, and a refused object that fits counts 0. "Claimed" is the mean probability that
+the weights state. Every finished row is kept in the folder `--kept`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from datasets.household import make_set, write_set
+from datasets.jaws import write_jaws
 from experiments import record
-from experiments.baseline import DEVELOPMENT_DATA, household_meshes
+from grasp.field.trained import GraspField
+from grasp.grippers.gripper import Gripper, load_gripper
+from grasp.judging.benchmark import Case, load_set
+from grasp.judging.evaluation import Budget, evaluate
+from grasp.judging.laboratory import ENGINES, open_laboratory
+from grasp.judging.report import TOP, Report
+from grasp.judging.sources import field_source, kept_labels
+from grasp.objects.loading import load_object
+from grasp.physics import PROTOCOL, Conditions, cores
+from pcdiff.tables import markdown_table
 
-SEED, VESSELS, VESSELS_SEED = 0, 50, 777
-FEW = ["--samples", "60", "--candidates", "300"]
-OPTIONS = {
-    "scanned": [],
-    "view": ["--view", "--samples", "60"],
-    "robotiq_2f_85": ["--gripper", "robotiq_2f_85", *FEW],
-    "vessels": FEW,
-    "large": ["--scale", "4", "--samples", "60"],
-}
+SEED, GRASPS, CANDIDATES = 0, 100, 300
+COVERAGE, COVERAGE_GRASPS = "coverage", 1000
+VESSELS = ["mug", "bowl", "jug", "glass", "wineglass", "pot", "jar", "teapot"]
+VESSELS_COUNT, VESSELS_SEED = 40, 71_001
+JAWS_COUNT, JAWS_SEED = 4, 71_002
+
+FROZEN = {
+    "scanned": "scanned-report", COVERAGE: "scanned-report", "made": "made", "rough": "rough",
+    "views": "views",
+}  # fmt: skip
+HANDS = ("robotiq_2f_85", "robotiq_2f_140")
+ROWS = (*FROZEN, "vessels", *HANDS, "jaws")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of an evaluation.
+
+    Attributes:
+        sets: Folder of the frozen sets.
+        kept: Folder of labels that later evaluations reuse.
+        engine: Name of the second engine; None for no second engine.
+        grasps: Number of grasps per object, except in the row "coverage".
+        candidates: Number of antipodal candidates per object.
+        vessels: Number of objects in the row "vessels".
+    """
+
+    sets: Path
+    kept: Path
+    engine: str | None = None
+    grasps: int = GRASPS
+    candidates: int = CANDIDATES
+    vessels: int = VESSELS_COUNT
+
+
+def cases_and_hands(row: str, options: Options) -> Iterator[tuple[Sequence[Case], Gripper]]:
+    """Yield the cases of a row with each of its grippers.
+
+    Args:
+        row: Name of the row.
+        options: Settings of the evaluation.
+    """
+    panda = load_gripper("panda")
+    if row in FROZEN:
+        yield load_set(options.sets / FROZEN[row]).cases, panda
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if row == "vessels":
+            made = make_set(options.vessels, VESSELS_SEED, VESSELS)
+            entries = write_set(folder, made, {"maker": "datasets.household"}, "MIT")
+            objects = [load_object(folder / entry.file) for entry in entries]
+            yield [Case(each.name, each.name, each, each) for each in objects], panda
+            return
+        cases = load_set(options.sets / "made").cases
+        if row in HANDS:
+            yield cases, load_gripper(row)
+            return
+        for path in write_jaws(folder, JAWS_COUNT, JAWS_SEED):
+            yield cases, load_gripper(path)
 
 
 def main() -> None:
-    """Evaluate the field, write the table and draw the diagram."""
+    """Judge both weights on every row, print the table and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("which", choices=OPTIONS)
-    parser.add_argument("--weights", default="panda")
-    parser.add_argument("--meshes", type=Path, default=DEVELOPMENT_DATA)
-    parser.add_argument("--labels", type=Path)
+    parser.add_argument("sets", type=Path)
+    parser.add_argument("rows", nargs="*", default=ROWS, choices=[*ROWS, []])
+    parser.add_argument("--weights", nargs="+", default=["panda-0.2", "panda-0.1"])
+    parser.add_argument("--engine", choices=ENGINES)
+    parser.add_argument("--kept", type=Path, default=Path("runs/field_evaluation"))
     chosen = parser.parse_args()
-    options = ["--weights", chosen.weights, "--seed", str(SEED), *OPTIONS[chosen.which]]
-    if chosen.labels is not None:
-        options += ["--labels", str(chosen.labels)]
-    with objects(chosen.which, chosen.meshes) as files:
-        if not files:
-            print(f"skipped: {chosen.meshes} does not exist, expected a folder of .stl meshes")
-            return
-        evaluation = record.answer("grasp", "evaluate", *map(str, files), *options)
-    results = {"cpu_seconds": evaluation["cpu_seconds"], **evaluation["results"]}
-    name = f"field_evaluation_{chosen.which}"
-    # Write the record first: it states whether the checkout has changes, such as a new picture.
-    record.write(name, SEED, results, results.pop("table"))
-    draw(results["reliability"], record.RESULTS / f"{name}.png")
+    chosen.kept.mkdir(parents=True, exist_ok=True)
+    options = Options(chosen.sets, chosen.kept, chosen.engine)
+    results: dict[str, dict[str, Any]] = {}
+    for row in chosen.rows:
+        for weights in chosen.weights:
+            kept = chosen.kept / f"{row}-{Path(weights).stem}.json"
+            if not kept.exists():
+                kept.write_text(json.dumps(judged(row, weights, options)))
+            results.setdefault(row, {})[weights] = json.loads(kept.read_text())
+        print(table(results), flush=True)
+    record.write("field_evaluation", SEED, results, table(results))
 
 
-@contextmanager
-def objects(which: str, meshes: Path) -> Iterator[list[Path]]:
-    """Yield the list of mesh files for the evaluation; the list is empty without a mesh folder."""
-    if which != "vessels":
-        yield household_meshes(meshes) if meshes.is_dir() else []
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        made = make_set(VESSELS, VESSELS_SEED, ["mug", "bowl"])
-        entries = write_set(Path(folder), made, {"maker": "datasets.household"}, "MIT")
-        yield [Path(folder) / entry.file for entry in entries]
+def judged(row: str, weights: str, options: Options) -> dict[str, Any]:
+    """Judge weights on a row, and return the figures.
 
-
-def draw(reliability: dict[str, list[float]], path: Path) -> None:
-    """Draw the share of successful grasps against the predicted probability of success.
-
-    The area of a dot is proportional to the number of grasps.
+    Args:
+        row: Name of the row.
+        weights: Name or file of the weights.
+        options: Settings of the evaluation.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    field = GraspField.from_pretrained(weights)
+    by_hand = []
+    plain = row == COVERAGE
+    engine = None if plain else options.engine
+    number = cores()
+    with (
+        open_laboratory(Conditions(), PROTOCOL, workers=number) as laboratory,
+        open_laboratory(
+            Conditions(), PROTOCOL, workers=number, engine=engine, robustly=not plain
+        ) as trials,
+    ):
+        for cases, hand in cases_and_hands(row, options):
+            labels = kept_labels(
+                options.kept / "labels", hand, laboratory.labeller,
+                count=options.candidates, seed=SEED, physics=laboratory.facts,
+            )  # fmt: skip
+            judge = trials.judge(labels)
+            budget = Budget(COVERAGE_GRASPS if plain else options.grasps, options.candidates, SEED)
+            source = field_source(field, hand)
+            report = evaluate(source, cases, hand, judge, name=weights, budget=budget)
+            by_hand.append({"gripper": hand.name, **figures(report)})
+    return {"by_hand": by_hand}
 
-    figure = Figure(figsize=(5, 4.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
-    most = max(reliability["count"])
-    sizes = [max(4.0, 400 * count / most) for count in reliability["count"]]
-    axes.scatter(reliability["predicted"], reliability["happened"], s=sizes, alpha=0.7)
-    axes.plot(reliability["predicted"], reliability["happened"], linewidth=1)
-    axes.set(
-        xlim=(0, 1), ylim=(0, 1.02), xlabel="predicted probability", ylabel="share that holds",
-        aspect="equal",
-    )  # fmt: skip
-    figure.savefig(path, dpi=150)
+
+def figures(report: Report) -> dict[str, Any]:
+    """Return the figures of a report, with the claims of the weights.
+
+    Args:
+        report: Judgements of one gripper.
+    """
+    known = report.as_dict()
+    fitting = [each for each in report.judgements if each.fits and each.probability is not None]
+    claimed = [
+        float(np.mean(p[:TOP])) for each in fitting if len(p := np.asarray(each.probability))
+    ]
+    names = ("robust_all", "robust_top20", "success_all", "drake_all", "coverage")
+    return {
+        "objects": known["objects"],
+        "fit": known["objects_that_fit"],
+        **{key: known[key] for name in names for key in (name, f"{name}_interval") if key in known},
+        "claimed_top20": float(np.mean(claimed)) if claimed else None,
+        "calibration_error": known["robust_calibration_error"],
+        "refused_that_fit": known["refused_that_fit"],
+    }
+
+
+def table(results: dict[str, dict[str, Any]]) -> str:
+    """Return the results in Markdown.
+
+    Args:
+        results: For each row, the result of `judged` of each weights.
+    """
+    rows = [
+        [
+            "objects", "weights", "gripper", "fit", "robust success of all, %", "of the top 20, %",
+            "claimed of the top 20, %", "calibration error", "success in Drake, %", "coverage, %",
+            "wrong refusals",
+        ]
+    ]  # fmt: skip
+    for row, by_weights in results.items():
+        for weights, found in by_weights.items():
+            rows += [[row, Path(weights).stem, *_cells(each)] for each in found["by_hand"]]
+    note = (
+        f"{GRASPS} grasps are requested per object, {COVERAGE_GRASPS} in the row {COVERAGE}. "
+        "Intervals: 95 %, over objects. Coverage: share of the robust antipodal candidates within "
+        "1 cm and 15° of a grasp."
+    )
+    return f"{markdown_table(rows)}\n\n{note}"
+
+
+def _cells(found: dict[str, Any]) -> list[str]:
+    error = found["calibration_error"]
+    return [
+        found["gripper"],
+        f"{found['fit']} of {found['objects']}",
+        _cell(found, "robust_all"),
+        _cell(found, "robust_top20"),
+        _percent(found["claimed_top20"]),
+        "–" if error is None else f"{error:.3f}",
+        _cell(found, "drake_all"),
+        _cell(found, "coverage"),
+        str(found["refused_that_fit"]),
+    ]
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f}"
+
+
+def _cell(found: dict[str, Any], key: str) -> str:
+    interval = found.get(f"{key}_interval")
+    if found.get(key) is None or interval is None:
+        return _percent(found.get(key))
+    return f"{100 * found[key]:.1f} [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ from grasp.field.configuration import DEFAULT, PAPER
 from grasp.field.model import KIND
 from grasp.field.sampling import Sampling
 from grasp.field.selection import Selection
-from grasp.field.trained import WEIGHTS, GraspField
+from grasp.field.trained import GraspField, weights_file
 from grasp.formats import Grasps
 from grasp.grippers.gripper import Gripper, load_gripper
 from grasp.judging.coverage import PrecisionCoverage
@@ -162,7 +162,7 @@ def with_success_of(judge: GraspField, field: GraspField) -> GraspField:
 
 def known(field: GraspField, weights: str | Path) -> dict[str, Any]:
     """Return the number of parameters of the energy network, and the metadata of its training."""
-    configuration, _ = checkpoint.load(checkpoint.find(weights, WEIGHTS), KIND)
+    configuration, _ = checkpoint.load(weights_file(weights), KIND)
     parameters = sum(each.numel() for each in field.energy.parameters())
     return {"energy_parameters": parameters, "training": configuration.get("training", {})}
 

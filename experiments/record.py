@@ -31,7 +31,7 @@ def write(name: str, seed: int, results: dict[str, Any], table: str) -> None:
         ),
         "commit": _commit(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "machine": _machine(),
+        "machine": machine(),
         "seed": seed,
         "results": results,
     }
@@ -70,7 +70,8 @@ def _commit() -> str:
     return commit.stdout.strip() or "unknown"
 
 
-def _machine() -> str:
+def machine() -> str:
+    """Return the processor, the number of cores and the version of torch in words."""
     import torch
 
     processor = platform.processor() or platform.machine()

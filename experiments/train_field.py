@@ -27,6 +27,10 @@ from datasets.jaws import write_jaws
 from datasets.labels.folder import label_folder
 from datasets.labels.labelling import Settings
 from datasets.scans import write_scans
+from experiments import calibrate_success, field_evaluation
+from experiments.field_card import model_card
+from experiments.field_evaluation import FROZEN, Options, judged
+from experiments.record import machine
 from grasp.field.objective import ENERGY, SUCCESS
 from grasp.grippers.gripper import Gripper, load_gripper
 from grasp.physics import cores
@@ -36,6 +40,8 @@ from pcdiff.files import atomic_write
 RECIPE = Path(__file__).parent / "recipes" / "field.json"
 JAWS, VIEWS = "jaws", "views"
 RECORD = "stages.json"
+WEIGHTS = "panda.safetensors"
+"""Name of the file with the final weights in the output folder."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ class Pipeline:
         jaws = [load_gripper(path) for path in sorted((self.output / JAWS).glob("*.toml"))]
         for place, folder in enumerate(self.sets()):
             names = [entry.name for entry in read_catalogue(folder)]
-            share = self.recipe["fewer"].get(folder.name, 1.0)
+            share = self.recipe["label_share"].get(folder.name, 1.0)
             for key, number in numbers.items():
                 own = jaws[place::every] if key == JAWS else [load_gripper(key)]
                 for turn, hand in enumerate(own):
@@ -103,10 +109,15 @@ class Pipeline:
 
 def objects(pipeline: Pipeline) -> Iterator[Path]:
     """Make the objects of all sets, and rough scans of some of them."""
-    for folder, options in zip(pipeline.sets(), pipeline.recipe["sets"].values(), strict=True):
+    # Plan every set first: without a package that one of them needs, no time is lost.
+    plans = []
+    for options in pipeline.recipe["sets"].values():
         chosen = SetOptions(options["seed"], options["count"], options.get("scale"))
         pybullet = options.get("pybullet", False)
-        plan = plan_pybullet(chosen) if pybullet else plan_families(chosen, options.get("families"))
+        plans.append(
+            plan_pybullet(chosen) if pybullet else plan_families(chosen, options.get("families"))
+        )
+    for folder, plan in zip(pipeline.sets(), plans, strict=True):
         plan.write(folder)
         write_scans(folder, pipeline.seed, pipeline.recipe["scan_one_in"], cores())
         yield folder / "catalogue.json"
@@ -137,10 +148,13 @@ def samples(pipeline: Pipeline) -> Iterator[Path]:
     """Label samples of the energy, from the whole objects and from single views."""
     weights = str(pipeline.output / ENERGY / "best.safetensors")
     numbers = dict(pipeline.recipe["samples"])
+    noise = pipeline.recipe["sample_noise"]
     runs = [(numbers, False), ({"panda": numbers.pop(VIEWS)}, True)]
     for counts, view in runs:
         for folder, hand, names, count in pipeline.hands(counts):
-            settings = Settings(hand, count, 0.0, pipeline.seed, weights, view, uncertain=True)
+            settings = Settings(
+                hand, count, 0.0, pipeline.seed, weights, view, uncertain=True, noise=noise
+            )
             done = label_folder(folder, settings, names=names)
             print(f"{folder.name}, {hand.name}: {done.text()}", flush=True)
             yield from (done.output / f"{name}.h5" for name in done.card["by_object"])
@@ -151,8 +165,55 @@ def success(pipeline: Pipeline) -> Iterator[Path]:
     yield pipeline.train(SUCCESS)
 
 
+def calibration(pipeline: Pipeline) -> Iterator[Path]:
+    """Calibrate the probabilities of success on validation objects, and write the final weights."""
+    weights = pipeline.output / SUCCESS / "best.safetensors"
+    output = pipeline.output / WEIGHTS
+    found = calibrate_success.calibrate(weights, output, pipeline.sets(), pipeline.seed)
+    record = pipeline.output / "calibration.json"
+    record.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    print(calibrate_success.table(found))
+    yield from (output, record)
+
+
+def evaluation(pipeline: Pipeline) -> Iterator[Path]:
+    """Measure the final weights on objects and grippers of unseen seeds, beside those of 0.1."""
+    settings = pipeline.recipe["evaluation"]
+    sets = pipeline.output / "frozen"
+    needed = {FROZEN.get(row, "made") for row in settings["rows"] if row != "vessels"}
+    if needed:
+        program = [sys.executable, "-m", "datasets.frozen", "--no-sheet", "--output", str(sets)]
+        subprocess.run([*program, *sorted(needed)], check=True)
+    options = Options(
+        sets, pipeline.output / "labels", None,
+        settings["grasps"], settings["candidates"], settings["vessels"],
+    )  # fmt: skip
+    found = {
+        row: {
+            name: judged(row, str(weights), options)
+            for name, weights in (
+                ("final", pipeline.output / WEIGHTS),
+                ("panda-0.1", "panda-0.1"),
+            )
+        }
+        for row in settings["rows"]
+    }
+    path = pipeline.output / "evaluation.json"
+    path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    print(field_evaluation.table(found))
+    yield path
+
+
+def card(pipeline: Pipeline) -> Iterator[Path]:
+    """Write the model card."""
+    record = json.loads((pipeline.output / RECORD).read_text("utf-8"))
+    path = (pipeline.output / WEIGHTS).with_suffix(".md")
+    path.write_text(model_card(pipeline.output, record, machine()), "utf-8")
+    yield path
+
+
 STAGES: tuple[Callable[[Pipeline], Iterator[Path]], ...] = (
-    objects, jaws, labels, energy, samples, success,
+    objects, jaws, labels, energy, samples, success, calibration, evaluation, card,
 )  # fmt: skip
 """The stages in their order. Each yields the files that it made."""
 

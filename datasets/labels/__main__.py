@@ -62,6 +62,14 @@ def labels(
             "uses the whole object.",
         ),
     ] = False,
+    noise: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Largest noise level of samples of a field, which moves half of them. Level 0.1 "
+            "is 1 cm and 6 degrees.",
+        ),
+    ] = 0.0,
     scale: Annotated[
         float | None,
         typer.Option(
@@ -111,13 +119,15 @@ def labels(
     session = Session("datasets.labels", seed, as_json=as_json)
     if view and weights is None:
         raise InputError("--view needs --weights, because only a grasp field uses a view")
+    if noise and weights is None:
+        raise InputError("--noise needs --weights, because only samples of a field are moved")
     if near_misses is None:
         near_misses = NEAR_MISSES if weights is None else 0.0
     if uncertain and friction is not None:
         raise InputError("--friction has no effect with --uncertain, which draws the friction")
     settings = Settings(
         load_gripper(gripper), count, near_misses, seed, weights, view, protocol, far_misses,
-        uncertain,
+        uncertain, noise,
     )  # fmt: skip
     with progress("objects", len(targets_in(folder))) as advance:
         done = label_folder(

@@ -122,6 +122,7 @@ def summary(settings: Settings, labels: Sequence[ObjectLabels]) -> dict[str, Any
         **({"uncertainty": load_uncertainty().version} if settings.uncertain else {}),
         "weights": None if settings.weights is None else digest(settings.weights),
         **({"view": True} if settings.view else {}),
+        **({"noise": settings.noise} if settings.noise else {}),
         "seed": settings.seed,
         "made_with": {package: sorted(found) for package, found in sorted(versions.items())},
         **_figures([_success(g) for g in grasps], settings.seed),
@@ -165,7 +166,8 @@ def command(settings: Settings, options: Mapping[str, float | None]) -> str:
     drawn = (
         f"--near-misses {settings.near_misses:g}{far}"
         if settings.weights is None
-        else f"--weights {settings.weights}" + (" --view" if settings.view else "")
+        else f"--weights {settings.weights}{' --view' if settings.view else ''}"
+        + (f" --noise {settings.noise:g}" if settings.noise else "")
     )
     return (
         f"python -m datasets.labels FOLDER --gripper {gripper} --count {settings.count} "

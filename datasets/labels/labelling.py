@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import importlib.metadata
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -49,8 +50,10 @@ DRAW_STREAM = 104
 NEAR_MISSES = 0.25
 """Default share of near misses among the candidates."""
 
-SAMPLE = "sample"
-"""The kind of a grasp that was sampled from a grasp field."""
+SAMPLE, NOISY_SAMPLE = "sample", "noisy sample"
+"""The kinds of grasps that were sampled from a grasp field, without and with noise added."""
+
+_NOISY = 0.5  # share of the samples that are moved, if samples are moved at all
 
 PACKAGES = ("mujoco", "scipy", "numpy")
 """Packages that influence the labels; every label file states the versions of these packages."""
@@ -76,6 +79,8 @@ class Settings:
         uncertain: Whether each grasp is tried under its own draw of the unknown factors
             (`grasp.physics.simulate_drawn`), instead of the friction in the catalogue and the other
             settings of the protocol.
+        noise: Largest noise level σ of samples, which moves a pose by σℓ metres and σ radians. Half
+            of the samples are moved, each by noise of a level that is drawn uniformly.
 
     Raises:
         InputError: If a number is out of its range, `view` is set without weights, or a share of
@@ -91,6 +96,7 @@ class Settings:
     protocol: str = PROTOCOL.version
     far_misses: float = 0.0
     uncertain: bool = False
+    noise: float = 0.0
 
     def __post_init__(self) -> None:
         protocol_named(self.protocol)
@@ -102,6 +108,11 @@ class Settings:
             raise InputError(
                 "the shares of near and far misses must be 0 for samples of a grasp field, got "
                 f"{self.near_misses} and {self.far_misses}"
+            )
+        if not 0 <= self.noise < math.inf or (self.noise and self.weights is None):
+            raise InputError(
+                "the noise level of samples must be at least 0 and finite, and 0 without weights "
+                f"of a field, got {self.noise}"
             )
         if self.count < 1 or self.seed < 0:
             raise InputError(
@@ -157,6 +168,8 @@ class Job:
             later["far_misses"] = settings.far_misses
         if settings.uncertain:
             later["uncertainty"] = load_uncertainty().version
+        if settings.noise:
+            later["noise"] = settings.noise
         return {
             **self.source,
             **later,
@@ -246,7 +259,11 @@ def _drawn(obj: Object, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
             far_misses=settings.far_misses,
         )
         return drawn.poses, drawn.kinds
+    import torch
+
     from grasp.objects.views import random_views
+    from pcdiff.diffusion.process import perturb
+    from pcdiff.diffusion.schedules import Level
     from pcdiff.randomness import seeded
 
     seen = obj
@@ -255,7 +272,15 @@ def _drawn(obj: Object, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
     field = load_field(settings.weights).condition(seen, settings.gripper, settings.seed)
     stream = seeded(settings.seed, STREAM, int(obj.sha256[:8], 16))
     poses = field.draw(settings.count, stream, sampling(settings.view))
-    return poses.numpy(), np.full(len(poses), SAMPLE)
+    if not settings.noise:
+        return poses.numpy(), np.full(len(poses), SAMPLE)
+    noisy = torch.rand(len(poses), generator=stream) < _NOISY
+    sigma = settings.noise * torch.rand(len(poses), generator=stream).double()
+    moved = perturb(field.model.space, poses, Level(torch.ones_like(sigma), sigma), stream)
+    return (
+        torch.where(noisy[:, None, None], moved, poses).numpy(),
+        np.where(noisy.numpy(), NOISY_SAMPLE, SAMPLE),
+    )
 
 
 def sampling(view: bool) -> Sampling:
@@ -291,10 +316,9 @@ def digest(weights: str) -> str:
     Args:
         weights: Name or file of the weights.
     """
-    from grasp.field.trained import WEIGHTS
-    from pcdiff.learning.checkpoint import find
+    from grasp.field.trained import weights_file
 
-    return hashlib.sha256(find(weights, WEIGHTS).read_bytes()).hexdigest()
+    return hashlib.sha256(weights_file(weights).read_bytes()).hexdigest()
 
 
 def attempt(job: Job) -> Grasps | str:

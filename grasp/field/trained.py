@@ -30,9 +30,28 @@ WEIGHTS = Path(__file__).parent / "weights"
 """Folder of the weights that are shipped in this package."""
 
 
+NEWEST = {"panda": "panda-0.1"}
+"""The weights that a name without a version stands for."""
+
+
 def pretrained_names() -> list[str]:
     """Return the names of the weights that are shipped in this package."""
-    return checkpoint.names_in(WEIGHTS)
+    return [*NEWEST, *checkpoint.names_in(WEIGHTS)]
+
+
+def weights_file(weights: str | os.PathLike[str]) -> Path:
+    """Return the path of a file of weights.
+
+    Args:
+        weights: Name of weights in the package (see `pretrained_names`), or the path of a file. A
+            name without a version stands for the newest version.
+
+    Raises:
+        InputError: If `weights` is neither a known name nor a file.
+    """
+    if not Path(weights).exists():
+        weights = NEWEST.get(os.fspath(weights), weights)
+    return checkpoint.find(weights, WEIGHTS)
 
 
 class GraspField(FieldModel):
@@ -53,14 +72,17 @@ class GraspField(FieldModel):
         """Load a trained field in evaluation mode on the CPU.
 
         Args:
-            weights: Name of weights in the package (see `pretrained_names`), or the path of a file.
+            weights: Name of weights in the package, or the path of a file; see `weights_file`.
 
         Raises:
             InputError: If `weights` is neither a known name nor a file, or the file does not
                 contain weights of a grasp field.
         """
         return checkpoint.load_model(
-            weights, KIND, WEIGHTS, lambda description: cls(FieldConfig.from_dict(description))
+            weights_file(weights),
+            KIND,
+            WEIGHTS,
+            lambda description: cls(FieldConfig.from_dict(description)),
         )
 
     @torch.inference_mode(False)  # tensors made in inference mode would allow no gradient later

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from experiments import train_field
-from experiments.train_field import RECIPE, RECORD, STAGES, Pipeline, run
+from experiments.train_field import RECIPE, RECORD, STAGES, WEIGHTS, Pipeline, run
 from grasp.field.trained import GraspField
 from pcdiff.errors import InputError
 
@@ -73,3 +73,11 @@ def test_a_small_recipe_makes_weights_from_nothing(tmp_path):
         for name, weights in field.success.state_dict().items()
     ]
     assert any(changed)
+    calibrated = GraspField.from_pretrained(pipeline.output / WEIGHTS)
+    known = json.loads((pipeline.output / "calibration.json").read_text("utf-8"))
+    last = calibrated.success.perceptron.last
+    expected = known["scale"] * field.success.perceptron.last.weight
+    torch.testing.assert_close(last.weight, expected, rtol=1e-5, atol=0)
+    card = (pipeline.output / "panda.md").read_text("utf-8")
+    assert all(stage["sha256"][:16] in card for stage in found["stages"].values())
+    assert "vessels" in card and "{" not in card.split("```")[2]

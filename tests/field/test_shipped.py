@@ -12,7 +12,7 @@ from datasets.household import make
 from grasp.field.model import Condition
 from grasp.field.sampling import Sampling
 from grasp.field.selection import Selection
-from grasp.field.trained import WEIGHTS, GraspField, pretrained_names
+from grasp.field.trained import WEIGHTS, GraspField, pretrained_names, weights_file
 from grasp.grippers.gripper import load_gripper
 from grasp.judging.calibration import reliability
 from grasp.objects.object import Object
@@ -22,6 +22,7 @@ from pcdiff.manifolds import se3, so3
 from pcdiff.randomness import seeded
 
 SEED = 31_415  # seed of made objects that no network was trained on
+NUMBERED = ("panda-0.1",)
 FAMILIES = ("mug", "bowl", "hammer", "spoon", "box", "bottle")
 
 
@@ -53,9 +54,11 @@ def near(mug):
 
 
 def test_they_are_small_and_name_the_grippers_they_were_trained_on(shipped):
-    assert pretrained_names() == ["panda"]
-    assert (WEIGHTS / "panda.safetensors").stat().st_size <= 8e6
-    assert (WEIGHTS / "panda.md").is_file()
+    assert pretrained_names() == ["panda", *NUMBERED]
+    for name in NUMBERED:
+        assert (WEIGHTS / f"{name}.safetensors").stat().st_size <= 8e6
+        assert (WEIGHTS / f"{name}.md").is_file()
+    assert weights_file("panda") == WEIGHTS / f"{NUMBERED[-1]}.safetensors"
     assert set(shipped.config.grippers) == {"panda", "robotiq_2f_85", "robotiq_2f_140"}
     for name, digest in shipped.config.grippers.items():
         assert load_gripper(name).sha256 == digest

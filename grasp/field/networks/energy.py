@@ -366,6 +366,8 @@ class SuccessNetwork(PoseNetwork):
     def rescale(self, scale: float, shift: float) -> None:
         """Change the weights so that every logit l becomes `scale`·l + `shift` (Platt scaling).
 
+        This holds under every load, because the exponent of the load is scaled too.
+
         Args:
             scale: Factor of the logits. A positive factor preserves the ranking of grasps.
             shift: Number that is added to the scaled logits.
@@ -381,3 +383,4 @@ class SuccessNetwork(PoseNetwork):
         last = self.perceptron.last
         last.weight.mul_(scale)
         last.bias.mul_(scale).add_(shift)
+        self.load_exponent.mul_(scale)

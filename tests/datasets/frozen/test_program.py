@@ -171,7 +171,7 @@ def test_no_seed_was_used_before():
     splits = read_splits()
     chosen = {entry["seed"] for entry in splits.sets.values() if "seed" in entry}
     assert len(chosen) == 4
-    card = (ROOT / "grasp/field/weights/panda.md").read_text("utf-8")
+    card = (ROOT / "grasp/field/weights/panda-0.1.md").read_text("utf-8")
     trained = {int(seed) for seed in re.findall(r"--count \d+ --seed (\d+)", card)}
     assert {2026, 2027, 2028, 2029, 2031, 2032} <= trained
     assert trained <= set(splits.used_seeds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -32,6 +33,7 @@ from grasp.objects.object import Object
 from grasp.objects.views import random_views
 from pcdiff.errors import InputError
 from pcdiff.learning import checkpoint
+from pcdiff.manifolds import so3
 from pcdiff.randomness import seeded
 
 TINY = FieldConfig(energy=NetworkConfig(16, 1, 4), success=NetworkConfig(8, 1, 4))
@@ -123,6 +125,25 @@ def test_samples_of_the_whole_object_are_as_they_were(of_whole, of_view, weights
     found = label(job)
     np.testing.assert_array_equal(found.poses, drawn_by_hand(job.obj, job.obj, weights, SEED))
     assert not np.allclose(found.poses, label(job_of(of_view)).poses, atol=0.01)
+
+
+def test_noise_moves_half_of_the_samples_by_its_level(of_whole):
+    """Levels that are uniform in [0, s] give moves a mean square of s²/3 along each axis."""
+    level = 0.3
+    still = label(job_of(replace(of_whole, count=300)))
+    found = label(job_of(replace(of_whole, count=300, noise=level)))
+    noisy = np.array(found.sampler["kinds"]) == "noisy sample"
+    assert found.sampler["noise"] == level and "noise" not in still.sampler
+    assert 0.4 < noisy.mean() < 0.6
+    np.testing.assert_array_equal(found.poses[~noisy], still.poses[~noisy])
+    before, after = still.poses[noisy], found.poses[noisy]
+    move = np.einsum("nji,nj->ni", before[:, :3, :3], (after - before)[:, :3, 3]) / 0.1
+    turn = so3.log(torch.from_numpy(before[:, :3, :3].swapaxes(1, 2) @ after[:, :3, :3])).numpy()
+    for part in (move, turn):
+        # The three components of a move share a level σ, with E[σ²] = s²/3 and E[σ⁴] = s⁴/5.
+        variance = (3 * (3 / 5 - 1 / 9) + 6 * (1 / 5 - 1 / 9)) / 9
+        error = np.sqrt(variance / len(part)) * level**2
+        assert abs(np.square(part).mean() - level**2 / 3) < 4 * error
 
 
 def test_the_view_depends_on_seed_and_geometry_alone(of_view):
@@ -254,3 +275,6 @@ def test_a_view_without_a_field_is_bad_input(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == [tmp_path / "box.stl"]
     with pytest.raises(InputError, match="samples from one view: name the weights"):
         Settings(load_gripper("panda"), view=True)
+    for noise, chosen in ((0.1, None), (-0.1, "panda"), (math.inf, "panda")):
+        with pytest.raises(InputError, match="noise level of samples must be at least 0"):
+            Settings(load_gripper("panda"), near_misses=0.0, noise=noise, weights=chosen)
