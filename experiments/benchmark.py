@@ -1,12 +1,12 @@
-"""Compare sources of grasps on the frozen sets: the table that the next generation has to beat.
+"""Compare sources of grasps on the frozen sets, under every physics of this package.
 
     python -m datasets.frozen --meshes FOLDER --output sets
     python -m experiments.benchmark sets [--paper FILE] [--engine drake] [NAME...]
 
-The sources are the shipped weights, the network of the paper SE(3)-DiffusionFields (weights of
-`grasp train --networks energy --architecture paper`) and the antipodal baseline. The shipped
-network of success ranks the samples of both fields, so only their energies differ. No source knows
-the table.
+The sources are all shipped weights, the network of the paper SE(3)-DiffusionFields (weights of
+`grasp train --networks energy --architecture paper`) and the antipodal baseline. The success
+network of `RANKING` ranks the samples of the paper's network, so only the energies of the two
+differ. No source knows the table.
 
 All figures have the same denominators for all sources. An object fits if at least 1 % of its
 antipodal candidates succeed under the protocol and are robust; a refused object that fits counts 0.
@@ -23,7 +23,7 @@ from typing import Any
 
 from experiments import record
 from experiments.field_networks import with_success_of
-from grasp.field.trained import GraspField
+from grasp.field.trained import NEWEST, GraspField, pretrained_names
 from grasp.grippers.gripper import Gripper, load_gripper
 from grasp.judging.benchmark import Benchmark, load_set
 from grasp.judging.evaluation import Budget, Source, evaluate
@@ -35,7 +35,7 @@ from grasp.physics import PROTOCOL, PROTOCOLS, Conditions, cores
 from pcdiff.drawing.png import save_png
 from pcdiff.tables import markdown_table
 
-SEED = 0
+SEED, RANKING = 0, "panda-0.1"
 SETS = ("scanned-report", "made", "rough", "views", "resting", "too-large")
 """Sets of the table. `scanned-tune` is for tuning, so nothing is reported on it."""
 
@@ -62,10 +62,12 @@ def sources(paper: Path | None, hand: Gripper) -> Iterator[tuple[str, Source]]:
         paper: Weights with the energy network of the paper; None leaves the row out.
         hand: Gripper of the grasps.
     """
-    shipped = GraspField.from_pretrained("panda")
-    yield "weights of 0.1.0", field_source(shipped, hand)
+    for name in pretrained_names():
+        if name not in NEWEST:
+            yield name, field_source(GraspField.from_pretrained(name), hand)
     if paper is not None:
-        field = with_success_of(shipped, GraspField.from_pretrained(paper))
+        ranking = GraspField.from_pretrained(RANKING)
+        field = with_success_of(ranking, GraspField.from_pretrained(paper))
         yield "paper's network", field_source(field, hand)
     yield "antipodal baseline", named_source(ANTIPODAL, [], hand)
 
