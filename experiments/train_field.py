@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -103,6 +104,9 @@ class Pipeline:
         start = ["train", *map(str, self.sets()), *arguments, "--resume"]
         if network == SUCCESS:
             start += [f"--initialize-from={self.output / ENERGY / 'best.safetensors'}"]
+            # The surfaces of the objects take minutes to compute and do not depend on the network.
+            kept = self.output / ENERGY / "objects"
+            shutil.copytree(kept, folder / "objects", dirs_exist_ok=True)
         subprocess.run([sys.executable, *program, *start], check=True)
         return folder / "best.safetensors"
 
