@@ -32,6 +32,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from experiments import record
+from experiments.field_evaluation import title
 from grasp.field.conditioned import ConditionedField
 from grasp.field.trained import GraspField
 from grasp.formats import Grasps
@@ -199,7 +200,7 @@ def main() -> None:
     for name in chosen.weights:
         field = GraspField.from_pretrained(name)
         given = zip(cases, labels, starts, strict=True)
-        results[Path(name).stem] = summary([measure(field, *each) for each in given])
+        results[title(name)] = summary([measure(field, *each) for each in given])
         print(table(results), flush=True)
     record.write("field_cost", SEED, results, table(results))
 
@@ -243,9 +244,9 @@ def table(results: dict[str, dict[str, Any]]) -> str:
         "unlikely": "free poses with probability below 0.02, %",
     }
     rows = [["figure", *results]]
-    for key, title in titles.items():
-        factor = 100 if title.endswith("%") else 1
-        rows.append([title, *(f"{factor * found[key]:.3g}" for found in results.values())])
+    for key, text in titles.items():
+        factor = 100 if text.endswith("%") else 1
+        rows.append([text, *(f"{factor * found[key]:.3g}" for found in results.values())])
     return markdown_table(rows)
 
 

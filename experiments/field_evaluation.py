@@ -119,7 +119,7 @@ def main() -> None:
     results: dict[str, dict[str, Any]] = {}
     for row in chosen.rows:
         for weights in chosen.weights:
-            kept = chosen.kept / f"{row}-{Path(weights).stem}.json"
+            kept = chosen.kept / f"{row}-{title(weights)}.json"
             if not kept.exists():
                 kept.write_text(json.dumps(judged(row, weights, options)))
             results.setdefault(row, {})[weights] = json.loads(kept.read_text())
@@ -196,7 +196,7 @@ def table(results: dict[str, dict[str, Any]]) -> str:
     ]  # fmt: skip
     for row, by_weights in results.items():
         for weights, found in by_weights.items():
-            rows += [[row, Path(weights).stem, *_cells(each)] for each in found["by_hand"]]
+            rows += [[row, title(weights), *_cells(each)] for each in found["by_hand"]]
     note = (
         f"{GRASPS} grasps are requested per object, {COVERAGE_GRASPS} in the row {COVERAGE}. "
         "Intervals: 95 %, over objects. Coverage: share of the robust antipodal candidates within "
@@ -218,6 +218,15 @@ def _cells(found: dict[str, Any]) -> list[str]:
         _cell(found, "coverage"),
         str(found["refused_that_fit"]),
     ]
+
+
+def title(weights: str) -> str:
+    """Return the name of weights in a table: that of shipped weights, or of the file.
+
+    Args:
+        weights: Name or file of the weights.
+    """
+    return Path(weights).name.removesuffix(".safetensors")
 
 
 def _percent(share: float | None) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from experiments import record
+from experiments.field_evaluation import title
 from grasp.field.trained import GraspField
 from grasp.grippers.gripper import load_gripper
 from grasp.judging.benchmark import load_set
@@ -74,7 +75,7 @@ def main() -> None:
     chosen = parser.parse_args()
     hand = load_gripper("panda")
     fields = {name: GraspField.from_pretrained(name) for name in chosen.weights}
-    found: dict[str, list[dict[str, Any]]] = {Path(name).stem: [] for name in fields}
+    found: dict[str, list[dict[str, Any]]] = {title(name): [] for name in fields}
     with open_laboratory(Conditions(), PROTOCOL, workers=cores()) as laboratory:
         label = kept_labels(
             chosen.kept / "labels", hand, laboratory.labeller,
@@ -89,7 +90,7 @@ def main() -> None:
                     for seed in range(SEEDS)
                 ]
                 row = {"group": group, "name": obj.name, "fits": bool(fitting), "refused": refused}
-                found[Path(name).stem].append(row)
+                found[title(name)].append(row)
             print(
                 group,
                 obj.name,
@@ -108,11 +109,11 @@ def table(found: dict[str, list[dict[str, Any]]]) -> str:
     seeds = [f"seed {seed}" for seed in range(SEEDS)]
     rows = [["weights", "objects", "number", *(f"refused, {seed}, %" for seed in seeds)]]
     for name, entries in found.items():
-        for title, fitting in (("that do not fit", False), ("that fit", True)):
+        for text, fitting in (("that do not fit", False), ("that fit", True)):
             chosen = [each for each in entries if each["fits"] == fitting]
             refused = np.array([each["refused"] for each in chosen]).reshape(-1, SEEDS)
             shares = [f"{100 * share:.1f}" for share in refused.mean(axis=0)]
-            rows.append([name, title, str(len(chosen)), *shares])
+            rows.append([name, text, str(len(chosen)), *shares])
     groups = [
         ["weights", "group", "do not fit", "of these refused, %", "fit", "of these refused, %"]
     ]

@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Float
 
 from experiments import record
+from experiments.field_evaluation import title
 from grasp.field.trained import GraspField
 from grasp.grippers.gripper import Gripper, load_gripper
 from grasp.judging.benchmark import load_set
@@ -101,7 +102,7 @@ def main() -> None:
             found = {"search": best}
             for name, field in fields.items():
                 sampled = field.condition(case.seen, hand, SEED).sample(GRASPS, seeded(SEED))
-                found[Path(name).stem] = sampled.poses[:TOP]
+                found[title(name)] = sampled.poses[:TOP]
             by_object[case.name] = {
                 name: _robust(case.truth, hand, poses, pool) for name, poses in found.items()
             }

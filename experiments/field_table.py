@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
 from datasets.frozen.resting import resting_poses
 from datasets.household import make
 from experiments import record
+from experiments.field_evaluation import title
 from grasp.field.trained import GraspField
 from grasp.grippers.gripper import load_gripper
 from grasp.judging.proportions import cluster_bootstrap
@@ -58,7 +58,7 @@ def main() -> None:
     chosen = parser.parse_args()
     hand = load_gripper("panda")
     fields = {name: GraspField.from_pretrained(name) for name in chosen.weights}
-    found: dict[str, dict[str, tuple[int, float]]] = {Path(name).stem: {} for name in fields}
+    found: dict[str, dict[str, tuple[int, float]]] = {title(name): {} for name in fields}
     with processes(cores()) as pool:
         for obj, mass, scene in cases():
             for name, field in fields.items():
@@ -69,7 +69,7 @@ def main() -> None:
                 if len(free):
                     trials = simulate_robust(obj, hand, free, Conditions(mass=mass), pool=pool)
                     held = float(trials.success.sum())
-                found[Path(name).stem][obj.name] = (len(free), held)
+                found[title(name)][obj.name] = (len(free), held)
             print(obj.name, {name: each[obj.name] for name, each in found.items()}, flush=True)
     record.write("field_table", SEED, found, table(found))
 
