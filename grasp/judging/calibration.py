@@ -36,14 +36,14 @@ class Reliability:
 
 def reliability(
     probability: Float[np.ndarray, " grasps"],
-    success: Bool[np.ndarray, " grasps"],
+    success: Bool[np.ndarray, " grasps"] | Float[np.ndarray, " grasps"],
     bins: int = 15,
 ) -> Reliability:
     """Compute the reliability diagram of probabilities (Guo et al. 2017, equations 1 to 3).
 
     Args:
         probability: Predicted probabilities of success, 0 to 1.
-        success: True for each successful grasp.
+        success: True for each successful grasp, or the robust success of each grasp, 0 to 1.
         bins: Number of bins of equal width.
 
     Raises:
