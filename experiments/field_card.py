@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments import calibrate_success, field_evaluation
-from grasp.field.model import KIND
 from grasp.field.trained import GraspField
-from pcdiff.learning import checkpoint
 from pcdiff.tables import markdown_table
 
 BEGINNING = """# Model card: `{name}`
@@ -66,7 +64,6 @@ def model_card(output: Path, record: dict[str, Any], machine: str) -> str:
     """
     weights = output / "panda.safetensors"
     field = GraspField.from_pretrained(weights)
-    configuration, _ = checkpoint.load(weights, KIND)
     sizes = {
         name: sum(each.numel() for each in network.parameters())
         for name, network in (("energy", field.energy), ("success", field.success))
@@ -74,14 +71,16 @@ def model_card(output: Path, record: dict[str, Any], machine: str) -> str:
     return BEGINNING.format(
         name="panda-0.2",
         **sizes,
-        protocol=configuration["model"]["protocol"],
+        protocol=field.config.protocol,
         recipe=json.dumps(record["recipe"], indent=1),
         machine=machine,
         stages=_stages(record),
         labels=_labels(output),
         curves=_curves(output),
         calibration=calibrate_success.table(_read(output / "calibration.json")),
-        evaluation=field_evaluation.table(_read(output / "evaluation.json")),
+        evaluation=field_evaluation.table(
+            _read(output / "evaluation.json"), record["recipe"]["evaluation"]["grasps"]
+        ),
     )
 
 

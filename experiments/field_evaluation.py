@@ -181,11 +181,12 @@ def figures(report: Report) -> dict[str, Any]:
     }
 
 
-def table(results: dict[str, dict[str, Any]]) -> str:
+def table(results: dict[str, dict[str, Any]], grasps: int = GRASPS) -> str:
     """Return the results in Markdown.
 
     Args:
         results: For each row, the result of `judged` of each weights.
+        grasps: Number of grasps per object, except in the row "coverage".
     """
     rows = [
         [
@@ -198,7 +199,7 @@ def table(results: dict[str, dict[str, Any]]) -> str:
         for weights, found in by_weights.items():
             rows += [[row, title(weights), *_cells(each)] for each in found["by_hand"]]
     note = (
-        f"{GRASPS} grasps are requested per object, {COVERAGE_GRASPS} in the row {COVERAGE}. "
+        f"{grasps} grasps are requested per object, {COVERAGE_GRASPS} in the row {COVERAGE}. "
         "Intervals: 95 %, over objects. Coverage: share of the robust antipodal candidates within "
         "1 cm and 15° of a grasp."
     )

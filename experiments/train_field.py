@@ -204,7 +204,7 @@ def evaluation(pipeline: Pipeline) -> Iterator[Path]:
     }
     path = pipeline.output / "evaluation.json"
     path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-    print(field_evaluation.table(found))
+    print(field_evaluation.table(found, settings["grasps"]))
     yield path
 
 
