@@ -169,8 +169,9 @@ class FieldModel(nn.Module):
 
         The loss is the cross entropy of success with the logit −E, averaged over all grasps.
         Denoising determines the energy of an object only up to a constant. This loss fixes the
-        constant, so the energies of different objects become comparable: exp(−E) are the odds of
-        success, and Bayes' rule makes them proportional to the density of successful grasps.
+        constant, so the energies of different objects become comparable: exp(−E) becomes the odds
+        of success. If the tried grasps are spread evenly, Bayes' rule makes these odds proportional
+        to the density of successful grasps, so the two losses agree.
 
         Args:
             tried: Poses of successful and failed grasps relative to the centre of each object's
