@@ -9,8 +9,9 @@ hand of the Franka Hand is wider, and the fingers of the 2F-140 are longer, than
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -116,13 +117,8 @@ def jaws(
     )
 
 
-def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the program.
-
-    Args:
-        arguments: Command-line arguments; None means the arguments of the process.
-    """
-    run(app, arguments)
+main = partial(run, app)
+"""Run the program, with the command-line arguments of the process or with a given list."""
 
 
 if __name__ == "__main__":

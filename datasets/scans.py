@@ -14,8 +14,9 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -135,13 +136,8 @@ def scans(
     )
 
 
-def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the program.
-
-    Args:
-        arguments: Command-line arguments; None means the arguments of the process.
-    """
-    run(app, arguments)
+main = partial(run, app)
+"""Run the program, with the command-line arguments of the process or with a given list."""
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
@@ -95,13 +96,8 @@ def _make(name: str, materials: Materials, path: Path, freeze: bool) -> dict[str
     return {"cases": folder.cases, "objects": folder.groups, "digest": digest}
 
 
-def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the program.
-
-    Args:
-        arguments: Command-line arguments; None means the arguments of the process.
-    """
-    run(app, arguments)
+main = partial(run, app)
+"""Run the program, with the command-line arguments of the process or with a given list."""
 
 
 if __name__ == "__main__":

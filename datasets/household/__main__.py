@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
@@ -172,13 +173,8 @@ def _text(results: dict[str, Any], entries: list[Entry]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the program.
-
-    Args:
-        arguments: Command-line arguments; None means the arguments of the process.
-    """
-    run(app, arguments)
+main = partial(run, app)
+"""Run the program, with the command-line arguments of the process or with a given list."""
 
 
 if __name__ == "__main__":
