@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments import record
+from experiments.field_evaluation import SHIPPED
 from experiments.field_networks import with_success_of
-from grasp.field.trained import NEWEST, GraspField, pretrained_names
+from grasp.field.trained import GraspField
 from grasp.grippers.gripper import Gripper, load_gripper
 from grasp.judging.benchmark import Benchmark, load_set
 from grasp.judging.evaluation import Budget, Source, evaluate
@@ -62,9 +63,8 @@ def sources(paper: Path | None, hand: Gripper) -> Iterator[tuple[str, Source]]:
         paper: Weights with the energy network of the paper; None leaves the row out.
         hand: Gripper of the grasps.
     """
-    for name in pretrained_names():
-        if name not in NEWEST:
-            yield name, field_source(GraspField.from_pretrained(name), hand)
+    for name in SHIPPED:
+        yield name, field_source(GraspField.from_pretrained(name), hand)
     if paper is not None:
         ranking = GraspField.from_pretrained(RANKING)
         field = with_success_of(ranking, GraspField.from_pretrained(paper))

@@ -32,7 +32,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from experiments import record
-from experiments.field_evaluation import title
+from experiments.agreement import area_under_curve
+from experiments.field_evaluation import SHIPPED, title
 from grasp.field.conditioned import ConditionedField
 from grasp.field.trained import GraspField
 from grasp.formats import Grasps
@@ -167,25 +168,11 @@ def distance(
     return signed_distance(case.truth, place[:, :3, 3] + place[:, :3, :3] @ offset)
 
 
-def area(score: Float[np.ndarray, " n"], held: Bool[np.ndarray, " n"]) -> float:
-    """Return the area under the ROC curve, from the ranks (Mann and Whitney 1947).
-
-    Args:
-        score: Score of each grasp, high for a grasp that should succeed.
-        held: Whether each grasp succeeds; at least one does, and at least one does not.
-    """
-    from scipy.stats import rankdata
-
-    ranks, number = rankdata(score), int(held.sum())
-    wins = ranks[held].sum() - number * (number + 1) / 2
-    return float(wins / (number * (len(held) - number)))
-
-
 def main() -> None:
     """Measure every field on the set, print the table and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("set", type=Path)
-    parser.add_argument("--weights", nargs="+", default=["panda-0.2", "panda-0.1"])
+    parser.add_argument("--weights", nargs="+", default=SHIPPED)
     parser.add_argument("--kept", type=Path, default=Path("runs/field_evaluation"))
     chosen = parser.parse_args()
     hand, cases = load_gripper("panda"), load_set(chosen.set).cases
@@ -213,7 +200,9 @@ def summary(parts: list[Figures]) -> dict[str, Any]:
     """
     every = Figures.joined(parts)
     single = [
-        area(-each.energy, each.held) for each in parts if 0 < each.held.sum() < each.held.size
+        area_under_curve(-each.energy, each.held)
+        for each in parts
+        if 0 < each.held.sum() < each.held.size
     ]
     return {
         "starts": len(every.far),
@@ -221,7 +210,7 @@ def summary(parts: list[Figures]) -> dict[str, Any]:
         "half_turn": float(every.turn.max()),
         "half_turn_probability": float(every.turn_probability.max()),
         "new_points": float(every.redrawn.mean()),
-        "area_pooled": area(-every.energy, every.held),
+        "area_pooled": area_under_curve(-every.energy, every.held),
         "area_single": float(np.mean(single)),
         "free_poses": len(every.unlikely),
         "unlikely": float(every.unlikely.mean()),

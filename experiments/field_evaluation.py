@@ -32,7 +32,7 @@ import numpy as np
 from datasets.household import make_set, write_set
 from datasets.jaws import write_jaws
 from experiments import record
-from grasp.field.trained import GraspField
+from grasp.field.trained import NEWEST, GraspField, pretrained_names
 from grasp.grippers.gripper import Gripper, load_gripper
 from grasp.judging.benchmark import Case, load_set
 from grasp.judging.evaluation import Budget, evaluate
@@ -45,6 +45,9 @@ from pcdiff.tables import markdown_table
 
 SEED, GRASPS, CANDIDATES = 0, 100, 300
 COVERAGE, COVERAGE_GRASPS = "coverage", 1000
+SHIPPED = [name for name in reversed(pretrained_names()) if name not in NEWEST]
+"""Names of all shipped weights, the newest first."""
+
 VESSELS = ["mug", "bowl", "jug", "glass", "wineglass", "pot", "jar", "teapot"]
 VESSELS_COUNT, VESSELS_SEED = 40, 71_001
 JAWS_COUNT, JAWS_SEED = 4, 71_002
@@ -110,7 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sets", type=Path)
     parser.add_argument("rows", nargs="*", default=ROWS, choices=[*ROWS, []])
-    parser.add_argument("--weights", nargs="+", default=["panda-0.2", "panda-0.1"])
+    parser.add_argument("--weights", nargs="+", default=SHIPPED)
     parser.add_argument("--engine", choices=ENGINES)
     parser.add_argument("--kept", type=Path, default=Path("runs/field_evaluation"))
     chosen = parser.parse_args()

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from experiments import record
-from experiments.field_evaluation import title
+from experiments.field_evaluation import SHIPPED, title
 from grasp.field.trained import GraspField
 from grasp.grippers.gripper import load_gripper
 from grasp.judging.benchmark import load_set
@@ -70,7 +70,7 @@ def main() -> None:
     """Ask every field for grasps of every object, print the table and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sets", type=Path)
-    parser.add_argument("--weights", nargs="+", default=["panda-0.2", "panda-0.1"])
+    parser.add_argument("--weights", nargs="+", default=SHIPPED)
     parser.add_argument("--kept", type=Path, default=Path("runs/field_evaluation"))
     chosen = parser.parse_args()
     hand = load_gripper("panda")

@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Float
 
 from experiments import record
-from experiments.field_evaluation import title
+from experiments.field_evaluation import SHIPPED, title
 from grasp.field.trained import GraspField
 from grasp.grippers.gripper import Gripper, load_gripper
 from grasp.judging.benchmark import load_set
@@ -81,7 +81,7 @@ def main() -> None:
     """Judge the best of the search and of each field, print the table and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("set", type=Path)
-    parser.add_argument("--weights", nargs="+", default=["panda-0.2", "panda-0.1"])
+    parser.add_argument("--weights", nargs="+", default=SHIPPED)
     parser.add_argument("--candidates", type=int, default=CANDIDATES)
     parser.add_argument("--kept", type=Path, default=Path("runs/field_search"))
     chosen = parser.parse_args()

@@ -18,7 +18,7 @@ import numpy as np
 from datasets.frozen.resting import resting_poses
 from datasets.household import make
 from experiments import record
-from experiments.field_evaluation import title
+from experiments.field_evaluation import SHIPPED, title
 from grasp.field.trained import GraspField
 from grasp.grippers.gripper import load_gripper
 from grasp.judging.proportions import cluster_bootstrap
@@ -54,7 +54,7 @@ def cases() -> Iterator[tuple[Object, float, Scene]]:
 def main() -> None:
     """Count the grasps of every field, print the table and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--weights", nargs="+", default=["panda-0.2", "panda-0.1"])
+    parser.add_argument("--weights", nargs="+", default=SHIPPED)
     chosen = parser.parse_args()
     hand = load_gripper("panda")
     fields = {name: GraspField.from_pretrained(name) for name in chosen.weights}

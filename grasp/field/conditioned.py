@@ -39,7 +39,7 @@ from grasp.field.selection import (
     shortfall,
     size_fact,
 )
-from grasp.field.weight import Weight, pads_of, squared_load, weight_of
+from grasp.field.weight import Pads, Weight, pads_of, squared_load, weight_of
 from grasp.formats import Grasps
 from grasp.grippers.gripper import Gripper
 from grasp.objects.chords import narrowest_chord
@@ -91,10 +91,15 @@ class ConditionedField:
         """Pairs of opposite places on the surface that the gripper can span."""
         return opposites(self.condition.surface, self.gripper)
 
+    @property
+    def pads(self) -> Pads:
+        """What the physics of the success network assumes about pads and density."""
+        return pads_of(self.model.config.protocol)
+
     @cached_property
     def weight(self) -> Weight | None:
         """Weight of the object; None if both the volume and the mass are unknown."""
-        found = weight_of(self.obj, pads_of(self.model.config.protocol).density)
+        found = weight_of(self.obj, self.pads.density)
         if self.mass is None:
             return found
         centre = self.centre.double().cpu().numpy() if found is None else found.centre
@@ -167,9 +172,7 @@ class ConditionedField:
         (logits,) = in_chunks(both, poses.reshape(-1, 4, 4))
         logits = logits.reshape(poses.shape[:-2])
         if self.weight is not None:
-            load = squared_load(
-                poses, self.gripper, self.weight, pads_of(self.model.config.protocol)
-            )
+            load = squared_load(poses, self.gripper, self.weight, self.pads)
             logits = success.under_load(logits, load)
         return logits.sigmoid()
 
@@ -393,11 +396,7 @@ class ConditionedField:
     def _describe_weight(self) -> str:
         if self.weight is None:
             return ""
-        at = (
-            f" at {pads_of(self.model.config.protocol).density:g} kg/m³"
-            if self.mass is None
-            else ""
-        )
+        at = f" at {self.pads.density:g} kg/m³" if self.mass is None else ""
         return f"the object weighs {self.weight.mass:.2g} kg{at}; "
 
     # Frames

@@ -9,7 +9,8 @@ from trimesh import Trimesh
 from trimesh.creation import box
 
 from experiments import field_search
-from experiments.field_cost import RADIUS, Figures, area, descended, random_poses, summary
+from experiments.agreement import area_under_curve
+from experiments.field_cost import RADIUS, Figures, descended, random_poses, summary
 from experiments.field_refusals import enlarged
 from experiments.field_table import LOW, cases
 from grasp.field.configuration import FieldConfig
@@ -37,7 +38,7 @@ def test_the_area_is_the_share_of_pairs_in_the_right_order():
     rng = np.random.default_rng(0)
     score, held = rng.integers(6, size=40).astype(float), rng.uniform(size=40) < 0.4
     pairs = [(a > b) + (a == b) / 2 for a in score[held] for b in score[~held]]
-    assert area(score, held) == pytest.approx(np.mean(pairs))
+    assert area_under_curve(score, held) == pytest.approx(np.mean(pairs))
 
 
 def test_random_poses_are_uniform_in_the_ball(field):
