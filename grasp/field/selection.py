@@ -51,8 +51,8 @@ class Selection:
     oversampling: float = 6.0
     attempts: int = 3
     least_probability: float = 0.4
-    likely: float = 0.6
-    choice: float = 1.75
+    likely: float = 0.9
+    choice: float = 1.0
     apart: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:

@@ -30,7 +30,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 """Folder of the weights that are shipped in this package."""
 
 
-NEWEST = {"panda": "panda-0.1"}
+NEWEST = {"panda": "panda-0.2"}
 """The weights that a name without a version stands for."""
 
 
