@@ -182,7 +182,8 @@ class TrainingRun:
             EnergyLoss(self._own(self.data.tail, TAIL), self._own(self.data.contrast, CONTRAST)),
             origin={
                 "source": [folder.name for folder in self.folders],
-                "initialized_from": data.initialize_from,
+                # Weights travel: they must not name a folder of the machine that made them.
+                "initialized_from": data.initialize_from and Path(data.initialize_from).name,
             },
         )
         if self.is_fresh:
