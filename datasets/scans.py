@@ -14,7 +14,6 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -136,7 +135,7 @@ def scans(
     )
 
 
-main = partial(run, app)
+main = functools.partial(run, app)
 """Run the program, with the command-line arguments of the process or with a given list."""
 
 

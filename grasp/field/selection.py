@@ -71,7 +71,7 @@ class Selection:
         return asdict(self)
 
 
-CLOUD_SELECTION = Selection(oversampling=3.0, likely=1.0, choice=1.0)
+CLOUD_SELECTION = Selection(oversampling=3.0, likely=1.0)
 """Default settings for a point cloud. They return the grasps with the highest probabilities of
 success: the hidden side of a cloud makes lower probabilities unreliable."""
 

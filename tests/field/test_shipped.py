@@ -164,17 +164,25 @@ def test_a_crate_too_wide_for_the_hand_gets_a_reason(shipped):
     assert found.reason is not None and "250 mm wide at its narrowest" in found.reason
 
 
-def test_an_object_that_is_too_heavy_gets_no_grasps():
-    """A dumbbell scaled up 3.8 times: its bar, 77 mm thick, fits the hand but slips.
-
-    Protocol 3 moves the object without gravity, so this concerns the weights of protocol 2.
-    """
+@pytest.mark.parametrize(
+    ("weights", "mass"),
+    [
+        ("panda-0.1", "2.5 kg"),
+        pytest.param(
+            "panda-0.2",
+            "5 kg",
+            marks=pytest.mark.xfail(strict=True, reason="a weakness that the card states"),
+        ),
+    ],
+)
+def test_an_object_that_is_too_heavy_gets_no_grasps(weights, mass):
+    """A dumbbell scaled up 3.8 times: its bar, 77 mm thick, fits the hand but slips."""
     made = make("dumbbell", SEED)
     large = Object.from_mesh(made.vertices, made.faces, name=made.name, parts=made.parts, scale=3.8)
-    field = GraspField.from_pretrained("panda-0.1").condition(large)
+    field = GraspField.from_pretrained(weights).condition(large)
     found = field.sample(20, seeded(0))
     assert not len(found)
-    assert found.reason is not None and "the object weighs 2.5 kg" in found.reason
+    assert found.reason is not None and f"the object weighs {mass}" in found.reason
     likeliest = field.sample(20, seeded(0), selection=Selection(least_probability=0.01))
     assert len(likeliest) == 20
     assert simulate(large, field.gripper, likeliest.poses).success.sum() <= 2
