@@ -89,7 +89,7 @@ def _read(path: Path) -> Any:
 
 
 def _stages(record: dict[str, Any]) -> str:
-    rows = [["stage", "seconds", "SHA-256 of its results"]]
+    rows = [["stage", "seconds of its last run", "SHA-256 of its results"]]
     for name, stage in record["stages"].items():
         rows.append([name, f"{stage['seconds']:,}", f"`{stage['sha256'][:16]}`"])
     return markdown_table(rows)
