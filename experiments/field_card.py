@@ -69,7 +69,7 @@ def model_card(output: Path, record: dict[str, Any], machine: str) -> str:
         for name, network in (("energy", field.energy), ("success", field.success))
     }
     return BEGINNING.format(
-        name="panda-0.2",
+        name=weights.stem,
         **sizes,
         protocol=field.config.protocol,
         recipe=json.dumps(record["recipe"], indent=1),
