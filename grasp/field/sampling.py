@@ -44,10 +44,10 @@ class Sampling:
         InputError: If the temperature is not from 0.01 to 100.
     """
 
-    steps: int = 3
+    steps: int = 2
     sampler: Sampler = field(default_factory=Multistep)
-    begin: float | None = 0.15
-    temperature: float = 0.8
+    begin: float | None = 0.1
+    temperature: float = 0.6
     finest: float = 0.05
 
     def __post_init__(self) -> None:
@@ -66,6 +66,7 @@ sides of an object and a cloud may show only one side."""
 REFERENCE = Sampling(
     begin=None,
     steps=48,
+    temperature=0.8,
     sampler=AnnealedLangevin(moves=3, step_ratio=0.5, predictor=Multistep()),
 )
 """Settings of the reference sampler: annealed Langevin sampling from pure noise.

@@ -6,7 +6,6 @@ than requested.
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -33,13 +32,11 @@ class Selection:
             found. The total number of samples is at most `attempts` times `oversampling` times the
             number of requested grasps.
         least_probability: Smallest probability of success of a returned grasp.
-        likely: Smallest probability of success of samples that count as equally good. A diverse
-            subset of these samples is returned, because the samples with the highest probabilities
-            resemble one another.
-        choice: Smallest number of samples per requested grasp from which the diverse subset is
-            chosen. If too few samples reach `likely`, samples with lower probabilities are added,
-            best first. If both `choice` and `likely` are 1, the grasps with the highest
-            probabilities are returned.
+        likely: Smallest probability of success of the samples from which a diverse subset is
+            chosen (see `grasp.poses.subsets.spread`), because the samples with the highest
+            probabilities resemble one another. If too few samples reach it, samples with lower
+            probabilities are added, best first. With 1, the grasps with the highest probabilities
+            are returned.
         apart: Distance between tool centre points in metres, and angle in radians. Only the best of
             several grasps within both limits is returned (see `grasp.poses.subsets.thin`). None
             sets no limits.
@@ -48,17 +45,15 @@ class Selection:
         InputError: If a number is out of range.
     """
 
-    oversampling: float = 6.0
+    oversampling: float = 8.0
     attempts: int = 3
     least_probability: float = 0.4
     likely: float = 0.9
-    choice: float = 1.0
     apart: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("oversampling", "choice"):
-            if not 1 <= getattr(self, name) <= 100:
-                raise InputError(f"{name} must be 1 to 100, got {getattr(self, name)}")
+        if not 1 <= self.oversampling <= 100:
+            raise InputError(f"oversampling must be 1 to 100, got {self.oversampling}")
         if not 1 <= self.attempts <= 100:
             raise InputError(f"attempts must be 1 to 100, got {self.attempts}")
         for name in ("least_probability", "likely"):
@@ -140,9 +135,9 @@ def select(
     if selection.apart is not None:
         order = order[thin(at_tool[order], *selection.apart)]
     free = order[~collides[order]]
-    choice = max((probability[free] >= selection.likely).sum(), math.ceil(selection.choice * count))
-    if len(free[:choice]) > count:
-        order = free[np.sort(spread(at_tool[free[:choice]], count))]
+    enough = max((probability[free] >= selection.likely).sum(), count)
+    if len(free[:enough]) > count:
+        order = free[np.sort(spread(at_tool[free[:enough]], count))]
     return order[:count]
 
 

@@ -49,11 +49,11 @@ def test_each_object_has_its_own_samples(fields, how):
 
 
 def test_each_object_has_its_own_grasps(fields, field):
-    how = HOWS[0]
+    how, drawn = HOWS[0], round(5 * LENIENT.oversampling)
     crate = field.condition(thing(0.3, 0.3, 0.3))
     several = sample_batch([*fields, crate], 5, [seeded(1), seeded(2), seeded(3)], how, LENIENT)
     for place, (found, each) in enumerate(zip(several, fields, strict=False)):
-        samples = each.draw(30, spawn(seeded(place + 1), 30), how)
+        samples = each.draw(drawn, spawn(seeded(place + 1), drawn), how)
         probability = each.success_probability(samples)
         assert found.success_probability is not None
         assert found.gripper == each.gripper.name

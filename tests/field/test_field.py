@@ -229,7 +229,7 @@ def test_samples_are_drawn_again_until_there_are_enough_grasps(of_bar):
     probability = of_bar.success_probability(samples)
     free = ~in_collision(samples.double().numpy(), of_bar.gripper, of_bar.points)
     best = probability[torch.from_numpy(free)].sort(descending=True).values
-    strict = dataclasses.replace(lenient, least_probability=float(best[5]), likely=1.0, choice=1.0)
+    strict = dataclasses.replace(lenient, least_probability=float(best[5]), likely=1.0)
     found = of_bar.sample(10, seeded(4), how, strict)
     assert found.success_probability is not None and found.in_collision is not None
     given = found.success_probability[~found.in_collision]

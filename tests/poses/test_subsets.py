@@ -14,7 +14,7 @@ from pcdiff.errors import InputError
 from tests.poses.poses import R_Z_PI, near, random_poses, scattered, slow_distances
 
 
-def test_spread_matches_a_slow_reference(rng):
+def test_spread_of_similar_grasps_matches_a_slow_reference(rng):
     """Near the identity, the distance is Euclidean in t/1 cm and the rotation vector/15°."""
     count, small = 30, 1e-3
     steps = small * rng.normal(size=(count, 6))
@@ -32,6 +32,23 @@ def test_spread_matches_a_slow_reference(rng):
     assert spread(turned[:5], 8).tolist() == [0, 1, 2, 3, 4]
     with pytest.raises(InputError, match=r"translation and rotation must be above 0, got 0.0 and"):
         spread(turned, 8, translation=0.0)
+
+
+def test_spread_first_takes_the_best_grasps_that_are_not_similar(rng):
+    """On a line, the places that thinning keeps come first, then the farthest from all of them."""
+    at = np.array([0.0, 0.004, 0.011, 0.0185, 0.023, 0.0275, 0.03, 0.05])
+    poses = np.tile(np.eye(4), (len(at), 1, 1))
+    poses[:, 0, 3] = at
+    assert thin(poses).tolist() == [0, 2, 4, 7]
+    assert spread(poses, 3).tolist() == [0, 2, 4]
+    # 30 mm is 7 mm from a chosen place, 18.5 mm is 4.5 mm, 4 mm is 4 mm.
+    assert spread(poses, 5).tolist() == [0, 2, 4, 7, 6]
+    assert spread(poses, 7).tolist() == [0, 2, 4, 7, 6, 3, 1]
+    assert spread(poses, 9).tolist() == list(range(8))
+    equal = np.tile(np.eye(4), (4, 1, 1))
+    assert sorted(spread(equal, 3).tolist()) == [0, 1, 2]
+    samples, _ = scattered(rng)
+    assert spread(samples, 10).tolist() == thin(samples)[:10].tolist()
 
 
 def test_thinning_matches_a_slow_loop(rng):
