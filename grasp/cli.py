@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from grasp.commands.evaluate import evaluate
+from grasp.commands.export import export
 from grasp.commands.sample import sample
 from grasp.commands.simulate import simulate
 from grasp.commands.train import train
@@ -31,7 +32,7 @@ def _version(
         raise typer.Exit
 
 
-for _command in (simulate, evaluate, sample, train):  # the order of --help
+for _command in (simulate, evaluate, sample, export, train):  # the order of --help
     app.command()(_command)
 
 

@@ -43,6 +43,11 @@ Frame = Annotated[
 GraspUnit = Annotated[
     str | None, typer.Option(help="Unit of the poses if the grasp file states no unit, e.g. m.")
 ]
+ObjectId = Annotated[
+    str | None,
+    typer.Option(help="Id of the object, for a grasp file with grasps of several objects."),
+]
+GRASP_FILE = "Grasp file: .json, .h5, .hdf5, .yaml, .yml, .csv, .npy or .npz."
 SamplingDevice = Annotated[
     str,
     typer.Option(
@@ -65,6 +70,7 @@ OPTIONS = {
     "pose_unit": "--grasp-unit",
     "pose_frame": "--frame",
     "pose_unit_and_frame": "--grasp-unit, --frame",
+    "object_id": "--object-id",
     "approach": "--approach",
     "view": "--view",
     "source": "--source, --weights",

@@ -103,7 +103,8 @@ def sample(
     scale: Scale = None,
     unit: Unit = None,
     output: Annotated[
-        Path | None, typer.Option(help="Write the grasps to this .json, .h5 or .yaml file.")
+        Path | None,
+        typer.Option(help="Write the grasps to this .json, .h5, .yaml, .csv, .npy or .npz file."),
     ] = None,
     picture: Annotated[
         Path | None, typer.Option(help="Draw the object with its grasps into this .png file.")
@@ -160,7 +161,7 @@ def sample(
     record = {**(grasps.sampler or {}), "scene": None if scene is None else scene.name}
     grasps = dataclasses.replace(grasps, sampler=record)
     if output is not None:
-        write_grasps(output, grasps)
+        write_grasps(output, grasps, gripper=hand)
     if picture is not None:
         save_png(picture, draw_ranked(loaded, hand, grasps))
     files = [str(path) for path in (output, picture) if path is not None]

@@ -65,12 +65,14 @@ def named_source(
             raise InputError(
                 f"{path} has the grasps of one object, but {len(objects)} objects are to be judged"
             )
-        return lambda obj, count, rng: _first_grasps(path, obj, count, frame, unit)
+        return lambda obj, count, rng: _first_grasps(path, obj, count, gripper, frame, unit)
     if not path.is_dir():
         raise InputError(
             f"the source must be {ANTIPODAL}, a grasp file or a folder of grasp files, got {name!r}"
         )
-    return lambda obj, count, rng: _first_grasps(_file_for(obj, path), obj, count, frame, unit)
+    return lambda obj, count, rng: _first_grasps(
+        _file_for(obj, path), obj, count, gripper, frame, unit
+    )
 
 
 def field_source(
@@ -160,10 +162,10 @@ def kept_labels(
 
 
 def _first_grasps(
-    path: Path, obj: Object, count: int, frame: str | None, unit: str | None
+    path: Path, obj: Object, count: int, gripper: Gripper, frame: str | None, unit: str | None
 ) -> Grasps:
     """Read the first grasps of a file, and check that the grasps belong to the object."""
-    grasps = read_grasps(path, frame=frame, unit=unit)
+    grasps = read_grasps(path, frame=frame, unit=unit, gripper=gripper)
     if grasps.object_sha256 is None:
         _check_scale(path, grasps, obj)
     elif grasps.object_sha256 != obj.sha256:
