@@ -98,8 +98,8 @@ def read_objects(path: str | os.PathLike[str]) -> dict[str, Grasps]:
     if pickled:
         raise InputError(
             f"{', '.join(pickled)} in the file contains pickled Python objects, as "
-            "Contact-GraspNet saves its dictionaries, and unpickling could run any code: save one plain array per "
-            f"object, np.savez(file, {POSES}_1=…, scores_1=…, gripper_openings_1=…)"
+            "Contact-GraspNet saves its dictionaries, and unpickling could run any code: save one "
+            f"plain array per object, np.savez(file, {POSES}_1=…, scores_1=…, gripper_openings_1=…)"
         )
     keys = [name.removeprefix(POSES).removeprefix("_") for name in arrays if name.startswith(POSES)]
     if not keys:
