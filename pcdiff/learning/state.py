@@ -39,6 +39,7 @@ class TrainingState:
         description: Description of the run, which is stored in its checkpoints.
         step: Number of finished steps.
         best: Lowest validation loss so far; infinity before the first validation.
+        extended_from: Numbers of steps at which the run was finished before it was extended.
         seconds: Wall time of the run in seconds, without pauses.
     """
 
@@ -50,6 +51,7 @@ class TrainingState:
         self.description = {**objective.description, "training": asdict(config)}
         self.step = 0
         self.best = math.inf
+        self.extended_from: list[int] = []
         self.seconds = 0.0
 
     def update_average(self, decay: float) -> None:
@@ -80,11 +82,18 @@ class TrainingState:
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{k}": v for k, v in moments.items()}
         progress = {"step": self.step, "best": repr(self.best), "seconds": self.seconds}
+        progress |= self.history()
         header = {"description": self.description, "progress": progress}
         checkpoint.save(path, STATE_KIND, header, tensors)
 
+    def history(self) -> dict[str, Any]:
+        """Return the entry `extended_from` of a checkpoint; a run without extensions has none."""
+        return {"extended_from": self.extended_from} if self.extended_from else {}
+
     def load(self, path: Path) -> None:
         """Replace this state with a state that `save` wrote.
+
+        A finished run may be loaded into a run with more steps, which extends it.
 
         Raises:
             InputError: If the file is missing or damaged, or has the state of a run with another
@@ -102,6 +111,18 @@ class TrainingState:
         ours, theirs = json.loads(json.dumps(self.description)), header["description"]
         for name in SPEED_ONLY:
             theirs["training"][name] = ours["training"][name]
+        progress = header["progress"]
+        extended_from = list(progress.get("extended_from", []))
+        planned, wanted = theirs["training"]["steps"], ours["training"]["steps"]
+        if wanted > planned:
+            if progress["step"] < planned:
+                raise InputError(
+                    f"{path} cannot be extended to {wanted} steps before it is finished: it has "
+                    f"{progress['step']} of {planned} steps",
+                    parameter="steps",
+                )
+            extended_from.append(planned)
+            theirs["training"]["steps"] = wanted
         for part in ("model", "data", "training"):
             _refuse_other(path, ours[part], theirs[part], part)
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}}
@@ -116,8 +137,8 @@ class TrainingState:
             moments.setdefault(int(index), {})[key] = tensor
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        progress = header["progress"]
         self.step, self.best = progress["step"], float(progress["best"])
+        self.extended_from = extended_from
         self.seconds = progress["seconds"]
 
 
