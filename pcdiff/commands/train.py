@@ -19,8 +19,11 @@ from pcdiff.console import (
     RunFolder,
     Seed,
     Session,
+    SettingsFile,
+    TensorBoard,
     Threads,
     ValidateEvery,
+    Width,
 )
 from pcdiff.errors import InputError
 
@@ -32,6 +35,10 @@ from pcdiff.errors import InputError
     ema_decay="--ema-decay",
     levels_per_cloud="--levels-per-cloud",
     points="--points",
+    prior="--prior",
+    schedule="--schedule",
+    width="--width",
+    steps="--steps",
 )
 def train(
     clouds: CloudsFile,
@@ -53,6 +60,8 @@ def train(
         Literal["linear", "cosine"] | None,
         typer.Option(help="Noise schedule.", show_default="cosine"),
     ] = None,
+    width: Width = None,
+    config: SettingsFile = None,
     points: Annotated[int, typer.Option(min=2, help="Number of points per cloud in a step.")] = 512,
     levels_per_cloud: Annotated[
         int, typer.Option(min=1, help="Number of noise levels per cloud in a step.")
@@ -85,6 +94,7 @@ def train(
             help="Use torch.compile (needs a C++ compiler).",
         ),
     ] = False,
+    tensorboard: TensorBoard = False,
     resume: Resume = False,
     initialize_from: InitializeFrom = None,
     seed: Seed = 0,
@@ -108,7 +118,7 @@ def train(
     from pcdiff.learning.configuration import TrainingConfig
 
     session = Session("pcdiff train", seed, device, threads, as_json)
-    new = NewModel(prior, kl_weight, schedule)
+    new = NewModel(prior, kl_weight, schedule, width, config)
     if initialize_from is not None:
         for name in new.stated():
             option = "--" + name.replace("_", "-")
@@ -134,6 +144,7 @@ def train(
         output,
         device,
         resume,
+        tensorboard=tensorboard,
     )
     if finished.no_curves is not None:
         session.note(f"no curves: {finished.no_curves}")

@@ -1,10 +1,7 @@
 """Functions that follow a training run: a protocol for your own, and event files for TensorBoard.
 
-    def report(progress: Progress) -> None:
-        if progress.row is not None:
-            print(progress.step, progress.row["validation_loss"])
-
-    train_with_progress(objective, config, output, callback=report)
+With a list `rows`, `callback=lambda progress: rows.append(progress.row)` collects the log of
+`train_with_progress` or `train_on_file`, with None for a step without validation.
 """
 
 from __future__ import annotations
