@@ -8,6 +8,7 @@ import typer
 
 from grasp.commands.evaluate import evaluate
 from grasp.commands.export import export
+from grasp.commands.label import label
 from grasp.commands.sample import sample
 from grasp.commands.simulate import simulate
 from grasp.commands.train import train
@@ -32,7 +33,7 @@ def _version(
         raise typer.Exit
 
 
-for _command in (simulate, evaluate, sample, export, train):  # the order of --help
+for _command in (simulate, evaluate, sample, export, label, train):  # the order of --help
     app.command()(_command)
 
 

@@ -35,9 +35,7 @@ from pcdiff.errors import InputError
 def train(
     labels: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="GRASPS_DIR...", help="Folders of labels that datasets.labels wrote."
-        ),
+        typer.Argument(metavar="GRASPS_DIR...", help="Folders of labels that grasp label wrote."),
     ],
     output: RunFolder,
     gripper: Annotated[

@@ -87,7 +87,7 @@ class TrainingRun:
     """A grasp field to train, with the folders of labels for its training.
 
     Attributes:
-        folders: Folders of labels from `datasets.labels`.
+        folders: Folders of labels from `grasp label`.
         grippers: Grippers for which labels are read, for each folder.
         model: Grasp field to train.
         data: Settings of the data and the initial weights.
@@ -202,7 +202,7 @@ def prepare_run(folders: Sequence[str | os.PathLike[str]], data: TrainingData) -
     """Find the labels in folders, and build or load the grasp field to train.
 
     Args:
-        folders: Folders of labels from `datasets.labels`.
+        folders: Folders of labels from `grasp label`.
         data: Settings of the data and the initial weights.
 
     Raises:
