@@ -8,6 +8,7 @@ import typer
 
 from grasp.commands.evaluate import evaluate
 from grasp.commands.export import export
+from grasp.commands.gripper import gripper
 from grasp.commands.label import label
 from grasp.commands.sample import sample
 from grasp.commands.simulate import simulate
@@ -33,7 +34,7 @@ def _version(
         raise typer.Exit
 
 
-for _command in (simulate, evaluate, sample, export, label, train):  # the order of --help
+for _command in (simulate, evaluate, sample, export, gripper, label, train):  # the order of --help
     app.command()(_command)
 
 
