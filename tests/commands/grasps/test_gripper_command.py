@@ -14,7 +14,7 @@ from tests.grippers.test_from_urdf import hand, jaw
 
 def test_it_writes_the_gripper_and_its_picture(run, tmp_path, monkeypatch):
     # A small picture, because drawing takes seconds and has its own test.
-    small = functools.partial(pictures.draw_gripper, size=8)
+    small = functools.partial(pictures.draw_gripper, size=60)
     monkeypatch.setattr(pictures, "draw_gripper", small)
     output, picture = tmp_path / "g.toml", tmp_path / "g.png"
     done = run("gripper", hand(tmp_path), "--output", output, "--picture", picture, "--json")
