@@ -65,12 +65,14 @@ def generator_from(generator: Generator | None, seed: int | None = None) -> Gene
     Raises:
         InputError: If both arguments are passed or neither is, or the seed is out of range.
     """
-    if (generator is None) == (seed is None):
-        raise InputError(
-            "random numbers need either a generator or a seed, got "
-            f"{'neither' if seed is None else 'both'}"
-        )
-    return seeded(seed) if generator is None and seed is not None else generator
+    if generator is not None and seed is None:
+        return generator
+    if seed is not None and generator is None:
+        return seeded(seed)
+    raise InputError(
+        "random numbers need either a generator or a seed, got "
+        f"{'neither' if seed is None else 'both'}"
+    )
 
 
 def spawn(generator: torch.Generator, count: int) -> list[torch.Generator]:

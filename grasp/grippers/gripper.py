@@ -81,6 +81,9 @@ class Gripper:
     finger_boxes: tuple[Box, ...]
     pad: tuple[float, float]
 
+    def __repr__(self) -> str:
+        return f"Gripper({self.name}, opens {1000 * self.stroke:.0f} mm)"
+
     @cached_property
     def sha256(self) -> str:
         """The SHA-256 digest of the gripper's description.
@@ -227,7 +230,7 @@ def load_gripper(name_or_path: str | os.PathLike[str]) -> Gripper:
     """
     path = Path(name_or_path)
     if path.suffix != ".toml":
-        shipped = sorted(file.stem for file in SHIPPED.glob("*.toml"))
+        shipped = _shipped_names()
         if str(name_or_path) not in shipped:
             raise InputError(
                 f"there is no gripper {str(name_or_path)!r}: expected {', '.join(shipped)} or the "
@@ -235,6 +238,15 @@ def load_gripper(name_or_path: str | os.PathLike[str]) -> Gripper:
             )
         path = SHIPPED / f"{name_or_path}.toml"
     return _gripper(read_toml(path, "gripper file"), f"the gripper file {path}")
+
+
+def shipped_grippers() -> list[Gripper]:
+    """Return the grippers that come with the package, sorted by name."""
+    return [load_gripper(name) for name in _shipped_names()]
+
+
+def _shipped_names() -> list[str]:
+    return sorted(file.stem for file in SHIPPED.glob("*.toml"))
 
 
 def gripper_text(gripper: Gripper) -> str:

@@ -59,6 +59,13 @@ class Object:
     parts: tuple[Part, ...] | None = None
     sided: Bool[np.ndarray, " faces"] | None = None
 
+    def __repr__(self) -> str:
+        size = " x ".join(f"{side:.3g}" for side in self.extent)
+        kind = f"cloud of {len(self.vertices)} points"
+        if self.faces is not None:
+            kind = f"mesh of {len(self.faces)} faces"
+        return f"Object({self.name}, {kind}, {size} m)"
+
     @classmethod
     def from_mesh(
         cls,

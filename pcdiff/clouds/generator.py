@@ -274,8 +274,8 @@ class PointCloudGenerator(nn.Module):
             The clouds, which are approximately box-normalised like the training clouds.
 
         Raises:
-            InputError: If a number is out of range, the model has no prior, a cost does not give one
-                number per shape with a finite gradient, or there is not exactly one source of
+            InputError: If a number is out of range, the model has no prior, a cost does not give
+                one number per shape with a finite gradient, or there is not exactly one source of
                 random numbers.
         """
         if count < 1:

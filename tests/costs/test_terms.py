@@ -21,7 +21,7 @@ POINT = np.array([1.0, 0.2, -0.3])
 BALL = NearPoint(POINT, 0.02, HAND, sigma=0.005)
 BOX = InBox(np.array([0.99, -np.inf, -0.32]), np.array([1.01, 0.21, np.inf]), HAND, sigma=0.005)
 CONE = ApproachCone(np.array([0.0, 3.0, 4.0]), math.radians(30), sigma=0.2)
-AWAY = AwayFromPoint(POINT + [0.08, 0.0, 0.0], 0.1, HAND, sigma=0.005)
+AWAY = AwayFromPoint(POINT + np.array([0.08, 0.0, 0.0]), 0.1, HAND, sigma=0.005)
 ALL = {"ball": BALL, "box": BOX, "cone": CONE, "away": AWAY}
 SPACE = SE3()
 
