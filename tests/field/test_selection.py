@@ -227,7 +227,7 @@ def test_a_reason_names_the_settings_that_help(bar):
     assert "accept a least probability of 0.62" in found.reason  # 0.5 + 10 x
     assert "state the mass if the object is lighter" in found.reason
     assert found.remedies == ("oversampling", "least_probability", "mass")
-    found = select(bar, samples(0.0, 0.004), 5, Selection(apart=(0.01, 0.1), least_probability=0))
+    found = select(bar, samples(0.0, 0.004), 5, Selection(apart=(0.01, 0.1), least_probability=0.0))
     assert found.reason is not None and "keep grasps that are close to each other" in found.reason
     assert found.remedies == ("oversampling", "thin")
 
