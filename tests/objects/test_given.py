@@ -62,7 +62,9 @@ def placed():
     half = trimesh.creation.box((0.03, 0.04, 0.06))
     scene = trimesh.Scene()
     for shift in (-0.03, 0.03):
-        scene.add_geometry(half, transform=trimesh.transformations.translation_matrix([0, 0, shift]))
+        scene.add_geometry(
+            half, transform=trimesh.transformations.translation_matrix([0, 0, shift])
+        )
     return scene
 
 
@@ -123,7 +125,11 @@ def test_the_given_arrays_stay_as_they_are():
 BROKEN = {
     "six columns": (np.hstack([CLOUD, NORMALS]), {}, "needs the statement normals=True"),
     "three columns": (CLOUD, {"normals": True}, r"must have shape \(n, 6\).*got shape \(100, 3\)"),
-    "four columns": (np.ones((9, 4)), {}, r"numbers of shape \(n, 3\).*got float64 of shape \(9, 4"),
+    "four columns": (
+        np.ones((9, 4)),
+        {},
+        r"numbers of shape \(n, 3\).*got float64 of shape \(9, 4",
+    ),
     "words": (np.full((9, 3), "x"), {}, "must contain numbers of shape"),
     "objects": (np.full((9, 3), None), {}, "must contain numbers of shape"),
     "no points": (np.empty((0, 3)), {}, "has 0 different points"),
@@ -153,7 +159,9 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(case, monkeypatch):
 def test_an_unknown_unit_of_a_mesh_is_refused():
     mesh = BOX.copy()
     mesh.units = "furlongs"
-    with pytest.raises(InputError, match="the unit of a trimesh Trimesh must be .* got 'furlongs'"):
+    with pytest.raises(
+        InputError, match=r"the unit of a trimesh Trimesh must be .* got 'furlongs'"
+    ):
         load_object(mesh)
 
 
