@@ -22,7 +22,8 @@ def as_tensor(poses: AnyArray) -> Tensor:
         InputError: If the poses are neither a tensor nor an array, or have another shape or type.
     """
     if isinstance(poses, np.ndarray):
-        fine, kind = poses.dtype in (np.float16, np.float32, np.float64), "array"
+        # torch has no floating-point numbers of more than eight bytes.
+        fine, kind = poses.dtype.kind == "f" and poses.dtype.itemsize <= 8, "array"
     elif isinstance(poses, Tensor):
         fine, kind = poses.is_floating_point(), "tensor"
     else:

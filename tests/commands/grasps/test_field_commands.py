@@ -46,7 +46,7 @@ def sample(run, bar, weights, *options):
 # --- grasp sample ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("options", "begin"), [((), 0.15), (("--from-noise",), None)])
+@pytest.mark.parametrize(("options", "begin"), [((), 0.1), (("--from-noise",), None)])
 def test_what_is_written_is_what_python_gives(run, bar, weights, tmp_path, options, begin):
     from grasp.field.sampling import Sampling
     from grasp.field.selection import Selection
@@ -136,15 +136,15 @@ def test_balls_are_avoided(run, bar, weights, tmp_path):
 
 
 def test_a_reason_names_the_options_that_help(run, bar, weights):
-    nowhere = ("--avoid", "0,0,0,1", "--region", "0,0,0,0.5")
+    nowhere = ("--avoid", "0,0,0,1", "--region", "0,0,0,0.5", "--oversampling", 1)
     done = sample(run, bar, weights, *nowhere)
     assert done.code == 0
-    assert "the avoided ball within 1 m of (0, 0, 0) excludes 192 of 192 samples" in done.out
+    assert "the avoided ball within 1 m of (0, 0, 0) excludes 24 of 24 samples" in done.out
     assert done.out.endswith("(--avoid, --oversampling)\n")
     results = json.loads(sample(run, bar, weights, *nowhere, "--json").out)["results"]
     assert results["remedies"] == ["--avoid", "--oversampling"]
     assert "--" not in results["reason"]
-    done = sample(run, bar, weights, "--scale", 10)
+    done = sample(run, bar, weights, "--scale", 5)
     assert "(--unit, --scale)" in done.out and "no shipped gripper opens wide enough" in done.out
     done = sample(run, bar, weights, "--scale", 3)
     assert "use robotiq_2f_140" in done.out and "(--gripper, --unit, --scale)" in done.out
@@ -184,7 +184,6 @@ def test_no_grasp_comes_with_its_reason(run, bar, weights, tmp_path):
         (["--region", "0,0,0,1e300"], "the numbers of --region must be at most"),
         (["--region", "nan,0,0,1"], "the numbers of --region must be at most"),
         (["--avoid", "0,0,0"], "--avoid must be four numbers X,Y,Z,RADIUS, got '0,0,0'"),
-        (["--avoid", "0", "0", "0", "x"], "--avoid must be four numbers X,Y,Z,RADIUS, got '0'"),
         (["--avoid", "0,0,0,0"], "the radius must be above 0"),
         (["--approach", "0,0,1,181"], "0 to 180 degrees, got 181 (--approach)"),
         (["--approach", "0,0,0,30"], "an approach direction must not have length 0"),
