@@ -43,22 +43,25 @@ def sample(
     region: Annotated[
         str | None,
         typer.Option(
-            help="X,Y,Z,RADIUS in metres: return only grasps with the point between the "
-            "fingertips inside this ball."
+            metavar="X,Y,Z,RADIUS",
+            help="Return only grasps with the point between the fingertips inside this ball, in "
+            "metres in the frame of the object's file.",
         ),
     ] = None,
     approach: Annotated[
         str | None,
         typer.Option(
-            help="X,Y,Z,DEGREES: return only grasps whose approach direction is within DEGREES of "
-            "the direction X,Y,Z."
+            metavar="X,Y,Z,DEGREES",
+            help="Return only grasps whose approach direction is within DEGREES of the direction "
+            "X,Y,Z.",
         ),
     ] = None,
     avoid: Annotated[
         list[str] | None,
         typer.Option(
-            help="X,Y,Z,RADIUS in metres: return no grasps with the point between the fingertips "
-            "inside this ball; may be repeated."
+            metavar="X,Y,Z,RADIUS",
+            help="Return no grasps with the point between the fingertips inside this ball; may be "
+            "repeated. Spaces may separate the numbers of these three options, too.",
         ),
     ] = None,
     thin: Annotated[
@@ -107,7 +110,7 @@ def sample(
     mass: Annotated[
         float | None,
         typer.Option(
-            help="Mass of the object in kg. Default: 150 kg/m³ times the volume of a mesh; the "
+            help="Mass of the object in kg. Default: 300 kg/m³ times the volume of a mesh; the "
             "weight of an object of unknown volume is ignored."
         ),
     ] = None,
