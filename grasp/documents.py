@@ -12,7 +12,8 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Callable, Set
+from collections import Counter
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +21,29 @@ import numpy as np
 from jaxtyping import Float
 
 from pcdiff.errors import InputError
+from pcdiff.untrusted import check_json, read_bytes
 
 if TYPE_CHECKING:
     import yaml
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 LARGEST_FILE = 2**28
 """Largest accepted file size in bytes.
 
 A grasp takes approximately 400 bytes in JSON, so a file of this size contains over half a million
 grasps."""
+
+LARGEST_TOML = 2**18
+"""Largest accepted size of a TOML file in bytes; a gripper file has 1 or 2 thousand."""
+
+LONGEST_TOML_LINE = 2000
+"""Largest accepted number of characters in a line of a TOML file."""
+
+MOST_YAML_VALUES = 2_000_000
+"""Largest accepted number of values in a YAML file, where an alias counts as a copy.
+
+A value takes about 500 bytes of memory while YAML is read. A grasp has about 20 values."""
 
 DEEPEST_NESTING = 100
 """Largest accepted depth of nested lists and mappings in YAML; a grasp file has 6 to 10 levels."""
@@ -45,11 +60,9 @@ def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
             extension, or does not contain a mapping.
     """
     path = Path(path)
-    size = path.stat().st_size
-    if size > LARGEST_FILE:
-        raise InputError(f"the file has {size} bytes, expected at most {LARGEST_FILE}")
+    content = read_bytes(path, LARGEST_FILE)
     try:
-        text = path.read_text("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"the file is not UTF-8 text: {error.reason}") from error
     value = parse_json(text) if path.suffix.lower() == ".json" else _parse_yaml(text)
@@ -69,12 +82,17 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         InputError: If the file cannot be read or is not a TOML file.
     """
     try:
-        content = path.read_text(encoding="utf-8")
+        content = read_bytes(path, LARGEST_TOML).decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"cannot read the {what} {path}: it is not UTF-8 text") from error
-    except (OSError, ValueError) as error:  # a NUL in the path raises ValueError
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"cannot read the {what} {path}: {reason}") from error
+    except InputError as error:
+        raise InputError(f"cannot read the {what}: {error}") from error
+    longest = max(map(len, content.split("\n")))
+    if longest > LONGEST_TOML_LINE:  # a key of thousands of parts takes minutes to parse
+        raise InputError(
+            f"the {what} {path} must have lines of at most {LONGEST_TOML_LINE} characters, got a "
+            f"line of {longest}"
+        )
     try:
         return tomllib.loads(content)
     except tomllib.TOMLDecodeError as error:
@@ -120,6 +138,7 @@ def parse_json(text: str) -> Any:
         InputError: If the text is not JSON, a mapping has a repeated key, or values are nested too
             deeply.
     """
+    check_json(text)
     try:
         return json.loads(text, object_pairs_hook=_unique_keys)
     except json.JSONDecodeError as error:
@@ -141,8 +160,8 @@ def parse_json(text: str) -> Any:
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     entries = dict(pairs)
     if len(entries) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
         raise InputError(f"a mapping has the key {kind_of(twice)} more than once")
     return entries
 
@@ -169,13 +188,7 @@ def _parse_yaml(text: str) -> Any:
         list("-+0123456789"),
     )
     try:
-        # The fast loader recurses in C. Deep nesting would crash the process, so check depth first.
-        depth = 0
-        for event in yaml.parse(text, Loader):
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > DEEPEST_NESTING:
-                raise InputError("the values are nested too deeply")
+        _check_yaml_size(yaml.parse(text, Loader))
         loader = Loader(text)
         try:
             return loader.get_single_data()
@@ -196,6 +209,41 @@ def _parse_yaml(text: str) -> Any:
         raise InputError("the text is not YAML: a value does not match its tag") from error
     except RecursionError as error:
         raise InputError("the values are nested too deeply") from error
+
+
+def _check_yaml_size(events: Iterator[yaml.Event]) -> None:
+    """Check the depth and the number of values, before anything is built in memory.
+
+    The fast loader recurses in C, so deep nesting would crash the process. An alias repeats a value
+    that may contain aliases itself, so a few lines can stand for any number of values.
+    """
+    import yaml
+
+    sizes: dict[str, int] = {}  # number of values under each anchor
+    open_values: list[tuple[str | None, int]] = []  # anchor, and number of values before it
+    count = 0
+    for event in events:
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in sizes:
+                raise InputError(f"the value {kind_of(event.anchor)} must not contain itself")
+            count += sizes[event.anchor]
+        elif isinstance(event, yaml.ScalarEvent):
+            count += 1
+            sizes[event.anchor] = 1
+        elif isinstance(event, yaml.CollectionStartEvent):
+            sizes.pop(event.anchor, None)
+            open_values.append((event.anchor, count))
+            count += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = open_values.pop()
+            sizes[anchor] = count - before
+        if len(open_values) > DEEPEST_NESTING:
+            raise InputError("the values are nested too deeply")
+        if count > MOST_YAML_VALUES:
+            raise InputError(
+                f"the file must have at most {MOST_YAML_VALUES} values, where an alias counts as a "
+                "copy of what it names, got more"
+            )
 
 
 def _check_unique_keys(node: yaml.MappingNode) -> None:
@@ -330,6 +378,8 @@ def to_json(what: str, value: object) -> str:
         InputError: If JSON cannot represent the value.
     """
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError) as error:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"JSON cannot represent {what}: {error}") from error
+    # A surrogate is no character of UTF-8, but JSON can spell it.
+    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
