@@ -41,9 +41,12 @@ LONGEST_TOML_LINE = 2000
 """Largest accepted number of characters in a line of a TOML file."""
 
 MOST_YAML_VALUES = 2_000_000
-"""Largest accepted number of values in a YAML file, where an alias counts as a copy.
+"""Largest accepted number of values in a YAML file.
 
 A value takes about 500 bytes of memory while YAML is read. A grasp has about 20 values."""
+
+MOST_FREE_VALUES = 100_000
+"""Largest accepted number of values in a mapping whose content is kept without being understood."""
 
 DEEPEST_NESTING = 100
 """Largest accepted depth of nested lists and mappings in YAML; a grasp file has 6 to 10 levels."""
@@ -214,36 +217,39 @@ def _parse_yaml(text: str) -> Any:
 def _check_yaml_size(events: Iterator[yaml.Event]) -> None:
     """Check the depth and the number of values, before anything is built in memory.
 
-    The fast loader recurses in C, so deep nesting would crash the process. An alias repeats a value
-    that may contain aliases itself, so a few lines can stand for any number of values.
+    The fast loader recurses in C, so deep nesting would crash the process. An alias costs nothing,
+    because all aliases of a value share the value. But merging with << copies, so in a file that
+    merges an alias counts as a copy: with ten aliases of ten aliases of … a few lines would
+    otherwise stand for any number of values.
     """
     import yaml
 
-    sizes: dict[str, int] = {}  # number of values under each anchor
+    sizes: dict[str | None, int] = {}  # number of values under each anchor, with copies
     open_values: list[tuple[str | None, int]] = []  # anchor, and number of values before it
-    count = 0
+    stated = copied = 0
+    merges = False
     for event in events:
         if isinstance(event, yaml.AliasEvent):
-            if event.anchor not in sizes:
-                raise InputError(f"the value {kind_of(event.anchor)} must not contain itself")
-            count += sizes[event.anchor]
+            stated += 1
+            copied += sizes.get(event.anchor, 1)  # a value that contains itself is not copied
         elif isinstance(event, yaml.ScalarEvent):
-            count += 1
+            stated += 1
+            copied += 1
             sizes[event.anchor] = 1
+            merges = merges or event.value == "<<"
         elif isinstance(event, yaml.CollectionStartEvent):
             sizes.pop(event.anchor, None)
-            open_values.append((event.anchor, count))
-            count += 1
+            open_values.append((event.anchor, copied))
+            stated += 1
+            copied += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             anchor, before = open_values.pop()
-            sizes[anchor] = count - before
+            sizes[anchor] = copied - before
         if len(open_values) > DEEPEST_NESTING:
             raise InputError("the values are nested too deeply")
-        if count > MOST_YAML_VALUES:
-            raise InputError(
-                f"the file must have at most {MOST_YAML_VALUES} values, where an alias counts as a "
-                "copy of what it names, got more"
-            )
+        if stated > MOST_YAML_VALUES or (merges and copied > MOST_YAML_VALUES):
+            what = "values with the copies of its aliases" if stated < copied else "values"
+            raise InputError(f"the file must have at most {MOST_YAML_VALUES} {what}, got more")
 
 
 def _check_unique_keys(node: yaml.MappingNode) -> None:
@@ -333,6 +339,23 @@ def matrix(what: str, value: object) -> Float[np.ndarray, "4 4"]:
     if not isinstance(value, list) or len(value) != 4:
         raise InputError(f"{what} must be a list of 4 rows, got {kind_of(value)}")
     return np.stack([vector(f"row {i} of {what}", row, 4) for i, row in enumerate(value)])
+
+
+def small_mapping(what: str, value: object) -> dict[str, Any]:
+    """Return the value if it is a mapping of at most `MOST_FREE_VALUES` values at all depths.
+
+    In YAML a value may contain another value many times, or itself; every place counts.
+    """
+    entries = mapping(what, value)
+    left, count = [entries], 0
+    while left:
+        each: object = left.pop()
+        inside = each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
+        count += len(inside)
+        if count > MOST_FREE_VALUES:
+            raise InputError(f"{what} must have at most {MOST_FREE_VALUES} values, got more")
+        left += [part for part in inside if isinstance(part, dict | list)]
+    return entries
 
 
 def stack(matrices: list[Float[np.ndarray, "4 4"]]) -> Float[np.ndarray, "grasps 4 4"]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pcdiff.errors import InputError
+from pcdiff.errors import InputError, cause_of
 from pcdiff.files import atomic_write
 from pcdiff.untrusted import check_expansion, file_size
 
@@ -61,11 +61,7 @@ def open_hdf5(path: str | os.PathLike[str], what: str | None = None) -> Iterator
             yield file
     except InputError:
         raise
-    # h5py can raise each of these errors for a damaged file.
-    except (
-        OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError, OverflowError,
-        MemoryError, NotImplementedError,
-    ) as error:  # fmt: skip
+    except Exception as error:  # h5py does not document what it raises for a damaged file
         raise InputError(f"{what} cannot be read as HDF5: {_reason(error)}") from error
 
 
@@ -247,10 +243,10 @@ def new_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
         written.write(content.getbuffer())
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: Exception) -> str:
     """The operating system's message if HDF5 reports an error number, otherwise HDF5's message."""
-    message = str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
+    message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     number = re.search(r"errno = (\d+)", message)
     if number:
         return os.strerror(int(number[1]))
-    return " ".join(message.split()).split(". ")[0].rstrip(".") or type(error).__name__
+    return " ".join(message.split()).split(". ")[0].rstrip(".") or cause_of(error)

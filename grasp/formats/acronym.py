@@ -273,4 +273,4 @@ def _sampler(text: str | None) -> dict[str, Any] | None:
         sampler = documents.parse_json(text)
     except InputError as error:
         raise InputError(f"the sampler in the file cannot be read: {error}") from error
-    return documents.mapping("sampler", sampler)
+    return documents.small_mapping("sampler", sampler)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import os
 import re
 import struct
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from pcdiff.bounds import shown
 from pcdiff.errors import InputError
 from pcdiff.geometry.geometry import Geometry, check_corners
 from pcdiff.geometry.limits import (
@@ -21,6 +25,7 @@ from pcdiff.geometry.limits import (
     file_errors,
     read_bytes,
 )
+from pcdiff.untrusted import check_json
 
 DAMAGED: tuple[type[Exception], ...] = (
     OSError,
@@ -62,13 +67,30 @@ def read_glb(path: Path) -> Geometry:
                 f"chunk {kind!r} of {length} bytes"
             )
         try:
-            accessors = json.loads(file.read(length)).get("accessors", [])
+            text = file.read(length)
+            check_json(text)
+            document = json.loads(text)
+            accessors = document.get("accessors", [])
             count = max((int(each["count"]) for each in accessors), default=0)
+            _check_inside(path, document)
+        except InputError as error:
+            raise InputError(f"{path} cannot be read: {error}") from error
         except DAMAGED_JSON as error:
             raise InputError(f"{path} is a damaged glb file: its JSON cannot be read") from error
     # If an accessor has no buffer, trimesh would fill the accessor with zeros.
     check_count(path, count, MAXIMUM_VERTICES, "items in an accessor")
     return _read_scene(path)
+
+
+def _check_inside(path: Path, document: dict[str, Any]) -> None:
+    """Raise `InputError` if a glb file stores its geometry in another file."""
+    for buffer in document.get("buffers", []):
+        uri = buffer.get("uri")
+        if uri is not None and not str(uri).startswith("data:"):
+            raise InputError(
+                f"a glb file must contain its own geometry, got a reference to the file "
+                f"{shown(str(uri))}"
+            )
 
 
 def read_dae(path: Path) -> Geometry:
@@ -79,8 +101,14 @@ def read_dae(path: Path) -> Geometry:
     from collada.common import DaeError
 
     # pycollada converts NaN to 0.
-    if re.search(rb"[\s>]nan[\s<]", read_bytes(path), re.IGNORECASE):
+    content = read_bytes(path)
+    if re.search(rb"[\s>]nan[\s<]", content, re.IGNORECASE):
         raise InputError(f"{path} has a number that is not finite: NaN")
+    # pycollada also unpacks zip archives, and an XML parser expands and loads declared entities.
+    if zipfile.is_zipfile(io.BytesIO(content)):
+        raise InputError(f"{path} must be a COLLADA text, got a zip archive: unpack it first")
+    if re.search(rb"<!\s*(DOCTYPE|ENTITY)", content.replace(b"\0", b""), re.IGNORECASE):
+        raise InputError(f"{path} must be plain COLLADA, got declarations of a document type")
     return _read_scene(path, DaeError)
 
 
@@ -90,7 +118,14 @@ def _read_scene(path: Path, *more_damaged: type[Exception]) -> Geometry:
 
     damaged: tuple[type[Exception], ...] = (*DAMAGED, *more_damaged)
     try:
-        scene = trimesh.load_scene(path, process=False, skip_materials=True)
+        # Given bytes and no resolver, trimesh cannot open any file that this file names.
+        scene = trimesh.load_scene(
+            io.BytesIO(read_bytes(path)),
+            file_type=path.suffix.lower().removeprefix("."),
+            resolver=None,
+            process=False,
+            skip_materials=True,
+        )
         placed = [
             (*scene.graph[node],)
             for node in scene.graph.nodes_geometry
