@@ -28,7 +28,7 @@ def check_whole(name: str, value: object, least: int, most: int) -> None:
         )
 
 
-def check_real(name: str, value: object, least: float, most: float) -> None:
+def check_real(name: str, value: object, least: int | float, most: int | float) -> None:
     """Check that a value is a finite number within limits.
 
     Args:
