@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import math
 import struct
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,12 +34,11 @@ _INTEGERS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2"}
 _TRIANGLE_FAN = 6
 
 
-def check_extensions(path: Path, document: dict[str, Any]) -> None:
+def check_extensions(document: dict[str, Any]) -> None:
     """Check that a glTF document needs nothing that would be ignored.
 
     Args:
-        path: File that contains the document.
-        document: Its JSON.
+        document: JSON of the document.
 
     Raises:
         InputError: If the meshes are compressed, another extension is required, or a mesh consists
@@ -56,13 +54,13 @@ def check_extensions(path: Path, document: dict[str, Any]) -> None:
     for name in required:
         if name in _COMPRESSED:
             raise InputError(
-                f"{path} is compressed with {_COMPRESSED[name]} ({name}), which cannot be read: "
-                "export it without compression"
+                f"its meshes are compressed with {_COMPRESSED[name]} ({name}), which is not "
+                "supported: export it without compression"
             )
         if not name.startswith(_HARMLESS):
-            raise InputError(f"{path} requires the glTF extension {name}, which cannot be read")
+            raise InputError(f"it requires the glTF extension {name}, which is not supported")
     if any(primitive.get("mode") == _TRIANGLE_FAN for primitive in primitives):
-        raise InputError(f"{path} has triangle fans, expected triangles or strips of triangles")
+        raise InputError("it has triangle fans, expected triangles or strips of triangles")
 
 
 def with_plain_positions(document: dict[str, Any], binary: bytes) -> bytes | None:

@@ -7,9 +7,11 @@ import json
 import os
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from pcdiff.bounds import shown
 from pcdiff.errors import InputError, cause_of
 from pcdiff.geometry.geometry import Geometry, check_corners
 from pcdiff.geometry.gltf import check_extensions, with_plain_positions
@@ -21,6 +23,7 @@ from pcdiff.geometry.limits import (
     file_errors,
     read_bytes,
 )
+from pcdiff.untrusted import check_json
 
 
 def read_glb(path: Path) -> Geometry:
@@ -41,17 +44,22 @@ def read_glb(path: Path) -> Geometry:
                 f"chunk {kind!r} of {length} bytes"
             )
         try:
-            document = json.loads(file.read(length))
-            count = max((int(each["count"]) for each in document.get("accessors", [])), default=0)
-            check_extensions(path, document)
-        except InputError:
-            raise
+            text = file.read(length)
+            check_json(text)
+            document = json.loads(text)
+            counts = [int(each["count"]) for each in document.get("accessors", [])]
+            _check_inside(document)
+            check_extensions(document)
+        except InputError as error:
+            raise InputError(f"{path} cannot be read: {error}") from error
         except DAMAGED_JSON as error:
             raise InputError(
                 f"{path} is a damaged glb file: its JSON cannot be read ({cause_of(error)})"
             ) from error
     # If an accessor has no buffer, trimesh would fill the accessor with zeros.
-    check_count(path, count, MAXIMUM_VERTICES, "items in an accessor")
+    check_count(path, max(counts, default=0), MAXIMUM_VERTICES, "items in an accessor")
+    # Any number of accessors may show the same bytes.
+    check_count(path, sum(counts), 4 * MAXIMUM_VERTICES, "items in all accessors")
     content = read_bytes(path)
     try:
         # trimesh takes normalised integers for whole units.
@@ -61,13 +69,29 @@ def read_glb(path: Path) -> Geometry:
     return _read_scene(path, content if plain is None else plain)
 
 
+def _check_inside(document: dict[str, Any]) -> None:
+    """Raise `InputError` if a glb file stores its geometry in another file."""
+    for buffer in document.get("buffers", []):
+        uri = buffer.get("uri")
+        if uri is not None and not str(uri).startswith("data:"):
+            raise InputError(
+                f"a glb file must contain its own geometry, got a reference to the file "
+                f"{shown(str(uri))}"
+            )
+
+
 def _read_scene(path: Path, content: bytes) -> Geometry:
     """Read all triangles of a scene in the frame of the scene; axes are not converted."""
     import trimesh
 
     try:
+        # Given bytes and no resolver, trimesh cannot open any file that this file names.
         scene = trimesh.load_scene(
-            io.BytesIO(content), file_type="glb", process=False, skip_materials=True
+            io.BytesIO(content),
+            file_type="glb",
+            resolver=None,
+            process=False,
+            skip_materials=True,
         )
         placed = [
             (*scene.graph[node],)
