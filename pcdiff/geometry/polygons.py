@@ -193,6 +193,10 @@ def cut_ears(corners: Float[np.ndarray, "corners 3"]) -> Int[np.ndarray, "triang
     def turn(corner: int) -> float:
         return _twice_area(points[before[corner]], points[corner], points[after[corner]])
 
+    def turns_back(corner: int) -> bool:
+        (ax, ay), (x, y), (cx, cy) = points[before[corner]], points[corner], points[after[corner]]
+        return (ax - x) * (cx - x) + (ay - y) * (cy - y) > 0
+
     hollow = {corner for corner in range(left) if turn(corner) <= tolerance}
     triangles: list[tuple[int, int, int]] = []
     corner, tried = 0, 0
@@ -201,8 +205,8 @@ def cut_ears(corners: Float[np.ndarray, "corners 3"]) -> Int[np.ndarray, "triang
             return None
         ear = (before[corner], corner, after[corner])
         if corner in hollow:
-            # A straight corner is dropped only if no ear is left, as at the tip of a needle.
-            found = tried > left and turn(corner) >= -tolerance
+            # The tip of a needle is dropped; another straight corner only if no ear is left.
+            found = turn(corner) >= -tolerance and (tried > left or turns_back(corner))
         else:
             found = not _contains_a_corner(points, flat, hollow, ear, tolerance)
             triangles += [ear] * found
