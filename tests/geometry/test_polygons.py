@@ -83,7 +83,7 @@ def test_triangles_cover_the_polygon_once(shape, reverse):
 
 def test_random_polygons_around_a_point():
     rng = np.random.default_rng(1)
-    sizes = rng.integers(4, 30, 60)
+    sizes = rng.integers(4, 20, 20)
     corners = []
     for size in sizes:
         angles = (np.arange(size) + rng.uniform(0, 0.9, size)) / size * 2 * np.pi
@@ -136,7 +136,7 @@ BRACKET = np.array(SHAPES["U"]) / 100
 @pytest.mark.parametrize("writer", [obj, off, ply])
 def test_concave_faces_of_files(writer, tmp_path):
     below = np.pad(BRACKET, ((0, 0), (0, 1)))
-    vertices = np.vstack([below, below + [0, 0, 0.005]])
+    vertices = np.vstack([below, below + np.array([0, 0, 0.005])])
     sides = [(i, (i + 1) % 8, (i + 1) % 8 + 8, i + 8) for i in range(8)]
     faces = [[*range(7, -1, -1)], [*range(8, 16)], *sides]
     path = tmp_path / f"a.{writer.__name__}"
