@@ -138,6 +138,8 @@ def sample(
     loaded = load_object(
         obj, 1.0 if scale is None else scale, unit, mask=mask, intrinsics=intrinsics
     )
+    for remark in loaded.remarks:
+        session.note(remark)
     request = Request(
         count=count,
         weights=weights,
@@ -184,6 +186,7 @@ def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any]
         "success_probability_protocol": protocol,
         "in_collision": int(collides.sum()),
         "reason": grasps.reason,
+        "remarks": list(obj.remarks),
     }
     text = [f"{len(grasps)} grasps of {obj.name} for {hand.name}"]
     if len(grasps):

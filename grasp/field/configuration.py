@@ -10,6 +10,7 @@ from grasp.field.networks.energy import NetworkConfig
 from grasp.field.networks.paper import PaperConfig
 from grasp.field.networks.surface import LAYOUT
 from grasp.field.weight import NEWEST
+from pcdiff.bounds import check_real, shown
 from pcdiff.errors import InputError
 
 DEFAULT, PAPER = ARCHITECTURES = ("default", "paper")
@@ -82,6 +83,8 @@ class FieldConfig:
                 f"above sigma_min, got length {self.length}, sigma_min {self.sigma_min} and "
                 f"sigma_max {self.sigma_max}"
             )
+        for name in ("length", "sigma_max"):
+            check_real(name, getattr(self, name), 0, 1000)
         grippers: object = self.grippers
         if not isinstance(grippers, dict) or not all(
             isinstance(text, str) for pair in grippers.items() for text in pair
@@ -98,6 +101,8 @@ class FieldConfig:
     def from_dict(cls, description: dict[str, Any]) -> FieldConfig:
         """Restore a configuration from a dictionary that `as_dict` returned."""
         given = {"protocol": "2", **description}
+        if not isinstance(given["protocol"], str):
+            raise InputError(f"protocol must be text, got {shown(given['protocol'])}")
         for name, kind in (
             ("energy", NetworkConfig), ("success", NetworkConfig), ("paper", PaperConfig),
         ):  # fmt: skip
