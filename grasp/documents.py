@@ -347,9 +347,10 @@ def small_mapping(what: str, value: object) -> dict[str, Any]:
     In YAML a value may contain another value many times, or itself; every place counts.
     """
     entries = mapping(what, value)
-    left, count = [entries], 0
+    left: list[Any] = [entries]
+    count = 0
     while left:
-        each: object = left.pop()
+        each = left.pop()
         inside = each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
         count += len(inside)
         if count > MOST_FREE_VALUES:
