@@ -1,22 +1,20 @@
-"""Readers of glTF and COLLADA files; they use trimesh and apply the transforms of the scene."""
+"""Reader of glTF files; it uses trimesh and applies the transforms of the scene."""
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import os
-import re
 import struct
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pcdiff.bounds import shown
-from pcdiff.errors import InputError
+from pcdiff.errors import InputError, cause_of
 from pcdiff.geometry.geometry import Geometry, check_corners
+from pcdiff.geometry.gltf import check_extensions, with_plain_positions
 from pcdiff.geometry.limits import (
     DAMAGED_JSON,
     MAXIMUM_FACES,
@@ -26,27 +24,6 @@ from pcdiff.geometry.limits import (
     read_bytes,
 )
 from pcdiff.untrusted import check_json
-
-DAMAGED: tuple[type[Exception], ...] = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    NameError,
-    ArithmeticError,
-    AssertionError,
-    NotImplementedError,
-    RecursionError,
-    ImportError,
-    struct.error,
-)
-"""Errors that trimesh and its XML, JSON and text readers may raise for a damaged file.
-
-The readers do not document a shorter list. A reader raises `ImportError` if it needs another
-package to guess the encoding of a text or to decompress data.
-"""
 
 
 def read_glb(path: Path) -> Geometry:
@@ -70,21 +47,29 @@ def read_glb(path: Path) -> Geometry:
             text = file.read(length)
             check_json(text)
             document = json.loads(text)
-            accessors = document.get("accessors", [])
-            counts = [int(each["count"]) for each in accessors]
-            _check_inside(path, document)
+            counts = [int(each["count"]) for each in document.get("accessors", [])]
+            _check_inside(document)
+            check_extensions(document)
         except InputError as error:
             raise InputError(f"{path} cannot be read: {error}") from error
         except DAMAGED_JSON as error:
-            raise InputError(f"{path} is a damaged glb file: its JSON cannot be read") from error
+            raise InputError(
+                f"{path} is a damaged glb file: its JSON cannot be read ({cause_of(error)})"
+            ) from error
     # If an accessor has no buffer, trimesh would fill the accessor with zeros.
     check_count(path, max(counts, default=0), MAXIMUM_VERTICES, "items in an accessor")
     # Any number of accessors may show the same bytes.
     check_count(path, sum(counts), 4 * MAXIMUM_VERTICES, "items in all accessors")
-    return _read_scene(path)
+    content = read_bytes(path)
+    try:
+        # trimesh takes normalised integers for whole units.
+        plain = with_plain_positions(document, content[20 + length + 8 :])
+    except (ValueError, LookupError, TypeError) as error:
+        raise InputError(f"{path} is a damaged glb file: {cause_of(error)}") from error
+    return _read_scene(path, content if plain is None else plain)
 
 
-def _check_inside(path: Path, document: dict[str, Any]) -> None:
+def _check_inside(document: dict[str, Any]) -> None:
     """Raise `InputError` if a glb file stores its geometry in another file."""
     for buffer in document.get("buffers", []):
         uri = buffer.get("uri")
@@ -95,35 +80,15 @@ def _check_inside(path: Path, document: dict[str, Any]) -> None:
             )
 
 
-def read_dae(path: Path) -> Geometry:
-    """Read a mesh from a COLLADA file. For the errors, see `read_geometry`."""
-    # trimesh reads COLLADA files with this package but does not require the package.
-    if importlib.util.find_spec("collada") is None:
-        raise InputError(f"reading {path} needs the package pycollada, which is not installed")
-    from collada.common import DaeError
-
-    # pycollada converts NaN to 0.
-    content = read_bytes(path)
-    if re.search(rb"[\s>]nan[\s<]", content, re.IGNORECASE):
-        raise InputError(f"{path} has a number that is not finite: NaN")
-    # pycollada also unpacks zip archives, and an XML parser expands and loads declared entities.
-    if zipfile.is_zipfile(io.BytesIO(content)):
-        raise InputError(f"{path} must be a COLLADA text, got a zip archive: unpack it first")
-    if re.search(rb"<!\s*(DOCTYPE|ENTITY)", content.replace(b"\0", b""), re.IGNORECASE):
-        raise InputError(f"{path} must be plain COLLADA, got declarations of a document type")
-    return _read_scene(path, DaeError)
-
-
-def _read_scene(path: Path, *more_damaged: type[Exception]) -> Geometry:
+def _read_scene(path: Path, content: bytes) -> Geometry:
     """Read all triangles of a scene in the frame of the scene; axes are not converted."""
     import trimesh
 
-    damaged: tuple[type[Exception], ...] = (*DAMAGED, *more_damaged)
     try:
         # Given bytes and no resolver, trimesh cannot open any file that this file names.
         scene = trimesh.load_scene(
-            io.BytesIO(read_bytes(path)),
-            file_type=path.suffix.lower().removeprefix("."),
+            io.BytesIO(content),
+            file_type="glb",
             resolver=None,
             process=False,
             skip_materials=True,
@@ -136,12 +101,10 @@ def _read_scene(path: Path, *more_damaged: type[Exception]) -> Geometry:
         meshes = [(transform, scene.geometry[name]) for transform, name in placed]
         # A scene may contain one mesh many times, so the size of the file does not limit the faces.
         check_count(path, sum(len(mesh.faces) for _, mesh in meshes), MAXIMUM_FACES, "faces")
-        units = {str(mesh.metadata.get("units", "")) for _, mesh in meshes} - {""}
-        unit = trimesh.units.unit_conversion(units.pop(), "meters") if len(units) == 1 else None
     except InputError:
         raise
-    except damaged as error:
-        raise InputError(f"{path} is damaged or has no scene ({type(error).__name__})") from error
+    except Exception as error:
+        raise InputError(f"{path} is damaged or has no scene ({cause_of(error)})") from error
     vertices, faces, count = [np.empty((0, 3))], [np.empty((0, 3), np.int64)], 0
     for transform, mesh in meshes:
         corners = np.asarray(mesh.faces, np.int64)
@@ -150,4 +113,4 @@ def _read_scene(path: Path, *more_damaged: type[Exception]) -> Geometry:
         faces.append((corners if np.linalg.det(transform) > 0 else corners[:, ::-1]) + count)
         vertices.append(np.asarray(mesh.vertices) @ transform[:3, :3].T + transform[:3, 3])
         count += len(mesh.vertices)
-    return Geometry(np.concatenate(vertices), np.concatenate(faces), unit=unit)
+    return Geometry(np.concatenate(vertices), np.concatenate(faces), unit=1.0 if meshes else None)

@@ -1,18 +1,23 @@
-"""Helper functions for text formats, which split lines into words and polygons into triangles."""
+"""Helper functions for text formats: lines, words and numbers."""
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import math
+import re
 from array import array
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 
 from pcdiff.errors import InputError
-from pcdiff.geometry.limits import MAXIMUM_FACES, check_count, file_errors
+from pcdiff.geometry.limits import file_errors
+
+# What C libraries write for a number that is not finite, besides nan and inf.
+_NOT_FINITE = re.compile(r"[+-]?(nan(\(\w*\))?|1\.#\w+)", re.IGNORECASE)
 
 
 class LineError(ValueError):
@@ -22,6 +27,8 @@ class LineError(ValueError):
 @contextlib.contextmanager
 def lines_of(path: Path) -> Iterator[Iterator[list[str]]]:
     """Open a text file as an iterator that yields the words of each line.
+
+    A byte order mark at the start of the file states the encoding; without it, the text is UTF-8.
 
     Raises:
         InputError: If the file cannot be read, or if the `with` block raises `ValueError`,
@@ -37,7 +44,11 @@ def lines_of(path: Path) -> Iterator[Iterator[list[str]]]:
             yield text.split()
 
     try:
-        with file_errors(path), path.open(encoding="utf-8", errors="replace") as file:
+        with file_errors(path), path.open("rb") as binary:
+            start = binary.read(2)
+        wide = start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        encoding = "utf-16" if wide else "utf-8-sig"
+        with file_errors(path), path.open(encoding=encoding, errors="replace") as file:
             yield words(file)
     except InputError:
         raise
@@ -49,14 +60,18 @@ def lines_of(path: Path) -> Iterator[Iterator[list[str]]]:
         raise InputError(f"{path} is damaged in line {number}, {shown}{reason}") from error
 
 
-def add_polygon(corners: array[int], polygon: list[int], path: Path) -> None:
-    """Append a polygon to a flat list of corners, as a fan of triangles.
+def number(word: str) -> float:
+    """Convert a word to a number; every spelling of "not a number" gives NaN.
 
-    A polygon with fewer than 3 corners has no area and adds no triangle.
+    Raises:
+        ValueError: If the word is not a number.
     """
-    for second, third in pairwise(polygon[1:]):
-        corners.extend((polygon[0], second, third))
-    check_count(path, len(corners) // 3, MAXIMUM_FACES, "faces")
+    try:
+        return float(word)
+    except ValueError:
+        if _NOT_FINITE.fullmatch(word):
+            return math.nan
+        raise
 
 
 def triples(numbers: array[float] | array[int]) -> np.ndarray:
