@@ -47,8 +47,7 @@ ARROWS: dict[str, set[str]] = {
     "pcdiff.hdf5": BASE | {"pcdiff.files"},
     "pcdiff.console": BASE,
     "pcdiff.tables": set(),
-    "pcdiff.learning": CORE
-    | {"pcdiff.files", "pcdiff.locks", "pcdiff.console", "pcdiff.drawing"},
+    "pcdiff.learning": CORE | {"pcdiff.files", "pcdiff.locks", "pcdiff.console", "pcdiff.drawing"},
     "pcdiff.drawing": BASE | {"pcdiff.files", "pcdiff.geometry"},
     "pcdiff.geometry": BASE,
     # Head 1.
