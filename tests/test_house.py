@@ -22,10 +22,10 @@ PACKAGES = ("pcdiff", "grasp", "datasets", "experiments")
 
 # A module belongs to the room with the longest name that it starts with. A room may import itself
 # and the rooms listed here.
-BASE = {"pcdiff.errors", "pcdiff.randomness"}
+BASE = {"pcdiff.errors", "pcdiff.randomness", "pcdiff.bounds", "pcdiff.untrusted"}
 CORE = BASE | {"pcdiff.manifolds", "pcdiff.diffusion", "pcdiff.embeddings"}
 TOOLS = {"pcdiff.files", "pcdiff.console", "pcdiff.learning", "pcdiff.drawing", "pcdiff.geometry"}
-TOOLS |= {"pcdiff.tables"}
+TOOLS |= {"pcdiff.tables", "pcdiff.hdf5", "pcdiff.locks"}
 CLOUDS = {"pcdiff", "pcdiff.clouds", "pcdiff.clouds.networks", "pcdiff.clouds.metrics"}
 THINGS = {"grasp.documents", "grasp.digest", "grasp.poses", "grasp.objects", "grasp.grippers"}
 FIELD = {"grasp.field", "grasp.field.networks"}
@@ -35,15 +35,19 @@ GRASPS |= THINGS | FIELD | JUDGE
 ARROWS: dict[str, set[str]] = {
     # The shared core.
     "pcdiff.errors": set(),
+    "pcdiff.bounds": {"pcdiff.errors"},
+    "pcdiff.untrusted": {"pcdiff.errors"},
     "pcdiff.randomness": {"pcdiff.errors"},
     "pcdiff.manifolds": BASE,
     "pcdiff.diffusion": BASE | {"pcdiff.manifolds"},
     "pcdiff.embeddings": set(),
     # What both heads need.
     "pcdiff.files": BASE,
+    "pcdiff.locks": {"pcdiff.errors"},
+    "pcdiff.hdf5": BASE | {"pcdiff.files"},
     "pcdiff.console": BASE,
     "pcdiff.tables": set(),
-    "pcdiff.learning": CORE | {"pcdiff.files", "pcdiff.console", "pcdiff.drawing"},
+    "pcdiff.learning": CORE | {"pcdiff.files", "pcdiff.locks", "pcdiff.console", "pcdiff.drawing"},
     "pcdiff.drawing": BASE | {"pcdiff.files", "pcdiff.geometry"},
     "pcdiff.geometry": BASE,
     # Head 1.
@@ -61,7 +65,9 @@ ARROWS: dict[str, set[str]] = {
     "grasp.objects": BASE | {"pcdiff.files", "pcdiff.geometry", "grasp.poses"},
     "grasp.grippers": BASE | {"grasp.documents", "grasp.digest"},
     "grasp.scenes": BASE | THINGS | {"pcdiff.geometry"},
-    "grasp.formats": BASE | THINGS | {"pcdiff.files", "pcdiff.geometry", "grasp.formats.notebook"},
+    "grasp.formats": BASE
+    | THINGS
+    | {"pcdiff.files", "pcdiff.hdf5", "pcdiff.geometry", "grasp.formats.notebook"},
     "grasp.formats.notebook": BASE | THINGS | {"grasp.pictures", "pcdiff.drawing"},
     "grasp.costs": BASE | {"grasp.grippers"},
     # Head 2 and its judge.
@@ -84,6 +90,8 @@ ARROWS: dict[str, set[str]] = {
 # The rooms of the theory stay on torch; the others may use what pyproject.toml declares.
 THIRD_PARTY: dict[str, set[str]] = {
     "pcdiff.errors": set(),
+    "pcdiff.bounds": set(),
+    "pcdiff.untrusted": set(),
     "pcdiff.manifolds": {"torch", "jaxtyping"},
     "pcdiff.diffusion": {"torch", "jaxtyping"},
     "pcdiff.embeddings": {"torch", "jaxtyping"},

@@ -64,6 +64,7 @@ Workers = Annotated[
 OPTIONS = {
     "gripper": "--gripper",
     "unit": "--unit",
+    "unit_or_scale": "--unit, --scale",
     "pose_unit": "--grasp-unit",
     "pose_frame": "--frame",
     "pose_unit_and_frame": "--grasp-unit, --frame",

@@ -140,6 +140,7 @@ def sample(
     object can be compared.
     """
     from grasp.field.request import Request, sample_grasps
+    from grasp.field.trained import weights_file
     from grasp.formats import write_grasps
     from grasp.grippers.gripper import load_gripper
     from grasp.objects.loading import load_object
@@ -150,6 +151,7 @@ def sample(
     session = Session("grasp sample", seed, device, threads, as_json)
     check_results(output, picture)
     hand = load_gripper(gripper)
+    weights_file(weights)
     ball = None if region is None else _numbers("--region", region, "X,Y,Z,RADIUS")
     cone = None if approach is None else _numbers("--approach", approach, "X,Y,Z,DEGREES")
     avoided = [_numbers("--avoid", text, "X,Y,Z,RADIUS") for text in avoid or ()]
@@ -157,6 +159,8 @@ def sample(
     loaded = load_object(
         obj, 1.0 if scale is None else scale, unit, mask=mask, intrinsics=intrinsics
     )
+    for remark in loaded.remarks:
+        session.note(remark)
     request = Request(
         count=count,
         weights=weights,
@@ -215,6 +219,7 @@ def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any]
         "in_collision": int(collides.sum()),
         "reason": grasps.reason,
         "remedies": options,
+        "remarks": list(obj.remarks),
     }
     text = [f"{len(grasps)} grasps of {obj.name} for {hand.name}"]
     if len(grasps):

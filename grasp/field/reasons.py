@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from grasp.costs import Constraint
 from grasp.field.selection import Assessed, Selection
 from grasp.field.weight import Weight
-from grasp.grippers.gripper import Gripper, shipped_grippers
+from grasp.grippers.gripper import Gripper, load_gripper, shipped_grippers
 from grasp.objects.normals import directions
 
 _DIRECTIONS = 400  # number of directions in which the extent of an object is measured
@@ -235,7 +235,7 @@ def _wider(gripper: Gripper, width: float) -> tuple[dict[str, str], str]:
         The advice to use it, empty if there is none, and a clause that states its stroke, or the
         widest stroke if there is none.
     """
-    others = [each for each in shipped_grippers() if each.name != gripper.name]
+    others = [load_gripper(name) for name in shipped_grippers() if name != gripper.name]
     fitting = [each for each in others if each.stroke >= width]
     if fitting:
         first = min(fitting, key=lambda each: each.stroke)

@@ -22,6 +22,7 @@ from grasp.grippers.gripper import Gripper, load_gripper
 from grasp.objects.object import Object
 from grasp.poses.distances import ROTATION, TRANSLATION
 from grasp.scenes.scene import Scene
+from pcdiff.bounds import check_whole
 from pcdiff.diffusion.samplers import DDIM
 from pcdiff.errors import InputError
 from pcdiff.randomness import seeded
@@ -36,6 +37,10 @@ radius."""
 
 Ball = tuple[float, float, float, float]
 """Centre (x, y, z) and radius of a ball, in metres in the frame of the object's file."""
+
+
+MOST_GRASPS = 10**6
+"""Largest accepted number of requested grasps."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,7 @@ class Request:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
+        check_whole("count", self.count, 1, MOST_GRASPS)
         if self.sampler not in get_args(SamplerName):
             raise InputError(
                 f"the sampler must be {' or '.join(get_args(SamplerName))}, got {self.sampler!r}"

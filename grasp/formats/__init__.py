@@ -164,8 +164,7 @@ def write_grasps(
 
     grasps = grasps.ranked()
     if format == "acronym":
-        with atomic_write(path) as temporary:
-            acronym.write(temporary, grasps)
+        acronym.write(path, grasps)
         return
     if format == "isaac":
         text = isaac.dump(grasps, frame)

@@ -23,13 +23,36 @@ from pcdiff.errors import InputError
 PER_GRASP = ("energy", "success_probability", "success", "width", "in_collision", "failure")
 """Names of the optional arrays with one entry per grasp."""
 
+LONGEST_FAILURE = 200
+"""Largest number of characters in the code of a failure. NumPy reserves the length of the longest
+code for every grasp."""
+
+
+def failure_code(what: str, value: object) -> str:
+    """Return the value if it is a text of at most `LONGEST_FAILURE` characters.
+
+    Args:
+        what: Name of the value in the error message.
+        value: Value to check.
+
+    Raises:
+        InputError: If the value is not a text, or is too long.
+    """
+    code = documents.text(what, value)
+    if len(code) > LONGEST_FAILURE:
+        raise InputError(
+            f"{what} must have at most {LONGEST_FAILURE} characters, got {len(code)} characters"
+        )
+    return code
+
+
 COLUMNS: dict[str, tuple[Callable[[str, object], Any], Any]] = {
     "energy": (documents.number, np.float64),
     "success_probability": (documents.number, np.float64),
     "success": (documents.boolean, np.bool_),
     "width": (documents.number, np.float64),
     "in_collision": (documents.boolean, np.bool_),
-    "failure": (documents.text, np.str_),
+    "failure": (failure_code, np.str_),
 }
 """For each name in `PER_GRASP`, the function that parses one entry, and the type of the array."""
 

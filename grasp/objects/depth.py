@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,15 +17,15 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from pcdiff.errors import InputError
+from pcdiff.geometry.arrays import read_npy, read_npz
+from pcdiff.geometry.kinds import check_kind
 from pcdiff.geometry.limits import (
     DAMAGED_JSON,
-    DAMAGED_NPY,
-    MAXIMUM_BYTES,
     MAXIMUM_POINTS,
     UNITS,
     check_count,
+    check_file,
     read_bytes,
-    read_npy,
 )
 
 
@@ -194,7 +191,7 @@ def read_depth_image(
 
     chosen = stored.get("mask")
     if isinstance(mask, Path):
-        chosen = _read_png(mask) if mask.suffix.lower() == ".png" else read_npy(mask)
+        chosen = _read_mask(mask)
     elif mask is not None:
         chosen = mask
     if chosen is not None:
@@ -207,54 +204,22 @@ def read_depth_image(
     return DepthImage(depth, matrix, chosen, factor)
 
 
-def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Read the requested arrays of a .npz file.
-
-    Args:
-        path: File to read.
-        names: Names of the requested arrays. The result omits the names that the file lacks.
-
-    Raises:
-        InputError: If the file is missing, damaged or too large, or contains Python objects.
-    """
-    archive_bytes = io.BytesIO(read_bytes(path))
-    arrays: dict[str, np.ndarray] = {}
-    try:
-        with zipfile.ZipFile(archive_bytes) as archive:
-            for entry in archive.infolist():
-                name = entry.filename.removesuffix(".npy")
-                if name not in names:
-                    continue
-                what = f"bytes in the array {name}"
-                check_count(path, entry.file_size, MAXIMUM_BYTES, what)
-                # NumPy reserves the memory that the header states, so the header is checked first.
-                with archive.open(entry) as file:
-                    if np.lib.format.read_magic(file) == (1, 0):
-                        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-                    else:
-                        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-                check_count(path, math.prod(shape) * dtype.itemsize, MAXIMUM_BYTES, what)
-                with archive.open(entry) as file:
-                    arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
-    except InputError:
-        raise
-    except (
-        zipfile.BadZipFile,
-        zipfile.LargeZipFile,
-        zlib.error,
-        RuntimeError,
-        *DAMAGED_NPY,
-    ) as error:
-        raise InputError(
-            f"{path} is damaged, is not a .npz file, or contains Python objects instead of numbers"
-        ) from error
-    return arrays
+def _read_mask(path: Path) -> np.ndarray:
+    ending = path.suffix.lower()
+    if ending == ".npy":
+        return read_npy(path)
+    if ending != ".png":
+        check_file(path)
+        check_kind(path, "a mask in a .png or .npy file", trust_name=False)
+        raise InputError(f"the mask must be a .png or .npy file, got {path}")
+    return _read_png(path)
 
 
 def _read_png(path: Path) -> np.ndarray:
     from PIL import Image
 
     content = io.BytesIO(read_bytes(path))
+    check_kind(path, "a PNG picture")
     try:
         with Image.open(content, formats=["PNG"]) as image:
             width, height = image.size

@@ -5,12 +5,13 @@ The classes of trimesh and open3d are recognised by their names, so neither pack
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, TypedDict
 
 import numpy as np
 
 from pcdiff.errors import InputError
-from pcdiff.geometry.geometry import Geometry
+from pcdiff.geometry.geometry import Geometry, finite_part
 from pcdiff.geometry.limits import (
     MAXIMUM_FACES,
     MAXIMUM_POINTS,
@@ -37,6 +38,8 @@ class Columns(TypedDict, total=False):
 def given_geometry(given: Any, normals: bool = False) -> Geometry:
     """Return a mesh or a cloud that a caller holds in memory.
 
+    What is not finite is left out, and the remarks say so, as for a file.
+
     Args:
         given: An array of points, (n, 3), or of points and normals, (n, 6); a torch tensor on the
             CPU; a `trimesh.Trimesh`, `trimesh.Scene` or `trimesh.PointCloud`; or an open3d
@@ -45,8 +48,8 @@ def given_geometry(given: Any, normals: bool = False) -> Geometry:
 
     Raises:
         InputError: If the type is unknown; an array has another shape or type; an array has six
-            columns although `normals` is False, or three although it is True; or there are more
-            points or faces than the limits in `pcdiff.geometry.limits`.
+            columns although `normals` is False, or three although it is True; there are more points
+            or faces than the limits in `pcdiff.geometry.limits`; or nothing is finite.
     """
     kind = _kind(given)
     if kind is None:
@@ -122,10 +125,11 @@ def _table(given: Any, normals: bool) -> np.ndarray:
 
 
 def _checked(geometry: Geometry) -> Geometry:
-    """Return a geometry if it is within the limits for files."""
+    """Return the finite part of a geometry if it is within the limits for files."""
     if geometry.faces is None:
         check_count("the cloud", len(geometry.vertices), MAXIMUM_POINTS, "points")
     else:
         check_count("the mesh", len(geometry.vertices), MAXIMUM_VERTICES, "vertices")
         check_count("the mesh", len(geometry.faces), MAXIMUM_FACES, "faces")
-    return geometry
+    finite = finite_part("the object", geometry)
+    return replace(finite, remarks=tuple(f"the object: {note}" for note in finite.remarks))

@@ -16,6 +16,7 @@ from grasp.objects.given import Columns, given_geometry
 from grasp.objects.object import Object, Part
 from pcdiff.errors import InputError
 from pcdiff.geometry.geometry import Geometry
+from pcdiff.geometry.kinds import kind_of
 from pcdiff.geometry.limits import UNITS
 from pcdiff.geometry.obj import read_obj_objects
 from pcdiff.geometry.reading import READERS, read_geometry
@@ -33,7 +34,7 @@ If the length is below `MINIMUM_EXTENT` or above `MAXIMUM_EXTENT`, the unit is p
 TYPICAL_EXTENT = 0.15
 """Typical length in metres of the longest side of an object that one hand can grasp.
 
-An error message suggests the units that bring the longest side closest to this length."""
+An error message lists first the units that bring the longest side closest to this length."""
 
 
 PARTS_WITHIN = 0.05
@@ -63,8 +64,8 @@ def load_object(
     - A mesh: .obj, .stl, .ply, .off, .glb or .dae. A mesh need not be watertight. Several meshes in
       one file are joined to one mesh. If there is a file `NAME.parts.obj` beside `NAME.obj`, each
       object (`o`) in `NAME.parts.obj` is one convex part of the mesh.
-    - A point cloud: .ply without faces, .pcd, .xyz or .npy. Normals that are not in the file are
-      estimated.
+    - A point cloud: .ply without faces, .pcd, .npy, or text with one point per line (.xyz, .txt,
+      .pts, .csv or .asc). Normals that are not in the file are estimated.
     - A depth image with its camera: .npz, or .png with a .json beside it, as described in
       `grasp.objects.depth.read_depth_image`. The object is then a point cloud in the camera frame
       (x to the right, y down, z forward), and poses of its grasps are in the camera frame too.
@@ -113,6 +114,11 @@ def load_object(
     if ending in DEPTH_IMAGES:
         return _load_depth_image(path, scale, unit, mask, intrinsics)
     if ending not in READERS:
+        kind = kind_of(path) if path.is_file() else None
+        if kind is not None and not set(kind[1]) & {*READERS, *DEPTH_IMAGES}:
+            raise InputError(
+                f"{path} is {kind[0]}, expected a mesh, a point cloud or a depth image"
+            )
         raise InputError(
             f"{path} is not a mesh, point cloud or depth image: its name must end in "
             f"{', '.join([*READERS, *DEPTH_IMAGES])}"
@@ -175,7 +181,7 @@ def _from_geometry(
         )
     _check_extent(loaded, scale)
     _check_parts(loaded)
-    return loaded
+    return replace(loaded, remarks=(*geometry.remarks, *loaded.remarks))
 
 
 def _name(path: Path) -> str:
@@ -223,18 +229,30 @@ def _check_extent(loaded: Object, scale: float, otherwise: str = "") -> None:
     sizes = {name: longest / loaded.scale * scale * metres for name, metres in UNITS.items()}
     likely = sorted(
         (name for name, size in sizes.items() if MINIMUM_EXTENT <= size <= 1),
-        key=lambda name: abs(math.log(sizes[name] / TYPICAL_EXTENT)),
+        key=lambda name: _unlikeliness(name, sizes[name], Path(loaded.file or "")),
     )
-    if likely:
-        units = " or ".join(f"{name} ({sizes[name]:.2g} m)" for name in likely[:2])
-        advice = f"its unit is probably {units}"
+    units = [f"{name} ({sizes[name]:.2g} m)" for name in likely]
+    if units:
+        listed = " or ".join([", ".join(units[:-1]), units[-1]] if units[1:] else units)
+        advice = f"its unit is probably {listed}; otherwise supply the scale"
     else:
         advice = "supply the unit or the scale that converts the numbers in the file to metres"
+    if longest > MAXIMUM_EXTENT:
+        advice += ", or crop the file if it holds more than the object"
     raise InputError(
         f"{loaded.file or loaded.name} would be {longest:.3g} m long, expected "
         f"{MINIMUM_EXTENT:g} to {MAXIMUM_EXTENT:g} m: {advice}{otherwise}",
-        parameter="unit",
+        parameter="unit_or_scale",
     )
+
+
+def _unlikeliness(unit: str, size: float, path: Path) -> tuple[bool, float]:
+    """Sort key of the units of an object that would be `size` metres long.
+
+    STL files are nearly always in millimetres, whatever the size.
+    """
+    first = path.suffix.lower() == ".stl" and unit == "mm"
+    return not first, abs(math.log(size / TYPICAL_EXTENT))
 
 
 def _check_parts(loaded: Object) -> None:

@@ -7,11 +7,8 @@ file, before the reader reserves memory.
 from __future__ import annotations
 
 import contextlib
-import tokenize
 from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
 
 from pcdiff.errors import InputError
 
@@ -33,19 +30,6 @@ MAXIMUM_VERTICES = 3 * MAXIMUM_FACES
 
 MAXIMUM_BYTES = 256 * 2**20
 """Largest size of a file in bytes, enough for a binary STL file of `MAXIMUM_FACES` faces."""
-
-
-DAMAGED_NPY = (
-    ValueError,
-    LookupError,
-    TypeError,
-    OverflowError,
-    EOFError,
-    RecursionError,
-    SyntaxError,
-    tokenize.TokenError,
-)
-"""Errors that NumPy may raise for a damaged array file; NumPy does not document a shorter list."""
 
 
 DAMAGED_JSON = (
@@ -90,22 +74,6 @@ def read_bytes(path: Path) -> bytes:
     check_file(path)
     with file_errors(path):
         return path.read_bytes()
-
-
-def read_npy(path: Path) -> np.ndarray:
-    """Memory-map the array of a .npy file, so that a wrong header cannot make NumPy reserve memory.
-
-    Raises:
-        InputError: If the file is missing, damaged or too large, or contains Python objects.
-    """
-    check_file(path)
-    with file_errors(path):
-        try:
-            return np.lib.format.open_memmap(path, mode="r")
-        except DAMAGED_NPY as error:
-            raise InputError(
-                f"{path} is damaged, is not a .npy file, or contains Python objects, not numbers"
-            ) from error
 
 
 @contextlib.contextmanager

@@ -114,6 +114,15 @@ def test_normals_are_taken_where_they_are_stated():
     assert (load_object(CLOUD, viewpoint=np.array([0, 0, 9.0])).normals[:, 2] > 0).mean() > 0.5
 
 
+def test_what_is_not_finite_is_left_out_with_a_remark(tmp_path):
+    cloud = np.vstack([CLOUD, [[np.nan, 0, 0]]])
+    np.save(tmp_path / "cloud.npy", cloud)
+    found, expected = load_object(cloud), load_object(tmp_path / "cloud.npy")
+    np.testing.assert_array_equal(found.vertices, expected.vertices)
+    assert found.remarks == ("the object: left out 1 of 101 points: not finite",)
+    assert repr(found).endswith("m; the object: left out 1 of 101 points: not finite)")
+
+
 def test_the_given_arrays_stay_as_they_are():
     cloud = CLOUD.copy()
     found = load_object(cloud)
@@ -133,8 +142,8 @@ BROKEN = {
     "words": (np.full((9, 3), "x"), {}, "must contain numbers of shape"),
     "objects": (np.full((9, 3), None), {}, "must contain numbers of shape"),
     "no points": (np.empty((0, 3)), {}, "has 0 different points"),
-    "NaN": (CLOUD * np.nan, {}, "object has a point that is not finite"),
-    "zero normals": (np.hstack([CLOUD, CLOUD * 0]), {"normals": True}, "for 100 of 100 normals"),
+    "NaN": (CLOUD * np.nan, {}, "all 100 points of the object have a coordinate that is not fin"),
+    "long normals": (np.hstack([CLOUD, NORMALS * 3]), {"normals": True}, "for 100 of 100 normals"),
     "millimetres": (CLOUD * 1000, {}, "object would be 99.* m long.* its unit is probably mm"),
     "a mesh of nothing": (trimesh.Trimesh(), {}, "mesh without faces"),
     "a mesh with normals": (BOX, {"normals": True}, "array of points and normals, got Trimesh"),
