@@ -49,7 +49,10 @@ def reading(path: str | os.PathLike[str], kind: str) -> Iterator[None]:
     except InputError:
         raise
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or cause_of(error)}") from error
+        # Libraries raise it, too, without a number of the operating system.
+        reason = error.strerror or cause_of(error)
+        kind = "" if error.strerror else f" as {kind}"
+        raise InputError(f"{path} cannot be read{kind}: {reason}") from error
     except Exception as error:
         raise InputError(f"{path} cannot be read as {kind}: {cause_of(error)}") from error
 
@@ -63,7 +66,7 @@ def cause_of(error: Exception) -> str:
     """
     if isinstance(error, MemoryError):
         return "it needs more memory than there is"
-    message = " ".join(str(error).split())
+    message = " ".join(str(error).split()).removeprefix(f"{type(error).__name__}: ")
     if len(message) > LONGEST_CAUSE:
         message = message[: LONGEST_CAUSE - 1] + "…"
     name = type(error).__name__

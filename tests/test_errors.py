@@ -21,7 +21,7 @@ from pcdiff.errors import LONGEST_CAUSE, InputError, reading
         (RecursionError("deep"), "as a glb file: RecursionError: deep"),
         (MemoryError("728 TiB"), "as a glb file: it needs more memory than there is"),
         (PermissionError(13, "Permission denied"), "a.glb cannot be read: Permission denied"),
-        (OSError("no number"), "a.glb cannot be read: OSError: no number"),
+        (OSError("no number"), "a.glb cannot be read as a glb file: OSError: no number"),
     ],
 )
 def test_any_error_of_a_reader_is_one_sentence_with_its_cause(error, words):

@@ -188,6 +188,7 @@ def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any]
         "success_probability_protocol": protocol,
         "in_collision": int(collides.sum()),
         "reason": grasps.reason,
+        "remarks": list(obj.remarks),
     }
     text = [f"{len(grasps)} grasps of {obj.name} for {hand.name}"]
     if len(grasps):

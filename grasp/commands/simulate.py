@@ -148,6 +148,7 @@ def simulate(
         "mass": outcomes.mass,
         "friction": outcomes.friction,
         "warning": outcomes.warning,
+        "remarks": list(plan.obj.remarks),
         "files": files,
     }
     if robustly is not None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
-from pcdiff.errors import InputError, reading
+from pcdiff.errors import InputError
 from pcdiff.geometry.arrays import read_npy, read_npz
 from pcdiff.geometry.kinds import check_kind
 from pcdiff.geometry.limits import (
@@ -220,15 +220,21 @@ def _read_png(path: Path) -> np.ndarray:
 
     content = io.BytesIO(read_bytes(path))
     check_kind(path, "a PNG picture")
-    with reading(path, "a PNG picture"), Image.open(content, formats=["PNG"]) as image:
-        width, height = image.size
-        check_count(path, width * height, MAXIMUM_POINTS, "pixels")
-        if len(image.getbands()) != 1 or image.mode == "P":
-            raise InputError(
-                f"{path} must have one channel of whole numbers, got an image of mode "
-                f"{image.mode}: a coloured picture is neither a depth image nor a mask"
-            )
-        return np.asarray(image)
+    try:
+        with Image.open(content, formats=["PNG"]) as image:
+            width, height = image.size
+            check_count(path, width * height, MAXIMUM_POINTS, "pixels")
+            channels = len(image.getbands())
+            if channels != 1 or image.mode == "P":
+                raise InputError(
+                    f"{path} must have one channel of whole numbers, got an image of mode "
+                    f"{image.mode}: a coloured picture is neither a depth image nor a mask"
+                )
+            return np.asarray(image)
+    except InputError:
+        raise
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path} is a damaged PNG file") from error
 
 
 def _read_camera(path: Path) -> tuple[np.ndarray, str | None]:

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from grasp.objects.depth import read_depth_image
 from grasp.objects.object import Object, Part
 from pcdiff.errors import InputError
+from pcdiff.geometry.kinds import kind_of
 from pcdiff.geometry.limits import UNITS
 from pcdiff.geometry.obj import read_obj_objects
 from pcdiff.geometry.reading import READERS, read_geometry
@@ -94,6 +95,11 @@ def load_object(
     if ending in DEPTH_IMAGES:
         return _load_depth_image(path, scale, unit, mask, intrinsics)
     if ending not in READERS:
+        kind = kind_of(path) if path.is_file() else None
+        if kind is not None and not set(kind[1]) & {*READERS, *DEPTH_IMAGES}:
+            raise InputError(
+                f"{path} is {kind[0]}, expected a mesh, a point cloud or a depth image"
+            )
         raise InputError(
             f"{path} is not a mesh, point cloud or depth image: its name must end in "
             f"{', '.join([*READERS, *DEPTH_IMAGES])}"

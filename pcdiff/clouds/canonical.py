@@ -22,6 +22,7 @@ from torch import Tensor
 
 from pcdiff.clouds.categories import describe_category, synset_id
 from pcdiff.clouds.files import to_float32
+from pcdiff.clouds.layout import found_instead, unequal_clouds
 from pcdiff.errors import InputError
 from pcdiff.hdf5 import check_dataset, find, listed, names, new_hdf5, open_hdf5
 
@@ -74,9 +75,11 @@ def read_clouds(
     with _canonical_file(path) as datasets:
         group = category if category in datasets else synset_id(category)
         if group not in datasets:
+            _check_no_group(path, datasets, group)
             there = ", ".join(describe_category(each) for each in datasets)
             raise InputError(f"{path} has no category {category!r}, only {there}")
         if split not in datasets[group]:
+            _check_no_group(path, datasets, f"{group}/{split}")
             raise InputError(
                 f"{path} has no split {split!r} of category {describe_category(group)}, "
                 f"only {', '.join(datasets[group])}"
@@ -203,11 +206,25 @@ def _canonical_file(
         except InputError as error:
             raise InputError(f"{path} cannot be read: {error}") from error
         if not datasets:
-            there = f"found {listed(file)}" if len(file) else "the file is empty"
+            there = (
+                f"found {listed(file)}; {found_instead(file)}" if len(file) else "the file is empty"
+            )
             raise InputError(
                 f"{path} does not have the layout /{{synset id}}/{{train|val|test}}: {there}"
             )
         yield datasets
+
+
+def _check_no_group(
+    path: str | os.PathLike[str], datasets: dict[str, dict[str, h5py.Dataset]], name: str
+) -> None:
+    """Raise `InputError` if a file has the group `name`, whose clouds have another layout."""
+    import h5py
+
+    file = next(dataset for splits in datasets.values() for dataset in splits.values()).file
+    group = find(file, name)
+    if isinstance(group, h5py.Group):
+        raise InputError(f"{path} has another layout under /{name}: {found_instead(group)}")
 
 
 def _shapes(dataset: h5py.Dataset) -> int:
@@ -215,6 +232,8 @@ def _shapes(dataset: h5py.Dataset) -> int:
 
 
 def _check_layout(what: str, shape: tuple[int, ...] | None, dtype: np.dtype[Any]) -> None:
+    if dtype.kind == "O" and shape:
+        raise InputError(unequal_clouds(what))
     if not shape or len(shape) != 3 or shape[2] != 3:
         raise InputError(f"{what} has shape {shape}, expected (shapes, points, 3)")
     if dtype.kind != "f":

@@ -6,7 +6,6 @@ The format is that of the glTF 2.0 specification (Khronos Group, 2021).
 from __future__ import annotations
 
 import json
-import math
 import struct
 from typing import Any
 
@@ -118,9 +117,10 @@ def _integers(document: dict[str, Any], accessor: dict[str, Any], binary: bytes)
     if view["buffer"] != 0 or accessor["type"] != "VEC3":
         raise ValueError("normalised positions must be VEC3 in the file's own buffer")
     kind = np.dtype(_INTEGERS[accessor["componentType"]])
-    start = view.get("byteOffset", 0) + accessor.get("byteOffset", 0)
+    inner = accessor.get("byteOffset", 0)
     stride = view.get("byteStride", 3 * kind.itemsize)
     count = accessor["count"]
-    if math.prod((count, stride)) > view["byteLength"] + stride:
+    if inner + (count - 1) * stride + 3 * kind.itemsize > view["byteLength"]:
         raise ValueError("an accessor reaches beyond its data")
+    start = view.get("byteOffset", 0) + inner
     return np.ndarray((count, 3), kind, binary, start, (stride, kind.itemsize))

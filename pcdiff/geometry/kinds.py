@@ -6,6 +6,7 @@ is: a picture, an archive, a web page, or a geometry file under another name.
 
 from __future__ import annotations
 
+import codecs
 import re
 from pathlib import Path
 
@@ -45,6 +46,27 @@ _KINDS: tuple[tuple[bytes, str, tuple[str, ...]], ...] = (
 """Beginning, name, and the file endings under which a file of this kind is expected."""
 
 
+def kind_of(path: Path) -> tuple[str, tuple[str, ...]] | None:
+    """Recognise the kind of a file by its first bytes.
+
+    Args:
+        path: File to read.
+
+    Returns:
+        The name of the kind with its article, e.g. "a PNG picture", and the endings of such files;
+        None if the kind is not known.
+
+    Raises:
+        InputError: If the file cannot be read.
+    """
+    with file_errors(path), path.open("rb") as file:
+        start = file.read(64).removeprefix(codecs.BOM_UTF8)
+    for beginning, kind, endings in _KINDS:
+        if re.match(beginning, start, re.IGNORECASE | re.DOTALL):
+            return kind, endings
+    return None
+
+
 def check_kind(path: Path, expected: str, *, trust_name: bool = True) -> None:
     """Check that a file does not begin like a file of another kind.
 
@@ -56,10 +78,6 @@ def check_kind(path: Path, expected: str, *, trust_name: bool = True) -> None:
     Raises:
         InputError: If the file begins like a file of another kind, or cannot be read.
     """
-    with file_errors(path), path.open("rb") as file:
-        start = file.read(64)
-    start = start.removeprefix(b"\xef\xbb\xbf")
-    for beginning, kind, endings in _KINDS:
-        known = trust_name and path.suffix.lower() in endings
-        if not known and re.match(beginning, start, re.I | re.S):
-            raise InputError(f"{path} is {kind}, expected {expected}")
+    kind = kind_of(path)
+    if kind is not None and not (trust_name and path.suffix.lower() in kind[1]):
+        raise InputError(f"{path} is {kind[0]}, expected {expected}")

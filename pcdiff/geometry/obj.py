@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pcdiff.errors import reading
+from pcdiff.errors import InputError, reading
 from pcdiff.geometry.geometry import Geometry
 from pcdiff.geometry.limits import (
     MAXIMUM_FACES,
@@ -54,12 +54,13 @@ def read_obj_objects(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
         One pair (vertices, faces) per named object, with only the vertices that the faces use.
 
     Raises:
-        InputError: If a face has a vertex that does not exist, or if `read_geometry` would raise an
-            error.
+        InputError: If a vertex is not finite, or if `read_geometry` would raise an error.
     """
     check_file(path)
     with reading(path, "an OBJ file"):
         found = _obj(path)
+        if not np.isfinite(found.vertices).all():
+            raise InputError(f"{path} has a vertex that is not finite")
         bounds = np.searchsorted(found.split.polygon, [*found.starts, np.iinfo(np.int64).max])
     objects = []
     for first, last in pairwise(bounds):

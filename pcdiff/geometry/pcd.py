@@ -92,9 +92,10 @@ def _pcd_text(
     )
     for index, words in enumerate(islice(lines, points)):
         if len(words) < width:
+            if next(lines, None) is None:  # cut off
+                break
             raise InputError(
-                f"{path} is truncated or damaged: point {index} has {len(words)} numbers, expected "
-                f"{width}"
+                f"{path} is damaged: point {index} has {len(words)} numbers, expected {width}"
             )
         values.extend([number(words[column]) for column in columns])
     return np.array(values).reshape(-1, len(columns))

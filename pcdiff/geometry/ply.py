@@ -113,7 +113,8 @@ def read_ply(path: Path) -> Geometry:
     vertices = np.stack([vertex.columns[axis] for axis in "xyz"], axis=1).astype(np.float64)
     polygons = _corners(path, tables.get("face"), "face")
     strips = _corners(path, tables.get("tristrips"), "tristrips")
-    faces, remarks = [], ()
+    faces: list[np.ndarray] = []
+    remarks: tuple[str, ...] = ()
     if polygons is not None:
         split = triangulate(path, vertices, *polygons)
         faces.append(split.faces)
@@ -254,7 +255,11 @@ def _ascii_table(rows: Iterator[list[bytes]], element: _Element) -> _Table | Non
             found = words[position : position + length]
             if len(found) < length:
                 return None
-            numbers[each.name].extend([number(word.decode("utf-8", "replace")) for word in found])
+            try:
+                values = [*map(float, found)]
+            except ValueError:
+                values = [number(word.decode("utf-8", "replace")) for word in found]
+            numbers[each.name].extend(values)
             position += length
     columns = {name: np.array(values) for name, values in numbers.items() if name not in lengths}
     lists = {
@@ -329,7 +334,7 @@ def _ragged_table(file: BinaryIO, element: _Element, order: Literal["<", ">"]) -
     return _Table(columns, lists)
 
 
-def _list_length(count: float) -> int:
+def _list_length(count: int | float) -> int:
     """Check the length of a list, which a few files store as a floating-point number."""
     if not (0 <= count < 2**32 and count == int(count)):
         raise ValueError(f"a list has the length {count:g}")

@@ -171,8 +171,8 @@ def cut_ears(corners: Float[np.ndarray, "corners 3"]) -> Int[np.ndarray, "triang
 
     An ear is a triangle of three neighbouring corners that contains no other corner. Straight
     corners become corners of triangles, too, so that a neighbouring face that has these corners
-    still meets this face without a gap. Corners at the same place as the preceding corner are left
-    out.
+    still meets this face without a gap. Corners at the same place as the preceding corner, and
+    corners where a side turns back on itself, are left out.
 
     Args:
         corners: Positions of the corners in order. The polygon may be slightly uneven.
@@ -180,12 +180,13 @@ def cut_ears(corners: Float[np.ndarray, "corners 3"]) -> Int[np.ndarray, "triang
     Returns:
         The triangles as indices of corners; None if the boundary crosses itself.
     """
-    different = np.flatnonzero((corners != np.roll(corners, 1, axis=0)).any(axis=1))
-    left = len(different)
+    flat = _flattened(corners)
+    tolerance = _STRAIGHT * float(np.square(np.ptp(flat, axis=0)).sum())
+    kept = np.array(_without_needles(list(map(tuple, flat.tolist())), tolerance), np.int64)
+    left = len(kept)
     if left < 3:
         return np.empty((0, 3), np.int64)
-    flat = _flattened(corners[different])
-    tolerance = _STRAIGHT * float(np.square(np.ptp(flat, axis=0)).sum())
+    flat = flat[kept]
     points: list[Point] = list(map(tuple, flat.tolist()))
     before, after = [*range(-1, left - 1)], [*range(1, left), 0]
     before[0] = left - 1
@@ -201,7 +202,7 @@ def cut_ears(corners: Float[np.ndarray, "corners 3"]) -> Int[np.ndarray, "triang
             return None
         ear = (before[corner], corner, after[corner])
         if corner in hollow:
-            # A straight corner is dropped only if no ear is left, as at the tip of a needle.
+            # A straight corner is dropped only if no ear is left.
             found = tried > left and turn(corner) >= -tolerance
         else:
             found = not _contains_a_corner(points, flat, hollow, ear, tolerance)
@@ -217,7 +218,23 @@ def cut_ears(corners: Float[np.ndarray, "corners 3"]) -> Int[np.ndarray, "triang
     if turn(corner) < -tolerance:
         return None
     triangles.append((before[corner], corner, after[corner]))
-    return different[np.array(triangles, np.int64)]
+    return kept[np.array(triangles, np.int64)]
+
+
+def _without_needles(points: list[Point], tolerance: float) -> list[int]:
+    """Leave out corners at the place of the preceding one, and corners where a side turns back."""
+    kept = list(range(len(points)))
+    index = unchanged = 0
+    while len(kept) > 2 and unchanged < len(kept):
+        index %= len(kept)
+        a, b, c = (points[kept[(index + step) % len(kept)]] for step in (-1, 0, 1))
+        ahead = (a[0] - b[0]) * (c[0] - b[0]) + (a[1] - b[1]) * (c[1] - b[1])
+        if a == b or (ahead > 0 and abs(_twice_area(a, b, c)) <= tolerance):
+            del kept[index]
+            index, unchanged = max(index - 1, 0), 0
+        else:
+            index, unchanged = index + 1, unchanged + 1
+    return kept
 
 
 def _contains_a_corner(

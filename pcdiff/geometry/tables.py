@@ -42,8 +42,8 @@ class _Rows:
 
     def header(self, line: str) -> None:
         """Take a line without numbers, which may name the columns."""
-        if self.rows:
-            raise LineError("expected numbers")
+        if self.rows or _starts_with_point(line):
+            raise LineError("expected only numbers")
         self.first_line = self.first_line or line
         self.names = column_names(line) or self.names
 
@@ -71,9 +71,9 @@ class _Rows:
 
     def point(self, numbers: list[float]) -> None:
         """Take the numbers of one point."""
+        if len(numbers) < 3:
+            raise LineError(f"expected at least 3 numbers, got {len(numbers)}")
         if not self.width:
-            if len(numbers) < 3:
-                raise LineError(f"expected at least 3 numbers, got {len(numbers)}")
             self._begin(len(numbers))
         if len(numbers) != self.width:
             raise LineError(
@@ -163,6 +163,14 @@ def read_npy_points(path: Path) -> Geometry:
     kept = np.array(table[:, chosen_columns(shape[1], None)], np.float64)
     points, normals, remarks = understood(kept, shape[1], None)
     return Geometry(points, None, normals, remarks=remarks)
+
+
+def _starts_with_point(line: str) -> bool:
+    """Check whether a line starts with three numbers, so that it is no header."""
+    try:
+        return len([number(word) for word in _words(line)[:3]]) == 3
+    except ValueError:
+        return False
 
 
 def _splitter(line: str) -> Callable[[str], list[str]]:
