@@ -31,8 +31,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 LARGEST_FILE = 2**28
 """Largest accepted file size in bytes.
 
-A grasp takes approximately 400 bytes in JSON, so a file of this size contains over half a million
-grasps."""
+A grasp takes approximately 400 bytes in JSON. Its values take more in memory, so that a file of
+about 300,000 grasps is the largest that `pcdiff.untrusted.check_json` accepts."""
 
 LARGEST_TOML = 2**18
 """Largest accepted size of a TOML file in bytes; a gripper file has 1 or 2 thousand."""
@@ -347,9 +347,10 @@ def small_mapping(what: str, value: object) -> dict[str, Any]:
     In YAML a value may contain another value many times, or itself; every place counts.
     """
     entries = mapping(what, value)
-    left, count = [entries], 0
+    left: list[Any] = [entries]
+    count = 0
     while left:
-        each: object = left.pop()
+        each = left.pop()
         inside = each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
         count += len(inside)
         if count > MOST_FREE_VALUES:

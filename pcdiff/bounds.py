@@ -57,7 +57,7 @@ def shown(value: object, longest: int = 60) -> str:
         longest: Largest number of characters.
     """
     try:
-        text = repr(value)
+        text = " ".join(repr(value).split())
     except (ValueError, RecursionError):  # a number of thousands of digits, or a deep nesting
         return f"a value of type {type(value).__name__} that is too large to show"
     return text if len(text) <= longest else f"{text[: longest - 3]}..."

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pcdiff.errors import InputError
 
-MOST_MEMORY = 2**30
+MOST_MEMORY = 2**29
 """Largest number of bytes that the parsed values of one text may take in memory."""
 
 SMALL = 2**28
@@ -25,7 +25,7 @@ LARGEST_EXPANSION = 32
 shrink by less than a factor of 4, so a larger ratio means that the file holds nothing."""
 
 # Bytes that Python needs for each list, mapping, and entry of either, once JSON has been parsed.
-_COSTS = (("[", 64), ("{", 240), (",", 40), (":", 40))
+_COSTS = (("[", 80), ("{", 240), (",", 40), (":", 40))
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 

@@ -120,6 +120,7 @@ def sample(
     grasps are returned, and the reason is stated.
     """
     from grasp.field.request import Request, sample_grasps
+    from grasp.field.trained import weights_file
     from grasp.formats import write_grasps
     from grasp.grippers.gripper import load_gripper
     from grasp.objects.loading import load_object
@@ -130,6 +131,7 @@ def sample(
     session = Session("grasp sample", seed, device, threads, as_json)
     check_results(output, picture)
     hand = load_gripper(gripper)
+    weights_file(weights)
     ball, cone = (
         _numbers("--region", region, "X,Y,Z,RADIUS"),
         _numbers("--approach", approach, "X,Y,Z,DEGREES"),

@@ -10,7 +10,7 @@ from grasp.field.networks.energy import NetworkConfig
 from grasp.field.networks.paper import PaperConfig
 from grasp.field.networks.surface import LAYOUT
 from grasp.field.weight import NEWEST
-from pcdiff.bounds import check_real, shown
+from pcdiff.bounds import check_real
 from pcdiff.errors import InputError
 
 DEFAULT, PAPER = ARCHITECTURES = ("default", "paper")
@@ -101,8 +101,6 @@ class FieldConfig:
     def from_dict(cls, description: dict[str, Any]) -> FieldConfig:
         """Restore a configuration from a dictionary that `as_dict` returned."""
         given = {"protocol": "2", **description}
-        if not isinstance(given["protocol"], str):
-            raise InputError(f"protocol must be text, got {shown(given['protocol'])}")
         for name, kind in (
             ("energy", NetworkConfig), ("success", NetworkConfig), ("paper", PaperConfig),
         ):  # fmt: skip

@@ -22,6 +22,7 @@ from grasp.grippers.gripper import Gripper, load_gripper
 from grasp.objects.object import Object
 from grasp.poses.distances import ROTATION, TRANSLATION
 from grasp.scenes.scene import Scene
+from pcdiff.bounds import check_whole
 from pcdiff.diffusion.samplers import DDIM
 from pcdiff.errors import InputError
 from pcdiff.randomness import seeded
@@ -32,6 +33,10 @@ SOFT_METRES, SOFT_COSINE = 0.01, 0.1
 """Violations of constraints that cost half a nat: a distance of 0.01 m to the region, and a
 difference of 0.1 between the cosine of the approach cone's half-angle and the cosine of the angle
 to the cone's axis."""
+
+
+MOST_GRASPS = 10**6
+"""Largest accepted number of requested grasps."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ class Request:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
+        check_whole("count", self.count, 1, MOST_GRASPS)
         if self.sampler not in get_args(SamplerName):
             raise InputError(
                 f"the sampler must be {' or '.join(get_args(SamplerName))}, got {self.sampler!r}"

@@ -31,6 +31,9 @@ _SAMPLERS: dict[str, type[Sampler]] = {
 }
 
 _AT_ONCE = 8  # number of clouds between two progress reports
+
+MOST_POINTS = 2**28
+"""Largest accepted number of points of all clouds of a call, which take 12 bytes each."""
 _DRAWN = 32  # largest number of clouds in a picture
 
 
@@ -118,6 +121,7 @@ def sample_to_folder(
         InputError: If the folder cannot be written, the generator is an auto-encoder, or a number
             is out of range.
     """
+    _check_total(count, sampling.points)
     prepare_folder(folder)
     generators = shape_generators(seed, count)
     clouds: list[Tensor] = []
@@ -129,6 +133,15 @@ def sample_to_folder(
         if progress is not None:
             progress(len(part))
     return _write(folder, "cloud", clouds, form)
+
+
+def _check_total(count: int, points: int) -> None:
+    if count * points > MOST_POINTS:
+        raise InputError(
+            f"all clouds together must have at most {MOST_POINTS} points, got {count} clouds of "
+            f"{points} points",
+            parameter="count",
+        )
 
 
 def reconstruct_to_folder(
@@ -207,6 +220,7 @@ def interpolate_to_folder(
         InputError: If a cloud cannot be read or has no extent, the folder cannot be written, or a
             number is out of range.
     """
+    _check_total(count, sampling.points)
     read = [read_cloud(file) for file in (first, second)]
     begin, end = (normalize_to_box(points[None])[0][0] for points, _ in read)
     prepare_folder(folder)

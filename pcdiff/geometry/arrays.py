@@ -64,6 +64,8 @@ def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
             name = entry.filename.removesuffix(".npy")
             if name not in names:
                 continue
+            if name in arrays:
+                raise InputError(f"{path} must have one array {name}, got several")
             what = f"bytes in the array {name}"
             check_count(path, entry.file_size, MAXIMUM_BYTES, what)
             # NumPy reserves the memory that the header states, so the header is checked first.

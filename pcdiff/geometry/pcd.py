@@ -12,8 +12,8 @@ import numpy as np
 
 from pcdiff.errors import InputError
 from pcdiff.geometry.geometry import Geometry
-from pcdiff.geometry.limits import MAXIMUM_POINTS, check_count, file_errors
-from pcdiff.geometry.text import number
+from pcdiff.geometry.limits import MAXIMUM_BYTES, MAXIMUM_POINTS, check_count, file_errors
+from pcdiff.geometry.text import number, short_lines
 
 POSITION = ("x", "y", "z")
 NORMAL = ("normal_x", "normal_y", "normal_z")
@@ -87,7 +87,9 @@ def _pcd_text(
     path: Path, file: BinaryIO, points: int, width: int, columns: list[int]
 ) -> np.ndarray:
     values = array("d")
-    lines = (words for line in file if (words := line.decode("utf-8", "replace").split()))
+    lines = (
+        words for line in short_lines(file) if (words := line.decode("utf-8", "replace").split())
+    )
     for index, words in enumerate(islice(lines, points)):
         if len(words) < width:
             if next(lines, None) is None:  # cut off
@@ -122,6 +124,7 @@ def _pcd_table(path: Path, file: BinaryIO, encoding: str, row: np.dtype, points:
             f"{path} is a damaged PCD file: {points} points need {points * row.itemsize} bytes, "
             f"but its compressed data promise {whole}"
         )
+    check_count(path, whole, MAXIMUM_BYTES, "bytes of unpacked points")
     # Compressed data are stored field by field, not point by point.
     try:
         flat = lzf_decompress(blob, whole)

@@ -23,7 +23,7 @@ from pcdiff.geometry.limits import (
     file_errors,
 )
 from pcdiff.geometry.polygons import triangulate
-from pcdiff.geometry.text import LineError, number
+from pcdiff.geometry.text import LineError, number, short_lines
 
 _PLY_TYPES = {
     "char": "i1",
@@ -62,6 +62,13 @@ _STRUCT_CODES = {
     "f4": "f",
     "f8": "d",
 }
+
+
+MOST_PROPERTIES = 1000
+"""Largest accepted number of elements, and of properties of an element."""
+
+MOST_ROWS = 2 * MAXIMUM_VERTICES
+"""Largest accepted number of rows of all elements together."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +158,8 @@ def _ply_header(path: Path, file: BinaryIO) -> tuple[str, list[_Element]]:
             raise InputError(f"{path} is truncated: its PLY header has no end_header")
         text = line.decode("utf-8", "replace")
         try:
+            if elements and len(elements) + len(elements[-1].properties) > MOST_PROPERTIES:
+                raise LineError(f"a header must have at most {MOST_PROPERTIES} entries")
             match text.split():
                 case ["format", encoding, _]:
                     pass
@@ -177,6 +186,8 @@ def _ply_header(path: Path, file: BinaryIO) -> tuple[str, list[_Element]]:
             f"{path} must have the encoding ascii, binary_little_endian or binary_big_endian, "
             f"got the encoding {encoding!r}"
         )
+    # A row without properties takes no byte of the file.
+    check_count(path, sum(each.count for each in elements), MOST_ROWS, "rows of all elements")
     for element in elements:
         limit = MAXIMUM_FACES if element.name == "face" else MAXIMUM_VERTICES
         check_count(path, element.count, limit, f"rows of the element {element.name}")
@@ -205,7 +216,8 @@ def _ply_tables(
     path: Path, file: BinaryIO, encoding: str, elements: list[_Element]
 ) -> dict[str, _Table]:
     tables = {}
-    rows = (words for line in file if (words := line.split())) if encoding == "ascii" else None
+    lines = short_lines(file)
+    rows = (words for line in lines if (words := line.split())) if encoding == "ascii" else None
     for element in elements:
         try:
             if rows is not None:

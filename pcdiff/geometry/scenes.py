@@ -25,6 +25,9 @@ from pcdiff.geometry.limits import (
 )
 from pcdiff.untrusted import check_json
 
+MOST_PARTS = 10_000
+"""Largest accepted number of nodes, and of parts of meshes, in a scene."""
+
 
 def read_glb(path: Path) -> Geometry:
     """Read a mesh from a binary glTF 2.0 file. For the errors, see `read_geometry`."""
@@ -49,6 +52,7 @@ def read_glb(path: Path) -> Geometry:
             document = json.loads(text)
             counts = [int(each["count"]) for each in document.get("accessors", [])]
             _check_inside(document)
+            _check_parts(document)
             check_extensions(document)
         except InputError as error:
             raise InputError(f"{path} cannot be read: {error}") from error
@@ -78,6 +82,18 @@ def _check_inside(document: dict[str, Any]) -> None:
                 f"a glb file must contain its own geometry, got a reference to the file "
                 f"{shown(str(uri))}"
             )
+
+
+def _check_parts(document: dict[str, Any]) -> None:
+    """Raise `InputError` if a scene has so many parts that each of them costs too much."""
+    nodes = document.get("nodes", [])
+    parts = [each for mesh in document.get("meshes", []) for each in mesh["primitives"]]
+    for name, count in (("nodes", len(nodes)), ("parts of meshes", len(parts))):
+        if count > MOST_PARTS:
+            raise InputError(f"a glb file must have at most {MOST_PARTS} {name}, got {count}")
+    children = [child for node in nodes for child in node.get("children", [])]
+    if len(children) != len(set(children)):
+        raise InputError("each node must be the child of one node, got a node with several parents")
 
 
 def _read_scene(path: Path, content: bytes) -> Geometry:

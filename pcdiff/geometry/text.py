@@ -9,7 +9,7 @@ import re
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import IO, AnyStr, TextIO
 
 import numpy as np
 
@@ -18,6 +18,10 @@ from pcdiff.geometry.limits import file_errors
 
 # What C libraries write for a number that is not finite, besides nan and inf.
 _NOT_FINITE = re.compile(r"[+-]?(nan(\(\w*\))?|1\.#\w+)", re.IGNORECASE)
+
+
+LONGEST_LINE = 2**20
+"""Largest accepted number of characters in a line, enough for a polygon of 100,000 corners."""
 
 
 class LineError(ValueError):
@@ -39,7 +43,7 @@ def lines_of(path: Path) -> Iterator[Iterator[list[str]]]:
 
     def words(file: TextIO) -> Iterator[list[str]]:
         nonlocal number, text
-        for text in file:
+        for text in short_lines(file):
             number += 1
             yield text.split()
 
@@ -58,6 +62,23 @@ def lines_of(path: Path) -> Iterator[Iterator[list[str]]]:
         # Python's messages describe Python functions, so only messages of `LineError` are shown.
         reason = f": {error}" if isinstance(error, LineError) else ""
         raise InputError(f"{path} is damaged in line {number}, {shown}{reason}") from error
+
+
+def short_lines(file: IO[AnyStr]) -> Iterator[AnyStr]:
+    """Yield the lines of a file, none of which may be longer than `LONGEST_LINE`.
+
+    A line is split into words, which take thirty times as much memory as the line.
+
+    Args:
+        file: File to read, of text or of bytes.
+
+    Raises:
+        LineError: If a line is longer.
+    """
+    while line := file.readline(LONGEST_LINE + 1):
+        if len(line) > LONGEST_LINE:
+            raise LineError(f"a line must have at most {LONGEST_LINE} characters")
+        yield line
 
 
 def number(word: str) -> float:

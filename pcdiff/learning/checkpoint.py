@@ -246,7 +246,7 @@ def _build(
         raise InputError(f"weights {path}: {error}") from error
     except Exception as error:  # a configuration may hold any values
         raise InputError(
-            f"weights {path}: their configuration does not describe a model ({cause_of(error)})"
+            f"weights {path}: their configuration does not describe a model ({shown(error, 400)})"
         ) from error
 
 
