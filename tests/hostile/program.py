@@ -15,6 +15,7 @@ import resource
 import signal
 import sys
 import sysconfig
+import tempfile
 import traceback
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,7 @@ def main() -> None:
     import grasp.field.trained  # noqa: F401
     import pcdiff.clouds.generator  # noqa: F401
 
+    tempfile.gettempdir()  # tries once whether it can write a file
     listener = Listener()
     with Path(sys.argv[2]).open("w") as reports:
         for each in commands:
