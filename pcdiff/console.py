@@ -85,12 +85,15 @@ _UsageError: Any = typer.BadParameter.__bases__[0]
 def application(summary: str) -> typer.Typer:
     """Create a command-line program that has no commands yet.
 
+    The program and its commands take `-h` and `--help`. The program also takes
+    `--install-completion`, which lets the user's shell complete commands and options.
+
     Args:
         summary: First line of the program's `--help` text.
     """
     return typer.Typer(
         help=summary,
-        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
@@ -306,17 +309,21 @@ def version() -> str:
 
 
 @contextlib.contextmanager
-def progress(description: str, total: int, shown: bool = True) -> Iterator[Callable[..., None]]:
+def progress(
+    description: str, total: int | None, shown: bool = True, after: float = 0.0
+) -> Iterator[Callable[..., None]]:
     """Show a progress bar on standard error.
 
     Args:
         description: Text to the left of the bar.
-        total: Number of units of work.
+        total: Number of units of work; None if unknown.
         shown: False to hide the bar. The bar is also hidden if standard error is not a terminal.
+        after: Seconds of work after which the bar appears, so that short work shows no bar.
 
     Yields:
         A function that advances the bar: `advance()` by one unit and `advance(n)` by n units.
-        `advance(n, "loss 0.12")` also shows the note "loss 0.12" next to the bar.
+        `advance(n, "loss 0.12")` also shows the note "loss 0.12" next to the bar, and
+        `advance(n, total=m)` changes the number of units of work to m.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -330,15 +337,23 @@ def progress(description: str, total: int, shown: bool = True) -> Iterator[Calla
         Remaining(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as bar:
-        task = bar.add_task(description, total=total, note="")
+    bar = Progress(*columns, console=console, disable=not (shown and console.is_terminal))
+    task, begin = bar.add_task(description, total=total, note=""), time.monotonic()
 
-        def advance(steps: int = 1, note: str | None = None) -> None:
-            bar.advance(task, steps)
-            if note is not None:
-                bar.update(task, note=note)
+    def advance(steps: int = 1, note: str | None = None, total: int | None = None) -> None:
+        bar.update(task, advance=steps, total=total)
+        if note is not None:
+            bar.update(task, note=note)
+        if time.monotonic() - begin >= after:
+            bar.start()  # does nothing if the bar is already there
 
+    try:
+        if not after:
+            bar.start()
         yield advance
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 def _cpu_seconds() -> float:

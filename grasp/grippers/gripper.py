@@ -82,6 +82,9 @@ class Gripper:
     finger_boxes: tuple[Box, ...]
     pad: tuple[float, float]
 
+    def __repr__(self) -> str:
+        return f"Gripper({self.name}, opens {1000 * self.stroke:.0f} mm)"
+
     @cached_property
     def sha256(self) -> str:
         """The SHA-256 digest of the gripper's description.

@@ -62,6 +62,14 @@ class Object:
     sided: Bool[np.ndarray, " faces"] | None = None
     remarks: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        size = " x ".join(f"{side:.3g}" for side in self.extent)
+        kind = f"cloud of {len(self.vertices)} points"
+        if self.faces is not None:
+            kind = f"mesh of {len(self.faces)} faces"
+        remarks = "".join(f"; {remark}" for remark in self.remarks)
+        return f"Object({self.name}, {kind}, {size} m{remarks})"
+
     @classmethod
     def from_mesh(
         cls,

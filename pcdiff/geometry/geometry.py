@@ -64,7 +64,7 @@ def left_out(lost: Bool[np.ndarray, " things"], things: str, reason: str) -> tup
     return (f"left out {count} of {len(lost)} {things}: {reason}",) if count else ()
 
 
-def finite_part(path: Path, geometry: Geometry) -> Geometry:
+def finite_part(path: Path | str, geometry: Geometry) -> Geometry:
     """Leave out points, normals and vertices with a number that is not finite, and say how many.
 
     - A point without a finite normal, or with a normal of length 0, is left out, too. If at least
@@ -72,8 +72,9 @@ def finite_part(path: Path, geometry: Geometry) -> Geometry:
     - A face that uses a left-out vertex is left out.
 
     Args:
-        path: File that contains the geometry, for error messages.
-        geometry: The geometry as it is in the file.
+        path: File that contains the geometry, or the name of a geometry in memory, for error
+            messages.
+        geometry: The geometry as it was given.
 
     Raises:
         InputError: If a face has a vertex that does not exist, or if nothing remains.
@@ -97,7 +98,7 @@ def finite_part(path: Path, geometry: Geometry) -> Geometry:
     return replace(geometry, vertices=geometry.vertices[good], faces=faces, remarks=remarks)
 
 
-def _finite_points(path: Path, geometry: Geometry) -> Geometry:
+def _finite_points(path: Path | str, geometry: Geometry) -> Geometry:
     vertices, normals, remarks = geometry.vertices, geometry.normals, geometry.remarks
     seen = np.isfinite(vertices).all(axis=1)
     if len(seen) and not seen.any():
