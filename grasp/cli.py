@@ -10,6 +10,7 @@ from grasp.commands.evaluate import evaluate
 from grasp.commands.export import export
 from grasp.commands.gripper import gripper
 from grasp.commands.label import label
+from grasp.commands.options import Command
 from grasp.commands.sample import sample
 from grasp.commands.simulate import simulate
 from grasp.commands.train import train
@@ -35,7 +36,7 @@ def _version(
 
 
 for _command in (simulate, evaluate, sample, export, gripper, label, train):  # the order of --help
-    app.command()(_command)
+    app.command(cls=Command)(_command)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,12 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from grasp.formats import Grasps
 from grasp.grippers.gripper import Box, Gripper, box_mesh
 from grasp.objects.object import Object
 from pcdiff.drawing.camera import frame
 from pcdiff.drawing.parts import Colour, Image, Mesh, Part, Spheres, Vector
 from pcdiff.drawing.rendering import render
 from pcdiff.drawing.sheets import arranged, captioned
-from pcdiff.errors import InputError
 
 SUCCESS: Vector = (0.0, 0.62, 0.42)
 FAILURE: Vector = (0.84, 0.30, 0.10)
@@ -151,24 +149,34 @@ def _object_part(obj: Object) -> Part:
     return Spheres(obj.vertices, max(spacing, 1e-4), OBJECT)
 
 
-def draw_ranked(obj: Object, gripper: Gripper, grasps: Grasps, most: int = 30) -> Image:
+def evenly(count: int, most: int) -> Int[np.ndarray, " shown"]:
+    """Return at most `most` indices that are evenly spread over 0 to count − 1, with both ends.
+
+    Args:
+        count: Number of grasps.
+        most: Largest number of indices.
+    """
+    return np.unique(np.linspace(0, max(0, count - 1), most).astype(int))[:count]
+
+
+def draw_ranked(
+    obj: Object,
+    gripper: Gripper,
+    poses: Float[np.ndarray, "grasps 4 4"],
+    probability: Float[np.ndarray, " grasps"],
+    most: int = 30,
+) -> Image:
     """Draw grasps from the whole ranking, coloured by their probability of success.
 
     Args:
         obj: The object.
         gripper: The gripper.
-        grasps: Grasps with probabilities of success, best first.
+        poses: Poses `T_object_grasp`, translations in metres, best first.
+        probability: Probability of success of each grasp.
         most: Largest number of grasps to draw, evenly spread over the ranking.
-
-    Raises:
-        InputError: If the grasps have no probabilities of success.
     """
-    if grasps.success_probability is None:
-        raise InputError("grasps must have a probability of success to be coloured by it, got none")
-    shown = np.unique(np.linspace(0, max(0, len(grasps) - 1), most).astype(int))
-    shown = shown[: len(grasps)]
-    colours = probability_colours(grasps.success_probability[shown])
-    return draw_grasps(obj, gripper, grasps.poses[shown], colours=colours)
+    shown = evenly(len(poses), most)
+    return draw_grasps(obj, gripper, poses[shown], colours=probability_colours(probability[shown]))
 
 
 def draw_outcomes(

@@ -34,20 +34,34 @@ def sample(
     count: Annotated[int, typer.Option(min=1, max=MOST, help="Largest number of grasps.")] = 200,
     weights: Annotated[str, typer.Option(help="Weights: a shipped name, or a file.")] = "panda",
     scene: Annotated[
-        Path | None, typer.Option(help="Surroundings of the object: a .yaml file.")
+        Path | None,
+        typer.Option(
+            help="Surroundings of the object: a .yaml file with any of table, boxes, meshes, "
+            "clouds and object, such as table: {position: [0, 0, -0.05]}, in metres."
+        ),
     ] = None,
     region: Annotated[
         str | None,
         typer.Option(
-            help="X,Y,Z,RADIUS in metres: return only grasps with the point between the "
-            "fingertips inside this ball."
+            metavar="X,Y,Z,RADIUS",
+            help="Return only grasps with the point between the fingertips inside this ball, in "
+            "metres in the frame of the object's file.",
         ),
     ] = None,
     approach: Annotated[
         str | None,
         typer.Option(
-            help="X,Y,Z,DEGREES: return only grasps whose approach direction is within DEGREES of "
-            "the direction X,Y,Z."
+            metavar="X,Y,Z,DEGREES",
+            help="Return only grasps whose approach direction is within DEGREES of the direction "
+            "X,Y,Z.",
+        ),
+    ] = None,
+    avoid: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="X,Y,Z,RADIUS",
+            help="Return no grasps with the point between the fingertips inside this ball; may be "
+            "repeated. Spaces may separate the numbers of these three options, too.",
         ),
     ] = None,
     thin: Annotated[
@@ -96,7 +110,7 @@ def sample(
     mass: Annotated[
         float | None,
         typer.Option(
-            help="Mass of the object in kg. Default: 150 kg/m³ times the volume of a mesh; the "
+            help="Mass of the object in kg. Default: 300 kg/m³ times the volume of a mesh; the "
             "weight of an object of unknown volume is ignored."
         ),
     ] = None,
@@ -104,7 +118,11 @@ def sample(
     unit: Unit = None,
     output: Annotated[
         Path | None,
-        typer.Option(help="Write the grasps to this .json, .h5, .yaml, .csv, .npy or .npz file."),
+        typer.Option(
+            help="Write the grasps to this file: .json (all properties of the grasps), .h5 "
+            "(as ACRONYM), .yaml (as the Isaac tools and GraspGen), .csv (positions and "
+            "quaternions), .npy (as GraspNet-1Billion) or .npz (as Contact-GraspNet)."
+        ),
     ] = None,
     picture: Annotated[
         Path | None, typer.Option(help="Draw the object with its grasps into this .png file.")
@@ -118,9 +136,12 @@ def sample(
 
     Each grasp is returned with its probability of success, its energy, the opening of the hand, and
     whether the open hand is in collision. If no grasp has a sufficient probability of success, no
-    grasps are returned, and the reason is stated.
+    grasps are returned, and the reason is stated with the options that would help. Poses are in
+    metres in the frame of the object's file. The energy has no unit, and only energies of one
+    object can be compared.
     """
     from grasp.field.request import Request, sample_grasps
+    from grasp.field.trained import weights_file
     from grasp.formats import write_grasps
     from grasp.grippers.gripper import load_gripper
     from grasp.objects.loading import load_object
@@ -131,14 +152,16 @@ def sample(
     session = Session("grasp sample", seed, device, threads, as_json)
     check_results(output, picture)
     hand = load_gripper(gripper)
-    ball, cone = (
-        _numbers("--region", region, "X,Y,Z,RADIUS"),
-        _numbers("--approach", approach, "X,Y,Z,DEGREES"),
-    )
+    weights_file(weights)
+    ball = None if region is None else _numbers("--region", region, "X,Y,Z,RADIUS")
+    cone = None if approach is None else _numbers("--approach", approach, "X,Y,Z,DEGREES")
+    avoided = [_numbers("--avoid", text, "X,Y,Z,RADIUS") for text in avoid or ()]
     surroundings = None if scene is None else load_scene(scene)
     loaded = load_object(
         obj, 1.0 if scale is None else scale, unit, mask=mask, intrinsics=intrinsics
     )
+    for remark in loaded.remarks:
+        session.note(remark)
     request = Request(
         count=count,
         weights=weights,
@@ -152,18 +175,28 @@ def sample(
         thin=thin,
         region=ball,
         approach=cone,
+        avoid=avoided,
         scene=surroundings,
         mass=mass,
         seed=seed,
         device=device,
     )
-    grasps = sample_grasps(loaded, request)
+    with console.progress("sampling", None, after=2.0) as advance:
+        done = 0
+
+        def progress(now: int, total: int) -> None:
+            nonlocal done
+            advance(now - done, total=total)
+            done = now
+
+        grasps = sample_grasps(loaded, request, progress)
     record = {**(grasps.sampler or {}), "scene": None if scene is None else scene.name}
     grasps = dataclasses.replace(grasps, sampler=record)
     if output is not None:
         write_grasps(output, grasps, gripper=hand)
     if picture is not None:
-        save_png(picture, draw_ranked(loaded, hand, grasps))
+        assert grasps.success_probability is not None
+        save_png(picture, draw_ranked(loaded, hand, grasps.poses, grasps.success_probability))
     files = [str(path) for path in (output, picture) if path is not None]
     results, text = _summary(loaded, hand, grasps)
     session.finish({**results, "weights": weights, "files": files}, "\n".join([*text, *files]))
@@ -175,6 +208,7 @@ def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any]
     assert probability is not None
     assert collides is not None
     protocol = (grasps.sampler or {}).get("probability_protocol")
+    options = [OPTIONS[name] for name in grasps.remedies if name in OPTIONS]
     results = {
         "grasps": len(grasps),
         "gripper": hand.name,
@@ -185,6 +219,8 @@ def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any]
         "success_probability_protocol": protocol,
         "in_collision": int(collides.sum()),
         "reason": grasps.reason,
+        "remedies": options,
+        "remarks": list(obj.remarks),
     }
     text = [f"{len(grasps)} grasps of {obj.name} for {hand.name}"]
     if len(grasps):
@@ -194,16 +230,14 @@ def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any]
             f"{int(collides.sum())} in collision"
         )
     if grasps.reason is not None:
-        text.append(grasps.reason)
+        text.append(f"{grasps.reason} ({', '.join(options)})" if options else grasps.reason)
     return results, text
 
 
-def _numbers(option: str, text: str | None, form: str) -> Four | None:
+def _numbers(option: str, text: str, form: str) -> Four:
     """Parse the four numbers of an option; error messages describe the numbers as `form`."""
     from grasp.objects.cleaning import MAXIMUM_COORDINATE
 
-    if text is None:
-        return None
     try:
         x, y, z, size = (float(part) for part in text.split(","))
     except ValueError as error:

@@ -31,6 +31,7 @@ from grasp.formats import (
 )
 from grasp.formats.convention import OBJECT_FRAME, Convention, in_our_convention
 from grasp.formats.record import PER_GRASP, Grasps
+from grasp.formats.single import Grasp
 from grasp.grippers.gripper import Gripper, load_gripper
 from grasp.poses.frames import FRAMES, named_frame
 from pcdiff.errors import InputError
@@ -44,6 +45,7 @@ __all__ = [
     "OBJECT_FRAME",
     "PER_GRASP",
     "UNITS",
+    "Grasp",
     "Grasps",
     "check_grasp_path",
     "convert_grasps",
@@ -196,12 +198,13 @@ def write_grasps(
         )
 
     grasps = grasps.ranked()
-    if format in ("acronym", "graspnet", "contact_graspnet"):
-        hand = None if format == "acronym" else _hand_of(path, format, grasps, gripper)
+    if format == "acronym":
+        acronym.write(path, grasps)
+        return
+    if format in ("graspnet", "contact_graspnet"):
+        hand = _hand_of(Path(path), format, grasps, gripper)
         with atomic_write(path) as temporary:
-            if format == "acronym":
-                acronym.write(temporary, grasps)
-            elif format == "graspnet":
+            if format == "graspnet":
                 assert hand is not None
                 graspnet.write(temporary, grasps, hand)
             else:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 import os
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pcdiff.errors import InputError
-from pcdiff.geometry.limits import DAMAGED_NPY, MAXIMUM_BYTES
+from pcdiff.errors import InputError, cause_of
+from pcdiff.geometry.limits import MAXIMUM_BYTES
 
 
 def read_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], list[str]]:
@@ -53,10 +52,11 @@ def read_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], li
                     arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
     except InputError:
         raise
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, *DAMAGED_NPY) as error:
-        raise InputError("the file is damaged or is not a .npz file") from error
     except RuntimeError as error:  # an encrypted archive
         raise InputError(f"the .npz file cannot be read: {error}") from error
+    except Exception as error:  # the libraries raise errors of many kinds
+        cause = cause_of(error)
+        raise InputError(f"the file is damaged or is not a .npz file ({cause})") from error
     return arrays, pickled
 
 

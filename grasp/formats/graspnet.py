@@ -42,7 +42,7 @@ from grasp.grippers.gripper import Gripper
 from grasp.poses.frames import axes, inverse
 from grasp.poses.rigid import check_poses
 from pcdiff.errors import InputError
-from pcdiff.geometry.limits import read_npy
+from pcdiff.geometry.arrays import read_npy
 
 COLUMNS = 17
 """Numbers per grasp."""

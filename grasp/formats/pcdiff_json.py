@@ -72,7 +72,7 @@ def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
             mass=documents.optional(subject, "mass", documents.number),
             friction=documents.optional(subject, "friction", documents.number),
             center_of_mass=documents.optional(subject, "center_of_mass", documents.vector),
-            sampler=documents.optional(document, "sampler", documents.mapping),
+            sampler=documents.optional(document, "sampler", documents.small_mapping),
             protocol=documents.optional(document, "protocol", documents.text),
             reason=documents.optional(document, "reason", documents.text),
             **columns(grasps),

@@ -10,25 +10,23 @@ from __future__ import annotations
 
 import io
 import json
-import math
-import zipfile
-import zlib
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from pcdiff.errors import InputError
+from pcdiff.errors import InputError, cause_of
+from pcdiff.geometry.arrays import read_npy, read_npz
+from pcdiff.geometry.kinds import check_kind
 from pcdiff.geometry.limits import (
     DAMAGED_JSON,
-    DAMAGED_NPY,
-    MAXIMUM_BYTES,
     MAXIMUM_POINTS,
     UNITS,
     check_count,
+    check_file,
     read_bytes,
-    read_npy,
 )
 
 
@@ -194,7 +192,7 @@ def read_depth_image(
 
     chosen = stored.get("mask")
     if isinstance(mask, Path):
-        chosen = _read_png(mask) if mask.suffix.lower() == ".png" else read_npy(mask)
+        chosen = _read_mask(mask)
     elif mask is not None:
         chosen = mask
     if chosen is not None:
@@ -207,56 +205,28 @@ def read_depth_image(
     return DepthImage(depth, matrix, chosen, factor)
 
 
-def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Read the requested arrays of a .npz file.
-
-    Args:
-        path: File to read.
-        names: Names of the requested arrays. The result omits the names that the file lacks.
-
-    Raises:
-        InputError: If the file is missing, damaged or too large, or contains Python objects.
-    """
-    archive_bytes = io.BytesIO(read_bytes(path))
-    arrays: dict[str, np.ndarray] = {}
-    try:
-        with zipfile.ZipFile(archive_bytes) as archive:
-            for entry in archive.infolist():
-                name = entry.filename.removesuffix(".npy")
-                if name not in names:
-                    continue
-                what = f"bytes in the array {name}"
-                check_count(path, entry.file_size, MAXIMUM_BYTES, what)
-                # NumPy reserves the memory that the header states, so the header is checked first.
-                with archive.open(entry) as file:
-                    if np.lib.format.read_magic(file) == (1, 0):
-                        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-                    else:
-                        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-                check_count(path, math.prod(shape) * dtype.itemsize, MAXIMUM_BYTES, what)
-                with archive.open(entry) as file:
-                    arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
-    except InputError:
-        raise
-    except (
-        zipfile.BadZipFile,
-        zipfile.LargeZipFile,
-        zlib.error,
-        RuntimeError,
-        *DAMAGED_NPY,
-    ) as error:
-        raise InputError(
-            f"{path} is damaged, is not a .npz file, or contains Python objects instead of numbers"
-        ) from error
-    return arrays
+def _read_mask(path: Path) -> np.ndarray:
+    ending = path.suffix.lower()
+    if ending == ".npy":
+        return read_npy(path)
+    if ending != ".png":
+        check_file(path)
+        check_kind(path, "a mask in a .png or .npy file", trust_name=False)
+        raise InputError(f"the mask must be a .png or .npy file, got {path}")
+    return _read_png(path)
 
 
 def _read_png(path: Path) -> np.ndarray:
     from PIL import Image
 
     content = io.BytesIO(read_bytes(path))
+    check_kind(path, "a PNG picture")
     try:
-        with Image.open(content, formats=["PNG"]) as image:
+        with warnings.catch_warnings():
+            # Pillow warns of many pixels, and refuses still more.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(content, formats=["PNG"])
+        with image:
             width, height = image.size
             check_count(path, width * height, MAXIMUM_POINTS, "pixels")
             channels = len(image.getbands())
@@ -269,7 +239,7 @@ def _read_png(path: Path) -> np.ndarray:
     except InputError:
         raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} is a damaged PNG file") from error
+        raise InputError(f"{path} is a damaged PNG file: {cause_of(error)}") from error
 
 
 def _read_camera(path: Path) -> tuple[np.ndarray, str | None]:

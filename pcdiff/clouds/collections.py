@@ -16,7 +16,7 @@ from pcdiff.clouds.canonical import read_clouds
 from pcdiff.clouds.files import ENDINGS, load_cloud
 from pcdiff.clouds.scale import subsample
 from pcdiff.errors import InputError
-from pcdiff.geometry.limits import read_npy
+from pcdiff.geometry.arrays import read_npy
 from pcdiff.randomness import seeded
 
 HDF5 = (".h5", ".hdf5")

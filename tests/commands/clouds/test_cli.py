@@ -323,7 +323,7 @@ def test_sizes_of_the_model_and_event_files_are_not_ignored(pcdiff, files, tmp_p
     code, _, err = pcdiff("train", *arguments, "--prior", "none", "--kl-weight", 1)
     assert code == 2 and err.endswith("(--kl-weight)\n")
     (tmp_path / "s.json").write_text('{"latent": 6, "depth": 3}')
-    code, _, err = pcdiff("train", *arguments)
+    code, _, err = pcdiff("train", *arguments[:-1], tmp_path / "other")
     assert code == 2 and "the settings has the unknown entry depth" in err
 
 
