@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +14,7 @@ from grasp.objects.object import Object
 from pcdiff.drawing.camera import frame
 from pcdiff.drawing.parts import Colour, Image, Mesh, Part, Spheres, Vector
 from pcdiff.drawing.rendering import render
+from pcdiff.drawing.sheets import arranged, captioned
 
 SUCCESS: Vector = (0.0, 0.62, 0.42)
 FAILURE: Vector = (0.84, 0.30, 0.10)
@@ -197,3 +199,60 @@ def draw_outcomes(
     # Show every n-th grasp, so that no more than `most` grasps of each outcome remain.
     shown = np.concatenate([each[:: max(1, -(-len(each) // most))] for each in (held, lost)])
     return draw_grasps(obj, gripper, poses[shown], colours=outcome_colours(success[shown]))
+
+
+def draw_gripper(
+    gripper: Gripper,
+    solids: Sequence[tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]] = (),
+    size: int = 400,
+) -> Image:
+    """Draw an open gripper from two sides, so that its description can be checked.
+
+    The upper row shows given meshes, for example the collision geometry from which the boxes were
+    made, and the lower row the boxes. The pads are green. A red bar lies along the closing
+    direction (+x) and a blue bar along the approach (+z); they meet at the tool centre point.
+
+    Args:
+        gripper: The gripper.
+        solids: Meshes in metres in the gripper's frame, as vertices and faces; without meshes there
+            is only one row.
+        size: Width and height of each of the two or four views in pixels.
+    """
+    boxes = Mesh(*gripper.mesh(gripper.stroke), UNKNOWN)
+    marks = _marks(gripper)
+    rows = [("boxes", [boxes, *marks])]
+    if solids:
+        meshes = [Mesh(vertices, faces, OBJECT) for vertices, faces in solids]
+        rows.insert(0, ("collision geometry", [*meshes, *marks]))
+    tiles = []
+    for caption, parts in rows:
+        for view, direction in (("front", (0.15, -1.0, 0.1)), ("oblique", (-1.0, -0.7, 0.5))):
+            camera = frame(parts, direction, up=(0.0, 0.0, -1.0), aspect=1.0)
+            picture = render(parts, camera, width=size, height=size, samples=3, ground=False)
+            tiles.append(captioned(picture, f"{gripper.name}: {caption}, {view}"))
+    return arranged(tiles, 2)
+
+
+def _marks(gripper: Gripper) -> list[Part]:
+    """Return the pads, and bars along the closing and approach directions."""
+    begin, end = gripper.pad
+    touching = [box for box in gripper.finger_boxes if box.centre[0] - box.half_extents[0] < 1e-6]
+    width = max(float(box.half_extents[1]) for box in touching)
+    centre = [0.0, float(touching[0].centre[1]), (begin + end) / 2]
+    thin = 2e-4
+    pads = [
+        Box(
+            np.array([side * (gripper.stroke / 2 - thin), *centre[1:]]),
+            np.array([thin, width, (end - begin) / 2]),
+        )
+        for side in (-1, 1)
+    ]
+    tip = np.asarray(gripper.tool_center_point, np.float64)
+    closing = Box(tip, np.array([gripper.stroke / 2, _BAR / 2, _BAR / 2]))
+    length = float(end - begin) / 2 + 0.25 * float(end)
+    approach = Box(tip + np.array([0, 0, length / 2]), np.array([_BAR / 2, _BAR / 2, length / 2]))
+    return [
+        Mesh(*box_mesh(pads), SUCCESS),
+        Mesh(*box_mesh([closing]), FAILURE),
+        Mesh(*box_mesh([approach]), (0.15, 0.31, 0.60)),
+    ]

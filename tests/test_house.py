@@ -63,7 +63,7 @@ ARROWS: dict[str, set[str]] = {
     "grasp.digest": set(),
     "grasp.poses": BASE | {"pcdiff.geometry"},
     "grasp.objects": BASE | {"pcdiff.files", "pcdiff.geometry", "grasp.poses"},
-    "grasp.grippers": BASE | {"grasp.documents", "grasp.digest"},
+    "grasp.grippers": BASE | {"grasp.documents", "grasp.digest", "grasp.poses", "pcdiff.geometry"},
     "grasp.scenes": BASE | THINGS | {"pcdiff.geometry"},
     "grasp.formats": BASE
     | THINGS
