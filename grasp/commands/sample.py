@@ -160,7 +160,8 @@ def sample(
     loaded = load_object(
         obj, 1.0 if scale is None else scale, unit, mask=mask, intrinsics=intrinsics
     )
-    for remark in loaded.remarks:
+    around = () if surroundings is None else surroundings.remarks
+    for remark in (*loaded.remarks, *around):
         session.note(remark)
     request = Request(
         count=count,

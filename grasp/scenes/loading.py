@@ -143,6 +143,7 @@ def _mesh(entries: dict[str, Any], folder: Path) -> PlacedMesh:
 
 def _cloud(entries: dict[str, Any], folder: Path) -> PlacedCloud:
     file, scale, unit = _file(entries, folder)
+    remarks: tuple[str, ...] = ()
     if file.suffix.lower() in DEPTH_IMAGES:
         image = read_depth_image(file, scale=scale, unit=unit)
         # The mask marks the object to grasp. A scene uses all points, so the mask is ignored.
@@ -150,6 +151,7 @@ def _cloud(entries: dict[str, Any], folder: Path) -> PlacedCloud:
     else:
         # `load_object` would spend seconds on surface normals, which a scene does not need.
         geometry = read_geometry(file)
+        remarks = geometry.remarks
         if geometry.faces is not None:
             raise InputError(f"{file} is a mesh, expected a point cloud: list it under meshes")
         with np.errstate(over="ignore"):  # infinite coordinates are refused below
@@ -162,7 +164,7 @@ def _cloud(entries: dict[str, Any], folder: Path) -> PlacedCloud:
             f"{file} would be {longest:.3g} m long, expected at most {LARGEST_CLOUD:g} m: state "
             "the unit of its numbers, or the scale that converts the numbers to metres"
         )
-    return PlacedCloud(frozen(points), _pose(entries, folder))
+    return PlacedCloud(frozen(points), _pose(entries, folder), remarks)
 
 
 def _file(entries: dict[str, Any], folder: Path) -> tuple[Path, float, str | None]:
