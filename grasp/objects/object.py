@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     import trimesh
 
 
+FILE_FRAME = "object mesh file"
+CAMERA_FRAME = "camera"
+BASE_FRAME = "robot base"
+"""Frames of objects: of the file; of the camera of a depth image, with x to the right, y down and z
+forward; and of the base of the robot, if the pose of the camera in this frame is known."""
+
 Part = tuple[np.ndarray, np.ndarray]
 """A convex part: vertices of shape (vertices, 3) and triangles, as indices, of shape (faces, 3)."""
 
@@ -47,6 +53,10 @@ class Object:
         parts: Exact convex parts in metres; None if the parts are unknown.
         sided: True for each face with a known outside. A gripper may touch both sides of any other
             face, for example of a surface without thickness. None for a cloud.
+        frame: Frame of the geometry and of its grasps: `FILE_FRAME`, `CAMERA_FRAME` or
+            `BASE_FRAME`.
+        note: What the user should know about the file, e.g. which points were left out; None if
+            there is nothing to say.
     """
 
     name: str
@@ -58,6 +68,8 @@ class Object:
     sha256: str
     parts: tuple[Part, ...] | None = None
     sided: Bool[np.ndarray, " faces"] | None = None
+    frame: str = FILE_FRAME
+    note: str | None = None
 
     @classmethod
     def from_mesh(

@@ -23,12 +23,18 @@ class Geometry:
         faces: Triangles as indices of vertices, after polygons were split; None for a cloud.
         normals: Surface normal at each point of a cloud; None if the file has no normals.
         unit: Length of the file's unit in metres; None if the file does not state its unit.
+        names: Names of the objects in the file, e.g. those of the lines `o` of an OBJ file.
+        owners: For each face, the index in `names` of its object, or -1; None without names.
+        viewpoint: Position of the camera that saw the cloud; None if the file does not state it.
     """
 
     vertices: Float[np.ndarray, "vertices 3"]
     faces: Int[np.ndarray, "faces 3"] | None = None
     normals: Float[np.ndarray, "vertices 3"] | None = None
     unit: float | None = None
+    names: tuple[str, ...] = ()
+    owners: Int[np.ndarray, " faces"] | None = None
+    viewpoint: Float[np.ndarray, "3"] | None = None
 
 
 def check_corners(name: Path | str, vertices: np.ndarray, faces: np.ndarray) -> None:

@@ -15,9 +15,22 @@ from pcdiff.geometry.text import LineError, add_polygon, lines_of, triples
 
 
 def read_obj(path: Path) -> Geometry:
-    """Read a mesh from a Wavefront OBJ file. For the errors, see `read_geometry`."""
-    vertices, faces, _ = _obj(path)
-    return Geometry(vertices, faces)
+    """Read a mesh from a Wavefront OBJ file. For the errors, see `read_geometry`.
+
+    The names of the objects are those of the lines `o`, or those of the groups (lines `g`) in a
+    file with fewer than two objects.
+    """
+    vertices, faces, starts = _obj(path)
+    objects = [start for start in starts if start[0] == "o"]
+    groups = [start for start in starts if start[0] == "g"]
+    if len({name for _, name, _ in objects}) < 2 and groups:
+        objects = groups
+    if not objects:
+        return Geometry(vertices, faces)
+    number: dict[str, int] = {}
+    numbers = [-1, *(number.setdefault(name, len(number)) for _, name, _ in objects)]
+    lengths = np.diff([0, *(first for _, _, first in objects), len(faces)])
+    return Geometry(vertices, faces, names=tuple(number), owners=np.repeat(numbers, lengths))
 
 
 def read_obj_objects(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -37,15 +50,20 @@ def read_obj_objects(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
     vertices, faces, starts = _obj(path)
     check_corners(path, vertices, faces)
     objects = []
-    for first, last in pairwise([*starts, len(faces)]):
+    firsts = [first for keyword, _, first in starts if keyword == "o"]
+    for first, last in pairwise([*firsts, len(faces)]):
         used, corners = np.unique(faces[first:last], return_inverse=True)
         objects.append((vertices[used], corners.reshape(-1, 3)))
     return objects
 
 
-def _obj(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
-    """Return the vertices, the faces, and the number of faces before each line `o`."""
-    coordinates, corners, starts = array("d"), array("q"), []
+def _obj(path: Path) -> tuple[np.ndarray, np.ndarray, list[tuple[str, str, int]]]:
+    """Return the vertices, the faces, and the lines `o` and `g`.
+
+    Such a line gives its keyword, its name and the number of faces before it.
+    """
+    coordinates, corners = array("d"), array("q")
+    starts: list[tuple[str, str, int]] = []
     edge = False
     with lines_of(path) as lines:
         for words in _continued(lines):
@@ -63,8 +81,8 @@ def _obj(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
                     # A negative number counts backwards from the latest vertex.
                     polygon.append(corner - 1 if corner > 0 else len(coordinates) // 3 + corner)
                 add_polygon(corners, polygon, path)
-            elif keyword == "o":
-                starts.append(len(corners) // 3)
+            elif keyword in ("o", "g"):
+                starts.append((keyword, " ".join(words[1:]), len(corners) // 3))
         if edge and not read_bytes(path).endswith(b"\n"):
             raise LineError("the file ends in the middle of a face")
     return triples(coordinates), triples(corners), starts

@@ -19,8 +19,8 @@ def read_pcd(path: Path) -> Geometry:
     """Read a cloud from a PCD file of version 0.7. For the errors, see `read_geometry`.
 
     In an organised cloud (HEIGHT above 1), points that are not finite belong to pixels without a
-    measurement, so these points are removed. The entry VIEWPOINT is ignored, because its usual
-    value does not state the position of the camera.
+    measurement, so these points are removed. The entry VIEWPOINT states the position of the camera
+    unless it is the origin, which programs also write if they do not know the position.
     """
     header: dict[str, list[str]] = {}
     with file_errors(path), path.open("rb") as file:
@@ -38,6 +38,7 @@ def read_pcd(path: Path) -> Geometry:
             sizes, kinds = header["SIZE"], header["TYPE"]
             counts = [int(count) for count in header.get("COUNT", ["1"] * len(fields))]
             height = int(header.get("HEIGHT", ["1"])[0])
+            viewpoint = np.array([float(word) for word in header.get("VIEWPOINT", [])[:3]])
             points = int(header["POINTS"][0]) if "POINTS" in header else None
             if points is None:
                 points = int(header["WIDTH"][0]) * height
@@ -68,7 +69,8 @@ def read_pcd(path: Path) -> Geometry:
     if height > 1:
         seen = np.isfinite(vertices).all(axis=1)
         vertices, normals = vertices[seen], None if normals is None else normals[seen]
-    return Geometry(vertices, None, normals)
+    known = len(viewpoint) == 3 and np.isfinite(viewpoint).all() and viewpoint.any()
+    return Geometry(vertices, None, normals, viewpoint=viewpoint if known else None)
 
 
 def _pcd_table(path: Path, file: BinaryIO, encoding: str, row: np.dtype, points: int) -> np.ndarray:

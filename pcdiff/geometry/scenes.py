@@ -92,25 +92,29 @@ def _read_scene(path: Path, *more_damaged: type[Exception]) -> Geometry:
     try:
         scene = trimesh.load_scene(path, process=False, skip_materials=True)
         placed = [
-            (*scene.graph[node],)
+            (str(node), *scene.graph[node])
             for node in scene.graph.nodes_geometry
             if isinstance(scene.geometry[scene.graph[node][1]], trimesh.Trimesh)
         ]
-        meshes = [(transform, scene.geometry[name]) for transform, name in placed]
+        meshes = [(node, transform, scene.geometry[name]) for node, transform, name in placed]
         # A scene may contain one mesh many times, so the size of the file does not limit the faces.
-        check_count(path, sum(len(mesh.faces) for _, mesh in meshes), MAXIMUM_FACES, "faces")
-        units = {str(mesh.metadata.get("units", "")) for _, mesh in meshes} - {""}
+        check_count(path, sum(len(mesh.faces) for _, _, mesh in meshes), MAXIMUM_FACES, "faces")
+        units = {str(mesh.metadata.get("units", "")) for _, _, mesh in meshes} - {""}
         unit = trimesh.units.unit_conversion(units.pop(), "meters") if len(units) == 1 else None
     except InputError:
         raise
     except damaged as error:
         raise InputError(f"{path} is damaged or has no scene ({type(error).__name__})") from error
     vertices, faces, count = [np.empty((0, 3))], [np.empty((0, 3), np.int64)], 0
-    for transform, mesh in meshes:
+    for _, transform, mesh in meshes:
         corners = np.asarray(mesh.faces, np.int64)
         check_corners(path, mesh.vertices, corners)
         # A mirroring transform turns each triangle inside out.
         faces.append((corners if np.linalg.det(transform) > 0 else corners[:, ::-1]) + count)
         vertices.append(np.asarray(mesh.vertices) @ transform[:3, :3].T + transform[:3, 3])
         count += len(mesh.vertices)
-    return Geometry(np.concatenate(vertices), np.concatenate(faces), unit=unit)
+    owners = np.repeat(np.arange(len(meshes)), [len(mesh.faces) for _, _, mesh in meshes])
+    names = tuple(node for node, _, _ in meshes)
+    return Geometry(
+        np.concatenate(vertices), np.concatenate(faces), unit=unit, names=names, owners=owners
+    )
