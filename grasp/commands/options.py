@@ -62,6 +62,12 @@ Workers = Annotated[
 OPTIONS = {
     "gripper": "--gripper",
     "unit": "--unit",
+    "piece": "--piece",
+    "names": "--object",
+    "mask_id": "--mask-id",
+    "without_table": "--remove-table",
+    "camera_pose": "--camera-pose",
+    "intrinsics": "--intrinsics",
     "pose_unit": "--grasp-unit",
     "pose_frame": "--frame",
     "pose_unit_and_frame": "--grasp-unit, --frame",

@@ -391,6 +391,8 @@ class ConditionedField:
             in_collision=collides,
             tool_center_point=self.gripper.tool_center_point,
             reason=reason,
+            frame=self.obj.frame,
+            note=self.obj.note,
         )
 
     def _describe_weight(self) -> str:

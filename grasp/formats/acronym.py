@@ -32,10 +32,11 @@ from grasp import documents
 from grasp.formats.convention import (
     BY_FORMAT,
     METRE,
-    OBJECT_FRAME,
     VERSION,
     Convention,
     check_version,
+    OBJECT_FRAME,
+    object_frame,
     unit_named,
 )
 from grasp.formats.record import PER_GRASP, Grasps, check_length
@@ -109,10 +110,7 @@ def _read(file: h5py.File) -> tuple[Grasps, Convention]:
                 arrays[name] = np.array([_plain(text) for text in ours[name][()]], np.str_)
             elif (values := _numbers(ours, name)) is not None:
                 arrays[name] = _booleans(name, values) if name == "in_collision" else values
-        if said.get("frame") != OBJECT_FRAME:
-            raise InputError(
-                f"the poses must be in the frame {OBJECT_FRAME!r}, got {said.get('frame')!r}"
-            )
+        object_frame(str(said.get("frame")))  # it must be stated
         stated = Convention(unit_named(str(said.get("unit"))), FRAMES["gripper"], written=True)
 
     for name, array in arrays.items():
@@ -131,6 +129,8 @@ def _read(file: h5py.File) -> tuple[Grasps, Convention]:
         protocol=documents.optional(said, "protocol", documents.text),
         tool_center_point=None if ours is None else _point(ours, "tool_center_point"),
         reason=documents.optional(said, "reason", documents.text),
+        frame=OBJECT_FRAME if ours is None else str(said["frame"]),
+        note=documents.optional(said, "note", documents.text),
         **arrays,
     )
     return grasps, stated
@@ -173,10 +173,11 @@ def write(temporary: Path, grasps: Grasps) -> None:
         said = {
             "version": VERSION,
             "unit": METRE,
-            "frame": OBJECT_FRAME,
+            "frame": grasps.frame,
             "protocol": grasps.protocol,
             "object_sha256": grasps.object_sha256,
             "reason": grasps.reason,
+            "note": grasps.note,
         }
         for name, attribute in said.items():
             if attribute is not None:

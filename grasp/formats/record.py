@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
 from grasp import documents
+from grasp.objects.object import FILE_FRAME, FRAMES
 from grasp.poses.rigid import check_poses
 from pcdiff.errors import InputError
 
@@ -33,7 +34,7 @@ COLUMNS: dict[str, tuple[Callable[[str, object], Any], Any]] = {
 class Grasps:
     """Grasps of one object with one gripper.
 
-    Lengths are in metres, masses in kilograms, and poses in the frame of the mesh file. `ranked`
+    Lengths are in metres, masses in kilograms, and poses in `frame`. `ranked`
     sorts the grasps, best first.
 
     Attributes:
@@ -58,6 +59,10 @@ class Grasps:
         protocol: Version of the physics protocol that determined `success`.
         tool_center_point: Point between the fingertips in metres, in the gripper's frame.
         reason: Reason why there are no grasps, or fewer grasps than requested.
+        frame: Frame of the poses: "object mesh file", "camera" or "robot base"; see
+            `grasp.objects.object`.
+        note: What the user should know about the object, e.g. which points of a scan were left out;
+            None if there is nothing to say.
 
     Raises:
         InputError: If a pose is not a rigid transform (rotation orthonormal within
@@ -83,6 +88,8 @@ class Grasps:
     protocol: str | None = None
     tool_center_point: Float[np.ndarray, "3"] | None = None
     reason: str | None = None
+    frame: str = FILE_FRAME
+    note: str | None = None
 
     def __post_init__(self) -> None:
         check_poses("grasp", self.poses)
@@ -90,6 +97,8 @@ class Grasps:
             check_length(name, values, len(self))
             if name in _RANGES:
                 _check_range(name, values)
+        if self.frame not in FRAMES:
+            raise InputError(f"the frame must be one of {', '.join(FRAMES)}, got {self.frame!r}")
         for name in ("object_scale", "mass"):
             number = getattr(self, name)
             if number is not None and not (0 < number < math.inf):

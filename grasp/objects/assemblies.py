@@ -3,7 +3,8 @@
 A mesh file may contain one thing in several parts, such as glasses with separate lenses, several
 things, or one thing and the slivers and balls that a reconstruction leaves behind. Parts that share
 vertices or are close to each other belong together. Named objects that touch are one thing, too,
-unless the whole is large and a plane separates them, as it separates a table from the box on it.
+unless one supports the other: a plane separates a table from the box on it, and the table is much
+wider than the box is long.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from grasp.objects.cleaning import first_of_equals
+from grasp.objects.cleaning import MAXIMUM_COORDINATE, first_of_equals
 from grasp.objects.pieces import (
     MESH,
     Thing,
@@ -29,8 +30,12 @@ from pcdiff.geometry.geometry import Geometry
 HAND_SIZED = 0.3
 """Largest length in metres of a thing whose parts may merely touch each other."""
 
+WIDER = 2.0
+"""Smallest ratio of the width of a table to the length of a thing on it."""
+
 OVERLAP = 0.02
-"""Two parts merely touch if a plane separates them after both shrink by this share."""
+"""Two parts touch if a plane separates them after both shrink by this share, but none after both
+grow by it."""
 
 NAMED = 0.05
 """A named object counts if its length is at least this share of the length of the largest."""
@@ -45,8 +50,8 @@ def object_faces(
     """Find the faces of the object in a mesh file.
 
     Args:
-        geometry: The mesh. Faces whose corners do not exist or are not finite are left to
-            `Object.from_mesh`, which refuses them.
+        geometry: The mesh. If a corner does not exist, is not finite or is too far away, all faces
+            are returned, and `Object.from_mesh` refuses them.
         which: Which object is meant.
         scale: Length of one unit of the file in metres.
         what: Name of the file in error messages.
@@ -65,8 +70,9 @@ def object_faces(
         return kept, []
     if faces.max() >= len(geometry.vertices):
         return kept, []
-    triangles = geometry.vertices[faces] * scale
-    if not np.isfinite(triangles).all():
+    with np.errstate(over="ignore", invalid="ignore"):
+        triangles = geometry.vertices[faces] * scale
+    if not np.abs(triangles).max() <= MAXIMUM_COORDINATE:  # also true for NaN
         return kept, []
     part = _connected(geometry.vertices, faces)
     named = None if geometry.owners is None or which.names else geometry.owners[kept]
@@ -171,11 +177,8 @@ def _separable(
     triangles: Float[np.ndarray, "faces 3 3"],
     named: Int[np.ndarray, " faces"],
     thing: Int[np.ndarray, " some"],
-) -> list[Int[np.ndarray, " some"]]:
-    """Split a large thing into its named objects if planes separate them.
-
-    Objects that no plane separates stay together.
-    """
+) -> list[np.ndarray]:
+    """Split a large thing into its named objects if one supports the others."""
     names = np.unique(named[thing])
     length = np.ptp(triangles[thing].reshape(-1, 3), axis=0).max()
     if not 2 <= len(names) <= _MOST_NAMES or length <= HAND_SIZED:
@@ -184,14 +187,25 @@ def _separable(
     group = np.arange(len(names))
     for i in range(len(names)):
         for j in range(i):
-            if group[i] != group[j] and not _is_plane_between(points[i], points[j]):
+            if group[i] != group[j] and _is_one_thing(points[i], points[j]):
                 group[group == group[i]] = group[j]
     owner = group[np.searchsorted(names, named[thing])]
     return [thing[owner == each] for each in np.unique(owner)]
 
 
-def _is_plane_between(a: Float[np.ndarray, "m 3"], b: Float[np.ndarray, "n 3"]) -> bool:
-    """Find whether a plane separates two sets of points after both shrink by `OVERLAP`.
+def _is_one_thing(a: Float[np.ndarray, "m 3"], b: Float[np.ndarray, "n 3"]) -> bool:
+    """Find whether two parts overlap, or touch and neither is wide enough to support the other."""
+    if not _is_plane_between(a, b, 1 - OVERLAP):
+        return True
+    sides = [np.sort(np.ptp(x @ np.linalg.svd(x - x.mean(0), False)[2].T, axis=0)) for x in (a, b)]
+    small, large = sorted(sides, key=np.max)
+    return large[1] < WIDER * small[2] and not _is_plane_between(a, b, 1 + OVERLAP)
+
+
+def _is_plane_between(
+    a: Float[np.ndarray, "m 3"], b: Float[np.ndarray, "n 3"], stretch: float
+) -> bool:
+    """Find whether a plane separates two sets of points after both are stretched by a factor.
 
     A plane n·x = d with n·x ≥ d + 1 on one side and n·x ≤ d − 1 on the other solves a linear
     program.
@@ -199,12 +213,9 @@ def _is_plane_between(a: Float[np.ndarray, "m 3"], b: Float[np.ndarray, "n 3"]) 
     from scipy.optimize import linprog
 
     middle, size = (a.mean(axis=0) + b.mean(axis=0)) / 2, np.ptp(np.vstack([a, b]), axis=0).max()
-    a, b = ((x - OVERLAP * (x - x.mean(axis=0)) - middle) / size for x in (a, b))
-    rows = np.vstack(
-        [np.hstack([-a, np.ones((len(a), 1))]), np.hstack([b, -np.ones((len(b), 1))])]
-    )
-    found = linprog(np.zeros(4), rows, -np.ones(len(rows)), bounds=(None, None))
-    return found.status == 0
+    a, b = ((stretch * (x - x.mean(0)) + x.mean(0) - middle) / size for x in (a, b))
+    rows = np.vstack([np.hstack([-a, np.ones((len(a), 1))]), np.hstack([b, -np.ones((len(b), 1))])])
+    return bool(linprog(np.zeros(4), rows, -np.ones(len(rows)), bounds=(None, None)).status == 0)
 
 
 def _ask_for_names(

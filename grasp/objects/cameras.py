@@ -9,7 +9,7 @@ names of the entries:
 | RealSense | `fx`, `fy`, `ppx`, `ppy` | `width`, `height` | `depth_scale`: metres per unit |
 | ROS CameraInfo | `K` or `k`: 9 numbers | `width`, `height` | |
 | ROS calibration | `camera_matrix`: `data` | `image_width`, `image_height` | |
-| Open3D | `intrinsic_matrix`: 9 numbers by column | `width`, `height` | `depth_scale`: units per metre |
+| Open3D | `intrinsic_matrix`: 9, by column | `width`, `height` | `depth_scale`: units per metre |
 | BOP | `cam_K`: 9 numbers | | `depth_scale`: millimetres per unit |
 
 A matrix may also be three rows of three numbers. The entries may be one level down, under

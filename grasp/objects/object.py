@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 FILE_FRAME = "object mesh file"
 CAMERA_FRAME = "camera"
 BASE_FRAME = "robot base"
+FRAMES = (FILE_FRAME, CAMERA_FRAME, BASE_FRAME)
 """Frames of objects: of the file; of the camera of a depth image, with x to the right, y down and z
 forward; and of the base of the robot, if the pose of the camera in this frame is known."""
 

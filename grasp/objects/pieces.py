@@ -53,9 +53,10 @@ MASKED = Gaps(near=0.1, small=0.1, comparable=0.5)
 MESH = Gaps(near=0.02, small=0.5, comparable=0.1)
 """A mesh shows all sides, so its pieces are closer together."""
 
-LARGE, SMALL = 0.5, 0.02
+LARGE, TOO_LARGE, SMALL = 0.5, 5.0, 0.02
 """If the largest object is longer than `LARGE`, in metres, it may be the table under the others, so
-every object that is longer than `SMALL` is a choice."""
+every object that is longer than `SMALL` is a choice. What is longer than `TOO_LARGE` is probably in
+another unit."""
 
 _LISTED = 6  # largest number of objects in an error message
 _MOST_OBJECTS = 50  # largest number of objects that are told apart
@@ -144,7 +145,7 @@ class Thing:
     """
 
     index: Int[np.ndarray, " some"]
-    points: Float[np.ndarray, "some 3"]
+    points: Float[np.ndarray, "points 3"]
     weight: float
     pieces: int
 
@@ -286,7 +287,7 @@ def choose(objects: Sequence[Thing], piece: int | None, what: str) -> Thing:
             parameter="piece",
         )
     if piece is None:
-        large = objects[0].length > LARGE
+        large = LARGE < objects[0].length < TOO_LARGE
         rivals = [
             each
             for each in objects
