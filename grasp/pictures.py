@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float, Int
 from grasp.formats import Grasps
 from grasp.grippers.gripper import Box, Gripper, box_mesh
 from grasp.objects.object import CAMERA_FRAME, Object
-from grasp.scenes.scene import Scene
 from grasp.poses.frames import inverse
+from grasp.scenes.scene import Scene
 from pcdiff.drawing.camera import frame
 from pcdiff.drawing.parts import Colour, Image, Mesh, Part, Spheres, Vector
 from pcdiff.drawing.rendering import render
@@ -211,8 +211,8 @@ def _surroundings(scene: Scene, obj: Object) -> list[Part]:
         T_table_object = inverse(scene.T_world_table) @ scene.T_world_object
         x, y, _ = T_table_object[:3, :3] @ obj.centre + T_table_object[:3, 3]
         half = TABLE / 2 * float(obj.extent.max())
-        corners = np.array([[x - half, y - half, 0], [x + half, y - half, 0]])
-        corners = np.vstack([corners, corners[::-1] + [0, 2 * half, 0]])
+        around = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]])
+        corners = np.array([x, y, 0]) + half * around
         faces = np.array([[0, 1, 2], [0, 2, 3]])
         parts.append(Mesh(placed(corners, scene.T_world_table), faces, SURROUNDINGS))
     return parts

@@ -29,8 +29,8 @@ def sample(
         Path,
         typer.Argument(
             metavar="OBJECT",
-            help="A mesh, a point cloud, or a depth image (.npz, or .png, .tif or .npy with a .json "
-            "or .yaml beside it).",
+            help="A mesh, a point cloud, or a depth image (.npz, or .png, .tif or .npy with a "
+            ".json or .yaml beside it).",
         ),
     ],
     gripper: GripperName = "panda",
@@ -100,8 +100,8 @@ def sample(
     intrinsics: Annotated[
         Path | None,
         typer.Option(
-            help="Camera of a depth image: a .json or .yaml file with fx, fy, cx, cy, or with K, as "
-            "ROS, RealSense and Open3D write it."
+            help="Camera of a depth image: a .json or .yaml file with fx, fy, cx, cy, or with K, "
+            "as ROS, RealSense and Open3D write it."
         ),
     ] = None,
     viewpoint: Annotated[

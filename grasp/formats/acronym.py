@@ -32,10 +32,10 @@ from grasp import documents
 from grasp.formats.convention import (
     BY_FORMAT,
     METRE,
+    OBJECT_FRAME,
     VERSION,
     Convention,
     check_version,
-    OBJECT_FRAME,
     object_frame,
     unit_named,
 )
