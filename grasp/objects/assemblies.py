@@ -19,6 +19,7 @@ from grasp.objects.pieces import (
     Which,
     choose,
     grouped,
+    joined,
     linked,
     remarks_on,
     size_of,
@@ -131,7 +132,7 @@ def _things(
         largest = triangles[part == np.bincount(part, areas).argmax()].reshape(-1, 3)
         near = MESH.near * float(np.linalg.norm(np.ptp(largest, axis=0)))
         close = linked(points, max(near, 2 * float(np.sqrt(areas.sum() / _SAMPLES))))
-        labels = _joined(part, close, face)[face]
+        labels = joined(part[face], close)
         weights = areas[face] / np.bincount(face, minlength=len(areas))[face]
         found = grouped(points, labels, weights, MESH, 1)
         things = [np.unique(face[each.index]) for each in found]
@@ -157,20 +158,6 @@ def _samples(
     inside = on_triangles(triangles[face], root, share)
     corners = triangles.reshape(-1, 3)
     return np.concatenate([corners, inside]), np.concatenate([np.repeat(faces, 3), face])
-
-
-def _joined(
-    part: Int[np.ndarray, " faces"], close: Int[np.ndarray, " points"], face: np.ndarray
-) -> Int[np.ndarray, " faces"]:
-    """Number the parts after those with close points are joined."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    parts = int(part.max()) + 1
-    nodes = parts + int(close.max()) + 1
-    ones = np.ones(len(close), bool)
-    graph = coo_matrix((ones, (part[face], parts + close)), shape=(nodes, nodes))
-    return connected_components(graph, directed=False)[1][part]
 
 
 def _separable(
@@ -199,7 +186,7 @@ def _is_one_thing(a: Float[np.ndarray, "m 3"], b: Float[np.ndarray, "n 3"]) -> b
         return True
     sides = [np.sort(np.ptp(x @ np.linalg.svd(x - x.mean(0), False)[2].T, axis=0)) for x in (a, b)]
     small, large = sorted(sides, key=np.max)
-    return large[1] < WIDER * small[2] and not _is_plane_between(a, b, 1 + OVERLAP)
+    return bool(large[1] < WIDER * small[2]) and not _is_plane_between(a, b, 1 + OVERLAP)
 
 
 def _is_plane_between(

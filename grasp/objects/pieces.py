@@ -168,10 +168,9 @@ def _objects_in(
     """List the objects in a scan, the one with the most points first."""
     labels = linked(points, LINK * typical)
     if regions is not None:
-        # Strays keep their own labels; other points take the label of their region.
-        counts = np.bincount(labels)
-        labels = np.where(counts[labels] < NEIGHBOURS, regions.max() + 1 + labels, regions)
-        labels = np.unique(labels, return_inverse=True)[1].reshape(-1)
+        # A region joins the pieces in it, but no strays.
+        joins = np.bincount(labels)[labels] >= NEIGHBOURS
+        labels = joined(labels, regions, joins)
     weights = np.ones(len(points))
     return grouped(points, labels, weights, SCAN if regions is None else MASKED, NEIGHBOURS)
 
@@ -213,6 +212,31 @@ def linked(points: Float[np.ndarray, "points 3"], step: float) -> Int[np.ndarray
     return connected_components(graph, directed=False)[1][cell]
 
 
+def joined(
+    labels: Int[np.ndarray, " points"],
+    others: Int[np.ndarray, " points"],
+    joins: Bool[np.ndarray, " points"] | None = None,
+) -> Int[np.ndarray, " points"]:
+    """Number the pieces after those with points of one label in another numbering are joined.
+
+    Args:
+        labels: Number of the piece of each point.
+        others: Number of each point in the other numbering.
+        joins: True for each point that joins pieces; None for all.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    if joins is None:
+        joins = np.ones(len(labels), bool)
+    first = int(labels.max()) + 1
+    nodes = first + int(others.max()) + 1
+    edges = labels[joins], first + others[joins]
+    graph = coo_matrix((np.ones(len(edges[0]), bool), edges), shape=(nodes, nodes))
+    number = connected_components(graph, directed=False)[1][labels]
+    return np.unique(number, return_inverse=True)[1].reshape(-1)
+
+
 def grouped(
     points: Float[np.ndarray, "points 3"],
     labels: Int[np.ndarray, " points"],
@@ -250,7 +274,8 @@ def grouped(
             np.minimum.at(gap, labels[others], distance)
             comparable = (weight >= COMPARABLE * weight[first]) & (count >= least)
             own = np.where(comparable, gaps.comparable, gaps.small) * length
-            joins = left & (gap <= np.maximum(gaps.near * length[first], own * (count >= least)))
+            whole = float(np.linalg.norm(np.ptp(points[mine], axis=0)))
+            joins = left & (gap <= np.maximum(gaps.near * whole, own * (count >= least)))
             left &= ~joins
             new = joins[labels]
             mine |= new

@@ -26,27 +26,26 @@ def background_in_mask(
 ) -> Bool[np.ndarray, "height width"]:
     """Find pixels inside a mask that show the background.
 
-    Such a pixel lies behind another pixel of the mask at most `WIDEST` pixels away; it lies on the
-    plane through the background that the image shows nearby outside the mask, or behind this plane;
-    and a path of such pixels without a jump in depth leads out of the mask. Pixels of the object
-    are not found, even where the object hides parts of itself, because they lie in front of the
-    background. Nothing is found in an image that shows no background.
+    A plane is fitted to the background that the image shows nearby, outside the mask. A pixel is
+    found if it lies on this plane or behind it, at most `WIDEST` pixels from a pixel of the mask
+    far in front of the plane, and if a path of such pixels without a jump in depth leads out of the
+    mask. Pixels of the object are not found, even where the object hides parts of itself, because
+    they lie in front of the background. Nothing is found in an image that shows no background.
 
     Args:
         depth: Depth in metres; 0 where nothing was measured.
         mask: True for each pixel of the object.
         focal_length: Focal length in pixels.
     """
-    from scipy.ndimage import minimum_filter
+    from scipy.ndimage import binary_dilation
 
     seen = depth > 0
     jump = JUMP * depth / focal_length
-    front = minimum_filter(
-        np.where(mask & seen, depth, np.inf), 2 * WIDEST + 1, mode="constant", cval=np.inf
-    )
-    behind = mask & seen & (depth - front > jump)
-    if behind.any():
-        behind &= depth > _background(depth, seen & ~mask) - depth / focal_length
+    background = _background(depth, seen & ~mask)
+    in_front = mask & seen & np.isfinite(background) & (depth < background - jump)
+    square = np.ones((2 * WIDEST + 1,) * 2)
+    behind = mask & seen & (depth > background - depth / focal_length)
+    behind &= binary_dilation(in_front, square)
     reached = seen & ~mask
     for _ in range(WIDEST):
         reached |= behind & _beside(reached, depth, jump)

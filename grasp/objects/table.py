@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 
 from pcdiff.errors import InputError
 
-LEAST_SHARE = 0.1
+LEAST_SHARE = 0.2
 """Smallest share of the points of a scan that a flat surface to remove must hold."""
 
 SMALLEST, LARGEST = 0.3, 5.0

