@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Int, Shaped
+from jaxtyping import Bool, Shaped
 
 from pcdiff.errors import InputError
 from pcdiff.geometry.limits import MAXIMUM_POINTS, check_count, read_bytes, read_npy
@@ -80,7 +80,7 @@ def read_depth(path: Path) -> Shaped[np.ndarray, "height width"]:
     return pixels
 
 
-def read_mask(path: Path) -> Int[np.ndarray, "height width"] | Bool[np.ndarray, "height width"]:
+def read_mask(path: Path) -> Shaped[np.ndarray, "..."]:
     """Read a mask, in which pixels outside the object have the value 0.
 
     A coloured mask shows objects in colours on black; the value of a pixel is then 1, or 65536 R +

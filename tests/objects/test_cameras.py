@@ -149,7 +149,7 @@ REFUSED = {
     "list": ({"fx": [60], "fy": 60, "cx": 8, "cy": 6}, {}, "fx must be a number, got a list"),
     "empty unit": ({"K": FLAT, "depth_unit": []}, {}, r"depth_unit .* got \[\]"),
     "eight numbers": ({"K": FLAT[:8]}, {}, r"shape \(8,\)"),
-    "no camera": ({"D": [0, 0]}, {}, "it has the entries D"),
+    "no camera": ({"D": [0, 0]}, {}, "it has the entries"),
     "odd scale": ({"K": FLAT, "depth_scale": 1}, {}, "metres per unit, at most 0.1, or the units"),
     "list of pairs": ("[[1, 2]]", {}, "the top level must be a mapping"),
     "jpeg mask": ({"K": FLAT}, {"mask": "mask.jpg"}, "because JPEG blurs the edges"),
