@@ -113,9 +113,7 @@ def on_table(mesh: trimesh.Trimesh, wider: int = 0):
     both = trimesh.util.concatenate([mesh, table])
     seen = [Object.from_mesh(np.asarray(m.vertices), np.asarray(m.faces)) for m in (both, mesh)]
     camera = look_at(np.array([0.3, 0.25, 0.35]), np.zeros(3))
-    whole, alone = (
-        render_view(o, camera, intrinsics=K, height=240, width=320) for o in seen
-    )
+    whole, alone = (render_view(o, camera, intrinsics=K, height=240, width=320) for o in seen)
     mine = alone.mask & (np.abs(alone.depth - whole.depth) < 1e-5)
     mask = binary_dilation(mine, iterations=wider) if wider else mine
     return replace(whole, mask=mask), mine
@@ -288,8 +286,7 @@ def test_pcd_header_states_the_viewpoint(tmp_path):
     points = surface(cylinder(), 2000)
     points = points[points[:, 0] > 0]
     header = (
-        "FIELDS x y z\nSIZE 8 8 8\nTYPE F F F\nWIDTH {0}\nHEIGHT 1\n"
-    header += "VIEWPOINT {1} 0 0 1 0 0 0\n"
+        "FIELDS x y z\nSIZE 8 8 8\nTYPE F F F\nWIDTH {0}\nHEIGHT 1\nVIEWPOINT {1} 0 0 1 0 0 0\n"
     )
     rows = "\n".join(" ".join(map(repr, row)) for row in points.tolist())
     text = header.format(len(points), "-0.5") + f"POINTS {len(points)}\nDATA ascii\n{rows}\n"
