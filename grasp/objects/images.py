@@ -103,7 +103,7 @@ def read_mask(path: Path) -> Shaped[np.ndarray, "..."]:
     if pixels.ndim == 2:
         return pixels
     if mode in ("RGBA", "LA"):
-        opaque = pixels[..., -1] > 0
+        opaque = np.asarray(pixels[..., -1] > 0)
         pixels = pixels[..., :-1]
         if not opaque.all() or not pixels.any():
             return opaque

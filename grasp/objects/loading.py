@@ -142,8 +142,9 @@ def _from_depth_image(
     if image.mask is not None and which.piece != 0:
         behind = background_in_mask(image.depth, image.mask, float(image.intrinsics[0, 0]))
         rim = int(np.count_nonzero(behind))
-        image = replace(image, mask=image.mask & ~behind)
-        regions = regions_of(image.mask)[image.seen()]
+        mask = image.mask & ~behind
+        image = replace(image, mask=mask)
+        regions = regions_of(mask)[image.seen()]
     points = image.points()
     if not len(points):
         raise InputError(

@@ -127,7 +127,8 @@ def test_rim_of_the_table_is_found_in_a_mask_that_is_too_wide(wider):
     far = np.abs(view.depth - view.depth[mine].max()) > 0.02  # not where the cylinder stands
     assert np.count_nonzero(found & rim) > 0.7 * np.count_nonzero(rim)
     assert not (rim & far & (view.depth > view.depth[mine].max()) & ~found).any()
-    assert np.count_nonzero(found & mine) <= 5
+    # The lowest pixels of the cylinder are as near to the table as its own points are apart.
+    assert np.count_nonzero(found & mine) <= 0.02 * np.count_nonzero(mine)
 
 
 def test_exact_mask_loses_no_pixel():
