@@ -110,7 +110,7 @@ def read_mask(path: Path) -> Shaped[np.ndarray, "..."]:
     if mode == "CMYK" or pixels.dtype != np.uint8:
         raise InputError(f"the mask {path} must be black and white or RGB, got the mode {mode}")
     colours = pixels.astype(np.int64)
-    lit = colours.any(axis=-1)
+    lit = np.asarray(colours.any(axis=-1))
     hues = colours[lit] / np.maximum(colours[lit].max(axis=-1, keepdims=True), 1)
     if not lit.any() or np.ptp(hues, axis=0).max() <= _SAME_COLOUR:
         return lit
