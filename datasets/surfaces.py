@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pcdiff.errors import InputError
+from pcdiff.errors import InputError, reading
 from pcdiff.geometry.geometry import check_corners
 from pcdiff.geometry.limits import check_file
 from pcdiff.geometry.reading import READERS, read_geometry
-from pcdiff.geometry.scenes import DAMAGED
 
 if TYPE_CHECKING:
     import trimesh
@@ -80,10 +79,8 @@ def _read_with_trimesh(path: Path) -> trimesh.Trimesh:
     import trimesh
 
     check_file(path)
-    try:
+    with reading(path, "a mesh"):
         mesh = trimesh.load(path, force="mesh", process=False, skip_materials=True)
-    except DAMAGED as error:
-        raise InputError(f"{path} cannot be read as a mesh ({type(error).__name__})") from error
     if not isinstance(mesh, trimesh.Trimesh):
         raise InputError(f"{path} is a mesh without faces")
     return mesh

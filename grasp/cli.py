@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from grasp.commands.evaluate import evaluate
+from grasp.commands.options import Command
 from grasp.commands.sample import sample
 from grasp.commands.simulate import simulate
 from grasp.commands.train import train
@@ -32,7 +33,7 @@ def _version(
 
 
 for _command in (simulate, evaluate, sample, train):  # the order of --help
-    app.command()(_command)
+    app.command(cls=Command)(_command)
 
 
 if __name__ == "__main__":

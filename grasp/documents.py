@@ -12,7 +12,8 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Callable, Set
+from collections import Counter
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +21,32 @@ import numpy as np
 from jaxtyping import Float
 
 from pcdiff.errors import InputError
+from pcdiff.untrusted import check_json, read_bytes
 
 if TYPE_CHECKING:
     import yaml
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 LARGEST_FILE = 2**28
 """Largest accepted file size in bytes.
 
-A grasp takes approximately 400 bytes in JSON, so a file of this size contains over half a million
-grasps."""
+A grasp takes approximately 400 bytes in JSON. Its values take more in memory, so that a file of
+about 300,000 grasps is the largest that `pcdiff.untrusted.check_json` accepts."""
+
+LARGEST_TOML = 2**18
+"""Largest accepted size of a TOML file in bytes; a gripper file has 1 or 2 thousand."""
+
+LONGEST_TOML_LINE = 2000
+"""Largest accepted number of characters in a line of a TOML file."""
+
+MOST_YAML_VALUES = 2_000_000
+"""Largest accepted number of values in a YAML file.
+
+A value takes about 500 bytes of memory while YAML is read. A grasp has about 20 values."""
+
+MOST_FREE_VALUES = 100_000
+"""Largest accepted number of values in a mapping whose content is kept without being understood."""
 
 DEEPEST_NESTING = 100
 """Largest accepted depth of nested lists and mappings in YAML; a grasp file has 6 to 10 levels."""
@@ -45,11 +63,9 @@ def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
             extension, or does not contain a mapping.
     """
     path = Path(path)
-    size = path.stat().st_size
-    if size > LARGEST_FILE:
-        raise InputError(f"the file has {size} bytes, expected at most {LARGEST_FILE}")
+    content = read_bytes(path, LARGEST_FILE)
     try:
-        text = path.read_text("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"the file is not UTF-8 text: {error.reason}") from error
     value = parse_json(text) if path.suffix.lower() == ".json" else _parse_yaml(text)
@@ -69,12 +85,17 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         InputError: If the file cannot be read or is not a TOML file.
     """
     try:
-        content = path.read_text(encoding="utf-8")
+        content = read_bytes(path, LARGEST_TOML).decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"cannot read the {what} {path}: it is not UTF-8 text") from error
-    except (OSError, ValueError) as error:  # a NUL in the path raises ValueError
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"cannot read the {what} {path}: {reason}") from error
+    except InputError as error:
+        raise InputError(f"cannot read the {what}: {error}") from error
+    longest = max(map(len, content.split("\n")))
+    if longest > LONGEST_TOML_LINE:  # a key of thousands of parts takes minutes to parse
+        raise InputError(
+            f"the {what} {path} must have lines of at most {LONGEST_TOML_LINE} characters, got a "
+            f"line of {longest}"
+        )
     try:
         return tomllib.loads(content)
     except tomllib.TOMLDecodeError as error:
@@ -120,6 +141,7 @@ def parse_json(text: str) -> Any:
         InputError: If the text is not JSON, a mapping has a repeated key, or values are nested too
             deeply.
     """
+    check_json(text)
     try:
         return json.loads(text, object_pairs_hook=_unique_keys)
     except json.JSONDecodeError as error:
@@ -141,8 +163,8 @@ def parse_json(text: str) -> Any:
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     entries = dict(pairs)
     if len(entries) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
         raise InputError(f"a mapping has the key {kind_of(twice)} more than once")
     return entries
 
@@ -169,13 +191,7 @@ def _parse_yaml(text: str) -> Any:
         list("-+0123456789"),
     )
     try:
-        # The fast loader recurses in C. Deep nesting would crash the process, so check depth first.
-        depth = 0
-        for event in yaml.parse(text, Loader):
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > DEEPEST_NESTING:
-                raise InputError("the values are nested too deeply")
+        _check_yaml_size(yaml.parse(text, Loader))
         loader = Loader(text)
         try:
             return loader.get_single_data()
@@ -196,6 +212,44 @@ def _parse_yaml(text: str) -> Any:
         raise InputError("the text is not YAML: a value does not match its tag") from error
     except RecursionError as error:
         raise InputError("the values are nested too deeply") from error
+
+
+def _check_yaml_size(events: Iterator[yaml.Event]) -> None:
+    """Check the depth and the number of values, before anything is built in memory.
+
+    The fast loader recurses in C, so deep nesting would crash the process. An alias costs nothing,
+    because all aliases of a value share the value. But merging with << copies, so in a file that
+    merges an alias counts as a copy: with ten aliases of ten aliases of … a few lines would
+    otherwise stand for any number of values.
+    """
+    import yaml
+
+    sizes: dict[str | None, int] = {}  # number of values under each anchor, with copies
+    open_values: list[tuple[str | None, int]] = []  # anchor, and number of values before it
+    stated = copied = 0
+    merges = False
+    for event in events:
+        if isinstance(event, yaml.AliasEvent):
+            stated += 1
+            copied += sizes.get(event.anchor, 1)  # a value that contains itself is not copied
+        elif isinstance(event, yaml.ScalarEvent):
+            stated += 1
+            copied += 1
+            sizes[event.anchor] = 1
+            merges = merges or event.value == "<<"
+        elif isinstance(event, yaml.CollectionStartEvent):
+            sizes.pop(event.anchor, None)
+            open_values.append((event.anchor, copied))
+            stated += 1
+            copied += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = open_values.pop()
+            sizes[anchor] = copied - before
+        if len(open_values) > DEEPEST_NESTING:
+            raise InputError("the values are nested too deeply")
+        if stated > MOST_YAML_VALUES or (merges and copied > MOST_YAML_VALUES):
+            what = "values with the copies of its aliases" if stated < copied else "values"
+            raise InputError(f"the file must have at most {MOST_YAML_VALUES} {what}, got more")
 
 
 def _check_unique_keys(node: yaml.MappingNode) -> None:
@@ -287,6 +341,24 @@ def matrix(what: str, value: object) -> Float[np.ndarray, "4 4"]:
     return np.stack([vector(f"row {i} of {what}", row, 4) for i, row in enumerate(value)])
 
 
+def small_mapping(what: str, value: object) -> dict[str, Any]:
+    """Return the value if it is a mapping of at most `MOST_FREE_VALUES` values at all depths.
+
+    In YAML a value may contain another value many times, or itself; every place counts.
+    """
+    entries = mapping(what, value)
+    left: list[Any] = [entries]
+    count = 0
+    while left:
+        each = left.pop()
+        inside = each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
+        count += len(inside)
+        if count > MOST_FREE_VALUES:
+            raise InputError(f"{what} must have at most {MOST_FREE_VALUES} values, got more")
+        left += [part for part in inside if isinstance(part, dict | list)]
+    return entries
+
+
 def stack(matrices: list[Float[np.ndarray, "4 4"]]) -> Float[np.ndarray, "grasps 4 4"]:
     """Stack matrices in one array; an empty list gives an empty array of shape (0, 4, 4)."""
     return np.array(matrices, np.float64).reshape(-1, 4, 4)
@@ -330,6 +402,8 @@ def to_json(what: str, value: object) -> str:
         InputError: If JSON cannot represent the value.
     """
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError) as error:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"JSON cannot represent {what}: {error}") from error
+    # A surrogate is no character of UTF-8, but JSON can spell it.
+    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -8,7 +8,6 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from grasp.formats import Grasps
 from grasp.grippers.gripper import Box, Gripper, box_mesh
 from grasp.objects.object import CAMERA_FRAME, Object
 from grasp.poses.frames import inverse
@@ -16,7 +15,6 @@ from grasp.scenes.scene import Scene
 from pcdiff.drawing.camera import frame
 from pcdiff.drawing.parts import Colour, Image, Mesh, Part, Spheres, Vector
 from pcdiff.drawing.rendering import render
-from pcdiff.errors import InputError
 
 SUCCESS: Vector = (0.0, 0.62, 0.42)
 FAILURE: Vector = (0.84, 0.30, 0.10)
@@ -218,10 +216,21 @@ def _surroundings(scene: Scene, obj: Object) -> list[Part]:
     return parts
 
 
+def evenly(count: int, most: int) -> Int[np.ndarray, " shown"]:
+    """Return at most `most` indices that are evenly spread over 0 to count − 1, with both ends.
+
+    Args:
+        count: Number of grasps.
+        most: Largest number of indices.
+    """
+    return np.unique(np.linspace(0, max(0, count - 1), most).astype(int))[:count]
+
+
 def draw_ranked(
     obj: Object,
     gripper: Gripper,
-    grasps: Grasps,
+    poses: Float[np.ndarray, "grasps 4 4"],
+    probability: Float[np.ndarray, " grasps"],
     most: int = 30,
     scene: Scene | None = None,
 ) -> Image:
@@ -230,19 +239,14 @@ def draw_ranked(
     Args:
         obj: The object.
         gripper: The gripper.
-        grasps: Grasps with probabilities of success, best first.
+        poses: Poses `T_object_grasp`, translations in metres, best first.
+        probability: Probability of success of each grasp.
         most: Largest number of grasps to draw, evenly spread over the ranking.
         scene: Surroundings of the object; None for none.
-
-    Raises:
-        InputError: If the grasps have no probabilities of success.
     """
-    if grasps.success_probability is None:
-        raise InputError("grasps must have a probability of success to be coloured by it, got none")
-    shown = np.unique(np.linspace(0, max(0, len(grasps) - 1), most).astype(int))
-    shown = shown[: len(grasps)]
-    colours = probability_colours(grasps.success_probability[shown])
-    return draw_grasps(obj, gripper, grasps.poses[shown], colours=colours, scene=scene)
+    shown = evenly(len(poses), most)
+    colours = probability_colours(probability[shown])
+    return draw_grasps(obj, gripper, poses[shown], colours=colours, scene=scene)
 
 
 def draw_outcomes(

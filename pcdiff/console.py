@@ -17,9 +17,11 @@ import importlib.metadata
 import json
 import os
 import re
+import shlex
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -27,6 +29,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from pcdiff.errors import InputError
+from pcdiff.untrusted import printable
 
 # Options of all commands.
 
@@ -44,7 +47,9 @@ Json = Annotated[
 # Options of the commands that train.
 
 RunFolder = Annotated[Path, typer.Option(help="Folder for the files of the training run.")]
-OptimizerSteps = Annotated[int, typer.Option(min=1, help="Total number of optimizer steps.")]
+OptimizerSteps = Annotated[
+    int, typer.Option(min=1, max=10**9, help="Total number of optimizer steps.")
+]
 LearningRate = Annotated[float, typer.Option(help="Highest learning rate of the Adam optimizer.")]
 EmaDecay = Annotated[
     float,
@@ -55,7 +60,9 @@ EmaDecay = Annotated[
 ValidateEvery = Annotated[
     int,
     typer.Option(
-        min=1, help="Number of steps between two validations; each validation saves the model."
+        min=1,
+        max=10**9,
+        help="Number of steps between two validations; each validation saves the model.",
     ),
 ]
 Resume = Annotated[
@@ -78,12 +85,15 @@ _UsageError: Any = typer.BadParameter.__bases__[0]
 def application(summary: str) -> typer.Typer:
     """Create a command-line program that has no commands yet.
 
+    The program and its commands take `-h` and `--help`. The program also takes
+    `--install-completion`, which lets the user's shell complete commands and options.
+
     Args:
         summary: First line of the program's `--help` text.
     """
     return typer.Typer(
         help=summary,
-        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
@@ -101,7 +111,8 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = app(args=given or ["--help"], standalone_mode=False)
+        with _warnings_in_one_line():
+            code = app(args=given or ["--help"], standalone_mode=False)
         with _standard_output():  # a full disk raises an error here, not at exit
             sys.stdout.flush()
     except InputError as error:
@@ -110,11 +121,13 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
         code = _complain(error.format_message())
     except typer.Abort:
         code = 130
+        if (command := _to_continue(app, given)) is not None and _speaks():
+            typer.echo(printable(f"interrupted; to continue, run: {command}"), err=True)
     except OSError as error:
         where = error.filename or "the system does not name the file"
         code = _complain(f"{error.strerror or error}: {where}")
     except MemoryError as error:
-        code = _complain(f"the program ran out of memory: {error}")
+        code = _complain(f"the program ran out of memory: {error}".removesuffix(": "))
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -144,8 +157,34 @@ def name_options(**options: str) -> Iterator[None]:
 
 def _complain(sentence: str) -> int:
     if _speaks():
-        typer.echo(f"error: {' '.join(sentence.split())}", err=True)
+        typer.echo(printable(f"error: {' '.join(sentence.split())}"), err=True)
     return 2
+
+
+def _to_continue(app: typer.Typer, given: list[str]) -> str | None:
+    """Return the command line that continues an interrupted run, or None if nothing can."""
+    command: Any = typer.main.get_command(app)
+    name = next(iter(given), "")
+    if "resume" not in {each.name for each in command.commands[name].params}:
+        return None
+    program = Path(sys.argv[0])
+    words = [program.name]
+    if program.name == "__main__.py":  # started by python -m
+        words = ["python", "-m", program.parent.name]
+    return shlex.join([*words, *given, *([] if "--resume" in given else ["--resume"])])
+
+
+@contextlib.contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Print each warning as one line without the place in the program that raised it."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        yield
+
+
+def _show_warning(message: Warning | str, *place: object, **more: object) -> None:
+    if _speaks():
+        typer.echo(printable(f"warning: {' '.join(str(message).split())}"), err=True)
 
 
 def _speaks() -> bool:
@@ -231,7 +270,7 @@ class Session:
         Under `torchrun` only the first process prints.
         """
         if _speaks():
-            typer.echo(text, err=True)
+            typer.echo(printable(text), err=True)
 
     def finish(self, results: dict[str, Any], text: str) -> None:
         """Print the results, as one JSON object or as human-readable text.
@@ -246,7 +285,7 @@ class Session:
             return
         if not self.as_json:
             with _standard_output():
-                typer.echo(text)
+                typer.echo(printable(text))
             return
         record = {
             "command": self.command,
@@ -270,17 +309,21 @@ def version() -> str:
 
 
 @contextlib.contextmanager
-def progress(description: str, total: int, shown: bool = True) -> Iterator[Callable[..., None]]:
+def progress(
+    description: str, total: int | None, shown: bool = True, after: float = 0.0
+) -> Iterator[Callable[..., None]]:
     """Show a progress bar on standard error.
 
     Args:
         description: Text to the left of the bar.
-        total: Number of units of work.
+        total: Number of units of work; None if unknown.
         shown: False to hide the bar. The bar is also hidden if standard error is not a terminal.
+        after: Seconds of work after which the bar appears, so that short work shows no bar.
 
     Yields:
         A function that advances the bar: `advance()` by one unit and `advance(n)` by n units.
-        `advance(n, "loss 0.12")` also shows the note "loss 0.12" next to the bar.
+        `advance(n, "loss 0.12")` also shows the note "loss 0.12" next to the bar, and
+        `advance(n, total=m)` changes the number of units of work to m.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -294,15 +337,23 @@ def progress(description: str, total: int, shown: bool = True) -> Iterator[Calla
         Remaining(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as bar:
-        task = bar.add_task(description, total=total, note="")
+    bar = Progress(*columns, console=console, disable=not (shown and console.is_terminal))
+    task, begin = bar.add_task(description, total=total, note=""), time.monotonic()
 
-        def advance(steps: int = 1, note: str | None = None) -> None:
-            bar.advance(task, steps)
-            if note is not None:
-                bar.update(task, note=note)
+    def advance(steps: int = 1, note: str | None = None, total: int | None = None) -> None:
+        bar.update(task, advance=steps, total=total)
+        if note is not None:
+            bar.update(task, note=note)
+        if time.monotonic() - begin >= after:
+            bar.start()  # does nothing if the bar is already there
 
+    try:
+        if not after:
+            bar.start()
         yield advance
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 def _cpu_seconds() -> float:

@@ -22,10 +22,10 @@ PACKAGES = ("pcdiff", "grasp", "datasets", "experiments")
 
 # A module belongs to the room with the longest name that it starts with. A room may import itself
 # and the rooms listed here.
-BASE = {"pcdiff.errors", "pcdiff.randomness"}
+BASE = {"pcdiff.errors", "pcdiff.randomness", "pcdiff.bounds", "pcdiff.untrusted"}
 CORE = BASE | {"pcdiff.manifolds", "pcdiff.diffusion", "pcdiff.embeddings"}
 TOOLS = {"pcdiff.files", "pcdiff.console", "pcdiff.learning", "pcdiff.drawing", "pcdiff.geometry"}
-TOOLS |= {"pcdiff.tables"}
+TOOLS |= {"pcdiff.tables", "pcdiff.hdf5", "pcdiff.locks"}
 CLOUDS = {"pcdiff", "pcdiff.clouds", "pcdiff.clouds.networks", "pcdiff.clouds.metrics"}
 THINGS = {"grasp.documents", "grasp.digest", "grasp.poses", "grasp.objects", "grasp.grippers"}
 FIELD = {"grasp.field", "grasp.field.networks"}
@@ -35,15 +35,19 @@ GRASPS |= THINGS | FIELD | JUDGE
 ARROWS: dict[str, set[str]] = {
     # The shared core.
     "pcdiff.errors": set(),
+    "pcdiff.bounds": {"pcdiff.errors"},
+    "pcdiff.untrusted": {"pcdiff.errors"},
     "pcdiff.randomness": {"pcdiff.errors"},
     "pcdiff.manifolds": BASE,
     "pcdiff.diffusion": BASE | {"pcdiff.manifolds"},
     "pcdiff.embeddings": set(),
     # What both heads need.
     "pcdiff.files": BASE,
+    "pcdiff.locks": {"pcdiff.errors"},
+    "pcdiff.hdf5": BASE | {"pcdiff.files"},
     "pcdiff.console": BASE,
     "pcdiff.tables": set(),
-    "pcdiff.learning": CORE | {"pcdiff.files", "pcdiff.console", "pcdiff.drawing"},
+    "pcdiff.learning": CORE | {"pcdiff.files", "pcdiff.locks", "pcdiff.console", "pcdiff.drawing"},
     "pcdiff.drawing": BASE | {"pcdiff.files", "pcdiff.geometry"},
     "pcdiff.geometry": BASE,
     # Head 1.
@@ -61,14 +65,17 @@ ARROWS: dict[str, set[str]] = {
     "grasp.objects": BASE | {"pcdiff.files", "pcdiff.geometry", "grasp.poses", "grasp.documents"},
     "grasp.grippers": BASE | {"grasp.documents", "grasp.digest"},
     "grasp.scenes": BASE | THINGS | {"pcdiff.geometry"},
-    "grasp.formats": BASE | THINGS | {"pcdiff.files", "pcdiff.geometry"},
+    "grasp.formats": BASE
+    | THINGS
+    | {"pcdiff.files", "pcdiff.hdf5", "pcdiff.geometry", "grasp.formats.notebook"},
+    "grasp.formats.notebook": BASE | THINGS | {"grasp.pictures", "pcdiff.drawing"},
     "grasp.costs": BASE | {"grasp.grippers"},
     # Head 2 and its judge.
     "grasp.field.networks": BASE | {"pcdiff.embeddings", "grasp.grippers"},
     "grasp.field": CORE | TOOLS | GRASPS - JUDGE - {"grasp"},
     "grasp.physics": BASE | THINGS | {"pcdiff.files"},
     "grasp.judging": CORE | TOOLS | GRASPS,
-    "grasp.pictures": BASE | THINGS | {"pcdiff.drawing", "grasp.formats", "grasp.scenes"},
+    "grasp.pictures": BASE | THINGS | {"pcdiff.drawing", "grasp.scenes"},
     "grasp": GRASPS,
     "grasp.batches": {"grasp.field"},
     "grasp.simulation": {"grasp.physics"},
@@ -83,6 +90,8 @@ ARROWS: dict[str, set[str]] = {
 # The rooms of the theory stay on torch; the others may use what pyproject.toml declares.
 THIRD_PARTY: dict[str, set[str]] = {
     "pcdiff.errors": set(),
+    "pcdiff.bounds": set(),
+    "pcdiff.untrusted": set(),
     "pcdiff.manifolds": {"torch", "jaxtyping"},
     "pcdiff.diffusion": {"torch", "jaxtyping"},
     "pcdiff.embeddings": {"torch", "jaxtyping"},
@@ -190,7 +199,7 @@ def test_the_library_imports_what_its_requirements_bring():
     """Else a module works here, where the tools for development are, and fails for a user."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
-    required = [*project["dependencies"], *extras["curves"], *extras["drake"]]
+    required = [*project["dependencies"], *extras["curves"], *extras["drake"], *extras["notebook"]]
     names = {canonicalize_name(Requirement(text).name) for text in required}
     # Drake is not installed on platforms without its wheel.
     homes = {**importlib.metadata.packages_distributions(), "pydrake": ["drake"]}
@@ -309,6 +318,12 @@ def test_every_public_name_of_a_package_is_where_its_types_say(package):
     assert sorted(module.__all__) == sorted(homes)
     for name, home in homes.items():
         assert getattr(module, name) is getattr(importlib.import_module(home), name)
+
+
+@pytest.mark.parametrize("package", ["pcdiff", "grasp"])
+def test_dir_lists_the_public_names_before_they_are_imported(package):
+    listed = output_of(sys.executable, "-c", f"import {package}; print(*dir({package}))").split()
+    assert set(importlib.import_module(package).__all__) <= set(listed)
 
 
 def test_wheel_holds_the_two_packages_and_their_data(tmp_path):

@@ -13,6 +13,7 @@ from datasets.household.shapes import Polyhedron
 from grasp.formats import acronym, read_grasps
 from pcdiff.errors import InputError
 from pcdiff.files import atomic_write, prepare_folder
+from pcdiff.hdf5 import new_hdf5
 
 LABELS = f"grasps/{GRIPPER}"
 """Folder of the grasps, relative to the folder of the set."""
@@ -34,21 +35,15 @@ def write_labelled(folder: Path, labelled: LabelledObject) -> None:
     Raises:
         InputError: If a file cannot be written.
     """
-    import h5py
-
     name, obj = labelled.name, labelled.obj
     assert obj.faces is not None
     with atomic_write(_mesh_path(folder, name)) as temporary:
         temporary.write_text(obj_text([Polyhedron(obj.vertices, obj.faces)], [name]), "utf-8")
     # The grasps are written last, so that the mesh of every grasp file exists.
-    with atomic_write(_grasps_path(folder, name)) as temporary:
-        acronym.write(temporary, labelled.grasps)
-        try:
-            with h5py.File(temporary, "r+") as file:
-                for dataset, numbers in labelled.kept.items():
-                    file[dataset] = numbers
-        except RuntimeError as error:  # h5py raises this error if the disk is full
-            raise OSError(str(error)) from error
+    with new_hdf5(_grasps_path(folder, name)) as file:
+        acronym.fill(file, labelled.grasps)
+        for dataset, numbers in labelled.kept.items():
+            file[dataset] = numbers
 
 
 def is_written(folder: Path, name: str) -> bool:

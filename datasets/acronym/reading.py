@@ -14,6 +14,7 @@ from grasp.grippers.gripper import load_gripper
 from grasp.objects.loading import load_object
 from grasp.objects.object import Object
 from pcdiff.errors import InputError
+from pcdiff.hdf5 import check_dataset, find, open_hdf5
 
 GRIPPER = "panda"
 """Name of the gripper for all grasps in ACRONYM."""
@@ -140,29 +141,23 @@ def _check_place(path: Path, grasps: Grasps, obj: Object) -> None:
 
 def _kept(path: Path, grasps: int) -> dict[str, np.ndarray]:
     """Read the HDF5 datasets listed in `KEPT` from a file with `grasps` grasps."""
-    import h5py
-
     kept = {}
-    try:
-        with h5py.File(path, "r") as file:
-            for name in KEPT:
-                dataset = file.get(name)
-                if dataset is None:
-                    continue
-                if (
-                    not isinstance(dataset, h5py.Dataset)
-                    or dataset.dtype.kind not in "fiu"
-                    or dataset.shape not in ((), (1,), (3, 3), (grasps,))
-                ):
-                    raise InputError(
-                        f"{path} has an HDF5 dataset {name} that is not numeric or has the wrong "
-                        "shape"
-                    )
-                kept[name] = dataset[()]
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"{path} cannot be read as HDF5: a dataset in the file is damaged"
-        ) from error
+    with open_hdf5(path) as file:
+        for name in KEPT:
+            dataset = find(file, name)
+            if dataset is None:
+                continue
+            if (
+                not hasattr(dataset, "dtype")
+                or dataset.dtype.kind not in "fiu"
+                or dataset.shape not in ((), (1,), (3, 3), (grasps,))
+            ):
+                raise InputError(
+                    f"{path} has an HDF5 dataset {name} that is not numeric or has the wrong shape"
+                )
+            try:
+                check_dataset(dataset)
+            except InputError as error:
+                raise InputError(f"{path} cannot be read: {error}") from error
+            kept[name] = dataset[()]
     return kept

@@ -159,10 +159,13 @@ def evaluate(
     )
     chosen: Sequence[Object | Case]
     if benchmark is None:
-        chosen = [
+        loaded = [
             load_object(path, 1.0 if scale is None else scale, unit) for path in objects or ()
         ]
-        digest = None
+        for obj in loaded:
+            for remark in obj.remarks:
+                session.note(remark)
+        chosen, digest = loaded, None
     else:
         frozen = load_set(sets / benchmark)
         chosen, digest = frozen.cases, frozen.digest

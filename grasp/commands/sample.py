@@ -37,20 +37,34 @@ def sample(
     count: Annotated[int, typer.Option(min=1, max=MOST, help="Largest number of grasps.")] = 200,
     weights: Annotated[str, typer.Option(help="Weights: a shipped name, or a file.")] = "panda",
     scene: Annotated[
-        Path | None, typer.Option(help="Surroundings of the object: a .yaml file.")
+        Path | None,
+        typer.Option(
+            help="Surroundings of the object: a .yaml file with any of table, boxes, meshes, "
+            "clouds and object, such as table: {position: [0, 0, -0.05]}, in metres."
+        ),
     ] = None,
     region: Annotated[
         str | None,
         typer.Option(
-            help="X,Y,Z,RADIUS in metres: return only grasps with the point between the "
-            "fingertips inside this ball."
+            metavar="X,Y,Z,RADIUS",
+            help="Return only grasps with the point between the fingertips inside this ball, in "
+            "metres in the frame of the object's file.",
         ),
     ] = None,
     approach: Annotated[
         str | None,
         typer.Option(
-            help="X,Y,Z,DEGREES: return only grasps whose approach direction is within DEGREES of "
-            "the direction X,Y,Z."
+            metavar="X,Y,Z,DEGREES",
+            help="Return only grasps whose approach direction is within DEGREES of the direction "
+            "X,Y,Z.",
+        ),
+    ] = None,
+    avoid: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="X,Y,Z,RADIUS",
+            help="Return no grasps with the point between the fingertips inside this ball; may be "
+            "repeated. Spaces may separate the numbers of these three options, too.",
         ),
     ] = None,
     thin: Annotated[
@@ -141,14 +155,18 @@ def sample(
     mass: Annotated[
         float | None,
         typer.Option(
-            help="Mass of the object in kg. Default: 150 kg/m³ times the volume of a mesh; the "
+            help="Mass of the object in kg. Default: 300 kg/m³ times the volume of a mesh; the "
             "weight of an object of unknown volume is ignored."
         ),
     ] = None,
     scale: Scale = None,
     unit: Unit = None,
     output: Annotated[
-        Path | None, typer.Option(help="Write the grasps to this .json, .h5 or .yaml file.")
+        Path | None,
+        typer.Option(
+            help="Write the grasps to this file: .json (all properties of the grasps), .h5 "
+            "(as ACRONYM) or .yaml (as the Isaac tools and GraspGen)."
+        ),
     ] = None,
     picture: Annotated[
         Path | None, typer.Option(help="Draw the object with its grasps into this .png file.")
@@ -162,11 +180,14 @@ def sample(
 
     Each grasp is returned with its probability of success, its energy, the opening of the hand, and
     whether the open hand is in collision. If no grasp has a sufficient probability of success, no
-    grasps are returned, and the reason is stated.
+    grasps are returned, and the reason is stated with the options that would help. Poses are in
+    metres in the frame of the object's file. The energy has no unit, and only energies of one
+    object can be compared.
     """
     import numpy as np
 
     from grasp.field.request import Request, sample_grasps
+    from grasp.field.trained import weights_file
     from grasp.formats import write_grasps
     from grasp.grippers.gripper import load_gripper
     from grasp.objects.loading import load_object
@@ -178,10 +199,10 @@ def sample(
     session = Session("grasp sample", seed, device, threads, as_json)
     check_results(output, picture)
     hand = load_gripper(gripper)
-    ball, cone = (
-        _numbers("--region", region, "X,Y,Z,RADIUS"),
-        _numbers("--approach", approach, "X,Y,Z,DEGREES"),
-    )
+    weights_file(weights)
+    ball = None if region is None else _numbers("--region", region, "X,Y,Z,RADIUS")
+    cone = None if approach is None else _numbers("--approach", approach, "X,Y,Z,DEGREES")
+    avoided = [_numbers("--avoid", text, "X,Y,Z,RADIUS") for text in avoid or ()]
     surroundings = None if scene is None else load_scene(scene)
     loaded = load_object(
         obj,
@@ -193,8 +214,8 @@ def sample(
         camera_pose=_camera_pose(camera_pose),
         which=Which(piece, mask_id, tuple(object_name or ()), remove_table),
     )
-    if loaded.note is not None:
-        session.note(f"{obj}: {loaded.note}")
+    for remark in loaded.remarks:
+        session.note(remark)
     request = Request(
         count=count,
         weights=weights,
@@ -208,18 +229,31 @@ def sample(
         thin=thin,
         region=ball,
         approach=cone,
+        avoid=avoided,
         scene=surroundings,
         mass=mass,
         seed=seed,
         device=device,
     )
-    grasps = sample_grasps(loaded, request)
+    with console.progress("sampling", None, after=2.0) as advance:
+        done = 0
+
+        def progress(now: int, total: int) -> None:
+            nonlocal done
+            advance(now - done, total=total)
+            done = now
+
+        grasps = sample_grasps(loaded, request, progress)
     record = {**(grasps.sampler or {}), "scene": None if scene is None else scene.name}
     grasps = dataclasses.replace(grasps, sampler=record)
     if output is not None:
         write_grasps(output, grasps)
     if picture is not None:
-        save_png(picture, draw_ranked(loaded, hand, grasps, scene=surroundings))
+        assert grasps.success_probability is not None
+        image = draw_ranked(
+            loaded, hand, grasps.poses, grasps.success_probability, scene=surroundings
+        )
+        save_png(picture, image)
     files = [str(path) for path in (output, picture) if path is not None]
     results, text = _summary(loaded, hand, grasps)
     session.finish({**results, "weights": weights, "files": files}, "\n".join([*text, *files]))
@@ -233,6 +267,7 @@ def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any]
     assert probability is not None
     assert collides is not None
     protocol = (grasps.sampler or {}).get("probability_protocol")
+    options = [OPTIONS[name] for name in grasps.remedies if name in OPTIONS]
     results = {
         "grasps": len(grasps),
         "gripper": hand.name,
@@ -244,7 +279,8 @@ def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any]
         "in_collision": int(collides.sum()),
         "reason": grasps.reason,
         "frame": grasps.frame,
-        "note": grasps.note,
+        "remedies": options,
+        "remarks": list(obj.remarks),
     }
     text = [f"{len(grasps)} grasps of {obj.name} for {hand.name}"]
     if len(grasps):
@@ -256,7 +292,7 @@ def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any]
     if grasps.frame != FILE_FRAME:
         text[0] += f"; poses in the frame of the {grasps.frame}"
     if grasps.reason is not None:
-        text.append(grasps.reason)
+        text.append(f"{grasps.reason} ({', '.join(options)})" if options else grasps.reason)
     return results, text
 
 
@@ -272,12 +308,10 @@ def _camera_pose(given: str | None) -> Path | np.ndarray | None:
         return Path(given)
 
 
-def _numbers(option: str, text: str | None, form: str) -> Four | None:
+def _numbers(option: str, text: str, form: str) -> Four:
     """Parse the four numbers of an option; error messages describe the numbers as `form`."""
     from grasp.objects.cleaning import MAXIMUM_COORDINATE
 
-    if text is None:
-        return None
     try:
         x, y, z, size = (float(part) for part in text.split(","))
     except ValueError as error:

@@ -97,6 +97,8 @@ def simulate(
     check_results(output, picture)
     options = TrialOptions(gripper, scale, unit, frame, grasp_unit)
     plan = plan_trials(mesh, grasps, options)
+    for remark in plan.obj.remarks:
+        session.note(remark)
     count = len(plan.grasps)
     if trial is not None and trial >= count:
         raise InputError(f"--trial must be 0 to {count - 1} for {grasps}, got {trial}")
@@ -146,6 +148,7 @@ def simulate(
         "mass": outcomes.mass,
         "friction": outcomes.friction,
         "warning": outcomes.warning,
+        "remarks": list(plan.obj.remarks),
         "files": files,
     }
     if robustly is not None:

@@ -53,10 +53,13 @@ def train(
         ),
     ] = None,
     validate_one_in: Annotated[
-        int, typer.Option(min=2, help="Reserve one in N objects for validation.")
+        int, typer.Option(min=2, max=10**6, help="Reserve one in N objects for validation.")
     ] = 12,
     grasps: Annotated[
-        int, typer.Option(min=1, help="Number of grasps per object and gripper in each step.")
+        int,
+        typer.Option(
+            min=1, max=10**5, help="Number of grasps per object and gripper in each step."
+        ),
     ] = 16,
     tail: Annotated[
         float | None,
@@ -101,6 +104,7 @@ def train(
     from pcdiff.learning import distributed
     from pcdiff.learning.configuration import TrainingConfig
     from pcdiff.learning.progress import train_with_progress
+    from pcdiff.learning.trainer import check_run
 
     session = Session("grasp train", seed, device, threads, as_json)
     if architecture is not None and initialize_from is not None:
@@ -119,7 +123,6 @@ def train(
         contrast=contrast,
         seed=seed,
     )
-    run = prepare_run(labels, data)
     settings = TrainingConfig(
         steps=steps,
         batch_size=batch_size,
@@ -130,6 +133,8 @@ def train(
         seed=seed,
     )
     console.check_folder(output)
+    check_run(output, settings, resume)
+    run = prepare_run(labels, data)
     with distributed.processes(device):
         with (
             distributed.first_goes_first(),

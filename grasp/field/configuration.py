@@ -10,6 +10,7 @@ from grasp.field.networks.energy import NetworkConfig
 from grasp.field.networks.paper import PaperConfig
 from grasp.field.networks.surface import LAYOUT
 from grasp.field.weight import NEWEST
+from pcdiff.bounds import check_real
 from pcdiff.errors import InputError
 
 DEFAULT, PAPER = ARCHITECTURES = ("default", "paper")
@@ -82,6 +83,8 @@ class FieldConfig:
                 f"above sigma_min, got length {self.length}, sigma_min {self.sigma_min} and "
                 f"sigma_max {self.sigma_max}"
             )
+        for name in ("length", "sigma_max"):
+            check_real(name, getattr(self, name), 0, 1000)
         grippers: object = self.grippers
         if not isinstance(grippers, dict) or not all(
             isinstance(text, str) for pair in grippers.items() for text in pair

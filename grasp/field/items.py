@@ -26,6 +26,7 @@ from grasp.field.weight import Weight, pads_of, squared_load
 from grasp.formats import Grasps, read_grasps
 from grasp.grippers.gripper import Gripper, load_gripper
 from pcdiff.errors import InputError
+from pcdiff.geometry.limits import check_file
 
 DISTANCES = 2000
 """Number of places per object whose signed distances the "paper" network learns."""
@@ -190,6 +191,9 @@ def read_items(
         )
         for _, _, grasps in labels
     }
+    # Preparing takes minutes, so a mesh that is missing is found before.
+    for mesh in meshes.values():
+        check_file(mesh.file)
     made: dict[str, ObjectSurfaces] = {}
     for sha256, surfaces in zip(
         meshes, prepare(list(meshes.values()), cache, recipe, pool), strict=True

@@ -20,6 +20,7 @@ from grasp import documents
 from grasp.formats import acronym, graspgen, isaac, pcdiff_json
 from grasp.formats.convention import OBJECT_FRAME, Convention, in_our_convention
 from grasp.formats.record import PER_GRASP, Grasps
+from grasp.formats.single import Grasp
 from grasp.poses.frames import FRAMES, named_frame
 from pcdiff.errors import InputError
 from pcdiff.files import atomic_write
@@ -32,6 +33,7 @@ __all__ = [
     "OBJECT_FRAME",
     "PER_GRASP",
     "UNITS",
+    "Grasp",
     "Grasps",
     "check_grasp_path",
     "read_grasps",
@@ -162,8 +164,7 @@ def write_grasps(
 
     grasps = grasps.ranked()
     if format == "acronym":
-        with atomic_write(path) as temporary:
-            acronym.write(temporary, grasps)
+        acronym.write(path, grasps)
         return
     if format == "isaac":
         text = isaac.dump(grasps, frame)

@@ -21,9 +21,6 @@ inertia, volume) are not read.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,10 +36,12 @@ from grasp.formats.convention import (
     object_frame,
     unit_named,
 )
-from grasp.formats.record import PER_GRASP, Grasps, check_length
+from grasp.formats.record import PER_GRASP, Grasps, check_length, failure_code
 from grasp.poses.frames import FRAMES
 from grasp.poses.rigid import check_poses
+from pcdiff import hdf5
 from pcdiff.errors import InputError
+from pcdiff.untrusted import printable
 
 if TYPE_CHECKING:
     import h5py
@@ -59,6 +58,8 @@ OBJECT_IN_GRIPPER = "grasps/qualities/flex/object_in_gripper"
 OURS = "pcdiff_grasp"
 """Name of the HDF5 group with our additions."""
 
+_ATTRIBUTES = ("version", "unit", "frame", "protocol", "object_sha256", "reason")
+
 
 def read(path: str | os.PathLike[str]) -> tuple[Grasps, Convention]:
     """Read the grasps of an ACRONYM file, and the unit and frame that the file states.
@@ -69,19 +70,8 @@ def read(path: str | os.PathLike[str]) -> tuple[Grasps, Convention]:
     Raises:
         InputError: If the file is damaged, is not HDF5, or has another layout.
     """
-    import h5py
-
-    try:
-        if not h5py.is_hdf5(path):
-            Path(path).open("rb").close()  # raises if the file is unreadable
-            raise InputError("the file is not an HDF5 file")
-        with h5py.File(path, "r") as file:
-            return _read(file)
-    except InputError:
-        raise
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:  # from h5py
-        message = " ".join(str(error).split()).split(". ")[0].rstrip(".")
-        raise InputError(f"the HDF5 content is damaged: {message}") from error
+    with hdf5.open_hdf5(path, "the file") as file:
+        return _read(file)
 
 
 def _read(file: h5py.File) -> tuple[Grasps, Convention]:
@@ -89,7 +79,7 @@ def _read(file: h5py.File) -> tuple[Grasps, Convention]:
     if poses is not None:
         check_poses("grasp", poses)
     else:
-        there = f"contains {', '.join(sorted(file))}" if len(file) else "is empty"
+        there = f"contains {hdf5.listed(file)}" if len(file) else "is empty"
         raise InputError(
             f"an ACRONYM file must have the dataset {TRANSFORMS}, but the file {there}"
         )
@@ -98,16 +88,22 @@ def _read(file: h5py.File) -> tuple[Grasps, Convention]:
     if labels is not None:
         arrays["success"] = _booleans(OBJECT_IN_GRIPPER, labels)
 
-    ours = file.get(OURS)
+    ours = hdf5.find(file, OURS)
     said: dict[str, Any] = {}
     stated = BY_FORMAT
     if ours is not None:
-        said = {name: _plain(value) for name, value in ours.attrs.items()}
+        said = hdf5.attributes(ours, _ATTRIBUTES)
         check_version(said.get("version"))
         for name in PER_GRASP:
-            if name == "failure" and name in ours:
-                _check_size(ours[name])
-                arrays[name] = np.array([_plain(text) for text in ours[name][()]], np.str_)
+            if name == "failure" and (texts := hdf5.find(ours, name)) is not None:
+                _check_size(texts)
+                arrays[name] = np.array(
+                    [
+                        failure_code(f"the failure of grasp {i}", code)
+                        for i, code in enumerate(hdf5.read_texts(texts))
+                    ],
+                    np.str_,
+                )
             elif (values := _numbers(ours, name)) is not None:
                 arrays[name] = _booleans(name, values) if name == "in_collision" else values
         object_frame(str(said.get("frame")))  # it must be stated
@@ -130,73 +126,74 @@ def _read(file: h5py.File) -> tuple[Grasps, Convention]:
         tool_center_point=None if ours is None else _point(ours, "tool_center_point"),
         reason=documents.optional(said, "reason", documents.text),
         frame=OBJECT_FRAME if ours is None else str(said["frame"]),
-        note=documents.optional(said, "note", documents.text),
+        remarks=tuple((documents.optional(said, "remarks", documents.text) or "").splitlines()),
         **arrays,
     )
     return grasps, stated
 
 
-def write(temporary: Path, grasps: Grasps) -> None:
-    """Write the grasps to a new file.
+def write(path: str | os.PathLike[str], grasps: Grasps) -> None:
+    """Write the grasps to a file, completely or not at all.
 
     Args:
-        temporary: File to write.
+        path: File to write; an existing file is replaced.
         grasps: Grasps to write.
 
     Raises:
-        InputError: If JSON cannot represent the sampler.
-        OSError: If the file cannot be written.
+        InputError: If JSON cannot represent the sampler, or the file cannot be written.
     """
-    import h5py
+    with hdf5.new_hdf5(path) as file:
+        fill(file, grasps)
 
+
+def fill(file: h5py.File, grasps: Grasps) -> None:
+    """Store the grasps in an HDF5 file that is open for writing.
+
+    Args:
+        file: File to fill.
+        grasps: Grasps to store.
+
+    Raises:
+        InputError: If JSON cannot represent the sampler.
+    """
     sampler = None
     if grasps.sampler is not None:
         sampler = documents.to_json("the sampler of the grasps", grasps.sampler)
     extra = grasps.arrays()
     success = extra.pop("success", None)
-    with _write_errors(), h5py.File(temporary, "w") as file:
-        file[TRANSFORMS] = grasps.poses.astype(np.float64)
-        if success is not None:
-            file[OBJECT_IN_GRIPPER] = success.astype(np.int64)
-        named = {
-            "gripper/type": grasps.gripper,
-            "object/file": grasps.object_file,
-            "object/scale": float(grasps.object_scale),
-            "object/mass": grasps.mass,
-            "object/friction": grasps.friction,
-            "object/com": grasps.center_of_mass,
-        }
-        for name, value in named.items():
-            if value is not None:
-                file[name] = _fixed(value) if isinstance(value, str) else value
-        ours = file.create_group(OURS)
-        said = {
-            "version": VERSION,
-            "unit": METRE,
-            "frame": grasps.frame,
-            "protocol": grasps.protocol,
-            "object_sha256": grasps.object_sha256,
-            "reason": grasps.reason,
-            "note": grasps.note,
-        }
-        for name, attribute in said.items():
-            if attribute is not None:
-                ours.attrs[name] = _fixed(attribute) if isinstance(attribute, str) else attribute
-        if sampler is not None:
-            ours["sampler"] = _fixed(sampler)
-        if grasps.tool_center_point is not None:
-            ours["tool_center_point"] = grasps.tool_center_point
-        for name, array in extra.items():
-            ours[name] = _fixed(array.tolist()) if array.dtype.kind == "U" else array
-
-
-@contextmanager
-def _write_errors() -> Iterator[None]:
-    """Convert h5py's error for a full disk to an `OSError`, which `atomic_write` reports."""
-    try:
-        yield
-    except RuntimeError as error:  # from h5py if closing the file fails
-        raise OSError(str(error)) from error
+    file[TRANSFORMS] = grasps.poses.astype(np.float64)
+    if success is not None:
+        file[OBJECT_IN_GRIPPER] = success.astype(np.int64)
+    named = {
+        "gripper/type": grasps.gripper,
+        "object/file": grasps.object_file,
+        "object/scale": float(grasps.object_scale),
+        "object/mass": grasps.mass,
+        "object/friction": grasps.friction,
+        "object/com": grasps.center_of_mass,
+    }
+    for name, value in named.items():
+        if value is not None:
+            file[name] = _fixed(value) if isinstance(value, str) else value
+    ours = file.create_group(OURS)
+    said = {
+        "version": VERSION,
+        "unit": METRE,
+        "frame": grasps.frame,
+        "protocol": grasps.protocol,
+        "object_sha256": grasps.object_sha256,
+        "reason": grasps.reason,
+        "remarks": "\n".join(grasps.remarks) or None,
+    }
+    for name, attribute in said.items():
+        if attribute is not None:
+            ours.attrs[name] = _fixed(attribute) if isinstance(attribute, str) else attribute
+    if sampler is not None:
+        ours["sampler"] = _fixed(sampler)
+    if grasps.tool_center_point is not None:
+        ours["tool_center_point"] = grasps.tool_center_point
+    for name, array in extra.items():
+        ours[name] = _fixed(array.tolist()) if array.dtype.kind == "U" else array
 
 
 def _fixed(text: str | list[str]) -> np.ndarray:
@@ -207,14 +204,15 @@ def _fixed(text: str | list[str]) -> np.ndarray:
     """
     import h5py
 
-    encoded = np.array(np.char.encode(text, "utf-8"))
+    shown = printable(text) if isinstance(text, str) else [printable(each) for each in text]
+    encoded = np.array(np.char.encode(shown, "utf-8"))
     length = max(encoded.itemsize, 1)  # HDF5 has no zero-length text
     return encoded.astype(h5py.string_dtype("utf-8", length))
 
 
 def _numbers(place: h5py.Group, name: str) -> np.ndarray | None:
     """Read a numeric HDF5 dataset as float64, or return None if the dataset is missing."""
-    dataset = place.get(name)
+    dataset = hdf5.find(place, name)
     if dataset is None:
         return None
     _check_size(dataset)
@@ -223,17 +221,15 @@ def _numbers(place: h5py.Group, name: str) -> np.ndarray | None:
     return np.asarray(dataset[()], np.float64)
 
 
-def _check_size(dataset: h5py.Dataset) -> None:
-    """Raise `InputError` if an HDF5 object is a group, or a dataset that is too large to read."""
-    import h5py
-
-    if not isinstance(dataset, h5py.Dataset):
-        raise InputError(f"{dataset.name.lstrip('/')} must be a dataset, got a group")
-    if dataset.size is None or dataset.size > 16 * MOST_GRASPS:
+def _check_size(dataset: h5py.Group | h5py.Dataset) -> None:
+    """Raise `InputError` if an HDF5 object is a group, or a dataset that must not be read."""
+    # Each of these sizes is below the limit of `check_dataset`.
+    if (getattr(dataset, "size", 0) or 0) > 16 * MOST_GRASPS:
         raise InputError(
             f"{dataset.name.lstrip('/')} must have at most {16 * MOST_GRASPS} entries, "
             f"got shape {dataset.shape}"
         )
+    hdf5.check_dataset(dataset)
 
 
 def _booleans(name: str, values: np.ndarray) -> np.ndarray:
@@ -262,21 +258,13 @@ def _point(place: h5py.Group, name: str) -> np.ndarray | None:
 
 
 def _text(file: h5py.File, name: str) -> str | None:
-    dataset = file.get(name)
+    dataset = hdf5.find(file, name)
     if dataset is None:
         return None
-    _check_size(dataset)
-    value = _plain(dataset[()])
-    if not isinstance(value, str):
+    texts = hdf5.read_texts(dataset) if getattr(dataset, "size", 1) == 1 else []
+    if len(texts) != 1 or not isinstance(texts[0], str):
         raise InputError(f"{name} must be text, got {dataset.dtype} of shape {dataset.shape}")
-    return value
-
-
-def _plain(value: object) -> object:
-    """Convert a NumPy scalar or encoded text to a plain Python value."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    return value.decode("utf-8") if isinstance(value, bytes) else value
+    return texts[0]
 
 
 def _sampler(text: str | None) -> dict[str, Any] | None:
@@ -286,4 +274,4 @@ def _sampler(text: str | None) -> dict[str, Any] | None:
         sampler = documents.parse_json(text)
     except InputError as error:
         raise InputError(f"the sampler in the file cannot be read: {error}") from error
-    return documents.mapping("sampler", sampler)
+    return documents.small_mapping("sampler", sampler)

@@ -73,7 +73,7 @@ def check_version(version: object) -> None:
         )
     if version > VERSION:
         raise InputError(
-            f"the version of the file must be at most {VERSION}, got {version}: "
+            f"the version of the file must be at most {VERSION}, got {documents.kind_of(version)}: "
             "install a newer pcdiff-grasp"
         )
 

@@ -37,6 +37,7 @@ from grasp.formats.convention import METRE, OBJECT_FRAME, OBJECT_FRAMES, Convent
 from grasp.formats.record import Grasps, columns
 from grasp.poses.frames import FRAMES, to_frame
 from pcdiff.errors import InputError
+from pcdiff.untrusted import printable
 
 FORMAT = "isaac_grasp"
 VERSION = 1.0
@@ -119,7 +120,13 @@ def dump(grasps: Grasps, frame: str = "gripper") -> str:
         "confidence_is": "success" if _only_labels(grasps) else None,
         "reason": grasps.reason,
     }
-    document |= {key: value for key, value in about.items() if value is not None}
+    document |= {
+        key: printable(value) if isinstance(value, str) else value
+        for key, value in about.items()
+        if value is not None
+    }
+    if "failure" in arrays:
+        arrays["failure"] = [printable(code) for code in arrays["failure"]]
     document["grasps"] = {
         f"grasp_{i}": {
             "position": position,

@@ -14,8 +14,8 @@ there are no grasps, or fewer grasps than requested. Unknown values are null or 
 has further values if they are known: `mass`, `friction` and `center_of_mass` in `object`, `success`
 and `failure` in each grasp, and the `protocol` of the physics at the top level. The reader uses
 `approach` and `closing` to convert poses of a gripper frame with other axes. `frame` is "camera"
-for grasps of a depth image and "robot base" for grasps of a scan with a known camera pose. `note`
-says what was left out of a scan. The reader ignores unknown keys and refuses a newer `version`.
+for grasps of a depth image and "robot base" for grasps of a scan with a known camera pose. The list
+`remarks` says what was left out of a scan. The reader ignores unknown keys and refuses a newer `version`.
 """
 
 from __future__ import annotations
@@ -72,11 +72,16 @@ def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
             mass=documents.optional(subject, "mass", documents.number),
             friction=documents.optional(subject, "friction", documents.number),
             center_of_mass=documents.optional(subject, "center_of_mass", documents.vector),
-            sampler=documents.optional(document, "sampler", documents.mapping),
+            sampler=documents.optional(document, "sampler", documents.small_mapping),
             protocol=documents.optional(document, "protocol", documents.text),
             reason=documents.optional(document, "reason", documents.text),
             frame=object_frame(documents.optional(document, "frame", documents.text)),
-            note=documents.optional(document, "note", documents.text),
+            remarks=tuple(
+                documents.text(f"remark {i}", remark)
+                for i, remark in enumerate(
+                    documents.sequence("remarks", document.get("remarks") or [])
+                )
+            ),
             **columns(grasps),
         ),
         _convention(document, gripper),
@@ -113,9 +118,10 @@ def dump(grasps: Grasps) -> str:
         "object": {k: v for k, v in subject.items() if v is not None or k in always},
         "sampler": grasps.sampler,
     }
-    for name in ("protocol", "note"):
-        if getattr(grasps, name) is not None:
-            head[name] = getattr(grasps, name)
+    if grasps.protocol is not None:
+        head["protocol"] = grasps.protocol
+    if grasps.remarks:
+        head["remarks"] = list(grasps.remarks)
     arrays = {name: array.tolist() for name, array in grasps.arrays().items()}
     rows = [
         documents.to_json(

@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 
 from grasp.digest import digest
 from grasp.documents import check_keys, kind_of, read_toml
+from pcdiff.bounds import shown
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
@@ -80,6 +81,9 @@ class Gripper:
     hand_boxes: tuple[Box, ...]
     finger_boxes: tuple[Box, ...]
     pad: tuple[float, float]
+
+    def __repr__(self) -> str:
+        return f"Gripper({self.name}, opens {1000 * self.stroke:.0f} mm)"
 
     @cached_property
     def sha256(self) -> str:
@@ -227,14 +231,42 @@ def load_gripper(name_or_path: str | os.PathLike[str]) -> Gripper:
     """
     path = Path(name_or_path)
     if path.suffix != ".toml":
-        shipped = sorted(file.stem for file in SHIPPED.glob("*.toml"))
+        shipped = shipped_grippers()
         if str(name_or_path) not in shipped:
             raise InputError(
-                f"there is no gripper {str(name_or_path)!r}: expected {', '.join(shipped)} or the "
-                "path of a .toml file"
+                f"there is no gripper {shown(str(name_or_path))}: expected {', '.join(shipped)} or "
+                "the path of a .toml file",
+                parameter="gripper",
             )
         path = SHIPPED / f"{name_or_path}.toml"
     return _gripper(read_toml(path, "gripper file"), f"the gripper file {path}")
+
+
+def shipped_grippers() -> list[str]:
+    """Return the names of the grippers that come with the package, sorted."""
+    return sorted(file.stem for file in SHIPPED.glob("*.toml"))
+
+
+def named_gripper(name: str, source: str) -> Gripper:
+    """Load the gripper that a file of grasps names.
+
+    Unlike `load_gripper`, this function never opens a file that only the name leads to.
+
+    Args:
+        name: Name of a shipped gripper.
+        source: File with the name, for the error message.
+
+    Raises:
+        InputError: If no shipped gripper has this name.
+    """
+    shipped = shipped_grippers()
+    if name not in shipped:
+        raise InputError(
+            f"{source} must name one of the grippers {', '.join(shipped)}, got {shown(name)}: "
+            "state the gripper",
+            parameter="gripper",
+        )
+    return load_gripper(name)
 
 
 def gripper_text(gripper: Gripper) -> str:

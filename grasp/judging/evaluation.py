@@ -37,6 +37,9 @@ Source = Callable[[Object, int, np.random.Generator], Grasps]
 The function takes the object, the largest number of grasps, and a random generator.
 """
 
+MOST = 10**6
+"""Largest accepted number of samples or candidates of an object."""
+
 MEASURED = ("protocol", "friction")
 """Conditions that the report takes from the trials. The caller must not state these conditions."""
 
@@ -59,6 +62,9 @@ class Budget:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("samples", "candidates"):
+            if getattr(self, name) > MOST:
+                raise InputError(f"{name} must be at most {MOST}, got {getattr(self, name)}")
         if self.samples < 1 or self.candidates < 1 or self.seed < 0:
             raise InputError(
                 "an evaluation needs at least 1 sample, at least 1 candidate and a seed of at "

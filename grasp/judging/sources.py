@@ -49,9 +49,10 @@ def named_source(
         unit: Unit of the lengths in grasp files that do not state the unit.
 
     Raises:
-        InputError: If no source has this name, a single file is named for several objects, or a
-            frame or a unit is passed although the source is not a file. The returned source raises
-            `InputError` if a grasp file is missing, cannot be read or belongs to another geometry.
+        InputError: If no source has this name, a single file is named for several objects, a grasp
+            file is missing or cannot be read, or a frame or a unit is passed although the source is
+            not a file. The returned source raises `InputError` if a grasp file belongs to another
+            geometry.
     """
     if name == ANTIPODAL:
         if frame is not None or unit is not None:
@@ -65,12 +66,16 @@ def named_source(
             raise InputError(
                 f"{path} has the grasps of one object, but {len(objects)} objects are to be judged"
             )
-        return lambda obj, count, rng: _first_grasps(path, obj, count, frame, unit)
+        only = read_grasps(path, frame=frame, unit=unit)
+        return lambda obj, count, rng: _first_grasps(path, only, obj, count)
     if not path.is_dir():
         raise InputError(
             f"the source must be {ANTIPODAL}, a grasp file or a folder of grasp files, got {name!r}"
         )
-    return lambda obj, count, rng: _first_grasps(_file_for(obj, path), obj, count, frame, unit)
+    # Every file is read now: physics takes minutes before it needs the first one.
+    files = {obj.name: _file_for(obj, path) for obj in objects}
+    grasps = {name: read_grasps(file, frame=frame, unit=unit) for name, file in files.items()}
+    return lambda obj, count, rng: _first_grasps(files[obj.name], grasps[obj.name], obj, count)
 
 
 def field_source(
@@ -159,11 +164,8 @@ def kept_labels(
     return labels
 
 
-def _first_grasps(
-    path: Path, obj: Object, count: int, frame: str | None, unit: str | None
-) -> Grasps:
-    """Read the first grasps of a file, and check that the grasps belong to the object."""
-    grasps = read_grasps(path, frame=frame, unit=unit)
+def _first_grasps(path: Path, grasps: Grasps, obj: Object, count: int) -> Grasps:
+    """Return the first grasps of a file, and check that the grasps belong to the object."""
     if grasps.object_sha256 is None:
         _check_scale(path, grasps, obj)
     elif grasps.object_sha256 != obj.sha256:

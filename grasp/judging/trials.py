@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass
 
 from grasp.formats import Grasps, read_grasps
-from grasp.grippers.gripper import Gripper, load_gripper
+from grasp.grippers.gripper import Gripper, load_gripper, named_gripper
 from grasp.judging.labels import Outcomes, Simulator, with_outcomes
 from grasp.objects.loading import load_object
 from grasp.objects.object import Object
@@ -93,12 +93,14 @@ def plan_trials(
     grasps = read_grasps(file, frame=options.frame, unit=options.grasp_unit)
     if not len(grasps):
         raise InputError(f"{file} has no grasps: {grasps.reason}")
-    named = grasps.gripper if options.gripper is None else options.gripper
-    if named is None:
+    if options.gripper is not None:
+        hand = load_gripper(options.gripper)
+    elif grasps.gripper is not None:
+        hand = named_gripper(grasps.gripper, str(file))
+    else:
         raise InputError(
             f"{file} does not name its gripper: state the gripper", parameter="gripper"
         )
-    hand = load_gripper(named)
     scale, unit = options.scale, options.unit
     if scale is None and unit is None and grasps.object_scale != 1:
         scale, unit = grasps.object_scale, "m"

@@ -28,7 +28,8 @@ from jaxtyping import Float
 from grasp import documents
 from grasp.poses.rigid import check_poses
 from pcdiff.errors import InputError
-from pcdiff.geometry.limits import UNITS, check_file, file_errors, read_bytes, read_npy
+from pcdiff.geometry.arrays import read_npy
+from pcdiff.geometry.limits import UNITS, check_file, file_errors, read_bytes
 
 SQUARE_WITHIN = 0.05
 """Largest usual difference between the focal lengths fx and fy, relative to the larger one."""

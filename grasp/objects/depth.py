@@ -8,10 +8,6 @@ the camera measured nothing.
 
 from __future__ import annotations
 
-import io
-import math
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,14 +17,8 @@ from jaxtyping import Bool, Float, Shaped
 from grasp.objects.cameras import SQUARE_WITHIN, Camera, matrix_of, read_camera
 from grasp.objects.images import object_in_mask, read_depth, read_mask
 from pcdiff.errors import InputError
-from pcdiff.geometry.limits import (
-    DAMAGED_NPY,
-    MAXIMUM_BYTES,
-    MAXIMUM_POINTS,
-    UNITS,
-    check_count,
-    read_bytes,
-)
+from pcdiff.geometry.arrays import read_npz
+from pcdiff.geometry.limits import MAXIMUM_POINTS, UNITS, check_count
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,50 +264,6 @@ def _camera_of(
             parameter="intrinsics",
         )
     return read_camera(beside)
-
-
-def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Read the requested arrays of a .npz file.
-
-    Args:
-        path: File to read.
-        names: Names of the requested arrays. The result omits the names that the file lacks.
-
-    Raises:
-        InputError: If the file is missing, damaged or too large, or contains Python objects.
-    """
-    archive_bytes = io.BytesIO(read_bytes(path))
-    arrays: dict[str, np.ndarray] = {}
-    try:
-        with zipfile.ZipFile(archive_bytes) as archive:
-            for entry in archive.infolist():
-                name = entry.filename.removesuffix(".npy")
-                if name not in names:
-                    continue
-                what = f"bytes in the array {name}"
-                check_count(path, entry.file_size, MAXIMUM_BYTES, what)
-                # NumPy reserves the memory that the header states, so the header is checked first.
-                with archive.open(entry) as file:
-                    if np.lib.format.read_magic(file) == (1, 0):
-                        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-                    else:
-                        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-                check_count(path, math.prod(shape) * dtype.itemsize, MAXIMUM_BYTES, what)
-                with archive.open(entry) as file:
-                    arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
-    except InputError:
-        raise
-    except (
-        zipfile.BadZipFile,
-        zipfile.LargeZipFile,
-        zlib.error,
-        RuntimeError,
-        *DAMAGED_NPY,
-    ) as error:
-        raise InputError(
-            f"{path} is damaged, is not a .npz file, or contains Python objects instead of numbers"
-        ) from error
-    return arrays
 
 
 def _checked_depth(depth: np.ndarray, path: Path) -> np.ndarray:

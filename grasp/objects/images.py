@@ -10,7 +10,9 @@ import numpy as np
 from jaxtyping import Bool, Shaped
 
 from pcdiff.errors import InputError
-from pcdiff.geometry.limits import MAXIMUM_POINTS, check_count, read_bytes, read_npy
+from pcdiff.geometry.arrays import read_npy
+from pcdiff.geometry.kinds import check_kind
+from pcdiff.geometry.limits import MAXIMUM_POINTS, check_count, check_file, read_bytes
 
 PICTURES = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF"}
 """Format of each file-name ending of a picture."""
@@ -40,6 +42,7 @@ def read_picture(path: Path) -> tuple[Shaped[np.ndarray, "..."], str]:
 
     kind = PICTURES[path.suffix.lower()]
     content = io.BytesIO(read_bytes(path))
+    check_kind(path, f"a {kind} picture")
     try:
         with warnings.catch_warnings(), Image.open(content, formats=[kind]) as image:
             warnings.simplefilter("ignore")  # remarks on the metadata of a damaged picture
@@ -97,8 +100,9 @@ def read_mask(path: Path) -> Shaped[np.ndarray, "..."]:
     if ending == ".npy":
         return np.array(read_npy(path))
     if ending not in PICTURES:
-        blurs = ", because JPEG blurs the edges" if ending in (".jpg", ".jpeg") else ""
-        raise InputError(f"the mask {path} must be a {', '.join(MASKS)} file{blurs}")
+        check_file(path)
+        check_kind(path, f"a mask in a {', '.join(MASKS)} file", trust_name=False)
+        raise InputError(f"the mask must be a {', '.join(MASKS)} file, got {path}")
     pixels, mode = read_picture(path)
     if pixels.ndim == 2:
         return pixels

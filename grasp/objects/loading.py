@@ -1,11 +1,13 @@
-"""Functions that load objects from files and check their units and sizes."""
+"""Functions that load objects from files or from memory and check their units and sizes."""
 
 from __future__ import annotations
 
 import math
 import os
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Unpack
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -14,12 +16,15 @@ from grasp.objects.assemblies import object_faces
 from grasp.objects.cameras import checked_pose, read_camera_pose
 from grasp.objects.cleaning import MAXIMUM_COORDINATE
 from grasp.objects.depth import DepthImage, read_depth_image
+from grasp.objects.given import Columns, given_geometry
 from grasp.objects.object import BASE_FRAME, CAMERA_FRAME, Object, Part
 from grasp.objects.pieces import EVERYTHING, Which, object_points
 from grasp.objects.silhouettes import background_in_mask, regions_of
 from pcdiff.errors import InputError
+from pcdiff.geometry.arrays import read_npy
 from pcdiff.geometry.geometry import Geometry
-from pcdiff.geometry.limits import UNITS, read_npy
+from pcdiff.geometry.kinds import kind_of
+from pcdiff.geometry.limits import UNITS
 from pcdiff.geometry.obj import read_obj_objects
 from pcdiff.geometry.reading import READERS, read_geometry
 
@@ -36,7 +41,7 @@ If the length is below `MINIMUM_EXTENT` or above `MAXIMUM_EXTENT`, the unit is p
 TYPICAL_EXTENT = 0.15
 """Typical length in metres of the longest side of an object that one hand can grasp.
 
-An error message suggests the units that bring the longest side closest to this length."""
+An error message lists first the units that bring the longest side closest to this length."""
 
 
 PARTS_WITHIN = 0.05
@@ -56,7 +61,7 @@ MOST_COLUMNS = 10
 
 
 def load_object(
-    path: str | os.PathLike[str],
+    source: str | os.PathLike[str] | Any,
     scale: float = 1.0,
     unit: str | None = None,
     *,
@@ -65,29 +70,33 @@ def load_object(
     viewpoint: Float[np.ndarray, "3"] | None = None,
     camera_pose: str | os.PathLike[str] | Float[np.ndarray, "4 4"] | None = None,
     which: Which | None = None,
+    **columns: Unpack[Columns],
 ) -> Object:
-    """Read an object and convert it to metres.
+    """Read an object from a file, or take it from memory, and convert it to metres.
 
     - A mesh: .obj, .stl, .ply, .off, .glb or .dae. A mesh need not be watertight. Several meshes in
       one file are joined to one mesh. If there is a file `NAME.parts.obj` beside `NAME.obj`, each
       object (`o`) in `NAME.parts.obj` is one convex part of the mesh.
-    - A point cloud: .ply without faces, .pcd, .xyz or .npy. Normals that are not in the file are
-      estimated.
+    - A point cloud: .ply without faces, .pcd, .npy, or text with one point per line (.xyz, .txt,
+      .pts, .csv or .asc). Normals that are not in the file are estimated.
     - A depth image with its camera: .npz, or .png, .tif, .tiff or .npy with a .json or .yaml file
       beside it, as described in `grasp.objects.depth.read_depth_image`. The object is then a point
       cloud in the camera frame (x to the right, y down, z forward), and poses of its grasps are in
       the camera frame too.
+    - In memory: an array or a tensor of points, (n, 3), or of points and unit normals, (n, 6); a
+      mesh, scene or cloud of trimesh; or a triangle mesh or point cloud of open3d. It is checked
+      like a file, and is called "object".
 
     What is not the object is left out: stray points, the rim of the background in a mask that is
-    too wide, and small pieces far from the object. `Object.note` says what was left out. See
+    too wide, and small pieces far from the object. `Object.remarks` says what was left out. See
     `grasp.objects.pieces` and `grasp.objects.assemblies`; `which=EVERYTHING` leaves out nothing.
 
     Args:
-        path: File to read.
+        source: File to read, or the geometry in memory.
         scale: Factor that multiplies the numbers in the file, in addition to the conversion from
             their unit.
         unit: Unit of the numbers in the file: m, cm, mm or inch. None means the unit that a .dae
-            file, or the camera file of a depth image, states; for other files, metres.
+            file, the camera file of a depth image, or a trimesh mesh states; otherwise metres.
         mask: Mask of a depth image: a .png, .tif, .tiff or .npy file, or an array. The mask has a
             value other than 0 in each pixel that shows the object.
         intrinsics: Camera of a depth image: a file that `grasp.objects.cameras` reads, or the
@@ -98,14 +107,16 @@ def load_object(
             file or an array. A scan in the camera frame is moved to the base frame, and poses of
             its grasps are in the base frame too. The viewpoint is then the camera, unless stated.
         which: Which object is meant, if the file has several; see `grasp.objects.pieces.Which`.
+        **columns: `normals=True` states that the last three columns of an (n, 6) array are
+            normals. An array with six columns is refused without this statement.
 
     Raises:
         InputError: If the file is missing, damaged, too large or of another format; its geometry is
             empty, without area or not finite; its size in metres is implausible; the convex parts
             do not match the mesh in place or size; an argument does not apply to the file; or the
-            file shows several objects and the caller states none.
+            file shows several objects and the caller states none. The same holds for geometry in
+            memory.
     """
-    path = Path(path)
     which = which or Which()
     if unit is not None and unit not in UNITS:
         raise InputError(f"the unit must be one of {', '.join(UNITS)}, got {unit!r}")
@@ -113,7 +124,18 @@ def load_object(
         raise InputError(f"the scale must be a number above 0, got {scale}")
     if viewpoint is not None and not (np.shape(viewpoint) == (3,) and np.isfinite(viewpoint).all()):
         raise InputError(f"the viewpoint must be three finite numbers, got {viewpoint}")
-    T_base_camera = _camera_pose(camera_pose)
+    camera = _Camera(viewpoint, _camera_pose(camera_pose))
+    if not isinstance(source, str | os.PathLike):
+        if mask is not None or intrinsics is not None:
+            raise InputError(
+                f"a {type(source).__name__} is not a depth image, so it takes no mask and no "
+                "intrinsics"
+            )
+        geometry = given_geometry(source, **columns)
+        return _from_geometry(None, geometry, scale, unit, camera, which)
+    path = Path(source)
+    if columns:
+        raise InputError(f"normals=True applies to arrays, but {path} is a file")
     ending = path.suffix.lower()
     if ending in DEPTH_IMAGES or (ending == ".npy" and _is_depth_image(path)):
         image = read_depth_image(
@@ -124,19 +146,24 @@ def load_object(
             mask=_file(mask),
             mask_id=which.mask_id,
         )
-        return _from_depth_image(path, image, scale, T_base_camera, which)
+        return _from_depth_image(path, image, scale, camera, which)
     if ending not in READERS:
+        kind = kind_of(path) if path.is_file() else None
+        if kind is not None and not set(kind[1]) & {*READERS, *DEPTH_IMAGES}:
+            raise InputError(
+                f"{path} is {kind[0]}, expected a mesh, a point cloud or a depth image"
+            )
         raise InputError(
             f"{path} is not a mesh, point cloud or depth image: its name must end in "
             f"{', '.join([*READERS, *DEPTH_IMAGES])}"
         )
     if mask is not None or intrinsics is not None or which.mask_id is not None:
         raise InputError(f"{path} is not a depth image, so it takes no mask and no intrinsics")
-    return _load_geometry(path, scale, unit, viewpoint, T_base_camera, which)
+    return _from_geometry(path, read_geometry(path), scale, unit, camera, which)
 
 
 def _from_depth_image(
-    path: Path, image: DepthImage, scale: float, T_base_camera: np.ndarray | None, which: Which
+    path: Path, image: DepthImage, scale: float, camera: _Camera, which: Which
 ) -> Object:
     regions, rim = None, 0
     if image.mask is not None and which.piece != 0:
@@ -155,100 +182,104 @@ def _from_depth_image(
     if rim:
         remarks.append(f"left out {rim} pixels of the background at the edge of the mask")
     kept, more = object_points(points, which, str(path), regions)
-    loaded = _placed(path, points[kept], None, np.zeros(3), T_base_camera)
-    if T_base_camera is None:
+    loaded = _placed(path, points[kept], None, replace(camera, position=np.zeros(3)))
+    if camera.T_base_camera is None:
         loaded = replace(loaded, frame=CAMERA_FRAME)
-    loaded = replace(loaded, scale=image.scale, note=_sentence([*remarks, *more]))
+    loaded = replace(loaded, scale=image.scale, remarks=_about(str(path), [*remarks, *more]))
     without_mask = ", or the image needs a mask of the object" if image.mask is None else ""
     _check_extent(loaded, scale, without_mask)
     return loaded
 
 
-def _load_geometry(
-    path: Path,
+def _from_geometry(
+    path: Path | None,
+    geometry: Geometry,
     scale: float,
     unit: str | None,
-    viewpoint: np.ndarray | None,
-    T_base_camera: np.ndarray | None,
+    camera: _Camera,
     which: Which,
 ) -> Object:
-    geometry = read_geometry(path)
-    factor = scale * (geometry.unit or 1.0 if unit is None else UNITS[unit])
+    """Make an object from geometry; `path` is the file that it was read from, if any."""
+    factor = scale * (UNITS[unit] if unit else geometry.unit or 1.0)
+    what = "the object" if path is None else str(path)
     if geometry.faces is None:
-        loaded = _from_cloud(path, geometry, factor, viewpoint, T_base_camera, which)
+        loaded = _from_cloud(path, geometry, factor, camera, which)
     else:
-        for given, what in ((viewpoint, "viewpoint"), (T_base_camera, "camera pose")):
+        for given, name in ((camera.position, "viewpoint"), (camera.T_base_camera, "camera pose")):
             if given is not None:
-                raise InputError(f"{path} is a mesh, so it takes no {what}")
+                raise InputError(f"{what} is a mesh, so it takes no {name}")
         if which.without_table:
-            raise InputError(f"{path} is a mesh, so no table can be removed from it")
-        parts = _parts_beside(path)
+            raise InputError(f"{what} is a mesh, so no table can be removed from it")
+        parts = None if path is None else _parts_beside(path)
         # Parts come from somebody who knows what the object is.
         whole = parts is not None and not which.names and which.piece is None
-        kept, remarks = object_faces(geometry, EVERYTHING if whole else which, factor, str(path))
+        kept, remarks = object_faces(geometry, EVERYTHING if whole else which, factor, what)
         loaded = Object.from_mesh(
             geometry.vertices,
             geometry.faces[kept],
-            name=_name(path),
+            name="object" if path is None else _name(path),
             parts=parts,
-            file=str(path),
+            file=None if path is None else str(path),
             scale=factor,
         )
-        loaded = replace(loaded, note=_sentence(remarks))
+        loaded = replace(loaded, remarks=(*_about(what, remarks), *loaded.remarks))
     _check_extent(loaded, scale)
     _check_parts(loaded)
-    return loaded
+    return replace(loaded, remarks=(*geometry.remarks, *loaded.remarks))
 
 
 def _from_cloud(
-    path: Path,
-    geometry: Geometry,
-    factor: float,
-    viewpoint: np.ndarray | None,
-    T_base_camera: np.ndarray | None,
-    which: Which,
+    path: Path | None, geometry: Geometry, factor: float, camera: _Camera, which: Which
 ) -> Object:
+    what = "the object" if path is None else str(path)
     if which.names:
-        raise InputError(f"{path} is a point cloud, so it has no named objects", parameter="names")
-    if viewpoint is None:
-        viewpoint = geometry.viewpoint
-    if viewpoint is None and T_base_camera is not None:
-        viewpoint = np.zeros(3)
+        raise InputError(f"{what} is a point cloud, so it has no named objects", parameter="names")
+    position = geometry.viewpoint if camera.position is None else camera.position
+    if position is None and camera.T_base_camera is not None:
+        position = np.zeros(3)
+    if position is not None:
+        position = np.asarray(position, np.float64) * factor
     with np.errstate(over="ignore"):  # infinite coordinates are refused below
         points = geometry.vertices * factor
     remarks: list[str] = []
     kept = np.ones(len(points), bool)
-    if np.isfinite(points).all() and np.abs(points).max(initial=0) <= MAXIMUM_COORDINATE:
-        kept, remarks = object_points(points, which, str(path))
+    if np.abs(points).max(initial=0) <= MAXIMUM_COORDINATE:  # false for NaN, too
+        kept, remarks = object_points(points, which, what)
     normals = None if geometry.normals is None else geometry.normals[kept]
-    if viewpoint is not None:
-        viewpoint = np.asarray(viewpoint, np.float64) * factor
-    loaded = _placed(path, points[kept], normals, viewpoint, T_base_camera)
-    return replace(loaded, scale=factor, note=_sentence(remarks))
+    loaded = _placed(path, points[kept], normals, replace(camera, position=position))
+    return replace(loaded, scale=factor, remarks=(*_about(what, remarks), *loaded.remarks))
 
 
 def _placed(
-    path: Path,
-    points: np.ndarray,
-    normals: np.ndarray | None,
-    viewpoint: np.ndarray | None,
-    T_base_camera: np.ndarray | None,
+    path: Path | None, points: np.ndarray, normals: np.ndarray | None, camera: _Camera
 ) -> Object:
     """Return a cloud in metres, moved from the camera frame to the base frame if this is known."""
-    loaded = Object.from_points(
-        points, normals, viewpoint=viewpoint, name=_name(path), file=str(path)
-    )
-    if T_base_camera is None:
+    name, file = ("object", None) if path is None else (_name(path), str(path))
+    loaded = Object.from_points(points, normals, viewpoint=camera.position, name=name, file=file)
+    if camera.T_base_camera is None:
         return loaded
     assert loaded.normals is not None
-    rotation, translation = T_base_camera[:3, :3], T_base_camera[:3, 3]
+    rotation, translation = camera.T_base_camera[:3, :3], camera.T_base_camera[:3, 3]
     moved = Object.from_points(
         loaded.vertices @ rotation.T + translation,
         loaded.normals @ rotation.T,
-        name=loaded.name,
-        file=loaded.file,
+        name=name,
+        file=file,
     )
     return replace(moved, frame=BASE_FRAME)
+
+
+@dataclass(frozen=True, eq=False)
+class _Camera:
+    """What the caller states about the camera that saw a cloud.
+
+    Attributes:
+        position: Position in the frame of the cloud; None if unknown.
+        T_base_camera: Pose in the base frame of the robot; None if unknown.
+    """
+
+    position: np.ndarray | None
+    T_base_camera: np.ndarray | None
 
 
 def _camera_pose(
@@ -267,8 +298,8 @@ def _is_depth_image(path: Path) -> bool:
     return len(shape) == 2 and shape[1] > MOST_COLUMNS
 
 
-def _sentence(remarks: list[str]) -> str | None:
-    return "; ".join(remarks) or None
+def _about(what: str, remarks: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"{what}: {remark}" for remark in remarks)
 
 
 def _name(path: Path) -> str:
@@ -316,18 +347,30 @@ def _check_extent(loaded: Object, scale: float, otherwise: str = "") -> None:
     sizes = {name: longest / loaded.scale * scale * metres for name, metres in UNITS.items()}
     likely = sorted(
         (name for name, size in sizes.items() if MINIMUM_EXTENT <= size <= 1),
-        key=lambda name: abs(math.log(sizes[name] / TYPICAL_EXTENT)),
+        key=lambda name: _unlikeliness(name, sizes[name], Path(loaded.file or "")),
     )
-    if likely:
-        units = " or ".join(f"{name} ({sizes[name]:.2g} m)" for name in likely[:2])
-        advice = f"its unit is probably {units}"
+    units = [f"{name} ({sizes[name]:.2g} m)" for name in likely]
+    if units:
+        listed = " or ".join([", ".join(units[:-1]), units[-1]] if units[1:] else units)
+        advice = f"its unit is probably {listed}; otherwise supply the scale"
     else:
         advice = "supply the unit or the scale that converts the numbers in the file to metres"
+    if longest > MAXIMUM_EXTENT:
+        advice += ", or crop the file if it holds more than the object"
     raise InputError(
-        f"{loaded.file} would be {longest:.3g} m long, expected {MINIMUM_EXTENT:g} to "
-        f"{MAXIMUM_EXTENT:g} m: {advice}{otherwise}",
-        parameter="unit",
+        f"{loaded.file or loaded.name} would be {longest:.3g} m long, expected "
+        f"{MINIMUM_EXTENT:g} to {MAXIMUM_EXTENT:g} m: {advice}{otherwise}",
+        parameter="unit_or_scale",
     )
+
+
+def _unlikeliness(unit: str, size: float, path: Path) -> tuple[bool, float]:
+    """Sort key of the units of an object that would be `size` metres long.
+
+    STL files are nearly always in millimetres, whatever the size.
+    """
+    first = path.suffix.lower() == ".stl" and unit == "mm"
+    return not first, abs(math.log(size / TYPICAL_EXTENT))
 
 
 def _check_parts(loaded: Object) -> None:

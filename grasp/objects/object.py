@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Int
 from grasp.objects.cleaning import clean_mesh, clean_points, frozen
 from grasp.objects.triangles import area_vectors, faces_at, on_triangles, surface_centre
 from pcdiff.errors import InputError
+from pcdiff.geometry.geometry import left_out
 
 if TYPE_CHECKING:
     import trimesh
@@ -54,10 +55,9 @@ class Object:
         parts: Exact convex parts in metres; None if the parts are unknown.
         sided: True for each face with a known outside. A gripper may touch both sides of any other
             face, for example of a surface without thickness. None for a cloud.
+        remarks: Sentences for the user about what was left out and how the file was understood.
         frame: Frame of the geometry and of its grasps: `FILE_FRAME`, `CAMERA_FRAME` or
             `BASE_FRAME`.
-        note: What the user should know about the file, e.g. which points were left out; None if
-            there is nothing to say.
     """
 
     name: str
@@ -69,8 +69,16 @@ class Object:
     sha256: str
     parts: tuple[Part, ...] | None = None
     sided: Bool[np.ndarray, " faces"] | None = None
+    remarks: tuple[str, ...] = ()
     frame: str = FILE_FRAME
-    note: str | None = None
+
+    def __repr__(self) -> str:
+        size = " x ".join(f"{side:.3g}" for side in self.extent)
+        kind = f"cloud of {len(self.vertices)} points"
+        if self.faces is not None:
+            kind = f"mesh of {len(self.faces)} faces"
+        remarks = "".join(f"; {remark}" for remark in self.remarks)
+        return f"Object({self.name}, {kind}, {size} m{remarks})"
 
     @classmethod
     def from_mesh(
@@ -85,7 +93,8 @@ class Object:
     ) -> Object:
         """Create a mesh object from arrays.
 
-        Equal vertices are merged; faces without area and vertices without faces are removed. A
+        Equal vertices are merged; faces without area, which the remarks count, and
+        vertices without faces are removed. A
         closed, consistently wound surface is turned as a whole so that its faces point outward. In
         a closed surface with inconsistent winding, each connected piece is turned on its own. Each
         piece of an open surface is turned so that its front has a free view in more directions than
@@ -103,12 +112,15 @@ class Object:
             InputError: If a number is not finite, a face refers to a missing vertex, the mesh has
                 no area, or an array has the wrong shape or type.
         """
+        given = len(faces)
         vertices, faces, sided = clean_mesh(vertices, faces, scale, file or name)
+        flat = left_out(np.arange(given) >= len(faces), "faces", "no area")
         scaled = None
         if parts is not None:
             scaled = tuple((frozen(v * scale), frozen(f.astype(np.int64))) for v, f in parts)
         digest = _content_hash(vertices, faces)
-        return cls(name, vertices, faces, None, file, scale, digest, scaled, sided)
+        remarks = tuple(f"{file or name}: {remark}" for remark in flat)
+        return cls(name, vertices, faces, None, file, scale, digest, scaled, sided, remarks)
 
     @classmethod
     def from_points(

@@ -22,13 +22,13 @@ from grasp.objects.depth import (
     intrinsics_matrix,
     pixel_rays,
     read_depth_image,
-    read_npz,
 )
 from grasp.objects.object import Object
 from grasp.objects.rays import Target
 from grasp.poses.rigid import check_poses
 from pcdiff.errors import InputError
 from pcdiff.files import atomic_write
+from pcdiff.geometry.arrays import read_npz
 
 KINECT_INTRINSICS = intrinsics_matrix(585.0, 585.0, 319.5, 239.5)
 KINECT_INTRINSICS.flags.writeable = False

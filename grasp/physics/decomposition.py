@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import warnings
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -60,7 +61,8 @@ def convex_shape(obj: Object, cache: str | os.PathLike[str] | None = None) -> Co
 
     Args:
         obj: Object, a mesh.
-        cache: Folder of the cache files. None means `cache_folder()`.
+        cache: Folder of the cache files. None means `cache_folder()`. If the folder cannot be
+            written, the function warns and computes the parts anew in every call.
 
     Raises:
         InputError: If the object is a point cloud, or a cache file is damaged.
@@ -72,14 +74,28 @@ def convex_shape(obj: Object, cache: str | os.PathLike[str] | None = None) -> Co
         raise InputError(f"{name} is a point cloud, but physics needs a mesh")
     settings = json.dumps(SETTINGS, sort_keys=True)
     key = hashlib.sha256(f"{obj.sha256} {settings}".encode()).hexdigest()
-    path = (cache_folder() if cache is None else Path(cache)) / f"{key}.npz"
-    if path.exists():
+    path, kept = None, False
+    try:
+        path = (cache_folder() if cache is None else Path(cache)) / f"{key}.npz"
+        kept = path.exists()
+    except (OSError, RuntimeError) as problem:  # no home folder, or one that cannot be entered
+        warnings.warn(f"the convex parts are not cached: {problem}", stacklevel=2)
+    if path is not None and kept:
         parts, error = _read(path)
     else:
         parts = convex_cover(obj, CoverSettings())
         error = shape_error(obj, parts)
-        _write(path, parts, error)
+        if path is not None:
+            _cache(path, parts, error)
     return ConvexShape(tuple(parts), error, shape_warning(name, error))
+
+
+def _cache(path: Path, parts: Sequence[Part], error: ShapeError) -> None:
+    """Write a cache file, or warn if that is impossible: a full disk must not cost the result."""
+    try:
+        _write(path, parts, error)
+    except InputError as problem:
+        warnings.warn(f"the convex parts are not cached: {problem}", stacklevel=3)
 
 
 def _write(path: Path, parts: Sequence[Part], error: ShapeError) -> None:

@@ -45,6 +45,9 @@ ROUNDED_WITHIN = 1e-3
 """Tolerance for rotations in a file. The norm of a quaternion and each singular value of a rotation
 matrix may differ from 1 by at most this value."""
 
+LONGEST_NAME = 1000
+"""Largest accepted number of characters in the name of a file."""
+
 SUFFIXES = (".yaml", ".yml")
 """Endings of scene files."""
 
@@ -171,7 +174,10 @@ def _file(entries: dict[str, Any], folder: Path) -> tuple[Path, float, str | Non
     unit = documents.text("unit", entries["unit"]) if "unit" in entries else None
     if unit is not None and unit not in UNITS:
         raise InputError(f"unit must be one of {', '.join(UNITS)}, got {unit!r}")
-    return folder / documents.text("file", entries["file"]), scale, unit
+    name = documents.text("file", entries["file"])
+    if len(name) > LONGEST_NAME:
+        raise InputError(f"file must have at most {LONGEST_NAME} characters, got {len(name)}")
+    return folder / name, scale, unit
 
 
 def _pose(entries: dict[str, Any], folder: Path) -> Float[np.ndarray, "4 4"]:

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,8 +22,9 @@ from torch import Tensor
 
 from pcdiff.clouds.categories import describe_category, synset_id
 from pcdiff.clouds.files import to_float32
+from pcdiff.clouds.layout import found_instead, unequal_clouds
 from pcdiff.errors import InputError
-from pcdiff.files import atomic_write
+from pcdiff.hdf5 import check_dataset, find, listed, names, new_hdf5, open_hdf5
 
 if TYPE_CHECKING:
     import h5py
@@ -76,9 +75,11 @@ def read_clouds(
     with _canonical_file(path) as datasets:
         group = category if category in datasets else synset_id(category)
         if group not in datasets:
+            _check_no_group(path, datasets, group)
             there = ", ".join(describe_category(each) for each in datasets)
             raise InputError(f"{path} has no category {category!r}, only {there}")
         if split not in datasets[group]:
+            _check_no_group(path, datasets, f"{group}/{split}")
             raise InputError(
                 f"{path} has no split {split!r} of category {describe_category(group)}, "
                 f"only {', '.join(datasets[group])}"
@@ -86,6 +87,10 @@ def read_clouds(
         dataset = datasets[group][split]
         what = f"the dataset /{group}/{split} of {path}"
         _check_layout(what, dataset.shape, dataset.dtype)
+        try:
+            check_dataset(dataset)
+        except InputError as error:
+            raise InputError(f"{path} cannot be read: {error}") from error
         # HDF5 converts the numbers to float32 while it reads them, which saves memory.
         clouds = np.empty(dataset.shape, np.float32)
         dataset.read_direct(clouds)
@@ -120,9 +125,10 @@ def write_clouds(
 def cloud_writer(
     path: str | os.PathLike[str], attributes: Mapping[str, str | int | float] | None = None
 ) -> Iterator[CloudWriter]:
-    """Write a canonical file one split at a time, for clouds that do not fit in memory.
+    """Write a canonical file one split at a time.
 
-    The file appears at `path` when the `with` block ends. If the block raises, no file is written.
+    The file is built in memory, and appears at `path` when the `with` block ends. If the block
+    raises, no file is written.
 
     Args:
         path: HDF5 file to write; an existing file is replaced.
@@ -131,21 +137,11 @@ def cloud_writer(
     Raises:
         InputError: If the file cannot be written, or the `with` block writes no clouds.
     """
-    import h5py
-
-    with atomic_write(path) as temporary:
-        with _write_errors(path):
-            file = h5py.File(temporary, "w")
-        try:
-            with _write_errors(path):
-                file.attrs.update(attributes or {})
-            writer = CloudWriter(path, file)
-            yield writer
-            if not len(file):
-                raise InputError(f"cannot write {path}: there are no clouds to write")
-        finally:
-            with _write_errors(path):
-                file.close()
+    with new_hdf5(path) as file:
+        file.attrs.update(attributes or {})
+        yield CloudWriter(path, file)
+        if not len(file):
+            raise InputError(f"cannot write {path}: there are no clouds to write")
 
 
 class CloudWriter:
@@ -187,8 +183,7 @@ class CloudWriter:
         _check_layout(what, array.shape, array.dtype)
         array = to_float32(array)
         _check_finite(what, array)
-        with _write_errors(self._path):
-            self._file.create_dataset(name, data=array)
+        self._file.create_dataset(name, data=array)
 
 
 @contextlib.contextmanager
@@ -198,53 +193,38 @@ def _canonical_file(
     """Open a canonical file, and yield its datasets as `{category: {split: dataset}}`."""
     import h5py
 
-    if not Path(path).exists():
-        raise InputError(f"{path} does not exist")
-    if not Path(path).is_file():
-        raise InputError(f"{path} is not a file, expected an HDF5 file of point clouds")
-    try:
-        if not h5py.is_hdf5(path):
-            Path(path).open("rb").close()  # an unreadable file raises here
-            raise InputError(f"{path} is not an HDF5 file")
-        with h5py.File(path, "r") as file:
-            datasets: dict[str, dict[str, h5py.Dataset]] = {}
-            for category, group in file.items():
+    with open_hdf5(path) as file:
+        datasets: dict[str, dict[str, h5py.Dataset]] = {}
+        try:
+            for category in names(file):
+                group = find(file, category)
                 if isinstance(group, h5py.Group):
-                    splits = {split: group.get(split) for split in SPLITS}
+                    splits = {split: find(group, split) for split in SPLITS}
                     found = {k: v for k, v in splits.items() if isinstance(v, h5py.Dataset)}
                     if found:
                         datasets[category] = found
-            if not datasets:
-                there = f"found {', '.join(sorted(file))}" if len(file) else "the file is empty"
-                raise InputError(
-                    f"{path} does not have the layout /{{synset id}}/{{train|val|test}}: {there}"
-                )
-            yield datasets
-    except InputError:
-        raise
-    # h5py can raise each of these errors for a damaged file.
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as HDF5: {_reason(error)}") from error
+        except InputError as error:
+            raise InputError(f"{path} cannot be read: {error}") from error
+        if not datasets:
+            there = (
+                f"found {listed(file)}; {found_instead(file)}" if len(file) else "the file is empty"
+            )
+            raise InputError(
+                f"{path} does not have the layout /{{synset id}}/{{train|val|test}}: {there}"
+            )
+        yield datasets
 
 
-@contextlib.contextmanager
-def _write_errors(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn an error of h5py into an `InputError` that names `path`, not the temporary file."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:  # RuntimeError if closing fails
-        raise InputError(f"cannot write {path}: {_reason(error)}") from error
+def _check_no_group(
+    path: str | os.PathLike[str], datasets: dict[str, dict[str, h5py.Dataset]], name: str
+) -> None:
+    """Raise `InputError` if a file has the group `name`, whose clouds have another layout."""
+    import h5py
 
-
-def _reason(error: Exception) -> str:
-    """The operating system's message if HDF5 reports an error number, otherwise HDF5's message."""
-    message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    number = re.search(r"errno = (\d+)", message)
-    return os.strerror(int(number[1])) if number else _first_sentence(message)
-
-
-def _first_sentence(message: str) -> str:
-    return " ".join(message.split()).split(". ")[0].rstrip(".")
+    file = next(dataset for splits in datasets.values() for dataset in splits.values()).file
+    group = find(file, name)
+    if isinstance(group, h5py.Group):
+        raise InputError(f"{path} has another layout under /{name}: {found_instead(group)}")
 
 
 def _shapes(dataset: h5py.Dataset) -> int:
@@ -252,6 +232,8 @@ def _shapes(dataset: h5py.Dataset) -> int:
 
 
 def _check_layout(what: str, shape: tuple[int, ...] | None, dtype: np.dtype[Any]) -> None:
+    if dtype.kind == "O" and shape:
+        raise InputError(unequal_clouds(what))
     if not shape or len(shape) != 3 or shape[2] != 3:
         raise InputError(f"{what} has shape {shape}, expected (shapes, points, 3)")
     if dtype.kind != "f":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +11,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pcdiff.bounds import check_whole, shown
 from pcdiff.clouds.components import Choice
 from pcdiff.diffusion.schedules import Cosine, DiscreteSchedule, Schedule, schedule_from_dict
 from pcdiff.errors import InputError
+
+LARGEST_SIZE = 2**16
+"""Largest accepted whole number in the options of a component, e.g. a width or a number of layers.
+"""
+
+MOST_OPTIONS = 1000
+"""Largest accepted number of values in the options of a component."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,11 @@ class GeneratorConfig:
                 "the schedule must preserve variance, because the network predicts a velocity, "
                 f"got {self.schedule.name!r}"
             )
-        if not 0 <= self.kl_weight < math.inf:
+        check_whole("latent", self.latent, 1, LARGEST_SIZE)
+        for choice in (self.network, self.encoder, self.prior):
+            assert isinstance(choice, Choice)
+            _check_options(f"the options of the component {choice.name!r}", choice.options)
+        if not 0 <= self.kl_weight <= sys.float_info.max:
             raise InputError(
                 f"kl_weight must be a finite number of at least 0, got {self.kl_weight}",
                 parameter="kl_weight",
@@ -126,6 +139,22 @@ class GeneratorConfig:
             standardization=Standardization(tuple(record["mean"]), record["deviation"]),
             **given,
         )
+
+
+def _check_options(what: str, options: object) -> None:
+    """Raise `InputError` if the options of a component are too many, or a size is absurd."""
+    left, count = [options], 0
+    while left:
+        each = left.pop()
+        count += 1
+        if count > MOST_OPTIONS:
+            raise InputError(f"{what} must have at most {MOST_OPTIONS} values, got more")
+        if isinstance(each, dict):
+            left += each.values()
+        elif isinstance(each, list | tuple):
+            left += each
+        elif isinstance(each, int) and abs(each) > LARGEST_SIZE:
+            raise InputError(f"{what} must be numbers of at most {LARGEST_SIZE}, got {shown(each)}")
 
 
 def _from_0_1_0(given: dict[str, Any]) -> dict[str, Any]:

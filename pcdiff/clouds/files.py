@@ -1,4 +1,4 @@
-"""Files with one point cloud: .ply, .xyz and .npy."""
+"""Files with one point cloud."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from torch import Tensor
 
 from pcdiff.errors import InputError
 from pcdiff.files import atomic_write
-from pcdiff.geometry.reading import read_geometry
+from pcdiff.geometry.reading import CLOUDS, read_geometry
 
 ENDINGS = (".ply", ".xyz", ".npy")
-"""File name extensions of point clouds."""
+"""File name extensions of the point clouds that `save_cloud` writes."""
 
 
 LARGEST_ROUNDING = 1e-4
@@ -32,17 +32,26 @@ def to_float32(array: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def load_cloud(path: str | os.PathLike[str]) -> Float[Tensor, "points 3"]:
-    """Read one point cloud from a `.ply`, `.xyz` or `.npy` file.
+    """Read one point cloud, as `read_cloud` does, and ignore the remarks about the file."""
+    return read_cloud(path)[0]
+
+
+def read_cloud(
+    path: str | os.PathLike[str],
+) -> tuple[Float[Tensor, "points 3"], tuple[str, ...]]:
+    """Read one point cloud from a file.
 
     A `.ply` file with faces is a mesh and is rejected: the vertices of a mesh are not spread evenly
-    over its surface, so the caller must choose points on the surface. A row of a `.xyz` or `.npy`
-    file starts with x, y and z. Surface normals and all other columns of a `.xyz` file are ignored.
+    over its surface, so the caller must choose points on the surface. Surface normals, colours and
+    all other columns of a file are ignored.
 
     Args:
-        path: File to read. The ending of its name determines the format.
+        path: File to read, with one of the endings `pcdiff.geometry.reading.CLOUDS`. The ending of
+            its name determines the format.
 
     Returns:
-        The points as float32, in the file's unit and frame.
+        The points as float32, in the file's unit and frame; and remarks for the user about what was
+        left out and how the file was understood.
 
     Raises:
         InputError: If the file is missing, damaged, too large, a mesh or of another format; or if
@@ -50,14 +59,14 @@ def load_cloud(path: str | os.PathLike[str]) -> Float[Tensor, "points 3"]:
             its shape in float32.
     """
     path = Path(path)
-    if path.suffix.lower() not in ENDINGS:
-        raise InputError(f"{path} is not a cloud file: expected the extension .ply, .xyz or .npy")
+    if path.suffix.lower() not in CLOUDS:
+        raise InputError(f"{path} is not a cloud file: expected the extension {', '.join(CLOUDS)}")
     geometry = read_geometry(path)
     if geometry.faces is not None:
         raise InputError(
             f"{path} is a mesh, expected a point cloud: choose points on its surface first"
         )
-    return torch.from_numpy(_checked_cloud(str(path), geometry.vertices))
+    return torch.from_numpy(_checked_cloud(str(path), geometry.vertices)), geometry.remarks
 
 
 def save_cloud(path: str | os.PathLike[str], cloud: Float[Tensor, "points 3"]) -> None:

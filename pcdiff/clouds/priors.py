@@ -9,8 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pcdiff.bounds import check_whole
 from pcdiff.errors import InputError
 from pcdiff.randomness import Generator, normal
+
+MOST_LAYERS = 1024
+"""Largest accepted number of layers of a flow."""
 
 
 class LatentPrior(nn.Module, ABC):
@@ -107,6 +111,7 @@ class FlowPrior(InvertiblePrior):
         super().__init__(latent)
         if latent % 2:
             raise InputError(f"the latent size of a flow prior must be even, got {latent}")
+        check_whole("layers", layers, 1, MOST_LAYERS)
         self.couplings = nn.ModuleList(_coupling_network(latent, hidden) for _ in range(layers))
 
     def to_base(

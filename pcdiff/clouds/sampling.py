@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
-from pcdiff.clouds.files import load_cloud, save_cloud
+from pcdiff.clouds.files import read_cloud, save_cloud
 from pcdiff.clouds.generator import DEFAULT_STEPS, PointCloudGenerator
 from pcdiff.clouds.metrics.chamfer import chamfer_distance
 from pcdiff.clouds.scale import normalize_to_box
@@ -31,6 +31,9 @@ _SAMPLERS: dict[str, type[Sampler]] = {
 }
 
 _AT_ONCE = 8  # number of clouds between two progress reports
+
+MOST_POINTS = 2**28
+"""Largest accepted number of points of all clouds of a call, which take 12 bytes each."""
 _DRAWN = 32  # largest number of clouds in a picture
 
 
@@ -71,14 +74,21 @@ class CloudFiles:
     Attributes:
         files: One file per cloud.
         picture: PNG file with pictures of at most 32 clouds.
+        remarks: Sentences for the user about the files that were read, such as how many points were
+            left out.
     """
 
     files: tuple[Path, ...]
     picture: Path
+    remarks: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the paths as a dictionary that can be written as JSON."""
-        return {"files": [str(file) for file in self.files], "picture": str(self.picture)}
+        """Return the paths and remarks as a dictionary that can be written as JSON."""
+        return {
+            "files": [str(file) for file in self.files],
+            "picture": str(self.picture),
+            "remarks": list(self.remarks),
+        }
 
 
 def sample_to_folder(
@@ -111,6 +121,7 @@ def sample_to_folder(
         InputError: If the folder cannot be written, the generator is an auto-encoder, or a number
             is out of range.
     """
+    _check_total(count, sampling.points)
     prepare_folder(folder)
     generators = shape_generators(seed, count)
     clouds: list[Tensor] = []
@@ -122,6 +133,15 @@ def sample_to_folder(
         if progress is not None:
             progress(len(part))
     return _write(folder, "cloud", clouds, form)
+
+
+def _check_total(count: int, points: int) -> None:
+    if count * points > MOST_POINTS:
+        raise InputError(
+            f"all clouds together must have at most {MOST_POINTS} points, got {count} clouds of "
+            f"{points} points",
+            parameter="count",
+        )
 
 
 def reconstruct_to_folder(
@@ -139,7 +159,7 @@ def reconstruct_to_folder(
 
     Args:
         generator: The generator, already on the device that samples.
-        cloud: File of the cloud: .ply, .xyz or .npy.
+        cloud: File of the cloud, as `pcdiff.clouds.files.read_cloud` reads it.
         folder: Folder for the results; created if missing.
         sampling: The settings of the sampling.
         seed: Seed of the run.
@@ -153,7 +173,8 @@ def reconstruct_to_folder(
         InputError: If the cloud cannot be read or has no extent, the folder cannot be written, or a
             number is out of range.
     """
-    original = load_cloud(cloud)[None]
+    points, remarks = read_cloud(cloud)
+    original = points[None]
     normalised, box = normalize_to_box(original)
     prepare_folder(folder)
     rebuilt = generator.reconstruct(
@@ -167,7 +188,7 @@ def reconstruct_to_folder(
     clouds = box.invert(rebuilt)
     files = _write_clouds(folder, cloud.stem + "-reconstructed", clouds, form)
     picture = _draw(folder, [original[0], clouds[0]], ["input", "output"])
-    return CloudFiles(files, picture), distance
+    return CloudFiles(files, picture, remarks), distance
 
 
 def interpolate_to_folder(
@@ -187,8 +208,8 @@ def interpolate_to_folder(
 
     Args:
         generator: The generator, already on the device that samples.
-        first: File of the cloud at the start of the path: .ply, .xyz or .npy.
-        second: File of the cloud at the end of the path: .ply, .xyz or .npy.
+        first: File of the cloud at the start of the path; see `read_cloud`.
+        second: File of the cloud at the end of the path.
         folder: Folder for the results; created if missing.
         count: Number of shapes on the path, including both ends of the path.
         sampling: The settings of the sampling.
@@ -199,13 +220,16 @@ def interpolate_to_folder(
         InputError: If a cloud cannot be read or has no extent, the folder cannot be written, or a
             number is out of range.
     """
-    begin, end = (normalize_to_box(load_cloud(file)[None])[0][0] for file in (first, second))
+    _check_total(count, sampling.points)
+    read = [read_cloud(file) for file in (first, second)]
+    begin, end = (normalize_to_box(points[None])[0][0] for points, _ in read)
     prepare_folder(folder)
     (random,) = shape_generators(seed, 1)
     clouds = generator.interpolate(
         begin, end, count, sampling.points, random, sampling.steps, sampling.new_sampler()
     ).cpu()
-    return _write(folder, "between", clouds, form)
+    written = _write(folder, "between", clouds, form)
+    return replace(written, remarks=tuple(remark for _, remarks in read for remark in remarks))
 
 
 def shape_generators(seed: int, count: int) -> list[torch.Generator]:

@@ -18,6 +18,7 @@ from pcdiff.errors import InputError
 from pcdiff.learning import distributed
 from pcdiff.learning.configuration import TrainingConfig
 from pcdiff.learning.progress import FinishedRun, train_with_progress
+from pcdiff.learning.trainer import check_run
 
 POINTS_IN_CACHE = 4096
 """Number of points for which the default network's activations fit into typical CPU caches."""
@@ -95,6 +96,7 @@ def train_on_file(
         InputError: If the clouds or the weights cannot be read, or a number is out of range; also
             for the reasons listed in `pcdiff.learning.trainer.train`.
     """
+    check_run(output, config, resume)
     training, validation = (_box_normalised(clouds, split) for split in ("train", "val"))
     if isinstance(model, NewModel):
         generator = PointCloudGenerator.initialized(_configuration(model, training), config.seed)

@@ -41,6 +41,8 @@ def interpolate(
     written = interpolate_to_folder(
         generator, first, second, output, count, sampling, seed=seed, form=form
     )
+    for remark in written.remarks:
+        session.note(remark)
     session.finish(
         {"weights": weights, **written.as_dict()},
         f"{count} clouds from {first} to {second} are in {output}; picture: {written.picture}",

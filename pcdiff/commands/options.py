@@ -7,7 +7,12 @@ from typing import Annotated, Literal
 
 import typer
 
-CloudFile = Annotated[Path, typer.Argument(help="File of one point cloud: .ply, .xyz or .npy.")]
+CloudFile = Annotated[
+    Path,
+    typer.Argument(
+        help="File of one point cloud: .ply, .pcd, .npy, or text (.xyz, .txt, .pts, .csv, .asc)."
+    ),
+]
 CloudsFile = Annotated[
     Path, typer.Argument(help="Canonical HDF5 file, with datasets /{synset id}/{split}.")
 ]

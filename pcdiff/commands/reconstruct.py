@@ -33,6 +33,8 @@ def reconstruct(
     written, distance = reconstruct_to_folder(
         generator, cloud, output, Sampling(points, steps, sampler), seed=seed, form=form
     )
+    for remark in written.remarks:
+        session.note(remark)
     session.finish(
         {"weights": weights, **written.as_dict(), "chamfer": distance},
         f"{written.files[0]}: Chamfer distance to the input {distance:.4g} (box-normalised, "

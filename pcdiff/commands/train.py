@@ -53,9 +53,11 @@ def train(
         Literal["linear", "cosine"] | None,
         typer.Option(help="Noise schedule.", show_default="cosine"),
     ] = None,
-    points: Annotated[int, typer.Option(min=2, help="Number of points per cloud in a step.")] = 512,
+    points: Annotated[
+        int, typer.Option(min=2, max=10**6, help="Number of points per cloud in a step.")
+    ] = 512,
     levels_per_cloud: Annotated[
-        int, typer.Option(min=1, help="Number of noise levels per cloud in a step.")
+        int, typer.Option(min=1, max=10**6, help="Number of noise levels per cloud in a step.")
     ] = 4,
     mirror: Annotated[
         Literal["none", "x", "y", "z"],
@@ -69,6 +71,7 @@ def train(
         int | None,
         typer.Option(
             min=0,
+            max=2**20,
             help="Number of clouds that pass through the networks together; 0 means all.",
             # POINTS_IN_CACHE of pcdiff.clouds.training, which --help does not import.
             show_default="4096 / POINTS on a CPU, 0 on a GPU",

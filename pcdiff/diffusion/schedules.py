@@ -20,8 +20,12 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from pcdiff.bounds import check_real, check_whole
 from pcdiff.errors import InputError
 from pcdiff.randomness import Generator, uniform
+
+MOST_STEPS = 10**6
+"""Largest accepted number of steps T, of which a schedule stores one number each."""
 
 LARGEST_FINAL_ALPHA_BAR = 1e-3
 """A schedule ends in noise if ᾱ = α² at t = 1 is below this value."""
@@ -121,7 +125,10 @@ class DiscreteSchedule(Schedule):
     def log_alpha_bar(self) -> Float64[Tensor, " knots"]:
         """The values log ᾱ₀ … log ᾱ_T, with log ᾱ₀ = 0."""
         return torch.cat(
-            [torch.zeros(1, dtype=torch.float64), torch.log1p(-self.betas()).cumsum(0)]
+            [
+                torch.zeros(1, dtype=torch.float64, device="cpu"),
+                torch.log1p(-self.betas()).cumsum(0),
+            ]
         )
 
     def __call__(self, t: Float[Tensor, "*shape"]) -> Level:
@@ -148,6 +155,7 @@ class DiscreteSchedule(Schedule):
         return 1.0, 1 / self.steps
 
     def _warn_unless_noise(self) -> None:
+        check_whole("the number of a schedule's steps", self.steps, 1, MOST_STEPS)
         final = math.exp(self.log_alpha_bar[-1])
         if final >= LARGEST_FINAL_ALPHA_BAR:
             warnings.warn(
@@ -186,7 +194,7 @@ class Linear(DiscreteSchedule):
 
     def betas(self) -> Float64[Tensor, " steps"]:
         """Return the equally spaced variances β₁ … β_T."""
-        return torch.linspace(self.beta_first, self.beta_last, self.steps, dtype=torch.float64)
+        return _spaced(self.beta_first, self.beta_last, self.steps)
 
 
 @dataclass(frozen=True)
@@ -208,7 +216,7 @@ class LuoHuReleasedCode(DiscreteSchedule):
 
     def betas(self) -> Float64[Tensor, " steps"]:
         """Return the equally spaced variances β₁ … β_T."""
-        return torch.linspace(1e-4, 0.02, self.steps, dtype=torch.float64)
+        return _spaced(1e-4, 0.02, self.steps)
 
 
 @dataclass(frozen=True)
@@ -221,7 +229,7 @@ class Cosine(DiscreteSchedule):
         beta_max: Largest β. Greater values are clipped to `beta_max`.
 
     Raises:
-        InputError: If `steps` is below 1.
+        InputError: If a number is out of range.
     """
 
     name = "cosine"
@@ -231,11 +239,13 @@ class Cosine(DiscreteSchedule):
 
     def __post_init__(self) -> None:
         _require(self.steps >= 1, f"a schedule needs at least 1 step, got {self.steps}")
+        check_real("the offset of a schedule", self.offset, 0, 1)
+        check_real("beta_max", self.beta_max, 0, 1)
         self._warn_unless_noise()
 
     def betas(self) -> Float64[Tensor, " steps"]:
         """Return the variances β_k = 1 − ᾱ_k/ᾱ_{k−1}, clipped to `beta_max`."""
-        t = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64)
+        t = _spaced(0.0, 1.0, self.steps + 1)
         alpha_bar = torch.cos((t + self.offset) / (1 + self.offset) * math.pi / 2) ** 2
         return (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=self.beta_max)
 
@@ -265,6 +275,7 @@ class GeometricVarianceExploding(Schedule):
             "sigma_min and sigma_max must satisfy 0 < sigma_min < sigma_max, "
             f"got {self.sigma_min} and {self.sigma_max}",
         )
+        check_real("sigma_max", self.sigma_max, 0, 1e30)
 
     def __call__(self, t: Float[Tensor, "*shape"]) -> Level:
         """Return the level at times `t`; see `Schedule.__call__`."""
@@ -383,3 +394,11 @@ def _spaced_levels(
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise InputError(message)
+
+
+def _spaced(first: float, last: float, count: int) -> Float64[Tensor, " count"]:
+    """Return equally spaced numbers on the CPU, whatever the default device is.
+
+    While a model is built without memory, torch's default device is "meta", which has no numbers.
+    """
+    return torch.linspace(first, last, count, dtype=torch.float64, device="cpu")

@@ -7,11 +7,8 @@ file, before the reader reserves memory.
 from __future__ import annotations
 
 import contextlib
-import tokenize
 from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
 
 from pcdiff.errors import InputError
 
@@ -33,19 +30,6 @@ MAXIMUM_VERTICES = 3 * MAXIMUM_FACES
 
 MAXIMUM_BYTES = 256 * 2**20
 """Largest size of a file in bytes, enough for a binary STL file of `MAXIMUM_FACES` faces."""
-
-
-DAMAGED_NPY = (
-    ValueError,
-    LookupError,
-    TypeError,
-    OverflowError,
-    EOFError,
-    RecursionError,
-    SyntaxError,
-    tokenize.TokenError,
-)
-"""Errors that NumPy may raise for a damaged array file; NumPy does not document a shorter list."""
 
 
 DAMAGED_JSON = (
@@ -92,22 +76,6 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
 
 
-def read_npy(path: Path) -> np.ndarray:
-    """Memory-map the array of a .npy file, so that a wrong header cannot make NumPy reserve memory.
-
-    Raises:
-        InputError: If the file is missing, damaged or too large, or contains Python objects.
-    """
-    check_file(path)
-    with file_errors(path):
-        try:
-            return np.lib.format.open_memmap(path, mode="r")
-        except DAMAGED_NPY as error:
-            raise InputError(
-                f"{path} is damaged, is not a .npy file, or contains Python objects, not numbers"
-            ) from error
-
-
 @contextlib.contextmanager
 def file_errors(path: Path) -> Iterator[None]:
     """Convert an error of the operating system to an `InputError` that names the file."""
@@ -117,11 +85,11 @@ def file_errors(path: Path) -> Iterator[None]:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def check_count(path: Path, count: int, limit: int, what: str) -> None:
-    """Check that a file contains at most `limit` items.
+def check_count(path: Path | str, count: int, limit: int, what: str) -> None:
+    """Check that a file, or a geometry in memory, contains at most `limit` items.
 
     Args:
-        path: File that contains the items.
+        path: File that contains the items, or the name of the geometry.
         count: Number of items.
         limit: Largest number of items that is accepted.
         what: Plural name of the items in the error message.

@@ -4,14 +4,38 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from pcdiff.geometry.geometry import Geometry, check_corners
-from pcdiff.geometry.limits import MAXIMUM_VERTICES, check_count, check_file, read_bytes
-from pcdiff.geometry.text import LineError, add_polygon, lines_of, triples
+from pcdiff.errors import InputError, reading
+from pcdiff.geometry.geometry import Geometry
+from pcdiff.geometry.limits import (
+    MAXIMUM_FACES,
+    MAXIMUM_VERTICES,
+    check_count,
+    check_file,
+    read_bytes,
+)
+from pcdiff.geometry.polygons import Triangles, triangulate
+from pcdiff.geometry.text import LineError, lines_of, number, triples
+
+
+@dataclass(frozen=True)
+class _Obj:
+    """The contents of an OBJ file.
+
+    Attributes:
+        vertices: Vertices of shape (vertices, 3).
+        split: The triangles of the faces.
+        starts: Keyword, name and number of faces before it of each line `o` or `g`.
+    """
+
+    vertices: np.ndarray
+    split: Triangles
+    starts: list[tuple[str, str, int]]
 
 
 def read_obj(path: Path) -> Geometry:
@@ -20,17 +44,19 @@ def read_obj(path: Path) -> Geometry:
     The names of the objects are those of the lines `o`, or those of the groups (lines `g`) in a
     file with fewer than two objects.
     """
-    vertices, faces, starts = _obj(path)
-    objects = [start for start in starts if start[0] == "o"]
-    groups = [start for start in starts if start[0] == "g"]
+    found = _obj(path)
+    mesh = Geometry(found.vertices, found.split.faces, remarks=found.split.remarks)
+    objects = [start for start in found.starts if start[0] == "o"]
+    groups = [start for start in found.starts if start[0] == "g"]
     if len({name for _, name, _ in objects}) < 2 and groups:
         objects = groups
     if not objects:
-        return Geometry(vertices, faces)
+        return mesh
     number: dict[str, int] = {}
-    numbers = [-1, *(number.setdefault(name, len(number)) for _, name, _ in objects)]
-    lengths = np.diff([0, *(first for _, _, first in objects), len(faces)])
-    return Geometry(vertices, faces, names=tuple(number), owners=np.repeat(numbers, lengths))
+    numbers = np.array([-1, *(number.setdefault(name, len(number)) for _, name, _ in objects)])
+    firsts = [first for _, _, first in objects]
+    owners = numbers[np.searchsorted(firsts, found.split.polygon, side="right")]
+    return replace(mesh, names=tuple(number), owners=owners)
 
 
 def read_obj_objects(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -43,49 +69,50 @@ def read_obj_objects(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
         One pair (vertices, faces) per named object, with only the vertices that the faces use.
 
     Raises:
-        InputError: If a face has a vertex that does not exist, or if `read_geometry` would raise an
-            error.
+        InputError: If a vertex is not finite, or if `read_geometry` would raise an error.
     """
     check_file(path)
-    vertices, faces, starts = _obj(path)
-    check_corners(path, vertices, faces)
+    with reading(path, "an OBJ file"):
+        found = _obj(path)
+        if not np.isfinite(found.vertices).all():
+            raise InputError(f"{path} has a vertex that is not finite")
+        firsts = [first for keyword, _, first in found.starts if keyword == "o"]
+        bounds = np.searchsorted(found.split.polygon, [*firsts, np.iinfo(np.int64).max])
     objects = []
-    firsts = [first for keyword, _, first in starts if keyword == "o"]
-    for first, last in pairwise([*firsts, len(faces)]):
-        used, corners = np.unique(faces[first:last], return_inverse=True)
-        objects.append((vertices[used], corners.reshape(-1, 3)))
+    for first, last in pairwise(bounds):
+        used, corners = np.unique(found.split.faces[first:last], return_inverse=True)
+        objects.append((found.vertices[used], corners.reshape(-1, 3)))
     return objects
 
 
-def _obj(path: Path) -> tuple[np.ndarray, np.ndarray, list[tuple[str, str, int]]]:
-    """Return the vertices, the faces, and the lines `o` and `g`.
-
-    Such a line gives its keyword, its name and the number of faces before it.
-    """
-    coordinates, corners = array("d"), array("q")
+def _obj(path: Path) -> _Obj:
+    coordinates, corners, lengths = array("d"), array("q"), array("q")
     starts: list[tuple[str, str, int]] = []
-    edge = False
+    short = False
     with lines_of(path) as lines:
         for words in _continued(lines):
             keyword = words[0] if words else ""
-            edge = keyword == "f" and len(words) < 4  # a face without area, or cut off
+            short = keyword == "f" and len(words) < 4  # a face without area, or cut off
             if keyword == "v":
-                coordinates.extend((float(words[1]), float(words[2]), float(words[3])))
+                coordinates.extend((number(words[1]), number(words[2]), number(words[3])))
                 check_count(path, len(coordinates) // 3, MAXIMUM_VERTICES, "vertices")
             elif keyword == "f":
-                polygon = []
+                lengths.append(len(words) - 1)
                 for word in words[1:]:
                     corner = int(word.partition("/")[0])
                     if corner == 0:
                         raise LineError("vertex numbers must start at 1, got 0")
                     # A negative number counts backwards from the latest vertex.
-                    polygon.append(corner - 1 if corner > 0 else len(coordinates) // 3 + corner)
-                add_polygon(corners, polygon, path)
+                    corners.append(corner - 1 if corner > 0 else len(coordinates) // 3 + corner)
+                check_count(path, len(corners) - 2 * len(lengths), MAXIMUM_FACES, "faces")
             elif keyword in ("o", "g"):
-                starts.append((keyword, " ".join(words[1:]), len(corners) // 3))
-        if edge and not read_bytes(path).endswith(b"\n"):
+                starts.append((keyword, " ".join(words[1:]), len(lengths)))
+        if short and not read_bytes(path).endswith((b"\n", b"\r")):
             raise LineError("the file ends in the middle of a face")
-    return triples(coordinates), triples(corners), starts
+    vertices = triples(coordinates)
+    sizes, items = np.array(lengths, np.int64), np.array(corners, np.int64)
+    split = triangulate(path, vertices, sizes, items)
+    return _Obj(vertices, split, starts)
 
 
 def _continued(lines: Iterator[list[str]]) -> Iterator[list[str]]:

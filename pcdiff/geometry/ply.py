@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import struct
 from array import array
@@ -21,6 +22,8 @@ from pcdiff.geometry.limits import (
     check_count,
     file_errors,
 )
+from pcdiff.geometry.polygons import triangulate
+from pcdiff.geometry.text import LineError, number, short_lines
 
 _PLY_TYPES = {
     "char": "i1",
@@ -61,6 +64,13 @@ _STRUCT_CODES = {
 }
 
 
+MOST_PROPERTIES = 1000
+"""Largest accepted number of elements, and of properties of an element."""
+
+MOST_ROWS = 2 * MAXIMUM_VERTICES
+"""Largest accepted number of rows of all elements together."""
+
+
 @dataclass(frozen=True)
 class _Property:
     name: str
@@ -94,24 +104,25 @@ def read_ply(path: Path) -> Geometry:
     A mesh has polygons, or triangle strips as in some files of the Stanford repository.
     """
     with file_errors(path), path.open("rb") as file:
-        try:
-            encoding, elements = _ply_header(path, file)
-            tables = _ply_tables(path, file, encoding, elements)
-        except InputError:
-            raise
-        except (ValueError, LookupError, OverflowError) as error:
-            raise InputError(f"{path} is a damaged PLY file: its values cannot be read") from error
+        encoding, elements = _ply_header(path, file)
+        tables = _ply_tables(path, file, encoding, elements)
     vertex = tables.get("vertex")
     if vertex is None or not {"x", "y", "z"} <= vertex.columns.keys():
-        raise InputError(f"{path} has no vertices with the properties x, y and z")
+        found = "no vertices" if vertex is None else ", ".join(vertex.columns) or "no numbers"
+        raise InputError(f"{path} has no vertices with the properties x, y and z, only {found}")
     vertices = np.stack([vertex.columns[axis] for axis in "xyz"], axis=1).astype(np.float64)
-    faces = [
-        triangles(path, *corners)
-        for name, triangles in (("face", _fans), ("tristrips", _strips))
-        if (corners := _corners(path, tables.get(name), name)) is not None
-    ]
+    polygons = _corners(path, tables.get("face"), "face")
+    strips = _corners(path, tables.get("tristrips"), "tristrips")
+    faces: list[np.ndarray] = []
+    remarks: tuple[str, ...] = ()
+    if polygons is not None:
+        split = triangulate(path, vertices, *polygons)
+        faces.append(split.faces)
+        remarks = split.remarks
+    if strips is not None:
+        faces.append(_strips(path, *strips))
     if faces:
-        return Geometry(vertices, np.concatenate(faces))
+        return Geometry(vertices, np.concatenate(faces), remarks=remarks)
     normals = None
     if {"nx", "ny", "nz"} <= vertex.columns.keys():
         columns = [vertex.columns[axis] for axis in ("nx", "ny", "nz")]
@@ -129,33 +140,47 @@ def _corners(
     corners = table.lists.get("vertex_indices", table.lists.get("vertex_index"))
     if corners is None:
         raise InputError(f"{path} has the element {element} without the list vertex_indices")
-    return corners if len(corners[0]) else None
+    lengths, items = corners
+    # The rows of a file with lists of different lengths are read as float64.
+    if not ((np.abs(items) < 2**53) & (items == np.floor(items))).all():
+        raise InputError(f"{path} has a {element} with a corner that is not a whole number")
+    return (lengths, items.astype(np.int64)) if len(lengths) else None
 
 
 def _ply_header(path: Path, file: BinaryIO) -> tuple[str, list[_Element]]:
     # Lines of a header are short, and a file without line ends must not be read as one line.
-    if file.readline(1024).strip() != b"ply":
+    if file.readline(1024).removeprefix(codecs.BOM_UTF8).strip() != b"ply":
         raise InputError(f"{path} is not a PLY file: the file does not start with ply")
     encoding = ""
     elements: list[_Element] = []
     while (line := file.readline(4096)).strip() != b"end_header":
         if not line:
             raise InputError(f"{path} is truncated: its PLY header has no end_header")
-        match line.decode("utf-8", "replace").split():
-            case ["format", encoding, _]:
-                pass
-            case ["element", name, count]:
-                elements.append(_Element(name, int(count), ()))
-            case ["property", "list", count_type, item_type, name]:
-                added = _Property(name, _ply_type(item_type), _ply_type(count_type))
-                elements[-1] = _with_property(elements[-1], added)
-            case ["property", item_type, name]:
-                added = _Property(name, _ply_type(item_type), None)
-                elements[-1] = _with_property(elements[-1], added)
-            case ["comment" | "obj_info", *_] | []:
-                pass
-            case _:
-                raise ValueError("the header has an unknown line")
+        text = line.decode("utf-8", "replace")
+        try:
+            if elements and len(elements) + len(elements[-1].properties) > MOST_PROPERTIES:
+                raise LineError(f"a header must have at most {MOST_PROPERTIES} entries")
+            match text.split():
+                case ["format", encoding, _]:
+                    pass
+                case ["element", name, count]:
+                    elements.append(_Element(name, _ply_count(count), ()))
+                case ["property", "list", count_type, item_type, name]:
+                    added = _Property(name, _ply_type(item_type), _ply_type(count_type))
+                    elements[-1] = _with_property(elements[-1], added)
+                case ["property", item_type, name]:
+                    added = _Property(name, _ply_type(item_type), None)
+                    elements[-1] = _with_property(elements[-1], added)
+                case ["comment" | "obj_info", *_] | []:
+                    pass
+                case _:
+                    raise LineError("the line is unknown")
+        except (ValueError, LookupError) as error:
+            reason = str(error) if isinstance(error, LineError) else "it cannot be read"
+            raise InputError(
+                f"{path} is a damaged PLY file: the header has the line {text.strip()[:60]!r}, but "
+                f"{reason}"
+            ) from error
     if encoding not in ("ascii", "binary_little_endian", "binary_big_endian"):
         raise InputError(
             f"{path} must have the encoding ascii, binary_little_endian or binary_big_endian, "
@@ -163,19 +188,27 @@ def _ply_header(path: Path, file: BinaryIO) -> tuple[str, list[_Element]]:
         )
     for element in elements:
         limit = MAXIMUM_FACES if element.name == "face" else MAXIMUM_VERTICES
-        if element.count < 0:
-            raise ValueError("a count is negative")
         check_count(path, element.count, limit, f"rows of the element {element.name}")
+    # A row without properties takes no byte of the file.
+    check_count(path, sum(each.count for each in elements), MOST_ROWS, "rows of all elements")
     return encoding, elements
 
 
+def _ply_count(text: str) -> int:
+    if not text.isdecimal():
+        raise LineError("a count must be a whole number of at least 0")
+    return int(text)
+
+
 def _ply_type(name: str) -> np.dtype:
+    if name not in _PLY_TYPES:
+        raise LineError(f"there is no type {name}")
     return np.dtype(_PLY_TYPES[name])
 
 
 def _with_property(element: _Element, added: _Property) -> _Element:
     if any(each.name == added.name for each in element.properties):
-        raise ValueError(f"the element {element.name} has two properties named {added.name}")
+        raise LineError(f"the element {element.name} already has a property {added.name}")
     return _Element(element.name, element.count, (*element.properties, added))
 
 
@@ -183,12 +216,19 @@ def _ply_tables(
     path: Path, file: BinaryIO, encoding: str, elements: list[_Element]
 ) -> dict[str, _Table]:
     tables = {}
-    rows = (words for line in file if (words := line.split())) if encoding == "ascii" else None
+    lines = short_lines(file)
+    rows = (words for line in lines if (words := line.split())) if encoding == "ascii" else None
     for element in elements:
-        if rows is not None:
-            table = _ascii_table(rows, element)
-        else:
-            table = _binary_table(file, element, "<" if encoding.endswith("little_endian") else ">")
+        try:
+            if rows is not None:
+                table = _ascii_table(rows, element)
+            else:
+                order: Literal["<", ">"] = "<" if encoding.endswith("little_endian") else ">"
+                table = _binary_table(file, element, order)
+        except ValueError as error:
+            raise InputError(
+                f"{path} is a damaged PLY file: in the element {element.name}, {error}"
+            ) from error
         if table is None:
             raise InputError(
                 f"{path} is truncated: its header promises {element.count} rows of the element "
@@ -209,16 +249,22 @@ def _ascii_table(rows: Iterator[list[bytes]], element: _Element) -> _Table | Non
             if each.count_type:
                 if position >= len(words):
                     return None
-                length = int(words[position])
+                length = _list_length(float(words[position]))
                 lengths[each.name].append(length)
                 position += 1
             found = words[position : position + length]
-            if length < 0 or len(found) < length:
+            if len(found) < length:
                 return None
-            numbers[each.name].extend(map(float, found))
+            try:
+                values = [*map(float, found)]
+            except ValueError:
+                values = [number(word.decode("utf-8", "replace")) for word in found]
+            numbers[each.name].extend(values)
             position += length
     columns = {name: np.array(values) for name, values in numbers.items() if name not in lengths}
-    lists = {name: (np.array(each), np.array(numbers[name])) for name, each in lengths.items()}
+    lists = {
+        name: (np.array(each, np.int64), np.array(numbers[name])) for name, each in lengths.items()
+    }
     return _Table(columns, lists)
 
 
@@ -236,8 +282,8 @@ def _binary_table(file: BinaryIO, element: _Element, order: Literal["<", ">"]) -
             blob = file.read(count_type.itemsize) if element.count else bytes(count_type.itemsize)
             if len(blob) < count_type.itemsize:
                 return None
-            width = int(np.frombuffer(blob, count_type)[0])
-            if not 0 <= width * each.type.itemsize <= left:
+            width = _list_length(float(np.frombuffer(blob, count_type)[0]))
+            if width * each.type.itemsize > left:
                 return None
             widths[each.name] = width
             fields.append((f"length of {each.name}", count_type.str))
@@ -270,7 +316,7 @@ def _ragged_table(file: BinaryIO, element: _Element, order: Literal["<", ">"]) -
                 length = 1
                 if each.count_type:
                     (count,) = struct.unpack_from(order + _code(each.count_type), blob, position)
-                    length = int(count)  # a few files store it as a float
+                    length = _list_length(count)
                     position += each.count_type.itemsize
                     if length * each.type.itemsize > len(blob) - position:
                         return None
@@ -282,30 +328,21 @@ def _ragged_table(file: BinaryIO, element: _Element, order: Literal["<", ">"]) -
         return None
     file.seek(position - len(blob), os.SEEK_CUR)
     columns = {name: np.array(values) for name, values in numbers.items() if name not in lengths}
-    lists = {name: (np.array(each), np.array(numbers[name])) for name, each in lengths.items()}
+    lists = {
+        name: (np.array(each, np.int64), np.array(numbers[name])) for name, each in lengths.items()
+    }
     return _Table(columns, lists)
+
+
+def _list_length(count: int | float) -> int:
+    """Check the length of a list, which a few files store as a floating-point number."""
+    if not (0 <= count < 2**32 and count == int(count)):
+        raise ValueError(f"a list has the length {count:g}")
+    return int(count)
 
 
 def _code(kind: np.dtype) -> str:
     return _STRUCT_CODES[kind.str[1:]]
-
-
-def _fans(path: Path, lengths: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """Split polygons into triangles; polygons with fewer than 3 corners give no triangle.
-
-    Args:
-        path: File that contains the polygons.
-        lengths: Number of corners of each polygon.
-        items: Corners of all polygons as indices of vertices, one polygon after the other.
-    """
-    triangles = np.maximum(lengths - 2, 0)
-    check_count(path, int(np.sum(triangles)), MAXIMUM_FACES, "faces")
-    items = items.astype(np.int64)
-    starts = np.cumsum(lengths) - lengths
-    polygon = np.repeat(np.arange(len(lengths)), triangles)
-    second = np.arange(len(polygon)) - np.repeat(np.cumsum(triangles) - triangles, triangles)
-    first = starts[polygon]
-    return np.stack([items[first], items[first + second + 1], items[first + second + 2]], axis=1)
 
 
 def _strips(path: Path, lengths: np.ndarray, items: np.ndarray) -> np.ndarray:

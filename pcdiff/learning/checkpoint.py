@@ -8,21 +8,28 @@ old reader would misread needs a new version number. No file is ever unpickled.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from pcdiff.errors import InputError
+from pcdiff.bounds import shown
+from pcdiff.errors import InputError, cause_of
 from pcdiff.files import atomic_write
 from pcdiff.randomness import initial_weights
+from pcdiff.untrusted import check_json, file_size
 
 FORMAT = "pcdiff-grasp/weights"
 VERSION = 1
+
+LARGEST_HEADER = 2**24
+"""Largest accepted size in bytes of a header, which lists the tensors and holds the configuration;
+our own have 3 to 30 thousand."""
 
 _Model = TypeVar("_Model", bound=nn.Module)
 
@@ -72,18 +79,59 @@ def load(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[
         InputError: If the file is missing or damaged, has no configuration of this package's
             format, or has a wrong version or kind.
     """
+    with _opened(path) as file:
+        configuration = _configuration(path, file.metadata() or {}, kind)
+        return configuration, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def load_header(
+    path: str | os.PathLike[str], kind: str
+) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
+    """Read the configuration and the shapes of the tensors, but not the tensors.
+
+    Args:
+        path: The `.safetensors` file to read.
+        kind: Kind of model that the file must contain.
+
+    Returns:
+        The configuration, and the shape of each tensor by name.
+
+    Raises:
+        InputError: For the reasons listed in `load`.
+    """
+    with _opened(path) as file:
+        configuration = _configuration(path, file.metadata() or {}, kind)
+        return configuration, {
+            name: tuple(file.get_slice(name).get_shape())
+            for name in file.keys()  # noqa: SIM118
+        }
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """Open a safetensors file whose header has a sensible size."""
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():
         raise InputError(f"weights {path}: the file does not exist")
     try:
+        with Path(path).open("rb") as start:
+            header = int.from_bytes(start.read(8), "little")
+        if LARGEST_HEADER < header < file_size(path):
+            raise InputError(
+                f"weights {path}: the header must have at most {LARGEST_HEADER} bytes, got {header}"
+            )
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            configuration = _configuration(path, metadata, kind)
-            return configuration, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            yield file
+    except InputError:
+        raise
     except (SafetensorError, OSError) as error:
         raise InputError(
             f"weights {path}: expected a complete safetensors file, but {_one_line(error)}"
+        ) from error
+    except Exception as error:  # torch and safetensors do not document a list
+        raise InputError(
+            f"weights {path}: the tensors cannot be read ({cause_of(error)})"
         ) from error
 
 
@@ -138,19 +186,20 @@ def load_model(
         InputError: If the weights do not exist, are damaged, or belong to another kind of model.
     """
     path = find(weights, shipped)
+    configuration, shapes = load_header(path, kind)
+    # Torch's device "meta" has shapes but no memory, so that a configuration of absurd size costs
+    # nothing before it has been compared with the tensors that are really there.
+    with torch.device("meta"):
+        expected = _build(path, build, configuration)
+    _check_shapes(
+        path,
+        {name: tuple(tensor.shape) for name, tensor in expected.state_dict().items()},
+        {renamed(name): shape for name, shape in shapes.items()},
+    )
     configuration, tensors = load(path, kind)
-    try:
-        # torch draws weights for the new model, which must not advance torch's global generator.
-        with initial_weights(0):
-            model = build(configuration["model"])
-    except InputError as error:
-        raise InputError(f"weights {path}: {error}") from error
-    except (LookupError, TypeError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"weights {path}: their configuration does not describe a model ({error!r})"
-        ) from error
+    model = _build(path, build, configuration)
     for name, tensor in tensors.items():
-        if tensor.is_complex() or tensor.isnan().any():
+        if tensor.is_complex() or tensor.to(torch.float64).isnan().any():
             raise InputError(
                 f"weights {path}: tensor {name!r} must contain real numbers and no NaN, got "
                 f"{tensor.dtype}" + (" with NaN" if not tensor.is_complex() else "")
@@ -172,14 +221,12 @@ def load_state(module: Any, tensors: Mapping[str, Tensor], path: str | os.PathLi
             floating-point tensor would replace an integer tensor or the reverse.
     """
     own = module.state_dict()
-    expected = {name: tuple(tensor.shape) for name, tensor in own.items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
-            raise InputError(
-                f"weights {path}: tensor {name!r} should be {_shape(expected.get(name))} "
-                f"but is {_shape(found.get(name))}"
-            )
+    _check_shapes(
+        path,
+        {name: tuple(tensor.shape) for name, tensor in own.items()},
+        {name: tuple(tensor.shape) for name, tensor in tensors.items()},
+    )
+    for name in sorted(own):
         if own[name].is_floating_point() != tensors[name].is_floating_point():
             raise InputError(
                 f"weights {path}: tensor {name!r} should be of type {own[name].dtype} "
@@ -188,11 +235,41 @@ def load_state(module: Any, tensors: Mapping[str, Tensor], path: str | os.PathLi
     module.load_state_dict(tensors)
 
 
+def _build(
+    path: Path, build: Callable[[dict[str, Any]], _Model], configuration: dict[str, Any]
+) -> _Model:
+    try:
+        # torch draws weights for the new model, which must not advance torch's global generator.
+        with initial_weights(0):
+            return build(configuration["model"])
+    except InputError as error:
+        raise InputError(f"weights {path}: {error}") from error
+    except Exception as error:  # a configuration may hold any values
+        raise InputError(
+            f"weights {path}: their configuration does not describe a model ({shown(error, 400)})"
+        ) from error
+
+
+def _check_shapes(
+    path: str | os.PathLike[str],
+    expected: Mapping[str, tuple[int, ...]],
+    found: Mapping[str, tuple[int, ...]],
+) -> None:
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise InputError(
+                f"weights {path}: tensor {shown(name)} should be {_shape(expected.get(name))} "
+                f"but is {_shape(found.get(name))}"
+            )
+
+
 def _configuration(
     path: str | os.PathLike[str], metadata: Mapping[str, str], kind: str
 ) -> dict[str, Any]:
     try:
-        configuration = json.loads(metadata["configuration"])
+        text = metadata["configuration"]
+        check_json(text)
+        configuration = json.loads(text)
         found = (configuration["format"], configuration["version"], configuration["kind"])
     except (KeyError, TypeError, ValueError, RecursionError) as error:  # e.g. deeply nested lists
         raise InputError(
@@ -202,12 +279,12 @@ def _configuration(
         ("format", "version", "kind"), (FORMAT, VERSION, kind), found, strict=True
     ):
         if came != expected:
-            raise InputError(f"weights {path}: expected {what} {expected!r}, got {came!r}")
+            raise InputError(f"weights {path}: expected {what} {expected!r}, got {shown(came)}")
     return configuration
 
 
 def _shape(shape: tuple[int, ...] | None) -> str:
-    return "absent" if shape is None else f"of shape {list(shape)}"
+    return "absent" if shape is None else f"of shape {shown(list(shape))}"
 
 
 def _one_line(error: Exception) -> str:

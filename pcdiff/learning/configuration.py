@@ -11,6 +11,10 @@ LARGEST_BATCH = 2**20
 """Largest accepted batch size, because a larger number is probably a typing error."""
 
 
+MOST_STEPS = 10**9
+"""Largest accepted number of optimizer steps, which would take years."""
+
+
 @dataclass(frozen=True)
 class TrainingConfig:
     """The settings of a training run.
@@ -54,6 +58,8 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "validate_every"):
             self._require(getattr(self, name) >= 1, name, "at least 1")
+        for name in ("steps", "validate_every", "warmup_steps"):
+            self._require(getattr(self, name) <= MOST_STEPS, name, f"at most {MOST_STEPS} steps")
         self._require(self.micro_batch >= 0, "micro_batch", "at least 0")
         self._require(
             self.batch_size <= LARGEST_BATCH, "batch_size", f"at most {LARGEST_BATCH} items"

@@ -46,3 +46,8 @@ def first_goes_first() -> Iterator[None]:
 def is_first() -> bool:
     """Whether this is the first process; only the first process writes files and prints."""
     return not distributed.is_initialized() or distributed.get_rank() == 0
+
+
+def starts_first() -> bool:
+    """Whether this will be the first process, which is known before the processes are joined."""
+    return os.environ.get("RANK", "0") == "0"

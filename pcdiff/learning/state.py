@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pcdiff.errors import InputError
+from pcdiff.bounds import check_real, check_whole, shown
+from pcdiff.errors import InputError, cause_of
 from pcdiff.learning import checkpoint
-from pcdiff.learning.configuration import TrainingConfig
+from pcdiff.learning.configuration import MOST_STEPS, TrainingConfig
 from pcdiff.learning.objective import Objective
 
 STATE_KIND = "training-state"
@@ -91,19 +94,11 @@ class TrainingState:
                 model, other data or other settings.
         """
         header, tensors = checkpoint.load(path, STATE_KIND)
-        try:
+        with _complete(path):
             self._restore(path, header, tensors)
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{path} is not a complete training state ({error!r})") from error
 
     def _restore(self, path: Path, header: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-        ours, theirs = json.loads(json.dumps(self.description)), header["description"]
-        for name in SPEED_ONLY:
-            theirs["training"][name] = ours["training"][name]
-        for part in ("model", "data", "training"):
-            _refuse_other(path, ours[part], theirs[part], part)
+        refuse_other(path, self.description, header["description"], ("model", "data", "training"))
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}}
         for name, tensor in tensors.items():
             part, rest = name.split(".", 1)
@@ -114,11 +109,75 @@ class TrainingState:
         for name, tensor in parts["optimizer"].items():
             index, key = name.split(".", 1)
             moments.setdefault(int(index), {})[key] = tensor
+        _check_moments(path, list(self.model.parameters()), moments)
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         progress = header["progress"]
-        self.step, self.best = progress["step"], float(progress["best"])
-        self.seconds = progress["seconds"]
+        check_whole("the finished steps", progress["step"], 0, MOST_STEPS)
+        check_real("the seconds of the run", progress["seconds"], 0, 1e12)
+        best = float(progress["best"])
+        if math.isnan(best):
+            raise InputError(f"{path} must state the lowest validation loss, got NaN")
+        self.step, self.best, self.seconds = progress["step"], best, progress["seconds"]
+
+
+def check_resumable(path: Path, config: TrainingConfig) -> None:
+    """Check before long work that a saved state is complete and was made with the same settings.
+
+    Args:
+        path: File of the state.
+        config: Settings of the run that is to be resumed.
+
+    Raises:
+        InputError: If the file is missing or damaged, or has other settings.
+    """
+    header, _ = checkpoint.load_header(path, STATE_KIND)
+    with _complete(path):
+        refuse_other(path, {"training": asdict(config)}, header["description"], ("training",))
+
+
+@contextlib.contextmanager
+def _complete(path: Path) -> Iterator[None]:
+    """Turn any error about the content of a state into an `InputError`."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # a state may hold any values
+        raise InputError(f"{path} is not a complete training state ({cause_of(error)})") from error
+
+
+def _check_moments(
+    path: Path, parameters: Sequence[Tensor], moments: dict[int, dict[str, Tensor]]
+) -> None:
+    """Raise an `InputError` if the state of Adam does not belong to the parameters."""
+    for index, each in moments.items():
+        shape = tuple(parameters[index].shape)
+        expected = {"step": (), "exp_avg": shape, "exp_avg_sq": shape}
+        found = {name: tuple(tensor.shape) for name, tensor in each.items()}
+        if found != expected or not all(tensor.is_floating_point() for tensor in each.values()):
+            raise InputError(
+                f"{path} is not a complete training state: the optimizer's state of parameter "
+                f"{index} must have the shapes {expected}, got {shown(found)}"
+            )
+
+
+def refuse_other(
+    path: Path, ours: dict[str, Any], theirs: dict[str, Any], parts: tuple[str, ...]
+) -> None:
+    """Raise an `InputError` if two descriptions of a run differ in more than its speed.
+
+    Args:
+        path: File of the other description, for the error message.
+        ours: Description of this run.
+        theirs: Description of the other run.
+        parts: Parts to compare.
+    """
+    ours, theirs = json.loads(json.dumps(ours)), dict(theirs)
+    speed = {name: ours["training"][name] for name in SPEED_ONLY}
+    theirs["training"] = {**theirs["training"], **speed}
+    for part in parts:
+        _refuse_other(path, ours[part], theirs[part], part)
 
 
 def _refuse_other(path: Path, ours: Any, theirs: Any, where: str) -> None:
@@ -128,8 +187,8 @@ def _refuse_other(path: Path, ours: Any, theirs: Any, where: str) -> None:
             _refuse_other(path, ours.get(key), theirs.get(key), f"{where}.{key}")
     elif not _equal(ours, theirs):
         raise InputError(
-            f"{path} cannot be resumed: {where} must be {theirs!r} as in the saved run, "
-            f"got {ours!r}"
+            f"{path} cannot be resumed: {where} must be {shown(theirs)} as in the saved run, "
+            f"got {shown(ours)}"
         )
 
 

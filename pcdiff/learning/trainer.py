@@ -21,16 +21,22 @@ import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 
+from pcdiff.bounds import shown
 from pcdiff.errors import InputError
 from pcdiff.files import atomic_write, prepare_folder
-from pcdiff.learning import checkpoint
+from pcdiff.learning import checkpoint, distributed
 from pcdiff.learning.configuration import TrainingConfig
 from pcdiff.learning.objective import Objective
-from pcdiff.learning.state import TrainingState
+from pcdiff.learning.state import TrainingState, check_resumable
+from pcdiff.locks import only_process
 from pcdiff.randomness import seeded
+from pcdiff.untrusted import file_size
 
 LAST, BEST, LOG = "last.safetensors", "best.safetensors", "metrics.csv"
 """Files of a run: the state to resume from, the best averaged weights, and the log."""
+
+LARGEST_LOG = 2**28
+"""Largest accepted size of a log in bytes, which has 200 per validation."""
 
 _ORDER, _NOISE, _VALIDATION = 0, 1, 2  # second word of a seed: the purpose of the random numbers
 
@@ -75,10 +81,10 @@ def train(
         The progress after each step.
 
     Raises:
-        InputError: If `output` contains a run and `resume` is False; if the run to resume has
-            another model, other data or other settings; if the training set is empty or the batch
-            cannot be split over the processes; if the loss diverges; or if a file cannot be read or
-            written.
+        InputError: If another process trains in `output`; if `output` contains a run and `resume`
+            is False; if the run to resume has another model, other data or other settings; if the
+            training set is empty or the batch cannot be split over the processes; if the loss
+            diverges; or if a file cannot be read or written.
     """
     if objective.size < 1:
         raise InputError(f"the training set must have at least 1 item, got {objective.size}")
@@ -90,13 +96,58 @@ def train(
             f"got {config.batch_size}",
             parameter="batch_size",
         )
-    writes = rank == 0
-    folder = prepare_folder(output) if writes else Path(output)
-    state = TrainingState(objective, config, torch.device(device))
+    folder = Path(output)
+    if rank > 0:
+        yield from _train(objective, config, folder, device, resume)
+        return
+    with only_process(folder):
+        prepare_folder(folder)
+        yield from _train(objective, config, folder, device, resume)
+
+
+def check_run(output: str | os.PathLike[str], config: TrainingConfig, resume: bool = False) -> None:
+    """Check before long work that a run can start in a folder, or that its run can be resumed.
+
+    The check leaves all files unchanged. `train` makes the same checks again.
+
+    Args:
+        output: Folder of the run, which may be missing.
+        config: The settings of the run.
+        resume: True to continue the run in the folder.
+
+    Raises:
+        InputError: If another process trains in the folder; the folder contains a run and `resume`
+            is False; or the run to resume is damaged or has other settings.
+    """
+    folder = Path(output)
+    if not folder.is_dir() or not distributed.starts_first():
+        return
+    with only_process(folder):
+        _refuse_old_run(folder, resume)
+        if (folder / LAST).exists():
+            check_resumable(folder / LAST, config)
+
+
+def _refuse_old_run(folder: Path, resume: bool) -> None:
     if not resume and any((folder / name).exists() for name in (LAST, BEST, LOG)):
         raise InputError(
             f"{folder} already contains a run: resume the run or choose another folder"
         )
+
+
+def _train(
+    objective: Objective,
+    config: TrainingConfig,
+    folder: Path,
+    device: torch.device | str,
+    resume: bool,
+) -> Iterator[Progress]:
+    """Train in a folder that only this process, or the first of several processes, writes."""
+    joined = dist.is_initialized()
+    rank, world = (dist.get_rank(), dist.get_world_size()) if joined else (0, 1)
+    writes = rank == 0
+    state = TrainingState(objective, config, torch.device(device))
+    _refuse_old_run(folder, resume)
     if (folder / LAST).exists():
         state.load(folder / LAST)
     rows = _read_log(folder / LOG, state.step) if writes else []
@@ -259,6 +310,7 @@ def _read_log(path: Path, step: int) -> list[dict[str, float]]:
     """Read the log up to `step`; later rows, which a killed run may have written, are ignored."""
     if not path.exists():
         return []
+    file_size(path, LARGEST_LOG)
     try:
         with path.open(newline="") as file:
             table = csv.DictReader(file)
@@ -266,8 +318,8 @@ def _read_log(path: Path, step: int) -> list[dict[str, float]]:
                 raise KeyError("step")
             rows = [{name: float(cell) for name, cell in row.items()} for row in table]
         return [row for row in rows if row["step"] <= step]
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise InputError(
-            f"{path} is not the log of a training run ({error}): repair the file, or move it away "
-            "to start a new log"
+            f"{path} is not the log of a training run ({shown(error)}): repair the file, or move "
+            "it away to start a new log"
         ) from error

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import copy
 import errno
+import importlib
 import io
+import os
+import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+import typer
 
 from pcdiff import console
 from pcdiff.errors import InputError
@@ -114,3 +119,63 @@ def test_a_full_disk_behind_standard_output(capsys, monkeypatch, as_json, moment
         console.run(app, ["word"])
     assert ended.value.code == 2
     assert capsys.readouterr().err == "error: No space left on device: standard output\n"
+
+
+PROGRAMS = {
+    name: typer.main.get_command(importlib.import_module(f"{name}.cli").app).commands
+    for name in ("pcdiff", "grasp")
+}
+
+
+@pytest.mark.parametrize(
+    ("program", "command"),
+    [(program, command) for program, names in PROGRAMS.items() for command in ("", *names)],
+)
+def test_every_command_takes_both_spellings_of_help(program, command, capsys):
+    app, said = importlib.import_module(f"{program}.cli").app, []
+    for spelling in ("-h", "--help"):
+        with pytest.raises(SystemExit) as ended:
+            console.run(app, [*([command] if command else []), spelling])
+        assert ended.value.code == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1] and "-h, --help" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("program", "typed", "completed"),
+    [("grasp", "grasp si", "simulate"), ("pcdiff", "pcdiff sample --temp", "--temperature")],
+)
+def test_the_shell_completes_commands_and_options(program, typed, completed):
+    code = f"import sys; sys.argv = ['{program}']; from {program}.cli import main; main()"
+    typing = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    typing[f"_{program.upper()}_COMPLETE"] = "complete_bash"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **typing},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == [completed], done.stderr
+
+
+def test_a_bar_appears_only_after_its_delay(capsys, monkeypatch):
+    """And the amount of work may change while it goes on."""
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then treats the standard error as a terminal
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(console, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    for seconds, shown in ((1.9, False), (2.1, True)):
+        with console.progress("sampling", None, after=2.0) as advance:
+            advance(1, total=4)
+            clock.now += seconds
+            advance(1, total=5)
+            advance(3)
+        said = capsys.readouterr().err
+        assert ("sampling" in said and "5/5" in said) == shown
+        assert shown or said == ""
+    with console.progress("training", 3, shown=False) as advance:
+        advance()
+    assert capsys.readouterr().err == ""
+    with console.progress("training", 3) as advance:
+        advance(3, "loss 1")
+    assert "loss 1" in capsys.readouterr().err

@@ -34,7 +34,7 @@ from tests.geometry.contents import (
 
 # Each case: the file's name, its content, and words of the message.
 BROKEN = {
-    "unknown ending": ("a.txt", b"1", "must end in"),
+    "unknown ending": ("a.doc", b"1", "must end in"),
     "no ending": ("a", b"1", "must end in"),
     **{f"empty {ending}": (f"a{ending}", b"", "is empty") for ending in READERS},
     # An OBJ file of garbage is not refused: without lines of vertices, it is an empty mesh.
@@ -123,17 +123,25 @@ BROKEN = {
     ),
     "pcd of an unknown encoding": ("a.pcd", pcd(data="morse"), "encoding 'morse'"),
     "pcd of 10⁹ points": ("a.pcd", pcd(count=10**9), "1000000000 points"),
-    "pcd without z": ("a.pcd", pcd(fields="x y intensity"), "damaged PCD"),
+    "pcd without z": (
+        "a.pcd",
+        pcd(fields="x y intensity"),
+        "no fields x, y and z, only x, y, intensity",
+    ),
     # XYZ and NPY.
     "xyz of comments": ("a.xyz", b"# x y z\n", "no points"),
     "xyz cut": ("a.xyz", xyz() + b"0.1 0.1", "line 101, '0.1 0.1'"),
     "xyz with another width": ("a.xyz", xyz() + b"1 2 3 4", "3 numbers as in the first row, got 4"),
-    "xyz of words": ("a.xyz", b"x y z\n" + xyz(), "line 1, 'x y z'"),
+    "xyz of words": ("a.xyz", b"x y z\n" * 30 + xyz(), "line 21, 'x y z'"),
     "npy of two columns": ("a.npy", npy(CLOUD[:, :2]), r"shape \(n, 3\).*\(100, 2\)"),
     "npy of words": ("a.npy", npy(np.array([["a", "b", "c"]])), "must contain numbers"),
-    "npy of objects": ("a.npy", npy(np.array([None, {}]), allow_pickle=True), "damaged"),
-    "npy cut": ("a.npy", cut(npy()), "damaged"),
-    "npy of 10¹² points": ("a.npy", npy_claiming("(1000000000000, 3)"), "damaged"),
+    "npy of objects": (
+        "a.npy",
+        npy(np.array([None, {}]), allow_pickle=True),
+        "a.npy holds pickled Python objects",
+    ),
+    "npy cut": ("a.npy", cut(npy()), "truncated: its header promises 2400 bytes"),
+    "npy of 10¹² points": ("a.npy", npy_claiming("(1000000000000, 3)"), "promises 24000000000000"),
 }
 
 

@@ -115,11 +115,12 @@ def test_off_keywords(tmp_path, keyword):
 
 @pytest.mark.parametrize("columns", [3, 4, 6, 9])
 def test_xyz_has_normals_only_in_six_columns(tmp_path, columns):
-    table = np.tile(CLOUD, 3)[:, :columns]
+    normals = CLOUD / np.linalg.norm(CLOUD, axis=1, keepdims=True)
+    table = np.hstack([CLOUD, normals, CLOUD])[:, :columns]
     geometry = read(tmp_path / "a.xyz", xyz(table))
     assert np.array_equal(geometry.vertices, CLOUD)
     if columns == 6:
-        assert np.array_equal(geometry.normals, CLOUD)
+        assert np.array_equal(geometry.normals, normals)
     else:
         assert geometry.normals is None
 

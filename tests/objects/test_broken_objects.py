@@ -18,7 +18,6 @@ from tests.geometry.contents import (
     CLOUD,
     CORNERS,
     GARBAGE,
-    NAN,
     TRIANGLES,
     ascii_stl,
     cut,
@@ -75,7 +74,7 @@ def camera(**changes) -> bytes:
 BROKEN = {
     # Any file.
     "no file": ({}, {}, "does not exist"),
-    "unknown ending": ({"a.txt": b"1"}, {}, "must end in"),
+    "unknown ending": ({"a.doc": b"1"}, {}, "must end in"),
     "no ending": ({"a": b"1"}, {}, "must end in"),
     "unknown unit": ({"a.obj": obj()}, {"unit": "furlong"}, "unit must be one of"),
     "scale of zero": ({"a.obj": obj()}, {"scale": 0.0}, "scale must be"),
@@ -113,28 +112,27 @@ BROKEN = {
     "obj without anything": ({"a.obj": b"\n\n# cube\n"}, {}, "without faces"),
     "obj with a missing corner": ({"a.obj": obj(start=2)}, {}, "does not exist"),
     "obj counted back too far": ({"a.obj": obj(start=-12)}, {}, "does not exist"),
-    "obj with NaN": ({"a.obj": obj(NAN)}, {}, "vertex that is not finite"),
     "obj with infinity": ({"a.obj": obj().replace(b"0.125", b"1e400")}, {}, "not finite"),
     "obj without extent": ({"a.obj": obj(CORNERS * 0)}, {}, "without area"),
     "obj on a line": ({"a.obj": obj(LINE)}, {}, "without area"),
     # STL.
     "stl of no triangles": ({"a.stl": stl(faces=[])}, {}, "without faces"),
-    "stl with NaN": ({"a.stl": stl(NAN)}, {}, "not finite"),
     "stl without area": ({"a.stl": stl(CORNERS * 0)}, {}, "without area"),
-    "text stl with NaN": ({"a.stl": ascii_stl(NAN)}, {}, "not finite"),
     # PLY.
     "ply with a missing corner": ({"a.ply": ply(faces=TRIANGLES + 1)}, {}, "does not exist"),
-    "ply with NaN": ({"a.ply": ply(NAN)}, {}, "not finite"),
     "ply of few points": ({"a.ply": ply(faces=[])}, {}, "8 different points"),
     # OFF.
-    "off with NaN": ({"a.off": off(NAN)}, {}, "not finite"),
     "off with a missing corner": ({"a.off": off(faces=TRIANGLES - 1)}, {}, "does not exist"),
     # GLB and DAE.
     "glb of nothing": ({"a.glb": glb_of(b"{}")}, {}, "damaged|without faces"),
-    "glb with NaN": ({"a.glb": glb(NAN)}, {}, "not finite"),
-    "dae with a missing corner": ({"a.dae": dae(faces=TRIANGLES + 100)}, {}, "without faces"),
+    "stl of NaN": ({"a.stl": stl(CORNERS * np.nan)}, {}, "all 12 faces .* not finite"),
+    "text stl of NaN": ({"a.stl": ascii_stl(CORNERS * np.nan)}, {}, "all 12 faces .* not finite"),
+    "ply of NaN": ({"a.ply": ply(CORNERS * np.nan)}, {}, "all 12 faces .* not finite"),
+    "off of NaN": ({"a.off": off(CORNERS * np.nan)}, {}, "all 12 faces .* not finite"),
+    "glb of NaN": ({"a.glb": glb(CORNERS * np.nan)}, {}, "all 12 faces .* not finite"),
+    "dae with a missing corner": ({"a.dae": dae(faces=TRIANGLES + 100)}, {}, "maxindex=107"),
     # PCD.
-    "pcd with NaN": ({"a.pcd": pcd(np.vstack([CLOUD, CLOUD[:1] * np.nan]))}, {}, "not finite"),
+    "pcd of NaN": ({"a.pcd": pcd(CLOUD * np.nan)}, {}, "all 100 points .* not finite"),
     "pcd of nothing": ({"a.pcd": pcd(CLOUD[:0])}, {}, "0 different points"),
     # XYZ and NPY.
     "xyz of two columns": (
@@ -142,22 +140,12 @@ BROKEN = {
         {},
         "in line 1.* at least 3 numbers, got 2",
     ),
-    "xyz with colours": (
-        {"a.xyz": xyz(np.hstack([CLOUD, CLOUD + 9]))},
-        {},
-        r"normals of length 1, got another length for 100 of 100 normals",
-    ),
-    "xyz with NaN": ({"a.xyz": xyz(CLOUD * [1, np.nan, 1])}, {}, "point that is not finite"),
+    "xyz with NaN": ({"a.xyz": xyz(CLOUD * [1, np.nan, 1])}, {}, "all 100 points .* not finite"),
     "npy of five points": ({"a.npy": npy(CLOUD[:5])}, {}, "5 different points"),
     "npy of one point": ({"a.npy": npy(CLOUD * 0)}, {}, "1 different points"),
     "npy on a line": ({"a.npy": npy(CLOUD[:, :1] * [1, 2, 3])}, {}, "on one line"),
     "npy of no points": ({"a.npy": npy(CLOUD[:0])}, {}, "damaged|0 different points"),
     "npy with NaN": ({"a.npy": npy(CLOUD * np.nan)}, {}, "not finite"),
-    "npy with zero normals": (
-        {"a.npy": npy(np.hstack([CLOUD, CLOUD * 0]))},
-        {},
-        "for 100 of 100 normals",
-    ),
     # Depth images.
     "npz without depth": ({"a.npz": npz(depth=None)}, {}, "no array named depth"),
     "npz without intrinsics": ({"a.npz": npz(intrinsics=None)}, {}, "no array named intrinsics"),
@@ -187,12 +175,12 @@ BROKEN = {
     "npz cut": (
         {"a.npz": cut(npz())},
         {},
-        "damaged, is not a .npz file, or contains Python objects",
+        "a.npz is cut off or damaged",
     ),
     "npz of objects": (
         {"a.npz": npz(depth=np.array([[None]]))},
         {},
-        "damaged, is not a .npz file, or contains Python objects",
+        "the array depth in .*a.npz holds pickled Python objects",
     ),
     "npz of 10¹² pixels": (
         {"a.npz": zipped(depth=npy_claiming("(1000000, 1000000)"), intrinsics=npy(MATRIX))},
@@ -215,7 +203,7 @@ BROKEN = {
         {},
         "fx, fy, cx and cy",
     ),
-    "npy that is a zip": ({"a.npy": npz()}, {}, "is not a .npy file"),
+    "npy that is a zip": ({"a.npy": npz()}, {}, "is a zip archive, expected a .npy file"),
     "png in fathoms": ({"a.png": png(), "a.json": camera(depth_unit="fathom")}, {}, "got 'fathom'"),
     "png with half a camera": (
         {"a.png": png(), "a.json": camera(cx=None)},

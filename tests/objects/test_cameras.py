@@ -186,4 +186,6 @@ def test_different_focal_lengths_are_remarked(tmp_path):
     Image.fromarray(DEPTH).save(tmp_path / "a.png")
     (tmp_path / "a.json").write_text(json.dumps({**CAMERAS["ours"], "fy": 50}))
     loaded = load_object(tmp_path / "a.png", mask=MASK)
-    assert loaded.note == "the focal lengths differ by more than 5%: 60 and 50"
+    assert loaded.remarks == (
+        f"{tmp_path / 'a.png'}: the focal lengths differ by more than 5%: 60 and 50",
+    )

@@ -83,7 +83,7 @@ def test_clean_clouds_of_thin_things_stay_whole(name, count, tmp_path):
     np.save(tmp_path / "a.npy", points)
     loaded = load_object(tmp_path / "a.npy")
     assert len(loaded.vertices) == count
-    assert loaded.note is None
+    assert loaded.remarks == ()
 
 
 @pytest.mark.parametrize("name", THIN)
@@ -92,7 +92,7 @@ def test_clean_meshes_of_thin_things_stay_whole(name, tmp_path):
     mesh.export(tmp_path / "a.stl")
     loaded = load_object(tmp_path / "a.stl")
     assert np.isclose(loaded.area, mesh.area, rtol=1e-4)
-    assert loaded.note is None
+    assert loaded.remarks == ()
 
 
 @pytest.mark.parametrize("name", ["wineglass", "sieve", "glasses"])
@@ -101,7 +101,7 @@ def test_clean_views_of_thin_things_on_a_table_stay_whole(name, tmp_path):
     write_view(tmp_path / "a.npz", view)
     loaded = load_object(tmp_path / "a.npz")
     assert len(loaded.vertices) == len(view.points())
-    assert loaded.note is None
+    assert loaded.remarks == ()
 
 
 def on_table(mesh: trimesh.Trimesh, wider: int = 0):
@@ -144,7 +144,7 @@ def test_detached_blob_of_a_mask_is_left_out(tmp_path):
     write_view(tmp_path / "a.npz", replace(view, mask=mask))
     loaded = load_object(tmp_path / "a.npz")
     assert len(loaded.vertices) == mine.sum()
-    assert "49 of" in loaded.note
+    assert "49 of" in loaded.remarks[0]
     assert loaded.frame == CAMERA_FRAME
 
 
@@ -166,9 +166,9 @@ def test_strays_and_floaters_are_left_out(kind, tmp_path):
     np.save(tmp_path / "a.npy", dirty)
     loaded = load_object(tmp_path / "a.npy")
     assert np.array_equal(loaded.vertices, clean)
-    assert "left out" in loaded.note
+    assert "left out" in loaded.remarks[0]
     whole = load_object(tmp_path / "a.npy", which=EVERYTHING)
-    assert len(whole.vertices) == len(np.unique(dirty, axis=0)) and whole.note is None
+    assert len(whole.vertices) == len(np.unique(dirty, axis=0)) and whole.remarks == ()
 
 
 def test_normals_follow_the_points_that_stay(tmp_path):
@@ -217,7 +217,7 @@ def test_floater_of_a_mesh_is_left_out(tmp_path):
     trimesh.util.concatenate([cylinder(), floater]).export(tmp_path / "a.stl")
     loaded = load_object(tmp_path / "a.stl")
     assert np.isclose(loaded.area, cylinder().area, rtol=1e-4)
-    assert f"left out {len(floater.faces)} of" in loaded.note
+    assert f"left out {len(floater.faces)} of" in loaded.remarks[0]
     with pytest.raises(InputError, match=r"would be 0\.003 m long"):
         load_object(tmp_path / "a.stl", which=Which(piece=2))
 
@@ -259,7 +259,7 @@ def test_named_parts_of_one_thing_are_one_object(grouped, tmp_path):
     (tmp_path / "a.obj").write_text(text.replace("o ", f"{grouped} "))
     loaded = load_object(tmp_path / "a.obj")
     assert np.isclose(loaded.area, mug.area + handle.area + foot.area, rtol=1e-4)
-    assert loaded.note is None
+    assert loaded.remarks == ()
 
 
 def test_camera_pose_moves_the_scan_to_the_base(tmp_path):

@@ -25,6 +25,7 @@ from grasp.field.networks.half_turn import HalfTurn, turned
 from grasp.field.networks.kernel_sums import look
 from grasp.field.networks.probes import ALL, DIMENSIONS, FEW_COARSE, FEW_FINE, FINE, Probes
 from grasp.field.networks.surface import DESCRIBED, Surface
+from pcdiff.bounds import check_whole, shown
 from pcdiff.errors import InputError
 
 _WIDENING = 0.35  # kernel width that is added in quadrature, divided by the spread σℓ of the noise
@@ -39,6 +40,10 @@ _UNITS = (_REACH, _REACH, _REACH, 1.0, 1.0, 1.0)  # units of a landmark's place 
 _LEAST_DEVIATION = 0.01  # added to the standard deviation of each feature before the division
 
 
+WIDEST, DEEPEST = 2**14, 2**8
+"""Largest accepted width and number of layers of a network."""
+
+
 @dataclass(frozen=True)
 class NetworkConfig:
     """Sizes of a `PoseNetwork`.
@@ -51,6 +56,9 @@ class NetworkConfig:
             `grasp.field.networks.probes` are used.
         symmetric: If true, the output is the same for a pose and for the pose turned by π around
             its approach axis. Weights of version 0.1.0 are not symmetric.
+
+    Raises:
+        InputError: If a size is not a whole number from 1 to `WIDEST` or `DEEPEST`.
     """
 
     width: int = 384
@@ -58,6 +66,15 @@ class NetworkConfig:
     summary: int = 64
     few_probes: bool = False
     symmetric: bool = False
+
+    def __post_init__(self) -> None:
+        check_whole("width", self.width, 1, WIDEST)
+        check_whole("layers", self.layers, 1, DEEPEST)
+        check_whole("summary", self.summary, 1, WIDEST)
+        for name in ("few_probes", "symmetric"):
+            value = getattr(self, name)
+            if not isinstance(value, bool):
+                raise InputError(f"{name} must be true or false, got {shown(value)}")
 
     @property
     def looks(self) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -36,8 +36,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from grasp.field.networks.energy import DEEPEST, WIDEST
 from grasp.field.networks.probes import DIMENSIONS, Probes
 from grasp.field.networks.surface import Surface
+from pcdiff.bounds import check_real, check_whole
 from pcdiff.embeddings import sinusoidal_embedding
 
 POINTS = (
@@ -75,6 +77,9 @@ class PaperConfig:
         unit: Length in metres by which all lengths are divided.
         least_noise: Noise level σ at which the field's first output is trained to equal the signed
             distance.
+
+    Raises:
+        InputError: If a number is out of range.
     """
 
     width: int = 208
@@ -85,6 +90,13 @@ class PaperConfig:
     decoder: int = 512
     unit: float = 0.1
     least_noise: float = 0.02
+
+    def __post_init__(self) -> None:
+        for name in ("width", "outputs", "code", "encoder", "decoder"):
+            check_whole(name, getattr(self, name), 1, WIDEST)
+        check_whole("layers", self.layers, 1, DEEPEST)
+        for name in ("unit", "least_noise"):
+            check_real(name, getattr(self, name), 1e-9, 1e9)
 
 
 class PaperNetwork(nn.Module):
