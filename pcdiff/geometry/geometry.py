@@ -93,7 +93,9 @@ def finite_part(path: Path | str, geometry: Geometry) -> Geometry:
         return geometry
     kept = good[geometry.faces].all(axis=1)
     if len(kept) and not kept.any():
-        raise InputError(f"all {len(kept)} faces of {path} have a corner that is not finite")
+        raise InputError(
+            f"{path} has no usable face: all {len(kept)} have a corner that is not finite"
+        )
     remarks = (
         *geometry.remarks,
         *left_out(~kept, "faces", "a corner is not finite"),

@@ -167,7 +167,7 @@ def test_unreadable_shapes_are_skipped_or_stop_the_conversion(tmp_path, rng):
     np.save(folder / "nan.npy", np.full((12, 3), np.nan))
     np.save(folder / "same.npy", np.ones((12, 3)))
     (folder / "cut.ply").write_text("ply\nformat ascii 1.0\nelement vertex 9\n")
-    (folder / "notes.txt").write_text("not a shape")
+    (folder / "notes.md").write_text("not a shape")
     _, done = converted(folder, tmp_path / "a.hdf5", points=12)
     assert categories(tmp_path / "a.hdf5") == {"clouds": {"train": 1}}
     assert [name for reason in done.skipped for name in ("cut", "nan", "same") if name in reason]
@@ -181,7 +181,7 @@ def test_unreadable_shapes_are_skipped_or_stop_the_conversion(tmp_path, rng):
     ("files", "options", "sentence"),
     [
         ([], {}, "has no clouds or meshes: expected files with the ending .obj"),
-        (["notes.txt", "deep/er/a.npy"], {}, "has no clouds or meshes"),
+        (["notes.md", "deep/er/a.npy"], {}, "has no clouds or meshes"),
         (["a.npy"], {"categories": ("mug", "cup")}, "must have one category, got mug, cup"),
         (
             ["mug/a.npy"],
