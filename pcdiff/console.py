@@ -101,6 +101,10 @@ TensorBoard = Annotated[
 _UsageError: Any = typer.BadParameter.__bases__[0]
 
 
+INTERRUPTED = 130
+"""Exit code of a program that Ctrl-C ended."""
+
+
 def application(summary: str) -> typer.Typer:
     """Create a command-line program that has no commands yet.
 
@@ -121,7 +125,8 @@ def application(summary: str) -> typer.Typer:
 def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a program, then exit with code 0 on success or with code 2 after bad input.
 
-    Bad input is reported as one sentence on standard error.
+    Bad input is reported as one sentence on standard error. After Ctrl-C the exit code is
+    `INTERRUPTED`, and a command with an option `--resume` prints how to continue.
 
     Args:
         app: The program.
@@ -139,14 +144,16 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
     except _UsageError as error:
         code = _complain(error.format_message())
     except typer.Abort:
-        code = 130
-        if (command := _to_continue(app, given)) is not None and _speaks():
-            typer.echo(printable(f"interrupted; to continue, run: {command}"), err=True)
+        code = INTERRUPTED
     except OSError as error:
         where = error.filename or "the system does not name the file"
         code = _complain(f"{error.strerror or error}: {where}")
     except MemoryError as error:
         code = _complain(f"the program ran out of memory: {error}".removesuffix(": "))
+    # Depending on its version, typer raises Abort after Ctrl-C or returns the exit code.
+    command = _to_continue(app, given) if code == INTERRUPTED else None
+    if command is not None and _speaks():
+        typer.echo(printable(f"interrupted; to continue, run: {command}"), err=True)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -62,7 +62,7 @@ ARROWS: dict[str, set[str]] = {
     "grasp.documents": BASE,
     "grasp.digest": set(),
     "grasp.poses": BASE | {"pcdiff.geometry"},
-    "grasp.objects": BASE | {"pcdiff.files", "pcdiff.geometry", "grasp.poses"},
+    "grasp.objects": BASE | {"pcdiff.files", "pcdiff.geometry", "grasp.poses", "grasp.documents"},
     "grasp.grippers": BASE | {"grasp.documents", "grasp.digest", "grasp.poses", "pcdiff.geometry"},
     "grasp.scenes": BASE | THINGS | {"pcdiff.geometry"},
     "grasp.formats": BASE
@@ -76,7 +76,7 @@ ARROWS: dict[str, set[str]] = {
     "grasp.physics": BASE | THINGS | {"pcdiff.files"},
     "grasp.judging": CORE | TOOLS | GRASPS,
     "grasp.labelling": CORE | TOOLS | GRASPS,
-    "grasp.pictures": BASE | THINGS | {"pcdiff.drawing", "grasp.formats"},
+    "grasp.pictures": BASE | THINGS | {"pcdiff.drawing", "grasp.formats", "grasp.scenes"},
     "grasp": GRASPS,
     "grasp.batches": {"grasp.field"},
     "grasp.simulation": {"grasp.physics"},

@@ -69,6 +69,12 @@ Workers = Annotated[
 OPTIONS = {
     "gripper": "--gripper",
     "unit": "--unit",
+    "piece": "--piece",
+    "names": "--object",
+    "mask_id": "--mask-id",
+    "without_table": "--remove-table",
+    "camera_pose": "--camera-pose",
+    "intrinsics": "--intrinsics",
     "unit_or_scale": "--unit, --scale",
     "pose_unit": "--grasp-unit",
     "pose_frame": "--frame",

@@ -167,7 +167,7 @@ def test_unreadable_shapes_are_skipped_or_stop_the_conversion(tmp_path, rng):
     np.save(folder / "nan.npy", np.full((12, 3), np.nan))
     np.save(folder / "same.npy", np.ones((12, 3)))
     (folder / "cut.ply").write_text("ply\nformat ascii 1.0\nelement vertex 9\n")
-    (folder / "notes.txt").write_text("not a shape")
+    (folder / "notes.md").write_text("not a shape")
     _, done = converted(folder, tmp_path / "a.hdf5", points=12)
     assert categories(tmp_path / "a.hdf5") == {"clouds": {"train": 1}}
     assert [name for reason in done.skipped for name in ("cut", "nan", "same") if name in reason]
