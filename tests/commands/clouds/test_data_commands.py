@@ -90,3 +90,17 @@ def test_evaluate_judges_generated_clouds(pcdiff, folder, tmp_path):
         assert code == 2 and f"{option} concerns a model, so it cannot be combined" in err
     code, _, err = pcdiff("evaluate", real, "--generated", folder, "--points", 40, "--no-emd")
     assert code == 2 and "0.ply must have at least 40 points, got 30 (--points)" in err
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("convert", ("--points", "--category", "--seed", "--split", "--threads", "--json")),
+        ("encode", ("--weights", "--output", "--device", "--threads", "--seed", "--json")),
+        ("evaluate", ("--generated", "--seed", "--device", "--threads", "--json")),
+        ("train", ("--width", "--config", "--tensorboard", "--resume", "--steps")),
+    ],
+)
+def test_help_names_the_options(command, options, pcdiff):
+    code, out, err = pcdiff(command, "--help")
+    assert (code, err) == (0, "") and all(option in out for option in options)
