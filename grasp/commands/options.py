@@ -45,6 +45,11 @@ Frame = Annotated[
 GraspUnit = Annotated[
     str | None, typer.Option(help="Unit of the poses if the grasp file states no unit, e.g. m.")
 ]
+ObjectId = Annotated[
+    str | None,
+    typer.Option(help="Id of the object, for a grasp file with grasps of several objects."),
+]
+GRASP_FILE = "Grasp file: .json, .h5, .hdf5, .yaml, .yml, .csv, .npy or .npz."
 SamplingDevice = Annotated[
     str,
     typer.Option(
@@ -64,6 +69,12 @@ Workers = Annotated[
 OPTIONS = {
     "gripper": "--gripper",
     "unit": "--unit",
+    "piece": "--piece",
+    "names": "--object",
+    "mask_id": "--mask-id",
+    "without_table": "--remove-table",
+    "camera_pose": "--camera-pose",
+    "intrinsics": "--intrinsics",
     "unit_or_scale": "--unit, --scale",
     "pose_unit": "--grasp-unit",
     "pose_frame": "--frame",
@@ -77,6 +88,7 @@ OPTIONS = {
     "region": "--region",
     "avoid": "--avoid",
     "scene": "--scene",
+    "object_id": "--object-id",
     "approach": "--approach",
     "view": "--view",
     "source": "--source, --weights",

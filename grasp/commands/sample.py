@@ -14,6 +14,8 @@ from pcdiff.console import Device, Json, Seed, Session, Threads
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from grasp.formats import Grasps
     from grasp.grippers.gripper import Gripper
     from grasp.objects.object import Object
@@ -27,7 +29,8 @@ def sample(
         Path,
         typer.Argument(
             metavar="OBJECT",
-            help="A mesh, a point cloud, or a depth image (.npz, or .png with a .json beside it).",
+            help="A mesh, a point cloud, or a depth image (.npz, or .png, .tif or .npy with a "
+            ".json or .yaml beside it).",
         ),
     ],
     gripper: GripperName = "panda",
@@ -102,11 +105,53 @@ def sample(
     ] = None,
     mask: Annotated[
         Path | None,
-        typer.Option(help="Mask of the object in a depth image: a .png or .npy file."),
+        typer.Option(help="Mask of the object in a depth image: a .png, .tif or .npy file."),
+    ] = None,
+    mask_id: Annotated[
+        int | None,
+        typer.Option(min=1, help="Value of the object's pixels in a mask of several objects."),
     ] = None,
     intrinsics: Annotated[
-        Path | None, typer.Option(help="Camera of a depth image: a .json file with fx, fy, cx, cy.")
+        Path | None,
+        typer.Option(
+            help="Camera of a depth image: a .json or .yaml file with fx, fy, cx, cy, or with K, "
+            "as ROS, RealSense and Open3D write it."
+        ),
     ] = None,
+    viewpoint: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(
+            metavar="X Y Z",
+            help="Position of the camera that saw all points of a cloud, in the frame and unit of "
+            "the file.",
+        ),
+    ] = None,
+    camera_pose: Annotated[
+        str | None,
+        typer.Option(
+            help="Pose of the camera in the robot's base frame (4 x 4, in metres): a .npy, .txt, "
+            ".json or .yaml file, or 16 numbers. The grasps are then in the base frame."
+        ),
+    ] = None,
+    object_name: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--object",
+            metavar="NAME",
+            help="Name of the object in an .obj, .glb or .dae file of several; may be repeated.",
+        ),
+    ] = None,
+    piece: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Number of the object in a scan or mesh of several, 1 for the largest; 0 takes "
+            "everything, with all stray points.",
+        ),
+    ] = None,
+    remove_table: Annotated[
+        bool, typer.Option("--remove-table", help="Remove the largest flat surface from a scan.")
+    ] = False,
     mass: Annotated[
         float | None,
         typer.Option(
@@ -120,7 +165,8 @@ def sample(
         Path | None,
         typer.Option(
             help="Write the grasps to this file: .json (all properties of the grasps), .h5 "
-            "(as ACRONYM) or .yaml (as the Isaac tools and GraspGen)."
+            "(as ACRONYM), .yaml (as the Isaac tools and GraspGen), .csv (positions and "
+            "quaternions), .npy (as GraspNet-1Billion) or .npz (as Contact-GraspNet)."
         ),
     ] = None,
     picture: Annotated[
@@ -139,11 +185,14 @@ def sample(
     metres in the frame of the object's file. The energy has no unit, and only energies of one
     object can be compared.
     """
+    import numpy as np
+
     from grasp.field.request import Request, sample_grasps
     from grasp.field.trained import weights_file
     from grasp.formats import write_grasps
     from grasp.grippers.gripper import load_gripper
     from grasp.objects.loading import load_object
+    from grasp.objects.pieces import Which
     from grasp.pictures import draw_ranked
     from grasp.scenes.loading import load_scene
     from pcdiff.drawing.png import save_png
@@ -157,9 +206,17 @@ def sample(
     avoided = [_numbers("--avoid", text, "X,Y,Z,RADIUS") for text in avoid or ()]
     surroundings = None if scene is None else load_scene(scene)
     loaded = load_object(
-        obj, 1.0 if scale is None else scale, unit, mask=mask, intrinsics=intrinsics
+        obj,
+        1.0 if scale is None else scale,
+        unit,
+        mask=mask,
+        intrinsics=intrinsics,
+        viewpoint=None if viewpoint is None else np.array(viewpoint),
+        camera_pose=_camera_pose(camera_pose),
+        which=Which(piece, mask_id, tuple(object_name or ()), remove_table),
     )
-    for remark in loaded.remarks:
+    around = () if surroundings is None else surroundings.remarks
+    for remark in (*loaded.remarks, *around):
         session.note(remark)
     request = Request(
         count=count,
@@ -192,10 +249,13 @@ def sample(
     record = {**(grasps.sampler or {}), "scene": None if scene is None else scene.name}
     grasps = dataclasses.replace(grasps, sampler=record)
     if output is not None:
-        write_grasps(output, grasps)
+        write_grasps(output, grasps, gripper=hand)
     if picture is not None:
         assert grasps.success_probability is not None
-        save_png(picture, draw_ranked(loaded, hand, grasps.poses, grasps.success_probability))
+        image = draw_ranked(
+            loaded, hand, grasps.poses, grasps.success_probability, scene=surroundings
+        )
+        save_png(picture, image)
     files = [str(path) for path in (output, picture) if path is not None]
     results, text = _summary(loaded, hand, grasps)
     session.finish({**results, "weights": weights, "files": files}, "\n".join([*text, *files]))
@@ -203,6 +263,8 @@ def sample(
 
 def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any], list[str]]:
     """Return the results as a dictionary for JSON and as human-readable lines."""
+    from grasp.objects.object import FILE_FRAME
+
     probability, collides = grasps.success_probability, grasps.in_collision
     assert probability is not None
     assert collides is not None
@@ -218,6 +280,7 @@ def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any]
         "success_probability_protocol": protocol,
         "in_collision": int(collides.sum()),
         "reason": grasps.reason,
+        "frame": grasps.frame,
         "remedies": options,
         "remarks": list(obj.remarks),
     }
@@ -228,9 +291,23 @@ def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any]
             f"to {probability.min():.2f}, mean {probability.mean():.2f}; "
             f"{int(collides.sum())} in collision"
         )
+    if grasps.frame != FILE_FRAME:
+        text[0] += f"; poses in the frame of the {grasps.frame}"
     if grasps.reason is not None:
         text.append(f"{grasps.reason} ({', '.join(options)})" if options else grasps.reason)
     return results, text
+
+
+def _camera_pose(given: str | None) -> Path | np.ndarray | None:
+    """Return the camera pose that an option states: the numbers, or the path of a file."""
+    import numpy as np
+
+    if given is None:
+        return None
+    try:
+        return np.array([float(word) for word in given.replace(",", " ").split()])
+    except ValueError:
+        return Path(given)
 
 
 def _numbers(option: str, text: str, form: str) -> Four:

@@ -395,6 +395,8 @@ class ConditionedField:
             tool_center_point=self.gripper.tool_center_point,
             reason=None if reason is None else reason.text,
             remedies=() if reason is None else reason.remedies,
+            frame=self.obj.frame,
+            remarks=self.obj.remarks,
             obj=self.obj,
             hand=self.gripper,
         )

@@ -16,7 +16,7 @@ from grasp import documents
 from grasp.formats.notebook import data_frame, html_picture, html_table
 from grasp.formats.single import Grasp
 from grasp.grippers.gripper import Gripper
-from grasp.objects.object import Object
+from grasp.objects.object import FILE_FRAME, FRAMES, Object
 from grasp.poses.rigid import check_poses
 from pcdiff.errors import InputError
 
@@ -61,7 +61,7 @@ COLUMNS: dict[str, tuple[Callable[[str, object], Any], Any]] = {
 class Grasps:
     """Grasps of one object with one gripper.
 
-    Lengths are in metres, masses in kilograms, and poses in the frame of the mesh file. `ranked`
+    Lengths are in metres, masses in kilograms, and poses in `frame`. `ranked`
     sorts the grasps, best first.
 
     `grasps[0]` is a single `Grasp`. A slice, a mask or an array of indices selects `Grasps`:
@@ -90,6 +90,9 @@ class Grasps:
         protocol: Version of the physics protocol that determined `success`.
         tool_center_point: Point between the fingertips in metres, in the gripper's frame.
         reason: Reason why there are no grasps, or fewer grasps than requested.
+        frame: Frame of the poses: "object mesh file", "camera" or "robot base"; see
+            `grasp.objects.object`.
+        remarks: Sentences about the object, e.g. about points of a scan that were left out.
         remedies: Names of the settings whose change `reason` suggests, such as the fields of
             `grasp.field.request.Request`. Files do not contain them.
         obj: The object, from which notebooks draw a picture; None if unknown. Files do not contain
@@ -120,6 +123,8 @@ class Grasps:
     protocol: str | None = None
     tool_center_point: Float[np.ndarray, "3"] | None = None
     reason: str | None = None
+    frame: str = FILE_FRAME
+    remarks: tuple[str, ...] = ()
     remedies: tuple[str, ...] = ()
     obj: Object | None = None
     hand: Gripper | None = None
@@ -130,6 +135,8 @@ class Grasps:
             check_length(name, values, len(self))
             if name in _RANGES:
                 _check_range(name, values)
+        if self.frame not in FRAMES:
+            raise InputError(f"the frame must be one of {', '.join(FRAMES)}, got {self.frame!r}")
         for name in ("object_scale", "mass"):
             number = getattr(self, name)
             if number is not None and not (0 < number < math.inf):

@@ -74,6 +74,7 @@ class PlacedCloud:
     Args:
         points: Points in metres in the cloud's frame.
         T_world_cloud: Pose of the cloud's frame in the world.
+        remarks: Sentences for the user about how the file of the cloud was read.
 
     Raises:
         InputError: If a point is not finite or the pose is not rigid.
@@ -81,6 +82,7 @@ class PlacedCloud:
 
     points: Float[np.ndarray, "points 3"]
     T_world_cloud: Float[np.ndarray, "4 4"]
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.points).all():
@@ -114,6 +116,12 @@ class Scene:
         check_poses("object", self.T_world_object[None])
         if self.T_world_table is not None:
             check_poses("table", self.T_world_table[None])
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences for the user about how the files of the meshes and clouds were read."""
+        meshes = [remark for mesh in self.meshes for remark in mesh.object.remarks]
+        return (*meshes, *(remark for cloud in self.clouds for remark in cloud.remarks))
 
     def in_collision(
         self,

@@ -22,6 +22,9 @@ class Geometry:
         unit: Length of the file's unit in metres; None if the file does not state its unit.
         remarks: Sentences for the user about what was left out and how the file was understood,
             such as "left out 1 of 801 points: not finite".
+        names: Names of the objects in the file, e.g. those of the lines `o` of an OBJ file.
+        owners: For each face, the index in `names` of its object, or -1; None without names.
+        viewpoint: Position of the camera that saw the cloud; None if the file does not state it.
     """
 
     vertices: Float[np.ndarray, "vertices 3"]
@@ -29,6 +32,9 @@ class Geometry:
     normals: Float[np.ndarray, "vertices 3"] | None = None
     unit: float | None = None
     remarks: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    owners: Int[np.ndarray, " faces"] | None = None
+    viewpoint: Float[np.ndarray, "3"] | None = None
 
 
 def check_corners(name: Path | str, vertices: np.ndarray, faces: np.ndarray) -> None:
@@ -95,7 +101,10 @@ def finite_part(path: Path | str, geometry: Geometry) -> Geometry:
     )
     number = np.cumsum(good) - 1
     faces = number[geometry.faces[kept]].astype(np.int64)
-    return replace(geometry, vertices=geometry.vertices[good], faces=faces, remarks=remarks)
+    owners = None if geometry.owners is None else geometry.owners[kept]
+    return replace(
+        geometry, vertices=geometry.vertices[good], faces=faces, remarks=remarks, owners=owners
+    )
 
 
 def _finite_points(path: Path | str, geometry: Geometry) -> Geometry:

@@ -186,7 +186,7 @@ REFLECTION = np.diag([1.0, 1.0, -1.0, 1.0]).tolist()
         ("clouds: [{file: cloud.npy, scale: 1000}]", r"clouds\[0\]: .*would be 173 m long"),
         ("clouds: [{file: cloud.npy, scale: 1e308, unit: m}]", r"clouds\[0\]: .*would be"),
         ("clouds: [{file: cloud.npy, scale: 1e308, unit: inch}]", r"clouds\[0\]: .*would be"),
-        ("clouds: [{file: nan.npy}]", r"clouds\[0\]: .*must be finite"),
+        ("clouds: [{file: nan.npy}]", r"clouds\[0\]: all 2 points .* not finite"),
         ("clouds: [{file: cloud.xml}]", r"clouds\[0\]: .*must end in"),
         ("table: {}\ntable: {}", "the key 'table' more than once"),
         ("table: {position: [0, 0", "the text is not YAML"),
@@ -198,7 +198,7 @@ def test_refusals(document: object, sentence: str, tmp_path: Path) -> None:
     points = np.random.default_rng(0).uniform(0, 0.1, (100, 3))
     points[:2] = [0, 0, 0], [0.1, 0.173, 0.1]
     np.save(tmp_path / "cloud.npy", points)
-    np.save(tmp_path / "nan.npy", np.array([[0.0, 0.0, np.nan], [0.0, 0.0, 0.0]]))
+    np.save(tmp_path / "nan.npy", np.array([[0.0, 0.0, np.nan], [np.inf, 0.0, 0.0]]))
     path = write(tmp_path, document)
     with pytest.raises(InputError, match=sentence) as refused:
         load_scene(path)
@@ -316,3 +316,12 @@ def test_points_on_meshes_have_the_density_and_are_repeatable(rng: np.random.Gen
     hall = Object.from_mesh(100 * np.array(cube.vertices), mesh.faces)
     with pytest.raises(InputError, match="expected at most"):
         _ = Scene(meshes=(PlacedMesh(hall, here),)).points
+
+
+def test_points_that_are_not_finite_are_left_out_and_counted(tmp_path: Path) -> None:
+    points = np.random.default_rng(0).uniform(0, 0.1, (100, 3))
+    points[7, 1] = np.nan
+    np.save(tmp_path / "cloud.npy", points)
+    scene = load_scene(write(tmp_path, "clouds: [{file: cloud.npy}]"))
+    assert np.array_equal(scene.clouds[0].points, np.delete(points, 7, axis=0))
+    assert scene.remarks == (f"{tmp_path / 'cloud.npy'}: left out 1 of 100 points: not finite",)
