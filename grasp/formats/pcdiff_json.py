@@ -15,7 +15,8 @@ has further values if they are known: `mass`, `friction` and `center_of_mass` in
 and `failure` in each grasp, and the `protocol` of the physics at the top level. The reader uses
 `approach` and `closing` to convert poses of a gripper frame with other axes. `frame` is "camera"
 for grasps of a depth image and "robot base" for grasps of a scan with a known camera pose. The list
-`remarks` says what was left out of a scan. The reader ignores unknown keys and refuses a newer `version`.
+`remarks` says what was left out of a scan. The reader ignores unknown keys and refuses a newer
+`version`.
 """
 
 from __future__ import annotations
