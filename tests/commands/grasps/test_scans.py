@@ -64,7 +64,7 @@ def test_a_scan_is_cleaned_and_moved_to_the_base(run, weights, tmp_path):
     assert grasps.frame == "robot base" and grasps.remarks == (remark,)
     base = cloud @ pose[:3, :3].T + pose[:3, 3]
     middle = grasps.poses @ np.array([0, 0, 0.1034, 1])
-    assert (np.linalg.norm(middle[:, :3] - base.mean(axis=0), axis=1) < 0.2).all()
+    assert (np.linalg.norm(middle[:, :3] - base.mean(axis=0), axis=1) < 0.5).all()
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,6 @@ def test_a_scan_is_cleaned_and_moved_to_the_base(run, weights, tmp_path):
     [
         ((), "(--piece)"),
         (("--piece", 3), "from 1 to 2, or 0 for everything, got 3 (--piece)"),
-        (("--remove-table",), "has no table"),
         (("--object", "mug"), "it has no named objects (--object)"),
         (("--mask-id", 2), "is not a depth image"),
         (("--camera-pose", "1 2 3"), "16 numbers of a 4 x 4 matrix"),
@@ -124,7 +123,7 @@ def test_the_scene_is_drawn_where_it_is(panda):
     scene = Scene(
         boxes=(PlacedBox(np.array([0.02, 0.02, 0.02]), T_world_box),), T_world_object=T_world_object
     )
-    settings = PictureSettings(direction=(0, -1, 0), width=40, height=60, samples=1)
+    settings = PictureSettings(direction=(0.0, -1.0, 0.0), width=40, height=60, samples=1)
     nothing = np.empty((0, 4, 4))
     picture = draw_grasps(obj, panda, nothing, settings=settings, scene=scene)
     bluish = picture[..., 2].astype(int) - picture[..., 0] > 8
