@@ -94,7 +94,7 @@ def finite_part(path: Path | str, geometry: Geometry) -> Geometry:
     kept = good[geometry.faces].all(axis=1)
     if len(kept) and not kept.any():
         raise InputError(
-            f"{path} has no usable face: all {len(kept)} have a corner that is not finite"
+            f"{path} has no usable face: all {len(kept)} faces have a corner that is not finite"
         )
     remarks = (
         *geometry.remarks,
