@@ -2,7 +2,7 @@
 
     import grasp
     field = grasp.GraspField.from_pretrained("panda")
-    grasps = field.condition(grasp.load_object("mug.obj")).sample(200, generator=g)
+    grasps = field.condition(grasp.load_object("mug.obj")).sample(200, seed=0)
 
 Names are imported on first use, so code that does not need torch starts without torch.
 """
@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from grasp.field.sampling import Sampling
     from grasp.field.selection import Selection
     from grasp.field.trained import GraspField
-    from grasp.formats import Grasps, read_grasps, write_grasps
+    from grasp.formats import Grasp, Grasps, read_grasps, write_grasps
     from grasp.grippers.gripper import Gripper, load_gripper
     from grasp.objects.loading import load_object
     from grasp.objects.object import Object
 
 __all__ = [
     "ConditionedField",
+    "Grasp",
     "GraspField",
     "Grasps",
     "Gripper",
@@ -35,6 +36,7 @@ __all__ = [
 
 _HOMES = {
     "ConditionedField": "grasp.field.conditioned",
+    "Grasp": "grasp.formats",
     "GraspField": "grasp.field.trained",
     "Grasps": "grasp.formats",
     "Gripper": "grasp.grippers.gripper",
@@ -54,3 +56,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'grasp' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -7,6 +7,10 @@ from typing import Annotated
 import typer
 
 from grasp.commands.evaluate import evaluate
+from grasp.commands.export import export
+from grasp.commands.gripper import gripper
+from grasp.commands.label import label
+from grasp.commands.options import Command
 from grasp.commands.sample import sample
 from grasp.commands.simulate import simulate
 from grasp.commands.train import train
@@ -31,8 +35,8 @@ def _version(
         raise typer.Exit
 
 
-for _command in (simulate, evaluate, sample, train):  # the order of --help
-    app.command()(_command)
+for _command in (simulate, evaluate, sample, export, gripper, label, train):  # the order of --help
+    app.command(cls=Command)(_command)
 
 
 if __name__ == "__main__":

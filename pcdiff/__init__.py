@@ -1,7 +1,7 @@
 """Diffusion for 3D: the generator of point clouds, and the core that `grasp` also uses.
 
     import pcdiff
-    clouds = pcdiff.PointCloudGenerator.from_pretrained("chair").sample(16, generator=g)
+    clouds = pcdiff.PointCloudGenerator.from_pretrained("chair").sample(16, seed=0)
 
 `import pcdiff` is fast: it imports torch only when a name that needs torch is first used.
 """
@@ -28,3 +28,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'pcdiff' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -69,12 +69,31 @@ Resume = Annotated[
     bool,
     typer.Option(
         "--resume",
-        help="Continue the run in the --output folder, or start a run if the folder has no run.",
+        help="Continue the run in the --output folder, or start a run if the folder has no run. "
+        "With more --steps, a finished run is extended.",
     ),
 ]
 InitializeFrom = Annotated[
     str | None,
     typer.Option(help="Initial weights: the name of published weights or the path of a file."),
+]
+Width = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=65_536, help="Width of the network's hidden layers.", show_default="see the docs"
+    ),
+]
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", help="Sizes of the networks and other settings of a new model: .toml or .json."
+    ),
+]
+TensorBoard = Annotated[
+    bool,
+    typer.Option(
+        "--tensorboard", help="Also write event files for TensorBoard into the --output folder."
+    ),
 ]
 
 # typer may contain its own copy of click, with its own class UsageError. The base class of
@@ -82,15 +101,22 @@ InitializeFrom = Annotated[
 _UsageError: Any = typer.BadParameter.__bases__[0]
 
 
+INTERRUPTED = 130
+"""Exit code of a program that Ctrl-C ended."""
+
+
 def application(summary: str) -> typer.Typer:
     """Create a command-line program that has no commands yet.
+
+    The program and its commands take `-h` and `--help`. The program also takes
+    `--install-completion`, which lets the user's shell complete commands and options.
 
     Args:
         summary: First line of the program's `--help` text.
     """
     return typer.Typer(
         help=summary,
-        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
@@ -99,7 +125,8 @@ def application(summary: str) -> typer.Typer:
 def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a program, then exit with code 0 on success or with code 2 after bad input.
 
-    Bad input is reported as one sentence on standard error.
+    Bad input is reported as one sentence on standard error. After Ctrl-C the exit code is
+    `INTERRUPTED`, and a command with an option `--resume` prints how to continue.
 
     Args:
         app: The program.
@@ -117,14 +144,16 @@ def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
     except _UsageError as error:
         code = _complain(error.format_message())
     except typer.Abort:
-        code = 130
-        if (command := _to_continue(app, given)) is not None and _speaks():
-            typer.echo(printable(f"interrupted; to continue, run: {command}"), err=True)
+        code = INTERRUPTED
     except OSError as error:
         where = error.filename or "the system does not name the file"
         code = _complain(f"{error.strerror or error}: {where}")
     except MemoryError as error:
         code = _complain(f"the program ran out of memory: {error}".removesuffix(": "))
+    # Depending on its version, typer raises Abort after Ctrl-C or returns the exit code.
+    command = _to_continue(app, given) if code == INTERRUPTED else None
+    if command is not None and _speaks():
+        typer.echo(printable(f"interrupted; to continue, run: {command}"), err=True)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -306,17 +335,21 @@ def version() -> str:
 
 
 @contextlib.contextmanager
-def progress(description: str, total: int, shown: bool = True) -> Iterator[Callable[..., None]]:
+def progress(
+    description: str, total: int | None, shown: bool = True, after: float = 0.0
+) -> Iterator[Callable[..., None]]:
     """Show a progress bar on standard error.
 
     Args:
         description: Text to the left of the bar.
-        total: Number of units of work.
+        total: Number of units of work; None if unknown.
         shown: False to hide the bar. The bar is also hidden if standard error is not a terminal.
+        after: Seconds of work after which the bar appears, so that short work shows no bar.
 
     Yields:
         A function that advances the bar: `advance()` by one unit and `advance(n)` by n units.
-        `advance(n, "loss 0.12")` also shows the note "loss 0.12" next to the bar.
+        `advance(n, "loss 0.12")` also shows the note "loss 0.12" next to the bar, and
+        `advance(n, total=m)` changes the number of units of work to m.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -330,15 +363,23 @@ def progress(description: str, total: int, shown: bool = True) -> Iterator[Calla
         Remaining(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as bar:
-        task = bar.add_task(description, total=total, note="")
+    bar = Progress(*columns, console=console, disable=not (shown and console.is_terminal))
+    task, begin = bar.add_task(description, total=total, note=""), time.monotonic()
 
-        def advance(steps: int = 1, note: str | None = None) -> None:
-            bar.advance(task, steps)
-            if note is not None:
-                bar.update(task, note=note)
+    def advance(steps: int = 1, note: str | None = None, total: int | None = None) -> None:
+        bar.update(task, advance=steps, total=total)
+        if note is not None:
+            bar.update(task, note=note)
+        if time.monotonic() - begin >= after:
+            bar.start()  # does nothing if the bar is already there
 
+    try:
+        if not after:
+            bar.start()
         yield advance
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 def _cpu_seconds() -> float:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -18,6 +19,13 @@ from torch import Tensor
 from pcdiff.errors import InputError
 
 Generator = torch.Generator | Sequence[torch.Generator]
+
+
+class Seed(TypedDict, total=False):
+    """The keyword argument `seed` of functions that also take a `generator`."""
+
+    seed: int | None
+
 
 _GLOBAL_GENERATOR = threading.RLock()
 """Lock on torch's global generator, so that only one thread at a time changes the generator."""
@@ -47,6 +55,26 @@ def seeded(*words: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(state) & (2**63 - 1))
 
 
+def generator_from(generator: Generator | None, seed: int | None = None) -> Generator:
+    """Return the generator that a caller passed, or the generator `seeded(seed)`.
+
+    Args:
+        generator: One generator or several; None if the caller passed a seed.
+        seed: Seed from 0 to 2³² − 1; None if the caller passed a generator.
+
+    Raises:
+        InputError: If both arguments are passed or neither is, or the seed is out of range.
+    """
+    if generator is not None and seed is None:
+        return generator
+    if seed is not None and generator is None:
+        return seeded(seed)
+    raise InputError(
+        "random numbers need either a generator or a seed, got "
+        f"{'neither' if seed is None else 'both'}"
+    )
+
+
 def spawn(generator: torch.Generator, count: int) -> list[torch.Generator]:
     """Make `count` independent CPU generators, seeded by draws from `generator`.
 
@@ -59,24 +87,31 @@ def spawn(generator: torch.Generator, count: int) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
-def one_each(generator: Generator | None, count: int) -> list[torch.Generator]:
+def one_each(
+    generator: Generator | None, count: int, seed: int | None = None
+) -> list[torch.Generator]:
     """Return one generator per sample of a batch.
 
     Args:
         generator: One generator, from which `count` generators are spawned, or `count` generators.
         count: Number of samples.
+        seed: Seed that replaces a generator; generator i is then `seeded(seed, i)`.
 
     Raises:
-        InputError: If `generator` is None, or the number of generators differs from `count`.
+        InputError: If both `generator` and `seed` are passed or neither is, the number of
+            generators differs from `count`, or the seed is out of range.
     """
-    if isinstance(generator, torch.Generator):
-        return spawn(generator, count)
-    if generator is None or len(generator) != count:
-        came = generator if generator is None else len(generator)
+    given = generator_from(generator, seed)
+    if seed is not None:
+        return [seeded(seed, index) for index in range(count)]
+    if isinstance(given, torch.Generator):
+        return spawn(given, count)
+    if len(given) != count:
         raise InputError(
-            f"generator must be one generator or {count} generators, one per sample, got {came}"
+            f"generator must be one generator or {count} generators, one per sample, "
+            f"got {len(given)}"
         )
-    return list(generator)
+    return list(given)
 
 
 def repeat(generator: Generator, count: int) -> Generator:

@@ -62,26 +62,30 @@ ARROWS: dict[str, set[str]] = {
     "grasp.documents": BASE,
     "grasp.digest": set(),
     "grasp.poses": BASE | {"pcdiff.geometry"},
-    "grasp.objects": BASE | {"pcdiff.files", "pcdiff.geometry", "grasp.poses"},
-    "grasp.grippers": BASE | {"grasp.documents", "grasp.digest"},
+    "grasp.objects": BASE | {"pcdiff.files", "pcdiff.geometry", "grasp.poses", "grasp.documents"},
+    "grasp.grippers": BASE | {"grasp.documents", "grasp.digest", "grasp.poses", "pcdiff.geometry"},
     "grasp.scenes": BASE | THINGS | {"pcdiff.geometry"},
-    "grasp.formats": BASE | THINGS | {"pcdiff.files", "pcdiff.hdf5", "pcdiff.geometry"},
+    "grasp.formats": BASE
+    | THINGS
+    | {"pcdiff.files", "pcdiff.hdf5", "pcdiff.geometry", "grasp.formats.notebook"},
+    "grasp.formats.notebook": BASE | THINGS | {"grasp.pictures", "pcdiff.drawing"},
     "grasp.costs": BASE | {"grasp.grippers"},
     # Head 2 and its judge.
     "grasp.field.networks": BASE | {"pcdiff.embeddings", "grasp.grippers"},
     "grasp.field": CORE | TOOLS | GRASPS - JUDGE - {"grasp"},
     "grasp.physics": BASE | THINGS | {"pcdiff.files"},
     "grasp.judging": CORE | TOOLS | GRASPS,
-    "grasp.pictures": BASE | THINGS | {"pcdiff.drawing", "grasp.formats"},
+    "grasp.labelling": CORE | TOOLS | GRASPS,
+    "grasp.pictures": BASE | THINGS | {"pcdiff.drawing", "grasp.formats", "grasp.scenes"},
     "grasp": GRASPS,
     "grasp.batches": {"grasp.field"},
     "grasp.simulation": {"grasp.physics"},
-    "grasp.commands": CORE | TOOLS | GRASPS,
+    "grasp.commands": CORE | TOOLS | GRASPS | {"grasp.labelling"},
     "grasp.cli": {"pcdiff.console", "grasp.commands"},
     "grasp.__main__": {"grasp.cli"},
     # What stands on the library.
-    "datasets": CORE | TOOLS | CLOUDS | GRASPS,
-    "experiments": CORE | TOOLS | CLOUDS | GRASPS | {"datasets"},
+    "datasets": CORE | TOOLS | CLOUDS | GRASPS | {"grasp.labelling"},
+    "experiments": CORE | TOOLS | CLOUDS | GRASPS | {"grasp.labelling", "datasets"},
 }
 
 # The rooms of the theory stay on torch; the others may use what pyproject.toml declares.
@@ -196,7 +200,7 @@ def test_the_library_imports_what_its_requirements_bring():
     """Else a module works here, where the tools for development are, and fails for a user."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
-    required = [*project["dependencies"], *extras["curves"], *extras["drake"]]
+    required = [*project["dependencies"], *extras["curves"], *extras["drake"], *extras["notebook"]]
     names = {canonicalize_name(Requirement(text).name) for text in required}
     # Drake is not installed on platforms without its wheel.
     homes = {**importlib.metadata.packages_distributions(), "pydrake": ["drake"]}
@@ -315,6 +319,12 @@ def test_every_public_name_of_a_package_is_where_its_types_say(package):
     assert sorted(module.__all__) == sorted(homes)
     for name, home in homes.items():
         assert getattr(module, name) is getattr(importlib.import_module(home), name)
+
+
+@pytest.mark.parametrize("package", ["pcdiff", "grasp"])
+def test_dir_lists_the_public_names_before_they_are_imported(package):
+    listed = output_of(sys.executable, "-c", f"import {package}; print(*dir({package}))").split()
+    assert set(importlib.import_module(package).__all__) <= set(listed)
 
 
 def test_wheel_holds_the_two_packages_and_their_data(tmp_path):

@@ -5,10 +5,12 @@ The module `pcdiff.console` defines the options of all commands.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperCommand
 
 from pcdiff import console
 from pcdiff.errors import InputError
@@ -43,6 +45,11 @@ Frame = Annotated[
 GraspUnit = Annotated[
     str | None, typer.Option(help="Unit of the poses if the grasp file states no unit, e.g. m.")
 ]
+ObjectId = Annotated[
+    str | None,
+    typer.Option(help="Id of the object, for a grasp file with grasps of several objects."),
+]
+GRASP_FILE = "Grasp file: .json, .h5, .hdf5, .yaml, .yml, .csv, .npy or .npz."
 SamplingDevice = Annotated[
     str,
     typer.Option(
@@ -62,10 +69,26 @@ Workers = Annotated[
 OPTIONS = {
     "gripper": "--gripper",
     "unit": "--unit",
+    "piece": "--piece",
+    "names": "--object",
+    "mask_id": "--mask-id",
+    "without_table": "--remove-table",
+    "camera_pose": "--camera-pose",
+    "intrinsics": "--intrinsics",
     "unit_or_scale": "--unit, --scale",
     "pose_unit": "--grasp-unit",
     "pose_frame": "--frame",
     "pose_unit_and_frame": "--grasp-unit, --frame",
+    "scale": "--scale",
+    "mass": "--mass",
+    "count": "--count",
+    "oversampling": "--oversampling",
+    "least_probability": "--least-probability",
+    "thin": "--thin",
+    "region": "--region",
+    "avoid": "--avoid",
+    "scene": "--scene",
+    "object_id": "--object-id",
     "approach": "--approach",
     "view": "--view",
     "source": "--source, --weights",
@@ -75,6 +98,46 @@ OPTIONS = {
     "validate_one_in": "--validate-one-in",
 }
 """Command-line option for each parameter that an error message of the library may concern."""
+
+
+FOUR_NUMBERS = ("--region", "--avoid", "--approach")
+"""Options whose value is four numbers, joined by commas or separated by spaces."""
+
+
+class Command(TyperCommand):
+    """A command that also takes the numbers of `FOUR_NUMBERS` separated by spaces.
+
+    typer has no repeatable option with several values.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments of the command after joining the numbers of such options."""
+        return super().parse_args(ctx, join_numbers(args))
+
+
+def join_numbers(arguments: Sequence[str]) -> list[str]:
+    """Join each four numbers that follow an option of `FOUR_NUMBERS` by commas.
+
+    Args:
+        arguments: Arguments of a command.
+    """
+    joined, place = [], 0
+    while place < len(arguments):
+        joined.append(arguments[place])
+        following = arguments[place + 1 : place + 5]
+        place += 1
+        if joined[-1] in FOUR_NUMBERS and len(following) == 4 and all(map(_is_number, following)):
+            joined.append(",".join(following))
+            place += 4
+    return joined
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def check_results(output: Path | None, picture: Path | None) -> None:

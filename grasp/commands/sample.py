@@ -14,6 +14,8 @@ from pcdiff.console import Device, Json, Seed, Session, Threads
 from pcdiff.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from grasp.formats import Grasps
     from grasp.grippers.gripper import Gripper
     from grasp.objects.object import Object
@@ -27,27 +29,42 @@ def sample(
         Path,
         typer.Argument(
             metavar="OBJECT",
-            help="A mesh, a point cloud, or a depth image (.npz, or .png with a .json beside it).",
+            help="A mesh, a point cloud, or a depth image (.npz, or .png, .tif or .npy with a "
+            ".json or .yaml beside it).",
         ),
     ],
     gripper: GripperName = "panda",
     count: Annotated[int, typer.Option(min=1, max=MOST, help="Largest number of grasps.")] = 200,
     weights: Annotated[str, typer.Option(help="Weights: a shipped name, or a file.")] = "panda",
     scene: Annotated[
-        Path | None, typer.Option(help="Surroundings of the object: a .yaml file.")
+        Path | None,
+        typer.Option(
+            help="Surroundings of the object: a .yaml file with any of table, boxes, meshes, "
+            "clouds and object, such as table: {position: [0, 0, -0.05]}, in metres."
+        ),
     ] = None,
     region: Annotated[
         str | None,
         typer.Option(
-            help="X,Y,Z,RADIUS in metres: return only grasps with the point between the "
-            "fingertips inside this ball."
+            metavar="X,Y,Z,RADIUS",
+            help="Return only grasps with the point between the fingertips inside this ball, in "
+            "metres in the frame of the object's file.",
         ),
     ] = None,
     approach: Annotated[
         str | None,
         typer.Option(
-            help="X,Y,Z,DEGREES: return only grasps whose approach direction is within DEGREES of "
-            "the direction X,Y,Z."
+            metavar="X,Y,Z,DEGREES",
+            help="Return only grasps whose approach direction is within DEGREES of the direction "
+            "X,Y,Z.",
+        ),
+    ] = None,
+    avoid: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="X,Y,Z,RADIUS",
+            help="Return no grasps with the point between the fingertips inside this ball; may be "
+            "repeated. Spaces may separate the numbers of these three options, too.",
         ),
     ] = None,
     thin: Annotated[
@@ -88,22 +105,69 @@ def sample(
     ] = None,
     mask: Annotated[
         Path | None,
-        typer.Option(help="Mask of the object in a depth image: a .png or .npy file."),
+        typer.Option(help="Mask of the object in a depth image: a .png, .tif or .npy file."),
+    ] = None,
+    mask_id: Annotated[
+        int | None,
+        typer.Option(min=1, help="Value of the object's pixels in a mask of several objects."),
     ] = None,
     intrinsics: Annotated[
-        Path | None, typer.Option(help="Camera of a depth image: a .json file with fx, fy, cx, cy.")
+        Path | None,
+        typer.Option(
+            help="Camera of a depth image: a .json or .yaml file with fx, fy, cx, cy, or with K, "
+            "as ROS, RealSense and Open3D write it."
+        ),
     ] = None,
+    viewpoint: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(
+            metavar="X Y Z",
+            help="Position of the camera that saw all points of a cloud, in the frame and unit of "
+            "the file.",
+        ),
+    ] = None,
+    camera_pose: Annotated[
+        str | None,
+        typer.Option(
+            help="Pose of the camera in the robot's base frame (4 x 4, in metres): a .npy, .txt, "
+            ".json or .yaml file, or 16 numbers. The grasps are then in the base frame."
+        ),
+    ] = None,
+    object_name: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--object",
+            metavar="NAME",
+            help="Name of the object in an .obj, .glb or .dae file of several; may be repeated.",
+        ),
+    ] = None,
+    piece: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Number of the object in a scan or mesh of several, 1 for the largest; 0 takes "
+            "everything, with all stray points.",
+        ),
+    ] = None,
+    remove_table: Annotated[
+        bool, typer.Option("--remove-table", help="Remove the largest flat surface from a scan.")
+    ] = False,
     mass: Annotated[
         float | None,
         typer.Option(
-            help="Mass of the object in kg. Default: 150 kg/m³ times the volume of a mesh; the "
+            help="Mass of the object in kg. Default: 300 kg/m³ times the volume of a mesh; the "
             "weight of an object of unknown volume is ignored."
         ),
     ] = None,
     scale: Scale = None,
     unit: Unit = None,
     output: Annotated[
-        Path | None, typer.Option(help="Write the grasps to this .json, .h5 or .yaml file.")
+        Path | None,
+        typer.Option(
+            help="Write the grasps to this file: .json (all properties of the grasps), .h5 "
+            "(as ACRONYM), .yaml (as the Isaac tools and GraspGen), .csv (positions and "
+            "quaternions), .npy (as GraspNet-1Billion) or .npz (as Contact-GraspNet)."
+        ),
     ] = None,
     picture: Annotated[
         Path | None, typer.Option(help="Draw the object with its grasps into this .png file.")
@@ -117,13 +181,18 @@ def sample(
 
     Each grasp is returned with its probability of success, its energy, the opening of the hand, and
     whether the open hand is in collision. If no grasp has a sufficient probability of success, no
-    grasps are returned, and the reason is stated.
+    grasps are returned, and the reason is stated with the options that would help. Poses are in
+    metres in the frame of the object's file. The energy has no unit, and only energies of one
+    object can be compared.
     """
+    import numpy as np
+
     from grasp.field.request import Request, sample_grasps
     from grasp.field.trained import weights_file
     from grasp.formats import write_grasps
     from grasp.grippers.gripper import load_gripper
     from grasp.objects.loading import load_object
+    from grasp.objects.pieces import Which
     from grasp.pictures import draw_ranked
     from grasp.scenes.loading import load_scene
     from pcdiff.drawing.png import save_png
@@ -132,13 +201,19 @@ def sample(
     check_results(output, picture)
     hand = load_gripper(gripper)
     weights_file(weights)
-    ball, cone = (
-        _numbers("--region", region, "X,Y,Z,RADIUS"),
-        _numbers("--approach", approach, "X,Y,Z,DEGREES"),
-    )
+    ball = None if region is None else _numbers("--region", region, "X,Y,Z,RADIUS")
+    cone = None if approach is None else _numbers("--approach", approach, "X,Y,Z,DEGREES")
+    avoided = [_numbers("--avoid", text, "X,Y,Z,RADIUS") for text in avoid or ()]
     surroundings = None if scene is None else load_scene(scene)
     loaded = load_object(
-        obj, 1.0 if scale is None else scale, unit, mask=mask, intrinsics=intrinsics
+        obj,
+        1.0 if scale is None else scale,
+        unit,
+        mask=mask,
+        intrinsics=intrinsics,
+        viewpoint=None if viewpoint is None else np.array(viewpoint),
+        camera_pose=_camera_pose(camera_pose),
+        which=Which(piece, mask_id, tuple(object_name or ()), remove_table),
     )
     around = () if surroundings is None else surroundings.remarks
     for remark in (*loaded.remarks, *around):
@@ -156,18 +231,31 @@ def sample(
         thin=thin,
         region=ball,
         approach=cone,
+        avoid=avoided,
         scene=surroundings,
         mass=mass,
         seed=seed,
         device=device,
     )
-    grasps = sample_grasps(loaded, request)
+    with console.progress("sampling", None, after=2.0) as advance:
+        done = 0
+
+        def progress(now: int, total: int) -> None:
+            nonlocal done
+            advance(now - done, total=total)
+            done = now
+
+        grasps = sample_grasps(loaded, request, progress)
     record = {**(grasps.sampler or {}), "scene": None if scene is None else scene.name}
     grasps = dataclasses.replace(grasps, sampler=record)
     if output is not None:
-        write_grasps(output, grasps)
+        write_grasps(output, grasps, gripper=hand)
     if picture is not None:
-        save_png(picture, draw_ranked(loaded, hand, grasps))
+        assert grasps.success_probability is not None
+        image = draw_ranked(
+            loaded, hand, grasps.poses, grasps.success_probability, scene=surroundings
+        )
+        save_png(picture, image)
     files = [str(path) for path in (output, picture) if path is not None]
     results, text = _summary(loaded, hand, grasps)
     session.finish({**results, "weights": weights, "files": files}, "\n".join([*text, *files]))
@@ -175,10 +263,13 @@ def sample(
 
 def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any], list[str]]:
     """Return the results as a dictionary for JSON and as human-readable lines."""
+    from grasp.objects.object import FILE_FRAME
+
     probability, collides = grasps.success_probability, grasps.in_collision
     assert probability is not None
     assert collides is not None
     protocol = (grasps.sampler or {}).get("probability_protocol")
+    options = [OPTIONS[name] for name in grasps.remedies if name in OPTIONS]
     results = {
         "grasps": len(grasps),
         "gripper": hand.name,
@@ -189,6 +280,8 @@ def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any]
         "success_probability_protocol": protocol,
         "in_collision": int(collides.sum()),
         "reason": grasps.reason,
+        "frame": grasps.frame,
+        "remedies": options,
         "remarks": list(obj.remarks),
     }
     text = [f"{len(grasps)} grasps of {obj.name} for {hand.name}"]
@@ -198,17 +291,29 @@ def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any]
             f"to {probability.min():.2f}, mean {probability.mean():.2f}; "
             f"{int(collides.sum())} in collision"
         )
+    if grasps.frame != FILE_FRAME:
+        text[0] += f"; poses in the frame of the {grasps.frame}"
     if grasps.reason is not None:
-        text.append(grasps.reason)
+        text.append(f"{grasps.reason} ({', '.join(options)})" if options else grasps.reason)
     return results, text
 
 
-def _numbers(option: str, text: str | None, form: str) -> Four | None:
+def _camera_pose(given: str | None) -> Path | np.ndarray | None:
+    """Return the camera pose that an option states: the numbers, or the path of a file."""
+    import numpy as np
+
+    if given is None:
+        return None
+    try:
+        return np.array([float(word) for word in given.replace(",", " ").split()])
+    except ValueError:
+        return Path(given)
+
+
+def _numbers(option: str, text: str, form: str) -> Four:
     """Parse the four numbers of an option; error messages describe the numbers as `form`."""
     from grasp.objects.cleaning import MAXIMUM_COORDINATE
 
-    if text is None:
-        return None
     try:
         x, y, z, size = (float(part) for part in text.split(","))
     except ValueError as error:

@@ -1,5 +1,5 @@
 """Differentiable costs of grasp poses, which guide a sampler or a planner."""
 
-from grasp.costs.terms import ApproachCone, Constraint, Cost, InBox, NearPoint
+from grasp.costs.terms import ApproachCone, AwayFromPoint, Constraint, Cost, InBox, NearPoint
 
-__all__ = ["ApproachCone", "Constraint", "Cost", "InBox", "NearPoint"]
+__all__ = ["ApproachCone", "AwayFromPoint", "Constraint", "Cost", "InBox", "NearPoint"]

@@ -17,6 +17,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -33,14 +34,21 @@ Cost = Callable[[Tensor], Tensor]
 class Constraint(ABC):
     """A condition that a pose can satisfy or violate; a call returns the cost of the violation.
 
+    `str(constraint)` describes the constraint in words that an explanation can quote.
+
     Args:
         sigma: Excess σ that costs ½, in the unit of the excess.
+
+    Attributes:
+        parameter: Name of the setting that makes such a constraint, for example in
+            `grasp.field.request.Request`.
 
     Raises:
         InputError: If σ is not above 0 and finite, or another argument is out of range.
     """
 
     sigma: float
+    parameter: ClassVar[str] = "guidance"
 
     def __post_init__(self) -> None:
         _check_positive("sigma", self.sigma)
@@ -65,6 +73,9 @@ class Constraint(ABC):
         Args:
             poses: Grasp poses `T_object_grasp`.
         """
+
+    def __str__(self) -> str:
+        return f"the constraint {type(self).__name__}"
 
     def __call__(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch"]:
         """Return the cost ½ |excess/σ|² of each pose.
@@ -122,6 +133,10 @@ class NearPoint(Constraint):
     point: Float[np.ndarray, "3"]
     radius: float
     gripper: Gripper
+    parameter: ClassVar[str] = "region"
+
+    def __str__(self) -> str:
+        return f"the region within {self.radius:g} m of {_listed(self.point)}"
 
     def _check(self) -> None:
         _check_vector("the point", self.point)
@@ -145,6 +160,53 @@ class NearPoint(Constraint):
 
 
 @dataclass(frozen=True, eq=False)
+class AwayFromPoint(Constraint):
+    """A constraint that the tool centre point lies outside a ball, for example around a hot spout.
+
+    With the distance d from the tool centre point to the centre of the ball and the radius r, the
+    excess inside the ball is (r² − d²)/(2r) in metres. Near the surface of the ball, this is the
+    depth inside the ball. It is smooth at the centre, where the depth r − d is not. The excess is
+    largest at the centre, r/2; the gradient there is 0.
+
+    Args:
+        point: Centre of the ball, (3,), in metres in the frame of the object's file.
+        radius: Radius of the ball in metres.
+        gripper: Gripper whose tool centre point is constrained.
+        sigma: Excess in metres that costs ½.
+
+    Raises:
+        InputError: If `point` is not three finite numbers, or the radius or σ is not above 0 and
+            finite.
+    """
+
+    point: Float[np.ndarray, "3"]
+    radius: float
+    gripper: Gripper
+    parameter: ClassVar[str] = "avoid"
+
+    def __str__(self) -> str:
+        return f"the avoided ball within {self.radius:g} m of {_listed(self.point)}"
+
+    def _check(self) -> None:
+        _check_vector("the point", self.point)
+        _check_positive("the radius", self.radius)
+
+    def _spread(self, noise_level: float, length: float) -> float:
+        # Inside the ball, the excess changes by d/r ≤ 1 times the way of the tool centre point.
+        return _spread_of_tool(self.gripper, noise_level, length)
+
+    def excess(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 1"]:
+        """Return (r² − d²)/(2r) in metres inside the ball, and 0 outside.
+
+        Args:
+            poses: Grasp poses `T_object_grasp`.
+        """
+        offset = self.gripper.tool_points(poses) - poses.new_tensor(self.point)
+        square = offset.square().sum(dim=-1, keepdim=True)
+        return (self.radius**2 - square).relu() / (2 * self.radius)
+
+
+@dataclass(frozen=True, eq=False)
 class InBox(Constraint):
     """A constraint that the tool centre point lies inside a box.
 
@@ -165,6 +227,9 @@ class InBox(Constraint):
     lower: Float[np.ndarray, "3"]
     upper: Float[np.ndarray, "3"]
     gripper: Gripper
+
+    def __str__(self) -> str:
+        return f"the box from {_listed(self.lower)} to {_listed(self.upper)}"
 
     def _check(self) -> None:
         for bound in (self.lower, self.upper):
@@ -216,6 +281,11 @@ class ApproachCone(Constraint):
 
     direction: Float[np.ndarray, "3"]
     half_angle: float
+    parameter: ClassVar[str] = "approach"
+
+    def __str__(self) -> str:
+        degrees = math.degrees(self.half_angle)
+        return f"the approach cone of {degrees:g}° around {_listed(self.direction)}"
 
     def _check(self) -> None:
         _check_vector("the direction", self.direction)
@@ -241,6 +311,10 @@ class ApproachCone(Constraint):
         axis = poses.new_tensor(self.direction / np.linalg.norm(self.direction))
         cosine = (poses[..., :3, 2] * axis).sum(dim=-1, keepdim=True)
         return (math.cos(self.half_angle) - cosine).relu()
+
+
+def _listed(vector: np.ndarray) -> str:
+    return f"({', '.join(f'{number:g}' for number in vector)})"
 
 
 def _check_vector(what: str, vector: np.ndarray) -> None:

@@ -9,7 +9,6 @@ returns selected samples as grasps with energies and widths, ranked by probabili
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,52 +16,43 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from grasp.costs import Constraint, Cost
+from grasp.field.arrays import as_tensor, like, translated
 from grasp.field.chunks import in_chunks
 from grasp.field.model import Condition, FieldModel
 from grasp.field.proposals import Opposites, opposites, propose
-from grasp.field.sampling import (
-    Guide,
-    Sampling,
-    default_sampling,
-    levels_of,
-    trajectory,
-)
-from grasp.field.selection import (
-    Assessed,
-    Selection,
-    default_selection,
-    select,
-    shortfall,
-    size_fact,
-)
+from grasp.field.reasons import Facts, Reason, explained, too_wide
+from grasp.field.sampling import Guide, Sampling, default_sampling, levels_of, trajectory
+from grasp.field.search import Step, search
+from grasp.field.selection import Assessed, Selection, assessed, default_selection
 from grasp.field.weight import Pads, Weight, pads_of, squared_load, weight_of
 from grasp.formats import Grasps
 from grasp.grippers.gripper import Gripper
 from grasp.objects.chords import narrowest_chord
 from grasp.objects.object import Object
 from grasp.poses.frames import HALF_TURN
-from grasp.scenes.collision import closing_width, in_collision
+from grasp.scenes.arrays import Array
+from grasp.scenes.collision import closing_width
 from pcdiff.diffusion.guidance import cost_list
 from pcdiff.diffusion.process import perturb
 from pcdiff.diffusion.samplers import State
 from pcdiff.diffusion.schedules import Level
 from pcdiff.errors import InputError
 from pcdiff.manifolds.gradients import value_and_gradient
-from pcdiff.randomness import Generator
+from pcdiff.randomness import Generator, generator_from
 
 if TYPE_CHECKING:
     from grasp.scenes.scene import Scene
-
-_SURPLUS = 1.2  # number of further samples drawn, divided by the number expected to suffice
 
 
 @dataclass(frozen=True, eq=False)
 class ConditionedField:
     """A grasp field conditioned on one object and one gripper, with its energy E(H, σ).
+
+    Poses may be torch tensors or numpy arrays, and results are of the same kind.
 
     Attributes:
         model: Trained networks.
@@ -80,6 +70,10 @@ class ConditionedField:
     gripper: Gripper
     points: Float[np.ndarray, "points 3"]
     mass: float | None = None
+
+    def __repr__(self) -> str:
+        mass = "" if self.mass is None else f", {self.mass:g} kg"
+        return f"ConditionedField({self.obj.name} for {self.gripper.name}{mass})"
 
     @property
     def centre(self) -> Float[Tensor, "3"]:
@@ -108,73 +102,73 @@ class ConditionedField:
     # Costs and probabilities
 
     def cost(
-        self, poses: Float[Tensor, "*batch 4 4"], noise_level: float | None = None
-    ) -> Float[Tensor, "*batch"]:
+        self, poses: Float[Array, "*batch 4 4"], noise_level: float | None = None
+    ) -> Float[Array, "*batch"]:
         """Compute each pose's energy. It is infinitely differentiable and low near good grasps.
 
         Args:
-            poses: Poses `T_object_grasp`, translations in metres.
+            poses: Poses `T_object_grasp`, a tensor or a numpy array, translations in metres.
             noise_level: Noise level σ: the energy is blurred by σℓ metres and σ radians. None
                 selects the smallest noise level in training.
 
         Raises:
-            InputError: If the poses are not a floating-point tensor of shape (..., 4, 4), or the
+            InputError: If the poses are not floating-point numbers of shape (..., 4, 4), or the
                 noise level is outside the range in training.
         """
-        return self._evaluate(self.model.energy, poses, noise_level)
+        return like(poses, self._evaluate(self.model.energy, as_tensor(poses), noise_level))
 
     @torch.inference_mode(False)
     def cost_and_gradient(
-        self, poses: Float[Tensor, "*batch 4 4"], noise_level: float | None = None
-    ) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch 6"]]:
+        self, poses: Float[Array, "*batch 4 4"], noise_level: float | None = None
+    ) -> tuple[Float[Array, "*batch"], Float[Array, "*batch 6"]]:
         """Compute the energy of each pose H and its gradient d/dv E(retract(H, v)) at v = 0.
 
         Gradients are per metre and per radian in the gripper's frame. Time and memory grow linearly
         with the number of poses; see `grasp.field.chunks`.
 
         Args:
-            poses: Poses `T_object_grasp`, translations in metres.
+            poses: Poses `T_object_grasp`, a tensor or a numpy array, translations in metres.
             noise_level: Noise level σ; see `cost`.
 
         Raises:
-            InputError: If the poses are not a floating-point tensor of shape (..., 4, 4), or the
+            InputError: If the poses are not floating-point numbers of shape (..., 4, 4), or the
                 noise level is outside the range in training.
         """
-        _check_poses(poses)
+        tensor = as_tensor(poses)
         value, gradient = in_chunks(
             lambda chunk: value_and_gradient(
                 lambda at: self.cost(at, noise_level), self.model.space, chunk
             ),
-            poses.reshape(-1, 4, 4),
+            tensor.reshape(-1, 4, 4),
         )
-        batch = poses.shape[:-2]
-        return value.reshape(batch), gradient.reshape(*batch, 6)
+        batch = tensor.shape[:-2]
+        return like(poses, value.reshape(batch)), like(poses, gradient.reshape(*batch, 6))
 
-    def success_probability(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch"]:
+    def success_probability(self, poses: Float[Array, "*batch 4 4"]) -> Float[Array, "*batch"]:
         """Compute the probability of success of each grasp under the object's weight, if known.
 
         A parallel jaw that is turned by π around its approach axis makes an identical grasp. If the
         network is not symmetric, its logits for the pose and for the turned pose are averaged.
 
         Args:
-            poses: Poses `T_object_grasp`, translations in metres.
+            poses: Poses `T_object_grasp`, a tensor or a numpy array, translations in metres.
 
         Raises:
-            InputError: If the poses are not a floating-point tensor of shape (..., 4, 4).
+            InputError: If the poses are not floating-point numbers of shape (..., 4, 4).
         """
-        _check_poses(poses)
-        success, turn = self.model.success, poses.new_tensor(HALF_TURN)
+        tensor = as_tensor(poses)
+        success, turn = self.model.success, tensor.new_tensor(HALF_TURN)
 
         def both(chunk: Tensor) -> tuple[Tensor]:
             turns = [chunk] if success.config.symmetric else [chunk, chunk * turn]
             return (self._evaluate(success, torch.stack(turns), None).mean(0),)
 
-        (logits,) = in_chunks(both, poses.reshape(-1, 4, 4))
-        logits = logits.reshape(poses.shape[:-2])
+        (logits,) = in_chunks(both, tensor.reshape(-1, 4, 4))
+        logits = logits.reshape(tensor.shape[:-2])
         if self.weight is not None:
-            load = squared_load(poses, self.gripper, self.weight, self.pads)
+            load = squared_load(tensor, self.gripper, self.weight, self.pads)
             logits = success.under_load(logits, load)
-        return logits.sigmoid()
+        return like(poses, logits.sigmoid())
 
     # Samples
 
@@ -212,9 +206,10 @@ class ConditionedField:
     def trajectory(
         self,
         count: int,
-        generator: Generator,
+        generator: Generator | None = None,
         sampling: Sampling | None = None,
         guidance: Cost | Sequence[Cost] = (),
+        seed: int | None = None,
     ) -> Iterator[State]:
         """Yield the sampler's states, with poses relative to the surface's centre, in metres.
 
@@ -225,11 +220,14 @@ class ConditionedField:
             guidance: One cost C, or several costs with the sum C. The samples follow the density
                 exp(−E/T − C), with the energy E and the temperature T. Constraints of `grasp.costs`
                 are softened at high noise levels; other costs are not changed.
+            seed: Seed in place of a generator.
 
         Raises:
-            InputError: If `count` is below 1, a noise level is outside the range in training, or a
-                cost does not return one number per pose with a finite gradient.
+            InputError: If `count` is below 1, a noise level is outside the range in training, a
+                cost does not return one number per pose with a finite gradient, or not exactly one
+                of `generator` and `seed` is passed.
         """
+        generator = generator_from(generator, seed)
         sampling = sampling or default_sampling(self.obj.is_mesh)
         guide = self.guide(guidance)
         levels = levels_of(self.model, sampling)
@@ -239,27 +237,29 @@ class ConditionedField:
     def draw(
         self,
         count: int,
-        generator: Generator,
+        generator: Generator | None = None,
         sampling: Sampling | None = None,
         guidance: Cost | Sequence[Cost] = (),
+        seed: int | None = None,
     ) -> Float[Tensor, "count 4 4"]:
         """Draw samples of the field, unsorted, as poses `T_object_grasp` in float64.
 
         float64 avoids a loss of precision if the object is far from the origin of its file. See
         `trajectory` for the arguments and the errors.
         """
-        for state in self.trajectory(count, generator, sampling, guidance):
+        for state in self.trajectory(count, generator, sampling, guidance, seed):
             last = state.x
         return self.in_file_frame(last.double())
 
     def sample(
         self,
         count: int,
-        generator: torch.Generator,
+        generator: torch.Generator | None = None,
         sampling: Sampling | None = None,
         selection: Selection | None = None,
         guidance: Cost | Sequence[Cost] = (),
         scene: Scene | None = None,
+        seed: int | None = None,
     ) -> Grasps:
         """Sample grasps and return a diverse subset of them, sorted by probability of success.
 
@@ -274,35 +274,53 @@ class ConditionedField:
             selection: Settings of the choice; None selects `default_selection` for the object.
             guidance: Costs that guide the samples; see `trajectory`.
             scene: Surroundings of the object; None for no surroundings.
+            seed: Seed in place of a generator, as `grasp sample --seed`.
 
         Returns:
             The grasps with energies, probabilities of success and widths. `in_collision` is true
             for a grasp if the open hand collides with the object or the scene. If fewer grasps than
-            requested are found, or none, `reason` explains why.
+            requested are found, or none, `reason` explains why and names what would help.
 
         Raises:
             InputError: For the reasons listed under `trajectory`.
+        """
+        source = generator_from(generator, seed)
+        for step in self.search(count, source, sampling, selection, guidance, scene):
+            grasps = step.grasps
+        assert grasps is not None
+        return grasps
+
+    def search(
+        self,
+        count: int,
+        generator: Generator,
+        sampling: Sampling | None = None,
+        selection: Selection | None = None,
+        guidance: Cost | Sequence[Cost] = (),
+        scene: Scene | None = None,
+    ) -> Iterator[Step]:
+        """Yield the steps of `sample`, of which the last has the grasps; see there.
+
+        A caller can show the progress of a long search, or stop it.
         """
         sampling = sampling or default_sampling(self.obj.is_mesh)
         selection = selection or default_selection(self.obj.is_mesh)
         if count < 1:
             raise InputError(f"the number of grasps to sample must be at least 1, got {count}")
         if not self.can_hold:
-            return self.refusal()
+            yield Step(1, 1, self.refusal())
+            return
         constraints = [each for each in cost_list(guidance) if isinstance(each, Constraint)]
-        at_once = wanted = math.ceil(count * selection.oversampling)
-        most = selection.attempts * at_once
-        samples: Assessed | None = None
-        while True:
-            more = self.assess(self.draw(wanted, generator, sampling, guidance), constraints, scene)
-            samples = more if samples is None else samples.joined(more)
-            order = select(samples, count, selection, self.gripper.tool_center_point)
-            drawn, free = len(samples.poses), int((~samples.collides[order]).sum())
-            if free == count or drawn == most:
-                return self.chosen(samples, order, count, selection)
-            # Estimate the necessary samples from the share of usable samples so far; add a surplus.
-            wanted = math.ceil(_SURPLUS * (count - free) * drawn / max(free, 1))
-            wanted = min(wanted, at_once, most - drawn)
+        samples, order = yield from search(
+            lambda wanted: self.trajectory(wanted, generator, sampling, guidance),
+            lambda last: self.assess(self.in_file_frame(last.double()), constraints, scene),
+            count,
+            selection,
+            self.gripper.tool_center_point,
+            sampling.steps,
+        )
+        total = len(samples.poses) * (sampling.steps + 1)
+        yield Step(total, total, self.chosen(samples, order, count, selection))
 
     # From samples to grasps
 
@@ -313,7 +331,11 @@ class ConditionedField:
         This depends only on the mesh and the stroke (`grasp.objects.chords`). The property is true
         for every point cloud, because one side of a cloud may be missing.
         """
-        return not self.obj.is_mesh or narrowest_chord(self.obj) <= self.gripper.stroke
+        return not self.obj.is_mesh or self._narrowest_chord <= self.gripper.stroke
+
+    @cached_property
+    def _narrowest_chord(self) -> float:
+        return narrowest_chord(self.obj)
 
     @torch.no_grad()
     def assess(
@@ -330,16 +352,7 @@ class ConditionedField:
             scene: Surroundings of the object; None for no surroundings.
         """
         probability = self.success_probability(poses).double().cpu().numpy()
-        poses = poses.cpu()
-        arrays = poses.double().numpy()
-        clear: Bool[np.ndarray, " samples"] = np.zeros(len(arrays), bool)
-        return Assessed(
-            poses,
-            probability,
-            np.all([~clear, *(each.holds(poses).numpy() for each in constraints)], axis=0),
-            in_collision(arrays, self.gripper, self.points),
-            clear if scene is None else scene.in_collision(arrays, self.gripper),
-        )
+        return assessed(poses.cpu(), probability, self.gripper, self.points, constraints, scene)
 
     def chosen(
         self, samples: Assessed, order: np.ndarray, count: int, selection: Selection
@@ -352,27 +365,17 @@ class ConditionedField:
             count: Number of requested grasps.
             selection: Settings that were used to choose the samples.
         """
-        collides = samples.collides[order]
-        reason = None
-        if len(order) < count:
-            facts = f"{self._describe_weight()}{size_fact(self.points, self.gripper)}"
-            reason = shortfall(samples, len(order), selection, self.model.config.protocol, facts)
-        if len(order) and samples.hits_scene[order].all():
-            all_hit = "the open hand of every returned grasp collides with the scene"
-            reason = all_hit if reason is None else f"{all_hit}; {reason}"
+        reason = explained(samples, order, count, selection, self._facts)
         poses = samples.poses[torch.from_numpy(order)]
-        return self._grasps(poses, samples.probability[order], collides, reason)
+        return self._grasps(poses, samples.probability[order], samples.collides[order], reason)
 
     def refusal(self) -> Grasps:
         """Return an empty result with the reason that the object is too wide for the gripper."""
-        reason = (
-            "the object has no pair of opposite places within the stroke of the gripper: "
-            f"{size_fact(self.points, self.gripper)}"
-        )
+        reason = too_wide(self._facts, self._narrowest_chord)
         return self._grasps(torch.zeros(0, 4, 4), np.zeros(0), np.zeros(0, bool), reason)
 
     def _grasps(
-        self, poses: Tensor, probability: np.ndarray, collides: np.ndarray, reason: str | None
+        self, poses: Tensor, probability: np.ndarray, collides: np.ndarray, reason: Reason | None
     ) -> Grasps:
         energy = np.zeros(0)
         if len(poses):
@@ -390,14 +393,19 @@ class ConditionedField:
             width=closing_width(arrays, self.gripper, self.points),
             in_collision=collides,
             tool_center_point=self.gripper.tool_center_point,
-            reason=reason,
+            reason=None if reason is None else reason.text,
+            remedies=() if reason is None else reason.remedies,
+            frame=self.obj.frame,
+            remarks=self.obj.remarks,
+            obj=self.obj,
+            hand=self.gripper,
         )
 
-    def _describe_weight(self) -> str:
-        if self.weight is None:
-            return ""
-        at = f" at {self.pads.density:g} kg/m³" if self.mass is None else ""
-        return f"the object weighs {self.weight.mass:.2g} kg{at}; "
+    @property
+    def _facts(self) -> Facts:
+        density = self.pads.density if self.mass is None else None
+        protocol = self.model.config.protocol
+        return Facts(self.points, self.gripper, self.weight, density, protocol)
 
     # Frames
 
@@ -411,12 +419,11 @@ class ConditionedField:
 
     def in_file_frame(self, poses: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 4 4"]:
         """Convert poses relative to the surface's centre to poses in the file's frame."""
-        return _translated(poses, self.centre)
+        return translated(poses, self.centre)
 
     def _evaluate(
         self, network: torch.nn.Module, poses: Tensor, noise_level: float | None
     ) -> Tensor:
-        _check_poses(poses)
         schedule = self.model.schedule
         sigma = schedule.sigma_min if noise_level is None else noise_level
         # Rounding may move a noise level slightly out of the range in training.
@@ -426,21 +433,6 @@ class ConditionedField:
                 f"got {sigma}"
             )
         surface, probes = self.condition
-        # Poses are translated in their own data type: float64 keeps all digits far from the origin.
-        about = _translated(poses, -self.centre).reshape(1, -1, 4, 4).to(surface.points)
+        about = translated(poses, -self.centre).reshape(1, -1, 4, 4).to(surface.points)
         number = network(about, about.new_full(about.shape[:2], sigma), probes, surface)
         return number.reshape(poses.shape[:-2]).to(poses)
-
-
-def _check_poses(poses: Tensor) -> None:
-    if poses.shape[-2:] != (4, 4) or not poses.is_floating_point():
-        raise InputError(
-            "poses must be a floating-point tensor of shape (..., 4, 4), got "
-            f"shape {tuple(poses.shape)} and type {poses.dtype}"
-        )
-
-
-def _translated(poses: Tensor, by: Tensor) -> Tensor:
-    shift = torch.zeros_like(poses)
-    shift[..., :3, 3] = by.to(poses)
-    return poses + shift

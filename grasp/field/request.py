@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 
-from grasp.costs import ApproachCone, Constraint, NearPoint
+from grasp.costs import ApproachCone, AwayFromPoint, Constraint, NearPoint
 from grasp.field.sampling import CLOUD_SAMPLING, REFERENCE, Sampling, default_sampling
 from grasp.field.selection import Selection, default_selection
 from grasp.field.trained import GraspField
@@ -29,10 +29,14 @@ from pcdiff.randomness import seeded
 
 SamplerName = Literal["multistep", "ddim", "langevin"]
 
-SOFT_METRES, SOFT_COSINE = 0.01, 0.1
-"""Violations of constraints that cost half a nat: a distance of 0.01 m to the region, and a
-difference of 0.1 between the cosine of the approach cone's half-angle and the cosine of the angle
-to the cone's axis."""
+SOFT_METRES, SOFT_COSINE, SOFT_DEPTH = 0.01, 0.1, 0.003
+"""Violations of constraints that cost half a nat: a distance of 0.01 m to the region, a difference
+of 0.1 between the cosine of the approach cone's half-angle and the cosine of the angle to the
+cone's axis, and a depth of 0.003 m inside an avoided ball, whose largest depth is half its
+radius."""
+
+Ball = tuple[float, float, float, float]
+"""Centre (x, y, z) and radius of a ball, in metres in the frame of the object's file."""
 
 
 MOST_GRASPS = 10**6
@@ -64,6 +68,8 @@ class Request:
             metres in the frame of the object's file; None for no restriction.
         approach: Direction (x, y, z) in the frame of the object's file and half-angle in degrees of
             a cone that must contain the approach direction; None for no restriction.
+        avoid: Centre (x, y, z) and radius of each ball that must not contain the tool centre point,
+            in metres in the frame of the object's file.
         scene: Surroundings of the object; None for no surroundings.
         mass: Mass of the object in kilograms; None if unknown (see `GraspField.condition`).
         seed: Seed of all random draws.
@@ -83,8 +89,9 @@ class Request:
     oversampling: float | None = None
     least_probability: float | None = None
     thin: bool = False
-    region: tuple[float, float, float, float] | None = None
+    region: Ball | None = None
     approach: tuple[float, float, float, float] | None = None
+    avoid: Sequence[Ball] = ()
     scene: Scene | None = None
     mass: float | None = None
     seed: int = 0
@@ -141,12 +148,14 @@ class Request:
 
         Raises:
             InputError: If the half-angle of the cone is not from 0 to 180 degrees, or for the
-                reasons listed under `NearPoint` and `ApproachCone`.
+                reasons listed under `NearPoint`, `AwayFromPoint` and `ApproachCone`.
         """
         found: list[Constraint] = []
         if self.region is not None:
             *point, radius = self.region
             found.append(NearPoint(np.array(point), radius, gripper, sigma=SOFT_METRES))
+        for *point, radius in self.avoid:
+            found.append(AwayFromPoint(np.array(point), radius, gripper, sigma=SOFT_DEPTH))
         if self.approach is not None:
             *direction, degrees = self.approach
             if not 0 <= degrees <= 180:
@@ -160,7 +169,9 @@ class Request:
         return found
 
 
-def sample_grasps(obj: Object, request: Request) -> Grasps:
+def sample_grasps(
+    obj: Object, request: Request, progress: Callable[[int, int], None] | None = None
+) -> Grasps:
     """Sample grasps of an object.
 
     The returned grasps also record the settings of the request.
@@ -168,6 +179,8 @@ def sample_grasps(obj: Object, request: Request) -> Grasps:
     Args:
         obj: The object; see `grasp.load_object`.
         request: Description of the requested grasps.
+        progress: Function that is called with the work done and the expected work; see
+            `grasp.field.search.Step`.
 
     Raises:
         InputError: If a setting is out of range, or for the reasons listed under
@@ -178,14 +191,18 @@ def sample_grasps(obj: Object, request: Request) -> Grasps:
     hand = load_gripper(gripper) if isinstance(gripper, str) else gripper
     sampling, selection = request.sampling(obj.is_mesh), request.selection(obj.is_mesh)
     field = GraspField.from_pretrained(request.weights).to(request.device)
-    grasps = field.condition(obj, hand, request.seed, request.mass).sample(
+    for step in field.condition(obj, hand, request.seed, request.mass).search(
         request.count,
         seeded(request.seed),
         sampling,
         selection,
         request.constraints(hand),
         request.scene,
-    )
+    ):
+        if progress is not None:
+            progress(step.done, step.total)
+    grasps = step.grasps
+    assert grasps is not None
     record: dict[str, Any] = {
         "weights": request.weights,
         "seed": request.seed,
@@ -193,6 +210,7 @@ def sample_grasps(obj: Object, request: Request) -> Grasps:
         **selection.as_dict(),
         "region": _as_list(request.region),
         "approach": _as_list(request.approach),
+        "avoid": [list(ball) for ball in request.avoid],
         "mass": request.mass,
         "probability_protocol": field.config.protocol,
     }

@@ -1,25 +1,24 @@
-"""The choice of grasps from samples of a grasp field.
-
-`select` chooses and sorts the returned grasps. `shortfall` explains why fewer grasps are returned
-than requested.
-"""
+"""The choice of grasps from samples of a grasp field."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from grasp.costs import Constraint
 from grasp.grippers.gripper import Gripper
-from grasp.objects.normals import directions
 from grasp.poses.subsets import spread, thin
+from grasp.scenes.collision import in_collision
 from pcdiff.errors import InputError
 
-_DIRECTIONS = 400  # number of directions in which the extent of an object is measured
+if TYPE_CHECKING:
+    from grasp.scenes.scene import Scene
 
 
 @dataclass(frozen=True)
@@ -82,16 +81,23 @@ class Assessed(NamedTuple):
     Attributes:
         poses: Poses `T_object_grasp`, translations in metres.
         probability: Probability of success of each sample.
-        meets: True for each sample that satisfies all constraints.
+        holds: True for each sample and each constraint that the sample satisfies.
         hits_object: True for each sample with a collision of the open hand with the object.
         hits_scene: True for each sample with a collision of the open hand with the surroundings.
+        constraints: The constraints that grasps must satisfy.
     """
 
     poses: Float[Tensor, "samples 4 4"]
     probability: Float[np.ndarray, " samples"]
-    meets: Bool[np.ndarray, " samples"]
+    holds: Bool[np.ndarray, "samples constraints"]
     hits_object: Bool[np.ndarray, " samples"]
     hits_scene: Bool[np.ndarray, " samples"]
+    constraints: tuple[Constraint, ...] = ()
+
+    @property
+    def meets(self) -> Bool[np.ndarray, " samples"]:
+        """True for each sample that satisfies all constraints."""
+        return np.all(self.holds, axis=1)
 
     @property
     def collides(self) -> Bool[np.ndarray, " samples"]:
@@ -99,12 +105,44 @@ class Assessed(NamedTuple):
         return self.hits_object | self.hits_scene
 
     def joined(self, other: Assessed) -> Assessed:
-        """Return these samples, followed by the samples in `other`."""
-        (poses, *known), (more, *more_known) = self, other
+        """Return these samples, followed by the samples in `other` under the same constraints."""
         return Assessed(
-            torch.cat([poses, more]),
-            *(np.concatenate(each) for each in zip(known, more_known, strict=True)),
+            torch.cat([self.poses, other.poses]),
+            np.concatenate([self.probability, other.probability]),
+            np.concatenate([self.holds, other.holds]),
+            np.concatenate([self.hits_object, other.hits_object]),
+            np.concatenate([self.hits_scene, other.hits_scene]),
+            self.constraints,
         )
+
+
+def assessed(
+    poses: Float[Tensor, "samples 4 4"],
+    probability: Float[np.ndarray, " samples"],
+    gripper: Gripper,
+    points: Float[np.ndarray, "points 3"],
+    constraints: Sequence[Constraint] = (),
+    scene: Scene | None = None,
+) -> Assessed:
+    """Test constraints and collisions of samples.
+
+    Args:
+        poses: Poses `T_object_grasp` of the samples on the CPU, translations in metres.
+        probability: Probability of success of each sample.
+        gripper: Gripper of the grasps.
+        points: Points on the object's surface in metres.
+        constraints: Constraints that grasps must satisfy.
+        scene: Surroundings of the object; None for no surroundings.
+    """
+    arrays = poses.double().numpy()
+    holds = np.ones((len(arrays), len(constraints)), bool)
+    for place, constraint in enumerate(constraints):
+        holds[:, place] = constraint.holds(poses).numpy()
+    hits_object = in_collision(arrays, gripper, points)
+    hits_scene = np.zeros_like(hits_object)
+    if scene is not None:
+        hits_scene = scene.in_collision(arrays, gripper)
+    return Assessed(poses, probability, holds, hits_object, hits_scene, tuple(constraints))
 
 
 def select(
@@ -139,53 +177,3 @@ def select(
     if len(free[:enough]) > count:
         order = free[np.sort(spread(at_tool[free[:enough]], count))]
     return order[:count]
-
-
-def shortfall(
-    samples: Assessed, returned: int, selection: Selection, protocol: str, facts: str
-) -> str:
-    """Return the sentence that explains why fewer grasps are returned than requested.
-
-    Args:
-        samples: All samples.
-        returned: Number of returned grasps.
-        selection: Settings that were used to choose the grasps.
-        protocol: Version of the physics protocol that the probabilities refer to.
-        facts: Facts to append if no grasp is returned, such as the size of the object.
-    """
-    drawn, least = len(samples.poses), f"{selection.least_probability:g}"
-    if not samples.meets.any():
-        return f"none of {drawn} samples satisfies the constraints"
-    enough = int((samples.meets & (samples.probability >= selection.least_probability)).sum())
-    if returned:
-        far = f", and {returned} of these samples are far enough from better samples"
-        return (
-            f"{enough} of {drawn} samples have a probability of success of at least {least} under "
-            f"protocol {protocol}"
-            + (far if returned < enough else "")
-            + "; draw more samples to get more grasps"
-        )
-    free = int((samples.meets & ~samples.hits_object).sum())
-    best = samples.probability[samples.meets].max()
-    return (
-        f"no grasp is likely to succeed: of {drawn} samples, {enough} have a probability of "
-        f"success of at least {least} under protocol {protocol} (the highest is {best:.2f}) and "
-        f"{free} have no collision of the open hand with the object, but no sample has both "
-        f"properties; {facts}"
-    )
-
-
-def size_fact(points: Float[np.ndarray, "points 3"], gripper: Gripper) -> str:
-    """Return a clause that compares the narrowest width of an object with the stroke of a gripper.
-
-    Args:
-        points: Points on the object's surface in metres.
-        gripper: The gripper.
-    """
-    # The coordinate axes are included because CAD models are often narrowest along one of them.
-    along = np.concatenate([np.eye(3), directions(_DIRECTIONS)])
-    extents = np.ptp(points @ along.T, axis=0)
-    return (
-        f"the object is {1000 * extents.min():.0f} mm wide at its narrowest, and "
-        f"{gripper.name} opens {1000 * gripper.stroke:.0f} mm"
-    )

@@ -100,8 +100,9 @@ class GraspField(FieldModel):
             gripper: A `Gripper`, the name of a shipped gripper, or the path of a .toml file.
             seed: Seed for drawing points on the object's surface.
             mass: Mass of the object in kilograms. With None, a closed mesh has the density
-                150 kg/m³, and the weight of a cloud is ignored. With a mass, the centre of mass of
-                a cloud is assumed at the centre of the cloud's surface.
+                300 kg/m³ (150 kg/m³ for weights of version 0.1.0), and the weight of a cloud is
+                ignored. With a mass, the centre of mass of a cloud is assumed at the centre of the
+                cloud's surface.
 
         Raises:
             InputError: If the gripper is unknown or unsuitable (see

@@ -33,6 +33,7 @@ from grasp.formats.convention import (
     VERSION,
     Convention,
     check_version,
+    object_frame,
     unit_named,
 )
 from grasp.formats.record import PER_GRASP, Grasps, check_length, failure_code
@@ -105,10 +106,7 @@ def _read(file: h5py.File) -> tuple[Grasps, Convention]:
                 )
             elif (values := _numbers(ours, name)) is not None:
                 arrays[name] = _booleans(name, values) if name == "in_collision" else values
-        if said.get("frame") != OBJECT_FRAME:
-            raise InputError(
-                f"the poses must be in the frame {OBJECT_FRAME!r}, got {said.get('frame')!r}"
-            )
+        object_frame(str(said.get("frame")))  # it must be stated
         stated = Convention(unit_named(str(said.get("unit"))), FRAMES["gripper"], written=True)
 
     for name, array in arrays.items():
@@ -127,6 +125,8 @@ def _read(file: h5py.File) -> tuple[Grasps, Convention]:
         protocol=documents.optional(said, "protocol", documents.text),
         tool_center_point=None if ours is None else _point(ours, "tool_center_point"),
         reason=documents.optional(said, "reason", documents.text),
+        frame=OBJECT_FRAME if ours is None else str(said["frame"]),
+        remarks=tuple((documents.optional(said, "remarks", documents.text) or "").splitlines()),
         **arrays,
     )
     return grasps, stated
@@ -179,10 +179,11 @@ def fill(file: h5py.File, grasps: Grasps) -> None:
     said = {
         "version": VERSION,
         "unit": METRE,
-        "frame": OBJECT_FRAME,
+        "frame": grasps.frame,
         "protocol": grasps.protocol,
         "object_sha256": grasps.object_sha256,
         "reason": grasps.reason,
+        "remarks": "\n".join(grasps.remarks) or None,
     }
     for name, attribute in said.items():
         if attribute is not None:

@@ -10,6 +10,8 @@ from jaxtyping import Float
 
 from grasp import documents
 from grasp.formats.record import Grasps
+from grasp.objects.object import FILE_FRAME
+from grasp.objects.object import FRAMES as OBJECT_FRAMES
 from grasp.poses.frames import FRAMES, inverse, named_frame
 from pcdiff.errors import InputError
 from pcdiff.geometry.limits import UNITS
@@ -20,7 +22,7 @@ VERSION = 1
 METRE = "metre"
 """Name of the unit of length in our files."""
 
-OBJECT_FRAME = "object mesh file"
+OBJECT_FRAME = FILE_FRAME
 """Name that our files give to the frame of the mesh file, in which poses are expressed."""
 
 _SPELLINGS = {
@@ -155,3 +157,18 @@ def in_our_convention(
             tip = np.append(lengths["tool_center_point"], 1)
             lengths["tool_center_point"] = (inverse(T_frame_grasp) @ tip)[:3]
     return dataclasses.replace(grasps, poses=poses, **lengths)
+
+
+def object_frame(stated: str | None) -> str:
+    """Return the frame of the poses that a file states; `OBJECT_FRAME` if it states none.
+
+    Args:
+        stated: Name of the frame in the file.
+
+    Raises:
+        InputError: If the name is unknown.
+    """
+    if stated not in (None, *OBJECT_FRAMES):
+        known = " or ".join(map(repr, OBJECT_FRAMES))
+        raise InputError(f"the poses must be in the frame {known}, got {stated!r}")
+    return stated or OBJECT_FRAME

@@ -31,8 +31,8 @@ from grasp import documents
 from grasp.formats.convention import (
     BY_FORMAT,
     METRE,
-    OBJECT_FRAME,
     Convention,
+    object_frame,
     unit_named,
 )
 from grasp.formats.record import COLUMNS, Grasps
@@ -74,8 +74,6 @@ def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
         stated = Convention(BY_FORMAT.unit, FRAMES["gripper"], written=True)
     frame = documents.optional(document, "frame", documents.text)
     if frame is not None:
-        if frame != OBJECT_FRAME:
-            raise InputError(f"the poses must be in the frame {OBJECT_FRAME!r}, got {frame!r}")
         stated = Convention(stated.unit, FRAMES["gripper"], written=True)
     if document.get("unit") is not None:
         unit = unit_named(documents.text("unit", document["unit"]))
@@ -90,6 +88,7 @@ def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
             object_file=documents.optional(subject, "file", documents.text),
             object_scale=1.0 if scale is None else scale,
             reason=documents.optional(document, "reason", documents.text),
+            frame=object_frame(frame),
             **_columns(grasps, len(poses)),
         ),
         stated,
@@ -107,7 +106,7 @@ def dump(grasps: Grasps) -> str:
         "object": {"file": grasps.object_file, "scale": grasps.object_scale},
         "gripper": {"name": None if gripper is None else THEIR_NAMES.get(gripper, gripper)},
         "unit": METRE,
-        "frame": OBJECT_FRAME,
+        "frame": grasps.frame,
         "reason": grasps.reason,
     }
     lists = {"transforms": grasps.poses.tolist()}

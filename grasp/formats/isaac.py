@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from grasp import documents
-from grasp.formats.convention import METRE, OBJECT_FRAME, Convention, unit_named
+from grasp.formats.convention import METRE, OBJECT_FRAME, OBJECT_FRAMES, Convention, unit_named
 from grasp.formats.record import Grasps, columns
 from grasp.poses.frames import FRAMES, to_frame
 from pcdiff.errors import InputError
@@ -70,7 +70,7 @@ def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
     scale = documents.optional(document, "object_scale", documents.number)
     unit = documents.optional(document, "unit", documents.text)
     frame = documents.optional(document, "gripper_frame", documents.text)
-    is_ours = document.get("object_frame") == OBJECT_FRAME and frame in FRAMES
+    is_ours = document.get("object_frame") in OBJECT_FRAMES and frame in FRAMES
     return (
         Grasps(
             poses=documents.stack(poses),
@@ -78,6 +78,7 @@ def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
             object_file=documents.optional(document, "object_file", documents.text),
             object_scale=1.0 if scale is None else scale,
             reason=documents.optional(document, "reason", documents.text),
+            frame=str(document["object_frame"]) if is_ours else OBJECT_FRAME,
             **arrays,
         ),
         Convention(
@@ -110,7 +111,7 @@ def dump(grasps: Grasps, frame: str = "gripper") -> str:
     )
     document: dict[str, Any] = {"format": FORMAT, "format_version": VERSION}
     about = {
-        "object_frame": OBJECT_FRAME,
+        "object_frame": grasps.frame,
         "gripper_frame": frame,
         "unit": METRE,
         "object_file": grasps.object_file,

@@ -13,8 +13,10 @@
 there are no grasps, or fewer grasps than requested. Unknown values are null or missing. The file
 has further values if they are known: `mass`, `friction` and `center_of_mass` in `object`, `success`
 and `failure` in each grasp, and the `protocol` of the physics at the top level. The reader uses
-`approach` and `closing` to convert poses of a gripper frame with other axes. The reader ignores
-unknown keys and refuses a newer `version`.
+`approach` and `closing` to convert poses of a gripper frame with other axes. `frame` is "camera"
+for grasps of a depth image and "robot base" for grasps of a scan with a known camera pose. The list
+`remarks` says what was left out of a scan. The reader ignores unknown keys and refuses a newer
+`version`.
 """
 
 from __future__ import annotations
@@ -27,15 +29,14 @@ import numpy as np
 from grasp import documents
 from grasp.formats.convention import (
     METRE,
-    OBJECT_FRAME,
     VERSION,
     Convention,
     check_version,
+    object_frame,
     unit_named,
 )
 from grasp.formats.record import Grasps, columns
 from grasp.poses.frames import axes
-from pcdiff.errors import InputError
 
 FORMAT = "pcdiff-grasp/grasps"
 
@@ -75,6 +76,13 @@ def parse(document: dict[str, Any]) -> tuple[Grasps, Convention]:
             sampler=documents.optional(document, "sampler", documents.small_mapping),
             protocol=documents.optional(document, "protocol", documents.text),
             reason=documents.optional(document, "reason", documents.text),
+            frame=object_frame(documents.optional(document, "frame", documents.text)),
+            remarks=tuple(
+                documents.text(f"remark {i}", remark)
+                for i, remark in enumerate(
+                    documents.sequence("remarks", document.get("remarks") or [])
+                )
+            ),
             **columns(grasps),
         ),
         _convention(document, gripper),
@@ -106,13 +114,15 @@ def dump(grasps: Grasps) -> str:
         "format": FORMAT,
         "version": VERSION,
         "unit": METRE,
-        "frame": OBJECT_FRAME,
+        "frame": grasps.frame,
         "gripper": gripper,
         "object": {k: v for k, v in subject.items() if v is not None or k in always},
         "sampler": grasps.sampler,
     }
     if grasps.protocol is not None:
         head["protocol"] = grasps.protocol
+    if grasps.remarks:
+        head["remarks"] = list(grasps.remarks)
     arrays = {name: array.tolist() for name, array in grasps.arrays().items()}
     rows = [
         documents.to_json(
@@ -139,8 +149,6 @@ def _convention(document: dict[str, Any], gripper: dict[str, Any]) -> Convention
     frame = documents.optional(document, "frame", documents.text)
     approach = documents.optional(gripper, "approach", documents.text)
     closing = documents.optional(gripper, "closing", documents.text)
-    if frame not in (None, OBJECT_FRAME):
-        raise InputError(f"the poses must be in the frame {OBJECT_FRAME!r}, got {frame!r}")
     says_all = None not in (frame, approach, closing)
     return Convention(
         unit=None if unit is None else unit_named(unit),

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
 from grasp import documents
+from grasp.formats.notebook import data_frame, html_picture, html_table
+from grasp.formats.single import Grasp
+from grasp.grippers.gripper import Gripper
+from grasp.objects.object import FILE_FRAME, FRAMES, Object
 from grasp.poses.rigid import check_poses
 from pcdiff.errors import InputError
 
@@ -56,8 +61,12 @@ COLUMNS: dict[str, tuple[Callable[[str, object], Any], Any]] = {
 class Grasps:
     """Grasps of one object with one gripper.
 
-    Lengths are in metres, masses in kilograms, and poses in the frame of the mesh file. `ranked`
+    Lengths are in metres, masses in kilograms, and poses in `frame`. `ranked`
     sorts the grasps, best first.
+
+    `grasps[0]` is a single `Grasp`. A slice, a mask or an array of indices selects `Grasps`:
+    `grasps[:10]`, `grasps[grasps.success_probability > 0.9]`, `grasps[[3, 1]]`. Iteration gives one
+    `Grasp` after the other.
 
     Attributes:
         poses: `T_object_grasp`, the poses of the gripper's base (+z approach, +x closing) in the
@@ -81,6 +90,14 @@ class Grasps:
         protocol: Version of the physics protocol that determined `success`.
         tool_center_point: Point between the fingertips in metres, in the gripper's frame.
         reason: Reason why there are no grasps, or fewer grasps than requested.
+        frame: Frame of the poses: "object mesh file", "camera" or "robot base"; see
+            `grasp.objects.object`.
+        remarks: Sentences about the object, e.g. about points of a scan that were left out.
+        remedies: Names of the settings whose change `reason` suggests, such as the fields of
+            `grasp.field.request.Request`. Files do not contain them.
+        obj: The object, from which notebooks draw a picture; None if unknown. Files do not contain
+            it.
+        hand: The gripper, for the same purpose. Files contain only its name.
 
     Raises:
         InputError: If a pose is not a rigid transform (rotation orthonormal within
@@ -106,6 +123,11 @@ class Grasps:
     protocol: str | None = None
     tool_center_point: Float[np.ndarray, "3"] | None = None
     reason: str | None = None
+    frame: str = FILE_FRAME
+    remarks: tuple[str, ...] = ()
+    remedies: tuple[str, ...] = ()
+    obj: Object | None = None
+    hand: Gripper | None = None
 
     def __post_init__(self) -> None:
         check_poses("grasp", self.poses)
@@ -113,6 +135,8 @@ class Grasps:
             check_length(name, values, len(self))
             if name in _RANGES:
                 _check_range(name, values)
+        if self.frame not in FRAMES:
+            raise InputError(f"the frame must be one of {', '.join(FRAMES)}, got {self.frame!r}")
         for name in ("object_scale", "mass"):
             number = getattr(self, name)
             if number is not None and not (0 < number < math.inf):
@@ -126,6 +150,65 @@ class Grasps:
 
     def __len__(self) -> int:
         return len(self.poses)
+
+    @overload
+    def __getitem__(self, index: int | np.integer) -> Grasp: ...
+
+    @overload
+    def __getitem__(self, index: slice | np.ndarray | Sequence[int]) -> Grasps: ...
+
+    def __getitem__(self, index: Any) -> Grasp | Grasps:
+        if isinstance(index, int | np.integer):
+            values = {name: array[index].item() for name, array in self.arrays().items()}
+            return Grasp(self.poses[index], self.gripper, **values)
+        if isinstance(index, slice):
+            return self.select(index)
+        chosen = np.asarray(index)
+        return self.select(chosen if chosen.size else np.empty(0, int))  # [] has the type float
+
+    def __iter__(self) -> Iterator[Grasp]:
+        return (self[place] for place in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"Grasps({self._summary()})"
+
+    def _summary(self) -> str:
+        words = [f"{len(self)}"]
+        if self.object_file is not None or self.obj is not None:
+            words.append(f"of {self.object_file if self.obj is None else self.obj.name}")
+        if self.gripper is not None:
+            words.append(f"for {self.gripper}")
+        text = [" ".join(words)]
+        if len(self) and self.success_probability is not None:
+            low, high = self.success_probability.min(), self.success_probability.max()
+            text.append(f"probability {low:.2f} to {high:.2f}")
+        if len(self) and self.success is not None:
+            text.append(f"{int(self.success.sum())} hold")
+        if len(self) and self.in_collision is not None:
+            text.append(f"{int(self.in_collision.sum())} in collision")
+        if self.reason is not None:
+            text.append(f"reason: {self.reason}")
+        return "; ".join(text)
+
+    def _repr_html_(self) -> str:
+        """Return a table of the first grasps, and a picture if the object is known."""
+        parts = [f"<p>Grasps: {html.escape(self._summary())}</p>"]
+        if len(self):
+            parts.append(html_table(self.poses, self.arrays()))
+        if len(self) and self.obj is not None and self.hand is not None:
+            parts.append(html_picture(self.obj, self.hand, self.poses, self.arrays()))
+        return f"<div>{''.join(parts)}</div>"
+
+    def to_dataframe(self) -> Any:
+        """Return the grasps as a `pandas.DataFrame` with one row per grasp.
+
+        The columns are the position of the gripper's base in metres (x, y, z), its rotation as a
+        unit quaternion (qx, qy, qz, qw), and the known arrays among `PER_GRASP`.
+
+        Raises:
+            InputError: If the package pandas is not installed.
+        """
+        return data_frame(self.poses, self.arrays())
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return a dictionary of those arrays in `PER_GRASP` that are not None."""

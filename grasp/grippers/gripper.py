@@ -82,6 +82,9 @@ class Gripper:
     finger_boxes: tuple[Box, ...]
     pad: tuple[float, float]
 
+    def __repr__(self) -> str:
+        return f"Gripper({self.name}, opens {1000 * self.stroke:.0f} mm)"
+
     @cached_property
     def sha256(self) -> str:
         """The SHA-256 digest of the gripper's description.
@@ -209,7 +212,7 @@ def box_mesh(
         boxes: At least one box.
     """
     vertices = [box.centre + _CORNERS * box.half_extents for box in boxes]
-    faces = [_FACES + len(_CORNERS) * index for index in range(len(boxes))]
+    faces = [BOX_FACES + len(_CORNERS) * index for index in range(len(boxes))]
     return np.concatenate(vertices), np.concatenate(faces)
 
 
@@ -236,7 +239,7 @@ def load_gripper(name_or_path: str | os.PathLike[str]) -> Gripper:
                 parameter="gripper",
             )
         path = SHIPPED / f"{name_or_path}.toml"
-    return _gripper(read_toml(path, "gripper file"), f"the gripper file {path}")
+    return gripper_from_entries(read_toml(path, "gripper file"), f"the gripper file {path}")
 
 
 def shipped_grippers() -> list[str]:
@@ -296,7 +299,16 @@ def gripper_text(gripper: Gripper) -> str:
     )
 
 
-def _gripper(entries: dict[str, Any], source: str) -> Gripper:
+def gripper_from_entries(entries: dict[str, Any], source: str) -> Gripper:
+    """Check the entries of a gripper file, and return the gripper.
+
+    Args:
+        entries: Entries of the file.
+        source: Name of the file in error messages.
+
+    Raises:
+        InputError: If an entry is missing, unknown or wrong.
+    """
     check_keys(entries, _KEYS, source, _IGNORED_KEYS)
     name = entries["name"]
     if not isinstance(name, str) or not _NAME.fullmatch(name):
@@ -390,7 +402,7 @@ def _boxes(value: Any, what: str) -> tuple[Box, ...]:
 
 # The bits of i are the signs (x, y, z) of corner i. Seen from outside, faces are counter-clockwise.
 _CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float)
-_FACES = np.array(
+BOX_FACES = np.array(
     [
         [0, 1, 3], [0, 3, 2], [4, 6, 7], [4, 7, 5],
         [0, 4, 5], [0, 5, 1], [2, 3, 7], [2, 7, 6],

@@ -68,7 +68,7 @@ def clean_mesh(
         )
     check_corners(what, vertices, faces)
     vertices = _checked_positions(vertices, scale, what, "vertex")
-    first, inverse = _first_of_equals(vertices)
+    first, inverse = first_of_equals(vertices)
     faces = first[inverse][faces.astype(np.int64)]
     triangles = vertices[faces]
     squares = np.square(triangles - np.roll(triangles, 1, axis=1)).sum(axis=2).max(axis=1)
@@ -109,7 +109,7 @@ def clean_points(
     """
     points = _checked_positions(points, scale, what, "point")
     if normals is None:
-        points = points[np.sort(_first_of_equals(points)[0])]
+        points = points[np.sort(first_of_equals(points)[0])]
     else:
         if normals.shape != points.shape:
             raise InputError(
@@ -125,7 +125,7 @@ def clean_points(
                 "input to have them estimated"
             )
         normals = normals.astype(np.float64) / lengths[:, None]
-        kept = np.sort(_first_of_equals(np.hstack([points, normals]))[0])
+        kept = np.sort(first_of_equals(np.hstack([points, normals]))[0])
         points, normals = points[kept], normals[kept]
     if len(points) < NEIGHBOURS:
         raise InputError(
@@ -169,8 +169,11 @@ def _checked_positions(
     return positions.astype(np.float64) * scale + 0.0  # turns −0 into 0
 
 
-def _first_of_equals(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def first_of_equals(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """List the distinct rows of an array, and find every row of the array in this list.
+
+    Args:
+        rows: Array with two axes.
 
     Returns:
         For each distinct row, the index of its first occurrence in the array; and for each row of

@@ -1,4 +1,4 @@
-"""Depth images: the pinhole camera, and readers for two file formats.
+"""Depth images: the pinhole camera, and the reader of depth images with their camera and mask.
 
 In the camera frame, x points to the right, y down and z forward, in metres. Pixel coordinates are
 (u, v) = (column, row); the centre of a pixel has whole-number coordinates. A depth is the z
@@ -8,25 +8,17 @@ the camera measured nothing.
 
 from __future__ import annotations
 
-import io
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 
+from grasp.objects.cameras import SQUARE_WITHIN, Camera, matrix_of, read_camera
+from grasp.objects.images import object_in_mask, read_depth, read_mask
 from pcdiff.errors import InputError
-from pcdiff.geometry.arrays import read_npy, read_npz
-from pcdiff.geometry.kinds import check_kind
-from pcdiff.geometry.limits import (
-    DAMAGED_JSON,
-    MAXIMUM_POINTS,
-    UNITS,
-    check_count,
-    check_file,
-    read_bytes,
-)
+from pcdiff.geometry.arrays import read_npz
+from pcdiff.geometry.limits import MAXIMUM_POINTS, UNITS, check_count
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,17 +30,22 @@ class DepthImage:
         intrinsics: Intrinsic matrix of the camera in pixels.
         mask: True for each pixel that shows the object; None if all pixels show the object.
         scale: Factor that converted the depths in the file to metres.
+        remarks: What the user should know about the camera.
     """
 
     depth: Float[np.ndarray, "height width"]
     intrinsics: Float[np.ndarray, "3 3"]
     mask: Bool[np.ndarray, "height width"] | None = None
     scale: float = 1.0
+    remarks: tuple[str, ...] = ()
 
     def points(self) -> Float[np.ndarray, "points 3"]:
         """Return the visible points of the object in metres, in the camera frame."""
-        seen = self.depth > 0 if self.mask is None else self.mask & (self.depth > 0)
-        return back_project(self.depth, self.intrinsics)[seen]
+        return back_project(self.depth, self.intrinsics)[self.seen()]
+
+    def seen(self) -> Bool[np.ndarray, "height width"]:
+        """Return True for each pixel that shows a point of the object."""
+        return self.depth > 0 if self.mask is None else self.mask & (self.depth > 0)
 
 
 def intrinsics_matrix(fx: float, fy: float, cx: float, cy: float) -> Float[np.ndarray, "3 3"]:
@@ -125,135 +122,148 @@ def read_depth_image(
     scale: float = 1.0,
     unit: str | None = None,
     intrinsics: Path | Float[np.ndarray, "3 3"] | None = None,
-    mask: Path | Bool[np.ndarray, "height width"] | None = None,
+    mask: Path | Shaped[np.ndarray, "height width"] | None = None,
+    mask_id: int | None = None,
+    masked: bool = True,
 ) -> DepthImage:
-    """Read a depth image from one of two formats.
+    """Read a depth image in one of two forms.
 
-    - `.npz`: arrays `depth` (height, width) and `intrinsics` (3, 3), and optionally `mask` (height,
-      width). Depths are in metres unless `unit` or the JSON file of `intrinsics` states otherwise.
-    - `.png`: one channel of whole numbers. A JSON file describes the camera of `NAME.png`, in
-      pixels: `{"fx": …, "fy": …, "cx": …, "cy": …, "depth_unit": "mm"}`. The name of this file is
-      `NAME.json`, unless `intrinsics` names another file. Either `unit` or `depth_unit` must
-      state the unit of the depths, because 16-bit images are usually, but not always, in
-      millimetres. `unit` takes precedence.
+    - `.npz`: arrays `depth` (height, width) and `intrinsics` or `K` (3, 3), and optionally `mask`
+      or `segmap` (height, width).
+    - `.png`, `.tif`, `.tiff` or `.npy`: one channel of numbers. The file `NAME.json`, `NAME.yaml`
+      or `NAME.yml` beside it describes the camera, unless `intrinsics` names another file. Each
+      form that `grasp.objects.cameras` lists is read.
+
+    The unit of the depths is the first of these that is known: `unit`, the unit in the file of the
+    camera, and metres for floating-point numbers or a `.npz` file. The unit of whole numbers is
+    unknown otherwise, because they are usually, but not always, millimetres.
 
     Args:
         path: File to read.
         scale: Factor that multiplies the depths, in addition to the conversion from their unit.
-        unit: Unit of the depths: m, cm, mm or inch. None means `depth_unit` in the JSON file of the
-            camera; without it, depths in .npz files are in metres.
-        intrinsics: Camera to use instead of the camera in the .npz file or in `NAME.json`: a JSON
-            file or an intrinsic matrix.
-        mask: Mask to use instead of the mask in the .npz file: an array, or a .png or .npy file.
-            The mask has a value other than 0 in each pixel that shows the object.
+        unit: Unit of the depths: m, cm, mm or inch; None if not stated.
+        intrinsics: Camera to use instead of the camera in the .npz file or beside the picture: a
+            file that `grasp.objects.cameras` reads, or an intrinsic matrix.
+        mask: Mask to use instead of the mask in the .npz file: an array, or a .png, .tif, .tiff or
+            .npy file. The mask has a value other than 0 in each pixel that shows the object.
+        mask_id: Value of the object's pixels in the mask; None if the mask has only one value
+            besides 0.
+        masked: False to ignore all masks.
 
     Raises:
         InputError: If a file is missing, damaged or too large, an array has the wrong shape, the
-            camera or the unit is unknown, or a depth is negative.
+            camera or the unit is unknown, the camera contradicts the picture, a depth is negative
+            or has only 8 bits, or the mask has several values and `mask_id` is None.
     """
     stored: dict[str, np.ndarray] = {}
-    stated, usual = unit, None
     if path.suffix.lower() == ".npz":
-        stored = read_npz(path, ("depth", "intrinsics", "mask"))
+        stored = read_npz(path, ("depth", "intrinsics", "K", "mask", "segmap"))
         if "depth" not in stored:
             raise InputError(f"{path} has no array named depth")
         depth = stored["depth"]
-        usual = "m"
     else:
-        depth = _read_png(path)
-        if intrinsics is None:
-            intrinsics = path.with_suffix(".json")
-            if not intrinsics.is_file():
-                raise InputError(
-                    f"{path} is a depth image without a camera: supply the intrinsics of "
-                    f"the camera, or write the intrinsics to {intrinsics}"
-                )
-    matrix: np.ndarray
-    if isinstance(intrinsics, Path):
-        matrix, noted = _read_camera(intrinsics)
-        stated = stated or noted
-    elif intrinsics is not None:
-        matrix = intrinsics
-    elif "intrinsics" in stored:
-        matrix = stored["intrinsics"]
-    else:
-        raise InputError(f"{path} has no array named intrinsics: supply the camera's intrinsics")
-    stated = stated or usual
-    if stated is None:
+        depth = read_depth(path)
+    camera = _camera_of(path, stored, intrinsics)
+    check_intrinsics(camera.intrinsics, str(path))
+    metres = camera.unit if unit is None else UNITS[unit]
+    if metres is None and (stored or depth.dtype.kind == "f"):
+        metres = 1.0
+    if metres is None:
         raise InputError(
             f"the unit of the depths in {path} is unknown: supply the unit, or write "
-            '"depth_unit": "mm" (or m, cm, inch) into the JSON file of the camera'
+            '"depth_unit": "mm" (or m, cm, inch) into the JSON file of the camera',
+            parameter="unit",
         )
-    check_intrinsics(matrix, str(path))
-    matrix = matrix.astype(np.float64)
-    factor = scale * UNITS[stated]
-    depth = _checked_depth(depth, path) * factor
+    depth = _checked_depth(depth, path) * (scale * metres)
+    remarks = check_fit(camera, depth.shape, path)
 
-    chosen = stored.get("mask")
-    if isinstance(mask, Path):
-        chosen = _read_mask(mask)
-    elif mask is not None:
-        chosen = mask
+    chosen: np.ndarray | None = None
+    if masked:
+        chosen = stored.get("mask", stored.get("segmap")) if mask is None else None
+        chosen = read_mask(mask) if isinstance(mask, Path) else chosen if mask is None else mask
     if chosen is not None:
         if chosen.shape != depth.shape or chosen.dtype.kind not in "bui":
             raise InputError(
                 f"the mask of {path} must be whole numbers or truth values of shape {depth.shape}, "
                 f"got {chosen.dtype} of shape {chosen.shape}"
             )
-        chosen = chosen != 0
-    return DepthImage(depth, matrix, chosen, factor)
+        chosen = object_in_mask(chosen, mask_id, f"the mask of {path}")
+    elif mask_id is not None:
+        raise InputError(f"{path} has no mask, but a value in the mask is stated: {mask_id}")
+    matrix = camera.intrinsics.astype(np.float64)
+    return DepthImage(depth, matrix, chosen, scale * metres, remarks)
 
 
-def _read_mask(path: Path) -> np.ndarray:
-    ending = path.suffix.lower()
-    if ending == ".npy":
-        return read_npy(path)
-    if ending != ".png":
-        check_file(path)
-        check_kind(path, "a mask in a .png or .npy file", trust_name=False)
-        raise InputError(f"the mask must be a .png or .npy file, got {path}")
-    return _read_png(path)
+def check_fit(camera: Camera, shape: tuple[int, ...], path: Path) -> tuple[str, ...]:
+    """Check that a camera fits a picture.
 
+    Args:
+        camera: The camera, with a valid intrinsic matrix.
+        shape: Height and width of the picture in pixels.
+        path: File of the picture.
 
-def _read_png(path: Path) -> np.ndarray:
-    from PIL import Image
+    Returns:
+        A remark for the user if the pixels of the camera are far from square.
 
-    content = io.BytesIO(read_bytes(path))
-    check_kind(path, "a PNG picture")
-    try:
-        with Image.open(content, formats=["PNG"]) as image:
-            width, height = image.size
-            check_count(path, width * height, MAXIMUM_POINTS, "pixels")
-            channels = len(image.getbands())
-            if channels != 1 or image.mode == "P":
-                raise InputError(
-                    f"{path} must have one channel of whole numbers, got an image of mode "
-                    f"{image.mode}: a coloured picture is neither a depth image nor a mask"
-                )
-            return np.asarray(image)
-    except InputError:
-        raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} is a damaged PNG file") from error
-
-
-def _read_camera(path: Path) -> tuple[np.ndarray, str | None]:
-    """Read the intrinsic matrix of a camera and the unit of its depths from a JSON file.
-
-    The unit is None if the file does not state it.
+    Raises:
+        InputError: If the file of the camera states another width or height, or the principal point
+            is outside the picture.
     """
-    text = read_bytes(path)
-    try:
-        camera = json.loads(text)
-        values = [float(camera[key]) for key in ("fx", "fy", "cx", "cy")]
-        unit = camera.get("depth_unit")
-    except DAMAGED_JSON as error:
+    height, width = shape
+    for name, stated, is_there in (
+        ("width", camera.width, width),
+        ("height", camera.height, height),
+    ):
+        if stated is not None and stated != is_there:
+            raise InputError(
+                f"the camera of {path} must have the {name} of the picture, {is_there} pixels, got "
+                f"{stated:g} pixels: supply the intrinsics of this resolution",
+                parameter="intrinsics",
+            )
+    fx, fy, cx, cy = camera.intrinsics[[0, 1, 0, 1], [0, 1, 2, 2]]
+    if not (-0.5 <= cx <= width - 0.5 and -0.5 <= cy <= height - 0.5):
         raise InputError(
-            f"{path} must contain a JSON object with the numbers fx, fy, cx and cy"
-        ) from error
-    if unit is not None and not (isinstance(unit, str) and unit in UNITS):
-        raise InputError(f"depth_unit in {path} must be one of {', '.join(UNITS)}, got {unit!r}")
-    return intrinsics_matrix(*values), unit
+            f"the principal point of the camera of {path} must be inside the picture of {width} x "
+            f"{height} pixels, got ({cx:g}, {cy:g})",
+            parameter="intrinsics",
+        )
+    if abs(fx - fy) > SQUARE_WITHIN * max(fx, fy):
+        return (f"the focal lengths differ by more than {SQUARE_WITHIN:.0%}: {fx:g} and {fy:g}",)
+    return ()
+
+
+def camera_beside(path: Path) -> Path | None:
+    """Return the camera file beside a depth image, or None if there is none.
+
+    Args:
+        path: File of the depth image.
+    """
+    beside = (path.with_suffix(ending) for ending in (".json", ".yaml", ".yml"))
+    return next((each for each in beside if each.is_file()), None)
+
+
+def _camera_of(
+    path: Path, stored: dict[str, np.ndarray], given: Path | np.ndarray | None
+) -> Camera:
+    """Return the camera of a depth image from the caller, from its own file or from beside it."""
+    if isinstance(given, Path):
+        return read_camera(given)
+    if given is None and path.suffix.lower() == ".npz":
+        given = stored.get("intrinsics", stored.get("K"))
+        if given is None:
+            raise InputError(
+                f"{path} has no array named intrinsics: supply the camera's intrinsics"
+            )
+    if given is not None:
+        return Camera(matrix_of(np.asarray(given), str(path)))
+    beside = camera_beside(path)
+    if beside is None:
+        raise InputError(
+            f"{path} is a depth image without a camera: supply the intrinsics of the camera, or "
+            f"write the intrinsics to {path.with_suffix('.json')}",
+            parameter="intrinsics",
+        )
+    return read_camera(beside)
 
 
 def _checked_depth(depth: np.ndarray, path: Path) -> np.ndarray:
@@ -263,6 +273,11 @@ def _checked_depth(depth: np.ndarray, path: Path) -> np.ndarray:
             f"got {depth.dtype} of shape {depth.shape}"
         )
     check_count(path, depth.size, MAXIMUM_POINTS, "pixels")
+    if depth.dtype.itemsize == 1:
+        raise InputError(
+            f"the depth in {path} must have at least 16 bits per pixel, got 8 bits, as in a "
+            "picture to look at"
+        )
     # Cameras mark pixels that saw nothing with 0, NaN or infinity.
     depth = np.where(np.isfinite(depth), depth, 0).astype(np.float64)
     if (depth < 0).any():

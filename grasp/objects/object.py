@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     import trimesh
 
 
+FILE_FRAME = "object mesh file"
+CAMERA_FRAME = "camera"
+BASE_FRAME = "robot base"
+FRAMES = (FILE_FRAME, CAMERA_FRAME, BASE_FRAME)
+"""Frames of objects: of the file; of the camera of a depth image, with x to the right, y down and z
+forward; and of the base of the robot, if the pose of the camera in this frame is known."""
+
 Part = tuple[np.ndarray, np.ndarray]
 """A convex part: vertices of shape (vertices, 3) and triangles, as indices, of shape (faces, 3)."""
 
@@ -49,6 +56,8 @@ class Object:
         sided: True for each face with a known outside. A gripper may touch both sides of any other
             face, for example of a surface without thickness. None for a cloud.
         remarks: Sentences for the user about what was left out and how the file was understood.
+        frame: Frame of the geometry and of its grasps: `FILE_FRAME`, `CAMERA_FRAME` or
+            `BASE_FRAME`.
     """
 
     name: str
@@ -61,6 +70,15 @@ class Object:
     parts: tuple[Part, ...] | None = None
     sided: Bool[np.ndarray, " faces"] | None = None
     remarks: tuple[str, ...] = ()
+    frame: str = FILE_FRAME
+
+    def __repr__(self) -> str:
+        size = " x ".join(f"{side:.3g}" for side in self.extent)
+        kind = f"cloud of {len(self.vertices)} points"
+        if self.faces is not None:
+            kind = f"mesh of {len(self.faces)} faces"
+        remarks = "".join(f"; {remark}" for remark in self.remarks)
+        return f"Object({self.name}, {kind}, {size} m{remarks})"
 
     @classmethod
     def from_mesh(

@@ -138,7 +138,8 @@ class View:
     def in_camera(self, name: str = "view") -> Object:
         """Return the measured cloud in the camera frame, with normals towards the camera.
 
-        If `write_view` writes the view to a file, `load_object` reads an equal cloud from the file.
+        If `write_view` writes the view to a file, `load_object` reads an equal cloud from the file,
+        without stray points.
 
         Args:
             name: Name of the cloud.
@@ -345,16 +346,17 @@ def read_view(path: str | os.PathLike[str]) -> View:
         InputError: If the file is missing or damaged, or has no mask or no pose.
     """
     path = Path(path)
-    image = read_depth_image(path)
-    pose = read_npz(path, ("T_camera_object",)).get("T_camera_object")
-    if image.mask is None or pose is None:
-        raise InputError(
-            f"{path} has no array named {'mask' if image.mask is None else 'T_camera_object'}"
-        )
+    stored = read_npz(path, ("mask", "T_camera_object"))
+    missing = [name for name in ("mask", "T_camera_object") if name not in stored]
+    if missing:
+        raise InputError(f"{path} has no array named {missing[0]}")
+    pose = stored["T_camera_object"]
     if pose.shape != (4, 4) or pose.dtype.kind != "f" or not np.isfinite(pose).all():
         raise InputError(
             f"T_camera_object in {path} must be a 4 × 4 matrix of finite floating-point numbers"
         )
+    image = read_depth_image(path)
+    assert image.mask is not None
     return View(image.depth, image.mask, image.intrinsics, pose)
 
 

@@ -32,6 +32,7 @@ from grasp import documents
 from grasp.objects.cleaning import MAXIMUM_COORDINATE, frozen
 from grasp.objects.depth import DepthImage, read_depth_image
 from grasp.objects.loading import DEPTH_IMAGES, load_object
+from grasp.objects.pieces import EVERYTHING
 from grasp.scenes.scene import PlacedBox, PlacedCloud, PlacedMesh, Scene
 from pcdiff.errors import InputError
 from pcdiff.geometry.limits import UNITS
@@ -138,14 +139,14 @@ def _box(entries: dict[str, Any], folder: Path) -> PlacedBox:
 
 def _mesh(entries: dict[str, Any], folder: Path) -> PlacedMesh:
     file, scale, unit = _file(entries, folder)
-    return PlacedMesh(load_object(file, scale, unit), _pose(entries, folder))
+    return PlacedMesh(load_object(file, scale, unit, which=EVERYTHING), _pose(entries, folder))
 
 
 def _cloud(entries: dict[str, Any], folder: Path) -> PlacedCloud:
     file, scale, unit = _file(entries, folder)
     remarks: tuple[str, ...] = ()
     if file.suffix.lower() in DEPTH_IMAGES:
-        image = read_depth_image(file, scale=scale, unit=unit)
+        image = read_depth_image(file, scale=scale, unit=unit, masked=False)
         # The mask marks the object to grasp. A scene uses all points, so the mask is ignored.
         points = DepthImage(image.depth, image.intrinsics).points()
     else:

@@ -19,7 +19,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 import torch
 from jaxtyping import Float
@@ -42,7 +42,7 @@ from pcdiff.errors import InputError
 from pcdiff.geometry.checks import check_clouds
 from pcdiff.learning import checkpoint
 from pcdiff.manifolds.euclidean import Euclidean
-from pcdiff.randomness import Generator, initial_weights
+from pcdiff.randomness import Generator, Seed, initial_weights
 
 KIND = "point-cloud-generator"
 """The name of this kind of model in weights files."""
@@ -249,11 +249,13 @@ class PointCloudGenerator(nn.Module):
         sampler: Sampler | None = None,
         temperature: float = 1.0,
         guidance: Cost | Sequence[Cost] = (),
+        **seed: Unpack[Seed],
     ) -> Float[Tensor, "count points 3"]:
         """Generate new shapes.
 
         Each shape has its own random numbers, so shape i does not depend on `count`, apart from
-        rounding errors of matrix products.
+        rounding errors of matrix products. The random numbers come either from `generator` or from
+        `seed`: pass exactly one of them.
 
         Args:
             count: Number of shapes.
@@ -265,17 +267,20 @@ class PointCloudGenerator(nn.Module):
             guidance: One cost or several of box-normalised clouds (shapes, points, 3), each with
                 one number per shape. Given the latents, the points follow the model's density
                 times exp(−cost); see `pcdiff.diffusion.guidance.Guided`.
+            **seed: `seed=7` in place of a generator. Shape i depends only on the seed and i, as in
+                `pcdiff sample --seed 7`.
 
         Returns:
             The clouds, which are approximately box-normalised like the training clouds.
 
         Raises:
-            InputError: If a number is out of range, the model has no prior, or a cost does not give
-                one number per shape with a finite gradient.
+            InputError: If a number is out of range, the model has no prior, a cost does not give
+                one number per shape with a finite gradient, or there is not exactly one source of
+                random numbers.
         """
         if count < 1:
             raise InputError(f"the number of shapes must be at least 1, got {count}")
-        generators = randomness.one_each(generator, count)
+        generators = randomness.one_each(generator, count, **seed)
         if not 0 <= temperature < math.inf:
             raise InputError(
                 f"temperature must be a finite number of at least 0, got {temperature}"
@@ -301,6 +306,7 @@ class PointCloudGenerator(nn.Module):
         steps: int = DEFAULT_STEPS,
         sampler: Sampler | None = None,
         guidance: Cost | Sequence[Cost] = (),
+        **seed: Unpack[Seed],
     ) -> Float[Tensor, "batch points 3"]:
         """Generate clouds from latents; see `sample` for the other arguments."""
         if points < 1:
@@ -311,7 +317,7 @@ class PointCloudGenerator(nn.Module):
                 f"latents must have shape {('shapes', *shape)} with at least one latent, "
                 f"got {tuple(latents.shape)}".replace("'", "")
             )
-        generators = randomness.one_each(generator, len(latents))
+        generators = randomness.one_each(generator, len(latents), **seed)
         latents = latents.to(next(self.parameters()))
         at_once = max(1, POINTS_AT_ONCE // points)
         clouds = []
@@ -349,9 +355,11 @@ class PointCloudGenerator(nn.Module):
         steps: int = DEFAULT_STEPS,
         sampler: Sampler | None = None,
         guidance: Cost | Sequence[Cost] = (),
+        **seed: Unpack[Seed],
     ) -> Float[Tensor, "batch decoded 3"]:
-        """Encode and decode clouds: `decode(encode(clouds))`."""
-        return self.decode(self.encode(clouds), points, generator, steps, sampler, guidance)
+        """Encode and decode clouds: `decode(encode(clouds))`; see `sample` for the arguments."""
+        latents = self.encode(clouds)
+        return self.decode(latents, points, generator, steps, sampler, guidance, **seed)
 
     def interpolate(
         self,
@@ -362,6 +370,7 @@ class PointCloudGenerator(nn.Module):
         generator: Generator | None = None,
         steps: int = DEFAULT_STEPS,
         sampler: Sampler | None = None,
+        **seed: Unpack[Seed],
     ) -> Float[Tensor, "count decoded 3"]:
         """Generate shapes on a path between two box-normalised clouds, including both ends.
 
@@ -377,9 +386,11 @@ class PointCloudGenerator(nn.Module):
             generator: One random generator.
             steps: Number of sampling steps.
             sampler: Sampler that takes the steps; None means `Multistep()`.
+            **seed: `seed=7` in place of a generator.
 
         Raises:
-            InputError: If a number is out of range.
+            InputError: If a number is out of range, or there is not exactly one source of random
+                numbers.
         """
         if count < 2:
             raise InputError(f"the number of shapes on the path must be at least 2, got {count}")
@@ -389,7 +400,7 @@ class PointCloudGenerator(nn.Module):
         fraction = torch.linspace(0, 1, count, device=base.device)
         path = torch.lerp(base[:1], base[1:], fraction.view(-1, *[1] * (base.ndim - 1)))
         latents = path if invertible is None else invertible.from_base(path)
-        (only,) = randomness.one_each(generator, 1)
+        (only,) = randomness.one_each(generator, 1, **seed)
         generators = [only.clone_state() for _ in range(count)]
         return self.decode(latents, points, generators, steps, sampler)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 from pcdiff.drawing.parts import Image
@@ -25,3 +26,16 @@ def save_png(path: str | Path, image: Image) -> None:
         raise InputError(f"the file name of a picture must end in .png, got {path}")
     with atomic_write(path) as temporary:
         pillow.fromarray(image).save(temporary, format="PNG")
+
+
+def png_bytes(image: Image) -> bytes:
+    """Return a picture as the bytes of a PNG file.
+
+    Args:
+        image: The picture.
+    """
+    from PIL import Image as pillow
+
+    with io.BytesIO() as file:
+        pillow.fromarray(image).save(file, format="PNG")
+        return file.getvalue()

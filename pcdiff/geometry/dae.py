@@ -52,9 +52,11 @@ def _read_scene(path: Path, document: object) -> Geometry:
 
     vertices, faces = [np.empty((0, 3))], [np.empty((0, 3), np.int64)]
     remarks: tuple[str, ...] = ()
+    names, owners = [], [np.empty(0, np.int64)]
     corners = triangles = 0
     for placed in document.scene.objects("geometry"):  # type: ignore[attr-defined]
         matrix = np.asarray(placed.matrix, np.float64)
+        names.append(str(placed.original.name or placed.original.id))
         for part in placed.original.primitives:
             if isinstance(part, collada.triangleset.TriangleSet):
                 lengths = np.full(len(part.vertex_index), 3)
@@ -74,10 +76,18 @@ def _read_scene(path: Path, document: object) -> Geometry:
             outward = np.linalg.det(matrix) > 0
             faces.append((split.faces if outward else split.faces[:, ::-1]) + corners)
             vertices.append(points)
+            owners.append(np.full(len(split.faces), len(names) - 1))
             remarks += split.remarks
             corners += len(points)
     errors = document.errors  # type: ignore[attr-defined]
     if errors:
         remarks += (f"ignored {len(errors)} damaged parts, first: {cause_of(errors[0])}",)
     unit = document.assetInfo.unitmeter  # type: ignore[attr-defined]
-    return Geometry(np.concatenate(vertices), np.concatenate(faces), unit=unit, remarks=remarks)
+    return Geometry(
+        np.concatenate(vertices),
+        np.concatenate(faces),
+        unit=unit,
+        remarks=remarks,
+        names=tuple(names),
+        owners=np.concatenate(owners),
+    )

@@ -22,6 +22,9 @@ class Geometry:
         unit: Length of the file's unit in metres; None if the file does not state its unit.
         remarks: Sentences for the user about what was left out and how the file was understood,
             such as "left out 1 of 801 points: not finite".
+        names: Names of the objects in the file, e.g. those of the lines `o` of an OBJ file.
+        owners: For each face, the index in `names` of its object, or -1; None without names.
+        viewpoint: Position of the camera that saw the cloud; None if the file does not state it.
     """
 
     vertices: Float[np.ndarray, "vertices 3"]
@@ -29,6 +32,9 @@ class Geometry:
     normals: Float[np.ndarray, "vertices 3"] | None = None
     unit: float | None = None
     remarks: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    owners: Int[np.ndarray, " faces"] | None = None
+    viewpoint: Float[np.ndarray, "3"] | None = None
 
 
 def check_corners(name: Path | str, vertices: np.ndarray, faces: np.ndarray) -> None:
@@ -64,7 +70,7 @@ def left_out(lost: Bool[np.ndarray, " things"], things: str, reason: str) -> tup
     return (f"left out {count} of {len(lost)} {things}: {reason}",) if count else ()
 
 
-def finite_part(path: Path, geometry: Geometry) -> Geometry:
+def finite_part(path: Path | str, geometry: Geometry) -> Geometry:
     """Leave out points, normals and vertices with a number that is not finite, and say how many.
 
     - A point without a finite normal, or with a normal of length 0, is left out, too. If at least
@@ -72,8 +78,9 @@ def finite_part(path: Path, geometry: Geometry) -> Geometry:
     - A face that uses a left-out vertex is left out.
 
     Args:
-        path: File that contains the geometry, for error messages.
-        geometry: The geometry as it is in the file.
+        path: File that contains the geometry, or the name of a geometry in memory, for error
+            messages.
+        geometry: The geometry as it was given.
 
     Raises:
         InputError: If a face has a vertex that does not exist, or if nothing remains.
@@ -94,10 +101,13 @@ def finite_part(path: Path, geometry: Geometry) -> Geometry:
     )
     number = np.cumsum(good) - 1
     faces = number[geometry.faces[kept]].astype(np.int64)
-    return replace(geometry, vertices=geometry.vertices[good], faces=faces, remarks=remarks)
+    owners = None if geometry.owners is None else geometry.owners[kept]
+    return replace(
+        geometry, vertices=geometry.vertices[good], faces=faces, remarks=remarks, owners=owners
+    )
 
 
-def _finite_points(path: Path, geometry: Geometry) -> Geometry:
+def _finite_points(path: Path | str, geometry: Geometry) -> Geometry:
     vertices, normals, remarks = geometry.vertices, geometry.normals, geometry.remarks
     seen = np.isfinite(vertices).all(axis=1)
     if len(seen) and not seen.any():

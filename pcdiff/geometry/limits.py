@@ -85,11 +85,11 @@ def file_errors(path: Path) -> Iterator[None]:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def check_count(path: Path, count: int, limit: int, what: str) -> None:
-    """Check that a file contains at most `limit` items.
+def check_count(path: Path | str, count: int, limit: int, what: str) -> None:
+    """Check that a file, or a geometry in memory, contains at most `limit` items.
 
     Args:
-        path: File that contains the items.
+        path: File that contains the items, or the name of the geometry.
         count: Number of items.
         limit: Largest number of items that is accepted.
         what: Plural name of the items in the error message.

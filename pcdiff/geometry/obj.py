@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -30,18 +30,33 @@ class _Obj:
     Attributes:
         vertices: Vertices of shape (vertices, 3).
         split: The triangles of the faces.
-        starts: Number of faces before each line `o`.
+        starts: Keyword, name and number of faces before it of each line `o` or `g`.
     """
 
     vertices: np.ndarray
     split: Triangles
-    starts: list[int]
+    starts: list[tuple[str, str, int]]
 
 
 def read_obj(path: Path) -> Geometry:
-    """Read a mesh from a Wavefront OBJ file. For the errors, see `read_geometry`."""
+    """Read a mesh from a Wavefront OBJ file. For the errors, see `read_geometry`.
+
+    The names of the objects are those of the lines `o`, or those of the groups (lines `g`) in a
+    file with fewer than two objects.
+    """
     found = _obj(path)
-    return Geometry(found.vertices, found.split.faces, remarks=found.split.remarks)
+    mesh = Geometry(found.vertices, found.split.faces, remarks=found.split.remarks)
+    objects = [start for start in found.starts if start[0] == "o"]
+    groups = [start for start in found.starts if start[0] == "g"]
+    if len({name for _, name, _ in objects}) < 2 and groups:
+        objects = groups
+    if not objects:
+        return mesh
+    number: dict[str, int] = {}
+    numbers = np.array([-1, *(number.setdefault(name, len(number)) for _, name, _ in objects)])
+    firsts = [first for _, _, first in objects]
+    owners = numbers[np.searchsorted(firsts, found.split.polygon, side="right")]
+    return replace(mesh, names=tuple(number), owners=owners)
 
 
 def read_obj_objects(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -61,7 +76,8 @@ def read_obj_objects(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
         found = _obj(path)
         if not np.isfinite(found.vertices).all():
             raise InputError(f"{path} has a vertex that is not finite")
-        bounds = np.searchsorted(found.split.polygon, [*found.starts, np.iinfo(np.int64).max])
+        firsts = [first for keyword, _, first in found.starts if keyword == "o"]
+        bounds = np.searchsorted(found.split.polygon, [*firsts, np.iinfo(np.int64).max])
     objects = []
     for first, last in pairwise(bounds):
         used, corners = np.unique(found.split.faces[first:last], return_inverse=True)
@@ -70,7 +86,8 @@ def read_obj_objects(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def _obj(path: Path) -> _Obj:
-    coordinates, corners, lengths, starts = array("d"), array("q"), array("q"), []
+    coordinates, corners, lengths = array("d"), array("q"), array("q")
+    starts: list[tuple[str, str, int]] = []
     short = False
     with lines_of(path) as lines:
         for words in _continued(lines):
@@ -88,8 +105,8 @@ def _obj(path: Path) -> _Obj:
                     # A negative number counts backwards from the latest vertex.
                     corners.append(corner - 1 if corner > 0 else len(coordinates) // 3 + corner)
                 check_count(path, len(corners) - 2 * len(lengths), MAXIMUM_FACES, "faces")
-            elif keyword == "o":
-                starts.append(len(lengths))
+            elif keyword in ("o", "g"):
+                starts.append((keyword, " ".join(words[1:]), len(lengths)))
         if short and not read_bytes(path).endswith((b"\n", b"\r")):
             raise LineError("the file ends in the middle of a face")
     vertices = triples(coordinates)

@@ -22,8 +22,9 @@ NORMAL = ("normal_x", "normal_y", "normal_z")
 def read_pcd(path: Path) -> Geometry:
     """Read a cloud from a PCD file of version 0.7. For the errors, see `read_geometry`.
 
-    Points that are not finite belong to pixels without a measurement. The entry VIEWPOINT is
-    ignored, because its usual value does not state the position of the camera.
+    Points that are not finite belong to pixels without a measurement. The entry VIEWPOINT states
+    the position of the camera unless it is the origin, which programs also write if they do not
+    know the position.
     """
     with file_errors(path), path.open("rb") as file:
         header = _pcd_header(path, file)
@@ -62,7 +63,14 @@ def read_pcd(path: Path) -> Geometry:
         raise InputError(
             f"{path} is truncated: its header promises {points} points, got {len(table)} points"
         )
-    return Geometry(table[:, :3], None, table[:, 3:] if len(columns) == 6 else None)
+    viewpoint = np.array([float(word) for word in header.get("VIEWPOINT", [])[:3]])
+    known = len(viewpoint) == 3 and np.isfinite(viewpoint).all() and viewpoint.any()
+    return Geometry(
+        table[:, :3],
+        None,
+        table[:, 3:] if len(columns) == 6 else None,
+        viewpoint=viewpoint if known else None,
+    )
 
 
 def _pcd_header(path: Path, file: BinaryIO) -> dict[str, list[str]]:

@@ -110,23 +110,30 @@ def _read_scene(path: Path, content: bytes) -> Geometry:
             skip_materials=True,
         )
         placed = [
-            (*scene.graph[node],)
+            (str(node), *scene.graph[node])
             for node in scene.graph.nodes_geometry
             if isinstance(scene.geometry[scene.graph[node][1]], trimesh.Trimesh)
         ]
-        meshes = [(transform, scene.geometry[name]) for transform, name in placed]
+        meshes = [(node, transform, scene.geometry[name]) for node, transform, name in placed]
         # A scene may contain one mesh many times, so the size of the file does not limit the faces.
-        check_count(path, sum(len(mesh.faces) for _, mesh in meshes), MAXIMUM_FACES, "faces")
+        check_count(path, sum(len(mesh.faces) for _, _, mesh in meshes), MAXIMUM_FACES, "faces")
     except InputError:
         raise
     except Exception as error:
         raise InputError(f"{path} is damaged or has no scene ({cause_of(error)})") from error
     vertices, faces, count = [np.empty((0, 3))], [np.empty((0, 3), np.int64)], 0
-    for transform, mesh in meshes:
+    for _, transform, mesh in meshes:
         corners = np.asarray(mesh.faces, np.int64)
         check_corners(path, mesh.vertices, corners)
         # A mirroring transform turns each triangle inside out.
         faces.append((corners if np.linalg.det(transform) > 0 else corners[:, ::-1]) + count)
         vertices.append(np.asarray(mesh.vertices) @ transform[:3, :3].T + transform[:3, 3])
         count += len(mesh.vertices)
-    return Geometry(np.concatenate(vertices), np.concatenate(faces), unit=1.0 if meshes else None)
+    owners = np.repeat(np.arange(len(meshes)), [len(mesh.faces) for _, _, mesh in meshes])
+    return Geometry(
+        np.concatenate(vertices),
+        np.concatenate(faces),
+        unit=1.0 if meshes else None,
+        names=tuple(node for node, _, _ in meshes),
+        owners=owners,
+    )

@@ -21,6 +21,7 @@ from pcdiff.clouds.generator import (
     pretrained_names,
 )
 from pcdiff.clouds.levels import sampled_ratios, sampling_levels
+from pcdiff.clouds.sampling import shape_generators
 from pcdiff.diffusion.samplers import DDIM
 from pcdiff.diffusion.schedules import (
     Cosine,
@@ -123,6 +124,36 @@ class TestSampling:
         model = tiny()
         few, many = (model.sample(n, 30, seeded(7), steps=4) for n in (2, 5))
         torch.testing.assert_close(few, many[:2], rtol=1e-5, atol=1e-5)
+
+    def test_a_seed_stands_for_a_generator_per_shape(self, clouds):
+        """The same as the command's, so that its clouds can be made again in Python."""
+        model, each = tiny(), shape_generators(7, 3)
+        close = torch.testing.assert_close
+        close(model.sample(3, 30, seed=7, steps=4), model.sample(3, 30, each, steps=4))
+        each, latents = shape_generators(7, 2), model.encode(clouds[:2])
+        expected = model.decode(latents, 30, each, steps=4)
+        close(model.decode(latents, 30, seed=7, steps=4), expected)
+        close(model.reconstruct(clouds[:2], 30, seed=7, steps=4), expected)
+        path = model.interpolate(clouds[0], clouds[1], 3, 20, seed=7, steps=4)
+        given = model.interpolate(clouds[0], clouds[1], 3, 20, shape_generators(7, 1), steps=4)
+        close(path, given)
+
+    @pytest.mark.parametrize(
+        ("arguments", "came"), [({}, "neither"), ({"generator": seeded(0), "seed": 0}, "both")]
+    )
+    def test_needs_one_source_of_random_numbers(self, clouds, arguments, came):
+        model = tiny()
+        for function in (
+            lambda **source: model.sample(2, 10, **source),
+            lambda **source: model.reconstruct(clouds[:2], 10, **source),
+            lambda **source: model.interpolate(clouds[0], clouds[1], 2, 10, **source),
+        ):
+            with pytest.raises(InputError, match=f"either a generator or a seed, got {came}"):
+                function(**arguments)
+        with pytest.raises(InputError, match="a seed must be from 0 to 4294967295, got -1"):
+            model.sample(2, 10, seed=-1)
+        with pytest.raises(TypeError, match="sed"):
+            model.sample(2, 10, sed=1)
 
     def test_equals_the_prior_then_the_decoder(self):
         model = tiny()

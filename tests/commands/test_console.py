@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import copy
 import errno
+import importlib
 import io
+import os
+import subprocess
 import sys
+import warnings
+from types import SimpleNamespace
 
 import pytest
+import typer
 
 from pcdiff import console
 from pcdiff.errors import InputError
@@ -30,6 +36,61 @@ def test_a_command_names_its_option_in_an_error_of_the_library(capsys):
         console.run(app, ["3"])
     assert ended.value.code == 2
     assert capsys.readouterr().err == "error: kl_weight must be finite, got inf (--kl-weight)\n"
+
+
+def interrupted_app():
+    app = console.application("Train.")
+
+    @app.command()
+    def train(clouds: str, resume: bool = False) -> None:
+        raise KeyboardInterrupt
+
+    @app.command()
+    def sample() -> None:
+        raise KeyboardInterrupt
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("program", "given", "sentence"),
+    [
+        ("/bin/pcdiff", ["train", "a b"], "pcdiff train 'a b' --resume"),
+        ("/lib/pcdiff/__main__.py", ["train", "a"], "python -m pcdiff train a --resume"),
+        ("/bin/pcdiff", ["train", "a", "--resume"], "pcdiff train a --resume"),
+        ("/bin/pcdiff", ["sample"], None),
+    ],
+)
+def test_an_interrupt_says_how_to_continue(capsys, monkeypatch, program, given, sentence):
+    monkeypatch.setattr(sys, "argv", [program, *given])
+    with pytest.raises(SystemExit) as ended:
+        console.run(interrupted_app())
+    assert ended.value.code == 130
+    expected = "" if sentence is None else f"interrupted; to continue, run: {sentence}"
+    assert capsys.readouterr().err.strip() == expected
+
+
+def test_a_warning_is_one_line(capsys):
+    app = console.application("Warn.")
+
+    @app.command()
+    def warn(word: str) -> None:
+        warnings.warn("not\n  cached", stacklevel=1)
+
+    with warnings.catch_warnings(), pytest.raises(SystemExit) as ended:
+        warnings.simplefilter("always")
+        console.run(app, ["word"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().err == "warning: not cached\n"
+
+
+def test_a_name_that_is_not_utf_8_is_printed(capsys, monkeypatch):
+    """The streams of a terminal refuse the surrogates by which Python represents such a name."""
+    strict = io.TextIOWrapper(io.BytesIO(), "utf-8", "strict")
+    monkeypatch.setattr(sys, "stdout", strict)
+    console.Session("show", 0).finish({}, "in a\udcff.ply and \ud800")
+    strict.flush()
+    assert strict.buffer.getvalue() == b"in a\\xff.ply and \\ud800\n"
 
 
 def test_an_error_about_another_parameter_stays_as_it_is():
@@ -114,3 +175,63 @@ def test_a_full_disk_behind_standard_output(capsys, monkeypatch, as_json, moment
         console.run(app, ["word"])
     assert ended.value.code == 2
     assert capsys.readouterr().err == "error: No space left on device: standard output\n"
+
+
+PROGRAMS = {
+    name: typer.main.get_command(importlib.import_module(f"{name}.cli").app).commands
+    for name in ("pcdiff", "grasp")
+}
+
+
+@pytest.mark.parametrize(
+    ("program", "command"),
+    [(program, command) for program, names in PROGRAMS.items() for command in ("", *names)],
+)
+def test_every_command_takes_both_spellings_of_help(program, command, capsys):
+    app, said = importlib.import_module(f"{program}.cli").app, []
+    for spelling in ("-h", "--help"):
+        with pytest.raises(SystemExit) as ended:
+            console.run(app, [*([command] if command else []), spelling])
+        assert ended.value.code == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1] and "-h, --help" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("program", "typed", "completed"),
+    [("grasp", "grasp si", "simulate"), ("pcdiff", "pcdiff sample --temp", "--temperature")],
+)
+def test_the_shell_completes_commands_and_options(program, typed, completed):
+    code = f"import sys; sys.argv = ['{program}']; from {program}.cli import main; main()"
+    typing = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    typing[f"_{program.upper()}_COMPLETE"] = "complete_bash"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **typing},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == [completed], done.stderr
+
+
+def test_a_bar_appears_only_after_its_delay(capsys, monkeypatch):
+    """And the amount of work may change while it goes on."""
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then treats the standard error as a terminal
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(console, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    for seconds, shown in ((1.9, False), (2.1, True)):
+        with console.progress("sampling", None, after=2.0) as advance:
+            advance(1, total=4)
+            clock.now += seconds
+            advance(1, total=5)
+            advance(3)
+        said = capsys.readouterr().err
+        assert ("sampling" in said and "5/5" in said) == shown
+        assert shown or said == ""
+    with console.progress("training", 3, shown=False) as advance:
+        advance()
+    assert capsys.readouterr().err == ""
+    with console.progress("training", 3) as advance:
+        advance(3, "loss 1")
+    assert "loss 1" in capsys.readouterr().err

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from grasp.costs import ApproachCone, Constraint, InBox, NearPoint
+from grasp.costs import ApproachCone, AwayFromPoint, Constraint, InBox, NearPoint
 from grasp.grippers.gripper import load_gripper
 from pcdiff.errors import InputError
 from pcdiff.manifolds.se3 import SE3
@@ -21,7 +21,8 @@ POINT = np.array([1.0, 0.2, -0.3])
 BALL = NearPoint(POINT, 0.02, HAND, sigma=0.005)
 BOX = InBox(np.array([0.99, -np.inf, -0.32]), np.array([1.01, 0.21, np.inf]), HAND, sigma=0.005)
 CONE = ApproachCone(np.array([0.0, 3.0, 4.0]), math.radians(30), sigma=0.2)
-ALL = {"ball": BALL, "box": BOX, "cone": CONE}
+AWAY = AwayFromPoint(POINT + np.array([0.08, 0.0, 0.0]), 0.1, HAND, sigma=0.005)
+ALL = {"ball": BALL, "box": BOX, "cone": CONE, "away": AWAY}
 SPACE = SE3()
 
 
@@ -73,6 +74,36 @@ def test_ball(offset: list[float], cost: float) -> None:
     pose = with_tcp_at(POINT + offset)
     assert float(BALL(pose)) == pytest.approx(cost, abs=1e-12)
     assert bool(BALL.holds(pose)) == (cost == 0)
+
+
+@pytest.mark.parametrize(
+    ("distance", "cost"),
+    [
+        (0.1001, 0.0),
+        (0.1, 0.0),
+        (0.06, 0.5 * (0.032 / 0.005) ** 2),  # (0.1² - 0.06²) / 0.2 = 0.032
+        (0.0, 0.5 * (0.05 / 0.005) ** 2),  # half the radius at the centre
+    ],
+)
+@pytest.mark.parametrize("direction", [[1.0, 0.0, 0.0], [0.0, 0.6, -0.8]])
+def test_avoided_ball(distance: float, cost: float, direction: list[float]) -> None:
+    """The gradient of the cost with respect to the point p is −excess/σ² (p − c)/r."""
+    offset = distance * np.array(direction)
+    pose = with_tcp_at(AWAY.point + offset)
+    assert float(AWAY(pose)) == pytest.approx(cost, abs=1e-12)
+    assert bool(AWAY.holds(pose)) == (cost == 0)
+    excess = max(0.0, (0.1**2 - distance**2) / 0.2)
+    slope = gradient(AWAY, pose)[:3].numpy()  # the gripper's axes are those of the object here
+    np.testing.assert_allclose(slope, -excess / 0.005**2 * offset / 0.1, rtol=1e-9, atol=1e-9)
+
+
+def test_constraints_say_what_they_are() -> None:
+    assert [str(each) for each in (BALL, AWAY, CONE, BOX)] == [
+        "the region within 0.02 m of (1, 0.2, -0.3)",
+        "the avoided ball within 0.1 m of (1.08, 0.2, -0.3)",
+        "the approach cone of 30° around (0, 3, 4)",
+        "the box from (0.99, -inf, -0.32) to (1.01, 0.21, inf)",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -150,8 +181,9 @@ def test_the_gradient_starts_at_zero() -> None:
 
 def test_gradients_are_finite_where_norms_and_angles_have_none() -> None:
     opposite, along = with_approach(math.pi), with_approach(0.0)
-    centre = with_tcp_at(POINT)
-    for cost, at in ((CONE, opposite), (CONE, along), (BALL, centre), (BOX, centre)):
+    centre, within = with_tcp_at(POINT), with_tcp_at(AWAY.point)
+    cases = ((CONE, opposite), (CONE, along), (BALL, centre), (BOX, centre), (AWAY, within))
+    for cost, at in cases:
         step = torch.zeros(6, dtype=torch.float64, requires_grad=True)
         value = cost(SPACE.retract(at, step))
         (slope,) = torch.autograd.grad(value, step, create_graph=True)
@@ -195,7 +227,8 @@ def test_blurring_covers_how_far_noise_moves_the_excess(
     cost, level = ALL[name], 0.02
     spread = math.sqrt(cost.blurred(level, SPACE.length).sigma ** 2 - cost.sigma**2)
     largest = 0.0
-    for at in poses(30, generator, spread=2.0):
+    # Poses must be so deep in the avoided ball that noise does not move them out of it.
+    for at in poses(30, generator, spread=0.3 if name == "away" else 2.0):
         still = at.expand(4000, 4, 4)
         moved = SPACE.retract(still, level * SPACE.tangent_noise(still, generator))
         excess = cost.excess(moved)
@@ -216,7 +249,7 @@ def test_a_step_of_a_sampler_does_not_overshoot(name: str, generator: torch.Gene
 
     before = sharp.excess(at).norm(dim=1)
     assert (after(blurred).norm(dim=1) <= before + 1e-12).double().mean() > 0.95
-    if name != "cone":
+    if name in ("ball", "box"):  # an overshoot leaves an avoided ball on its other side
         assert after(sharp).norm(dim=1).mean() > 10 * before.mean()
 
 
@@ -229,6 +262,8 @@ def test_a_step_of_a_sampler_does_not_overshoot(name: str, generator: torch.Gene
         (lambda: NearPoint(np.array([0.0, np.nan, 0.0]), 0.1, HAND, sigma=0.1), "three finite"),
         (lambda: NearPoint(POINT, 0.0, HAND, sigma=0.1), "radius must be above 0"),
         (lambda: NearPoint(POINT, 0.1, HAND, sigma=0.0), "sigma must be above 0"),
+        (lambda: AwayFromPoint(POINT * np.inf, 0.1, HAND, sigma=0.1), "three finite"),
+        (lambda: AwayFromPoint(POINT, -0.1, HAND, sigma=0.1), "radius must be above 0"),
         (lambda: InBox(POINT, POINT - 1, HAND, sigma=0.1), "must not be above its upper"),
         (lambda: InBox(np.full(3, np.nan), POINT, HAND, sigma=0.1), "must not be above its upper"),
         (lambda: ApproachCone(np.zeros(3), 0.3, sigma=0.1), "must not have length 0"),

@@ -154,6 +154,69 @@ def test_no_poses_have_no_costs(of_bar):
     torch.testing.assert_close((value[0, 0], gradient[0, 0]), of_first)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, ">f4"])
+def test_arrays_give_arrays(of_bar, dtype):
+    """With the numbers of tensors; torch could use neither the byte order nor read-only memory."""
+    tensor = poses(6).view(2, 3, 4, 4)
+    array = tensor.numpy()[::-1, ::-1].astype(dtype)
+    array.flags.writeable = False
+    tensor = tensor.flip(0, 1)
+    found = [
+        of_bar.cost(array, 0.3),
+        *of_bar.cost_and_gradient(array, 0.3),
+        of_bar.success_probability(array),
+    ]
+    expected = [
+        of_bar.cost(tensor, 0.3),
+        *of_bar.cost_and_gradient(tensor, 0.3),
+        of_bar.success_probability(tensor),
+    ]
+    for ours, theirs in zip(found, expected, strict=True):
+        assert type(ours) is np.ndarray and ours.dtype == np.dtype(dtype).newbyteorder("=")
+        assert type(theirs) is torch.Tensor
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+    assert of_bar.cost(array[0, 0]).shape == ()
+
+
+@pytest.mark.parametrize("wrong", [np.eye(4, dtype=int), np.eye(3), np.eye(4).tolist(), None])
+def test_arrays_that_are_not_poses_are_refused(of_bar, wrong, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    for function in (of_bar.cost, of_bar.cost_and_gradient, of_bar.success_probability):
+        with pytest.raises(
+            InputError, match=r"poses must be a .*array of shape \(..., 4, 4\), got"
+        ):
+            function(wrong)
+
+
+def test_a_seed_stands_for_its_generator(of_bar):
+    how, lenient = Sampling(steps=2), Selection(least_probability=0.0, oversampling=1.0)
+    torch.testing.assert_close(of_bar.draw(3, sampling=how, seed=7), of_bar.draw(3, seeded(7), how))
+    found = of_bar.sample(3, sampling=how, selection=lenient, seed=7)
+    np.testing.assert_allclose(found.poses, of_bar.sample(3, seeded(7), how, lenient).poses)
+    for arguments, came in (({}, "neither"), ({"generator": seeded(7), "seed": 7}, "both")):
+        for function in (of_bar.sample, of_bar.draw):
+            with pytest.raises(InputError, match=f"either a generator or a seed, got {came}"):
+                function(3, **arguments)
+
+
+def test_a_search_tells_its_progress(of_bar):
+    """Each of 4 samples takes two steps and is assessed; then as many samples follow again."""
+    impossible = Selection(least_probability=1.0, oversampling=2.0, attempts=2)
+    steps = list(of_bar.search(2, seeded(0), Sampling(steps=2), impossible))
+    assert [step[:2] for step in steps] == [
+        *[(done, 12) for done in (0, 4, 8, 12)],
+        *[(done, 24) for done in (12, 16, 20, 24, 24)],
+    ]
+    assert [step.grasps is None for step in steps] == [True] * 8 + [False]
+
+
+def test_grasps_know_their_object(of_bar, bar):
+    found = of_bar.sample(2, seed=0, selection=Selection(least_probability=0.0))
+    assert found.obj is bar and found.hand is of_bar.gripper
+    assert repr(of_bar) == "ConditionedField(object for panda)"
+    assert repr(of_bar.gripper) == "Gripper(panda, opens 80 mm)"
+
+
 @pytest.mark.parametrize(
     "wrong", [torch.eye(4, dtype=torch.int64), torch.eye(3), torch.zeros(5, 4, 3)]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ import pytest
 import torch
 from trimesh.creation import box
 
-from grasp.costs import NearPoint
+from grasp.costs import ApproachCone, AwayFromPoint, NearPoint
 from grasp.field import selection
 from grasp.field.conditioned import ConditionedField
 from grasp.field.configuration import FieldConfig
@@ -127,7 +128,11 @@ def test_grasps_that_hit_the_scene_come_last(bar):
     table[2, 3] = 0.3
     found = select(bar, poses, 2, Selection(), scene=Scene(T_world_table=table))
     assert len(found) == 2
-    assert found.reason == "the open hand of every returned grasp collides with the scene"
+    assert found.reason == (
+        "the open hand of every returned grasp collides with the scene, as it does in 2 of 2 "
+        "samples: check the pose of the object in the scene, or draw more samples per grasp"
+    )
+    assert found.remedies == ("scene", "oversampling")
 
 
 def test_samples_assessed_in_parts_equal_samples_assessed_together(bar):
@@ -146,8 +151,20 @@ def test_a_refusal_states_the_size_of_object_and_gripper():
     assert not len(found)
     assert found.reason == (
         "the object has no pair of opposite places within the stroke of the gripper: the object is "
-        "200 mm wide at its narrowest, and panda opens 80 mm"
+        "200 mm wide at its narrowest, and panda opens 80 mm; no shipped gripper opens wide enough "
+        "(the widest, robotiq_2f_140, opens 140 mm); to get more grasps, state the unit or scale "
+        "if the object is smaller"
     )
+    assert found.remedies == ("unit", "scale")
+
+
+def test_a_refusal_names_a_gripper_that_opens_wide_enough():
+    """82 mm is between the strokes of panda, 80 mm, and robotiq_2f_85, 85 mm."""
+    for side, name, opens in ((0.082, "robotiq_2f_85", 85), (0.1, "robotiq_2f_140", 140)):
+        found = field_of((side, 0.25, 0.3), lambda x: x).refusal()
+        assert f"the gripper {name} opens wide enough, {opens} mm" in found.reason
+        assert f"to get more grasps, use {name}, or state the unit" in found.reason
+        assert found.remedies == ("gripper", "unit", "scale")
 
 
 def test_only_the_best_of_near_duplicates_is_returned(bar):
@@ -173,7 +190,46 @@ def test_a_constraint_must_be_met(bar):
     assert found.poses[:, 0, 3].tolist() == [0.0]
     found = select(bar, samples(0.02, 0.03), 2, Selection(), [here])
     assert not len(found)
-    assert found.reason == "none of 2 samples satisfies the constraints"
+    assert found.reason == (
+        "none of 2 samples satisfies the constraints: the region within 0.005 m of (0, 0, 0.08) "
+        "excludes 2 of 2 samples; to get more grasps, relax a constraint, or draw more samples per "
+        "grasp"
+    )
+    assert found.remedies == ("region", "oversampling")
+
+
+def test_a_reason_tells_which_constraint_excludes_how_many(bar):
+    here = NearPoint(np.array([0.0, 0.0, 0.08]), 0.015, PANDA, sigma=0.01)
+    away = AwayFromPoint(np.array([0.0, 0.0, 0.08]), 0.005, PANDA, sigma=0.01)
+    cone = ApproachCone(np.array([0.0, 0.0, -1.0]), 0.1, sigma=0.1)
+    poses = samples(0.0, 0.01, 0.02, 0.03)
+    found = select(bar, poses, 3, Selection(least_probability=0.1), [here, away, cone])
+    np.testing.assert_allclose(found.poses[:, 0, 3], [0.01], atol=1e-6)
+    assert found.reason == (
+        "1 of 4 samples have a probability of success of at least 0.1 under protocol 7; the region "
+        "within 0.015 m of (0, 0, 0.08) excludes 2 of 4 samples, the avoided ball within 0.005 m "
+        "of (0, 0, 0.08) excludes 1 of 4 samples; to get more grasps, draw more samples per grasp, "
+        "lower the least probability, or relax a constraint"
+    )
+    assert found.remedies == ("oversampling", "least_probability", "region", "avoid")
+    nothing = [cone, dataclasses.replace(here, radius=0.001), away]
+    found = select(bar, poses, 3, Selection(), nothing)
+    assert found.reason is not None and found.reason.startswith(
+        "none of 4 samples satisfies the constraints: the region within 0.001 m of (0, 0, 0.08) "
+        "excludes 3 of 4 samples, the avoided ball within 0.005 m of (0, 0, 0.08) excludes 1 of 4"
+    )
+
+
+def test_a_reason_names_the_settings_that_help(bar):
+    """Unlikely grasps: a lower least probability or another mass; thinned ones: no thinning."""
+    found = select(bar, samples(0.0, 0.012), 5, Selection(least_probability=0.7))
+    assert not len(found) and found.reason is not None
+    assert "accept a least probability of 0.62" in found.reason  # 0.5 + 10 x
+    assert "state the mass if the object is lighter" in found.reason
+    assert found.remedies == ("oversampling", "least_probability", "mass")
+    found = select(bar, samples(0.0, 0.004), 5, Selection(apart=(0.01, 0.1), least_probability=0.0))
+    assert found.reason is not None and "keep grasps that are close to each other" in found.reason
+    assert found.remedies == ("oversampling", "thin")
 
 
 def test_an_empty_result_states_the_reason():
@@ -185,8 +241,12 @@ def test_an_empty_result_states_the_reason():
         "no grasp is likely to succeed: of 2 samples, 0 have a probability of success of at least "
         "0.5 under protocol 7 (the highest is 0.10) and 0 have no collision of the open hand with "
         "the object, but no sample has both properties; the object weighs 4.5 kg at 300 kg/m³; the "
-        "object is 200 mm wide at its narrowest, and panda opens 80 mm"
+        "object is 200 mm wide at its narrowest, and panda opens 80 mm; no shipped gripper opens "
+        "wide enough (the widest, robotiq_2f_140, opens 140 mm); to get more grasps, draw more "
+        "samples per grasp, state the mass if the object is lighter, or state the unit or scale if "
+        "the object is smaller"
     )
+    assert found.remedies == ("oversampling", "mass", "unit", "scale")
 
 
 @pytest.mark.parametrize(

@@ -161,11 +161,11 @@ def test_a_description_is_frozen(tmp_path: Path) -> None:
         ("[[hand]]", "[hand]", "hand must be a list of boxes"),
         ("stroke = 0.06", "stroke = = 1", "is not valid TOML"),
         pytest.param("0.06", "1" + "0" * 400, "stroke must be .*, got 1000", id="huge"),
-        pytest.param("0.06", "1" + "0" * 5000, "unreadable value", id="5000 digits"),
-        pytest.param("0.06", "0x" + "f" * 5000, "got a number of thousands", id="hexadecimal"),
+        pytest.param("0.06", "1" + "0" * 5000, "lines of at most 2000", id="5000 digits"),
+        pytest.param("0.06", "0x" + "f" * 1900, "at most 2 metres, got 672", id="hexadecimal"),
         pytest.param("0.1]", f"1{'0' * 400}]", "point must be finite", id="huge in a list"),
-        pytest.param("0.1]", f"0x{'f' * 5000}]", "point must be finite", id="hexadecimal list"),
-        pytest.param("0.06", "[" * 5000 + "]" * 5000, "nested too deeply", id="deep"),
+        pytest.param("0.1]", f"0x{'f' * 1900}]", "point must be finite", id="hexadecimal list"),
+        pytest.param("0.06", "[" * 900 + "]" * 900, "nested too deeply", id="deep"),
         ("point = [0.0, 0.0, 0.1]", 'point = ["0", "0", "0.1"]', "list of 3 numbers, got .*'0.1'"),
         ("point = [0.0, 0.0, 0.1]", "point = [false, 0.0, 0.1]", "a list of 3 numbers, got .False"),
         ("point = [0.0, 0.0, 0.1]", "point = 0.1", "must be a list of 3 numbers, got 0.1"),
@@ -190,7 +190,7 @@ def test_a_wrong_entry_is_refused_in_one_sentence(
 def test_a_missing_gripper(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no gripper 'hand': expected panda, robotiq"):
         load_gripper("hand")
-    with pytest.raises(InputError, match="No such file"):
+    with pytest.raises(InputError, match="does not exist"):
         load_gripper(tmp_path / "hand.toml")
     with pytest.raises(InputError, match=r"cannot read .*null byte"):
         load_gripper("x\0.toml")

@@ -16,6 +16,7 @@ import signal
 import sys
 import sysconfig
 import tempfile
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,7 @@ def run(command: list[str], allowed: list[str], listener: Listener) -> dict[str,
     code: Any = "the command returned"
     listener.opened.clear()
     listener.listens = True
+    began = time.process_time()
     signal.signal(signal.SIGALRM, too_long)
     signal.signal(signal.SIGPROF, too_long)
     signal.setitimer(signal.ITIMER_REAL, WAIT)
@@ -90,6 +92,7 @@ def run(command: list[str], allowed: list[str], listener: Listener) -> dict[str,
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.setitimer(signal.ITIMER_PROF, 0)
         listener.listens = False
+    seconds = time.process_time() - began
     fine = [*map(str, OWN), *allowed]
     strange = [
         path
@@ -101,6 +104,7 @@ def run(command: list[str], allowed: list[str], listener: Listener) -> dict[str,
         "out": out.getvalue(),
         "err": err.getvalue(),
         "strange": strange,
+        "seconds": seconds,
         "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
 

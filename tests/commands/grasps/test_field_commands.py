@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -45,7 +46,7 @@ def sample(run, bar, weights, *options):
 # --- grasp sample ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("options", "begin"), [((), 0.15), (("--from-noise",), None)])
+@pytest.mark.parametrize(("options", "begin"), [((), 0.1), (("--from-noise",), None)])
 def test_what_is_written_is_what_python_gives(run, bar, weights, tmp_path, options, begin):
     from grasp.field.sampling import Sampling
     from grasp.field.selection import Selection
@@ -116,6 +117,56 @@ def test_constraints_and_scene(run, bar, weights, tmp_path):
     assert found.sampler["approach"] == [0.0, 0.0, -1.0, 80.0]
 
 
+def test_balls_are_avoided(run, bar, weights, tmp_path):
+    """Numbers may be joined by commas or stand apart, as those of the other options may."""
+    output = tmp_path / "g.json"
+    apart = ("--avoid", "0", "0", "0.05", "0.04", "--avoid", "0,0,-0.05,0.03")
+    done = sample(
+        run, bar, weights, "--least-probability", 0, *apart, "--region", "0", "0", "-1e-2", "0.2",
+        "--output", output,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    found = read_grasps(output)
+    assert len(found)
+    tips = (found.poses @ np.array([0, 0, 0.1034, 1]))[:, :3]
+    assert np.linalg.norm(tips - [0, 0, 0.05], axis=1).min() >= 0.04
+    assert np.linalg.norm(tips - [0, 0, -0.05], axis=1).min() >= 0.03
+    assert found.sampler["avoid"] == [[0, 0, 0.05, 0.04], [0, 0, -0.05, 0.03]]
+    assert found.sampler["region"] == [0, 0, -0.01, 0.2]
+
+
+def test_a_reason_names_the_options_that_help(run, bar, weights):
+    nowhere = ("--avoid", "0,0,0,1", "--region", "0,0,0,0.5", "--oversampling", 1)
+    done = sample(run, bar, weights, *nowhere)
+    assert done.code == 0
+    assert "the avoided ball within 1 m of (0, 0, 0) excludes 24 of 24 samples" in done.out
+    assert done.out.endswith("(--avoid, --oversampling)\n")
+    results = json.loads(sample(run, bar, weights, *nowhere, "--json").out)["results"]
+    assert results["remedies"] == ["--avoid", "--oversampling"]
+    assert "--" not in results["reason"]
+    done = sample(run, bar, weights, "--scale", 5)
+    assert "(--unit, --scale)" in done.out and "no shipped gripper opens wide enough" in done.out
+    done = sample(run, bar, weights, "--scale", 3)
+    assert "use robotiq_2f_140" in done.out and "(--gripper, --unit, --scale)" in done.out
+
+
+def test_long_sampling_shows_its_progress(run, bar, weights, monkeypatch):
+    calls = []
+
+    @contextlib.contextmanager
+    def progress(description, total, after):
+        calls.append((description, total, after))
+        yield lambda steps, total: calls.append((steps, total))
+
+    monkeypatch.setattr("pcdiff.console.progress", progress)
+    done = sample(run, bar, weights, "--least-probability", 0, "--oversampling", 1)
+    assert done.code == 0, done.err
+    start, *steps = calls
+    assert start == ("sampling", None, 2.0)
+    assert steps[:6] == [(0, 40), *[(8, 40)] * 5]
+    assert sum(done for done, _ in steps) == steps[-1][1]
+
+
 def test_no_grasp_comes_with_its_reason(run, bar, weights, tmp_path):
     output = tmp_path / "g.json"
     done = sample(run, bar, weights, "--least-probability", 0.999, "--output", output)
@@ -132,6 +183,8 @@ def test_no_grasp_comes_with_its_reason(run, bar, weights, tmp_path):
         (["--region", "0,0,0,-1"], "the radius must be above 0"),
         (["--region", "0,0,0,1e300"], "the numbers of --region must be at most"),
         (["--region", "nan,0,0,1"], "the numbers of --region must be at most"),
+        (["--avoid", "0,0,0"], "--avoid must be four numbers X,Y,Z,RADIUS, got '0,0,0'"),
+        (["--avoid", "0,0,0,0"], "the radius must be above 0"),
         (["--approach", "0,0,1,181"], "0 to 180 degrees, got 181 (--approach)"),
         (["--approach", "0,0,0,30"], "an approach direction must not have length 0"),
         (["--mass", "-1"], "the mass of an object must be above 0 kg and finite, got -1"),
@@ -245,6 +298,8 @@ def test_the_papers_network_learns_distances_too(run, folder, tmp_path):
     done = train(run, folder, again, *options)
     assert done.code == 0, done.err
     assert "validation_distance" in (again / "metrics.csv").read_text()
+    done = train(run, folder, tmp_path / "wide", *options, "--width", 8)
+    assert done.code == 2 and "which determine it, got 8" in done.err and "(--width)" in done.err
     done = train(run, folder, again, *options, "--architecture", "paper")
     assert (
         done.code == 2
