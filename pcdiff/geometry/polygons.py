@@ -85,7 +85,7 @@ def triangulate(
     )
     if total and bad.sum() + short.sum() == total and bad.any():
         raise InputError(
-            f"{path} has no usable face: all {total} faces have a corner that is not finite"
+            f"{path} has a corner that is not finite in all {np.count_nonzero(bad)} faces"
         )
     kept = np.flatnonzero(~(short | bad))
     first, hard, crossing = _classify(vertices, lengths[kept], starts[kept], items)
