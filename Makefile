@@ -11,7 +11,7 @@ DEV := $(VENV)/.dev-is-installed
 DOCS := $(VENV)/.docs-is-installed
 BENCHES := $(sort $(wildcard experiments/bench_*.py))
 
-.PHONY: help demo test test-extras test-device lint types docs bench train-field digests clean
+.PHONY: help demo test test-extras fuzz test-device lint types docs bench train-field digests clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -35,6 +35,10 @@ test: lint types  ## set up, check style and types, then run the tests that ever
 
 test-extras: docs  ## set up, then build the docs and run the long tests
 	$(BIN)/python -m pytest -m extras --fail-on-skip
+
+INPUTS ?= 20000
+fuzz: $(DEV)  ## set up, then read INPUTS=20000 damaged files with each reader (hours)
+	$(BIN)/python -m pytest tests/fuzz -m extras --fuzz-inputs $(INPUTS)
 
 TRAIN_DEVICE ?= cpu
 DEVICE ?= cuda

@@ -26,7 +26,6 @@ from datasets.household.catalogue import read_catalogue
 from datasets.household.plans import SetOptions, plan_families, plan_pybullet
 from datasets.jaws import write_jaws
 from datasets.labels.folder import label_folder
-from datasets.labels.labelling import Settings
 from datasets.scans import write_scans
 from experiments import calibrate_success, field_evaluation
 from experiments.field_card import model_card
@@ -34,6 +33,7 @@ from experiments.field_evaluation import FROZEN, Options, judged
 from experiments.record import machine
 from grasp.field.objective import ENERGY, SUCCESS
 from grasp.grippers.gripper import Gripper, load_gripper
+from grasp.labelling.jobs import Settings
 from grasp.physics import cores
 from pcdiff.errors import InputError
 from pcdiff.files import atomic_write

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from grasp.commands.evaluate import evaluate
+from grasp.commands.export import export
+from grasp.commands.label import label
 from grasp.commands.options import Command
 from grasp.commands.sample import sample
 from grasp.commands.simulate import simulate
@@ -32,7 +34,7 @@ def _version(
         raise typer.Exit
 
 
-for _command in (simulate, evaluate, sample, train):  # the order of --help
+for _command in (simulate, evaluate, sample, export, label, train):  # the order of --help
     app.command(cls=Command)(_command)
 
 

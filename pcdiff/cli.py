@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from pcdiff import console
+from pcdiff.commands.convert import convert
+from pcdiff.commands.encode import encode
 from pcdiff.commands.evaluate import evaluate
 from pcdiff.commands.interpolate import interpolate
 from pcdiff.commands.reconstruct import reconstruct
@@ -32,7 +34,10 @@ def _version(
         raise typer.Exit
 
 
-for _command in (sample, reconstruct, interpolate, evaluate, train):  # in the order of --help
+_COMMANDS = (sample, reconstruct, interpolate, evaluate, encode, convert, train)
+"""The commands in the order of `--help`."""
+
+for _command in _COMMANDS:
     app.command()(_command)
 
 

@@ -69,12 +69,31 @@ Resume = Annotated[
     bool,
     typer.Option(
         "--resume",
-        help="Continue the run in the --output folder, or start a run if the folder has no run.",
+        help="Continue the run in the --output folder, or start a run if the folder has no run. "
+        "With more --steps, a finished run is extended.",
     ),
 ]
 InitializeFrom = Annotated[
     str | None,
     typer.Option(help="Initial weights: the name of published weights or the path of a file."),
+]
+Width = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=65_536, help="Width of the network's hidden layers.", show_default="see the docs"
+    ),
+]
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", help="Sizes of the networks and other settings of a new model: .toml or .json."
+    ),
+]
+TensorBoard = Annotated[
+    bool,
+    typer.Option(
+        "--tensorboard", help="Also write event files for TensorBoard into the --output folder."
+    ),
 ]
 
 # typer may contain its own copy of click, with its own class UsageError. The base class of

@@ -29,6 +29,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help=f"fail if a test is skipped, unless for one of the reasons: {'; '.join(ALLOWED)}",
     )
+    parser.addoption(
+        "--fuzz-inputs", type=int, default=500, help="damaged files per reader in tests/fuzz"
+    )
     parser.addoption("--device", help="accelerator for the tests in tests/device, e.g. cuda")
 
 

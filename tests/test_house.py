@@ -75,16 +75,17 @@ ARROWS: dict[str, set[str]] = {
     "grasp.field": CORE | TOOLS | GRASPS - JUDGE - {"grasp"},
     "grasp.physics": BASE | THINGS | {"pcdiff.files"},
     "grasp.judging": CORE | TOOLS | GRASPS,
-    "grasp.pictures": BASE | THINGS | {"pcdiff.drawing"},
+    "grasp.labelling": CORE | TOOLS | GRASPS,
+    "grasp.pictures": BASE | THINGS | {"pcdiff.drawing", "grasp.formats"},
     "grasp": GRASPS,
     "grasp.batches": {"grasp.field"},
     "grasp.simulation": {"grasp.physics"},
-    "grasp.commands": CORE | TOOLS | GRASPS,
+    "grasp.commands": CORE | TOOLS | GRASPS | {"grasp.labelling"},
     "grasp.cli": {"pcdiff.console", "grasp.commands"},
     "grasp.__main__": {"grasp.cli"},
     # What stands on the library.
-    "datasets": CORE | TOOLS | CLOUDS | GRASPS,
-    "experiments": CORE | TOOLS | CLOUDS | GRASPS | {"datasets"},
+    "datasets": CORE | TOOLS | CLOUDS | GRASPS | {"grasp.labelling"},
+    "experiments": CORE | TOOLS | CLOUDS | GRASPS | {"grasp.labelling", "datasets"},
 }
 
 # The rooms of the theory stay on torch; the others may use what pyproject.toml declares.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,12 +11,11 @@ import numpy as np
 from datasets.household.draws import Draw
 from datasets.household.objects import HouseholdObject
 from datasets.household.shapes import Polyhedron, convex_hull, union, volume
+from grasp.labelling.meshes import mesh_files, mesh_name
 from grasp.objects.loading import load_object
 from grasp.objects.object import Object
 from pcdiff.errors import InputError
 from pcdiff.geometry.obj import read_obj_objects
-
-ENDINGS = (".obj", ".stl", ".ply", ".off", ".glb", ".dae")
 
 HEAVIEST = 1.5
 """Largest mass in kilograms. The mass of a mesh is unknown, so the program draws a random density;
@@ -38,53 +36,6 @@ PYBULLET_SMALLEST = 2e-6
 
 PYBULLET_LICENCE = "zlib"
 """Licence of the meshes in `pybullet_data`."""
-
-
-def mesh_files(folder: Path) -> list[Path]:
-    """Return a sorted list of the mesh files in a folder and its subfolders.
-
-    Files of convex parts, `*.parts.obj`, are not included.
-
-    Args:
-        folder: Folder to search.
-
-    Raises:
-        InputError: If the folder does not exist or has no mesh.
-    """
-    if not folder.is_dir():
-        raise InputError(f"{folder} does not exist or is not a folder")
-    files = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in ENDINGS
-        and path.is_file()
-        and not path.name.lower().endswith(".parts.obj")
-    )
-    if not files:
-        raise InputError(
-            f"{folder} has no mesh: expected files with the ending {', '.join(ENDINGS)}"
-        )
-    return files
-
-
-def file_name(text: str) -> str:
-    """Convert a text to a file name: characters other than letters, digits and `. + -` become `_`.
-
-    Args:
-        text: Text to convert.
-    """
-    return re.sub(r"[^A-Za-z0-9.+-]+", "_", text)
-
-
-def mesh_name(file: Path) -> str:
-    """Return the name of a mesh, which is the path of its file, converted to a file name.
-
-    The ending is part of the name, because it may be the only difference between two files.
-
-    Args:
-        file: Path relative to the folder.
-    """
-    return file_name("_".join([*file.parts[:-1], file.stem, file.suffix[1:].lower()]))
 
 
 def objects_in(

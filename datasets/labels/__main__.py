@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from datasets.labels.folder import Assumptions, label_folder
-from datasets.labels.labelling import NEAR_MISSES, Settings
 from datasets.labels.targets import targets_in
 from grasp.grippers.gripper import load_gripper
+from grasp.labelling.jobs import NEAR_MISSES, Settings
 from grasp.physics import PROTOCOL
 from pcdiff.console import Json, Seed, Session, application, progress, run
 from pcdiff.errors import InputError

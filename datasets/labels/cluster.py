@@ -1,8 +1,8 @@
 """Run labelling jobs on several machines with Ray.
 
-The machines need only the installed package with the extra `ray`. Ray sends the objects and the
-code of `datasets.labels`, which is not part of the installed package, to the machines. Ray sends
-the labels back, and only the machine that started the run writes files.
+The machines need only the installed package with the extra `ray`. Ray sends the objects to the
+machines and the labels back, and only the machine that started the run writes files. A function of
+the checkout, such as a substitute in a test, is sent with its code.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from datasets.labels import labelling
-from datasets.labels.labelling import Job, Work
 from grasp.formats import Grasps
+from grasp.labelling.jobs import Job, Work
 from pcdiff.errors import InputError
 
 LOCAL = "local"
@@ -56,7 +55,8 @@ def on_cluster(
         raise InputError(
             "Ray is not installed here: install the extra ray with pip install 'pcdiff-grasp[ray]'"
         ) from error
-    by_value = {labelling, sys.modules[work.__module__]}
+    own = work.__module__.partition(".")[0] != "grasp"  # not part of the installed package
+    by_value = {sys.modules[work.__module__]} if own else set()
     _connect(ray, address, workers)
     try:
         for module in by_value:

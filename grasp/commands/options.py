@@ -45,6 +45,11 @@ Frame = Annotated[
 GraspUnit = Annotated[
     str | None, typer.Option(help="Unit of the poses if the grasp file states no unit, e.g. m.")
 ]
+ObjectId = Annotated[
+    str | None,
+    typer.Option(help="Id of the object, for a grasp file with grasps of several objects."),
+]
+GRASP_FILE = "Grasp file: .json, .h5, .hdf5, .yaml, .yml, .csv, .npy or .npz."
 SamplingDevice = Annotated[
     str,
     typer.Option(
@@ -77,6 +82,7 @@ OPTIONS = {
     "region": "--region",
     "avoid": "--avoid",
     "scene": "--scene",
+    "object_id": "--object-id",
     "approach": "--approach",
     "view": "--view",
     "source": "--source, --weights",

@@ -120,7 +120,8 @@ def sample(
         Path | None,
         typer.Option(
             help="Write the grasps to this file: .json (all properties of the grasps), .h5 "
-            "(as ACRONYM) or .yaml (as the Isaac tools and GraspGen)."
+            "(as ACRONYM), .yaml (as the Isaac tools and GraspGen), .csv (positions and "
+            "quaternions), .npy (as GraspNet-1Billion) or .npz (as Contact-GraspNet)."
         ),
     ] = None,
     picture: Annotated[
@@ -192,7 +193,7 @@ def sample(
     record = {**(grasps.sampler or {}), "scene": None if scene is None else scene.name}
     grasps = dataclasses.replace(grasps, sampler=record)
     if output is not None:
-        write_grasps(output, grasps)
+        write_grasps(output, grasps, gripper=hand)
     if picture is not None:
         assert grasps.success_probability is not None
         save_png(picture, draw_ranked(loaded, hand, grasps.poses, grasps.success_probability))

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from grasp.commands.options import (
+    GRASP_FILE,
     OPTIONS,
     Frame,
     Friction,
     GraspUnit,
+    ObjectId,
     PhysicsProtocol,
     Scale,
     Unit,
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 @console.name_options(**OPTIONS)
 def simulate(
     mesh: Annotated[Path, typer.Argument(metavar="OBJECT", help="Mesh of the object to grasp.")],
-    grasps: Annotated[Path, typer.Argument(help="Grasp file: .json, .h5, .hdf5, .yaml or .yml.")],
+    grasps: Annotated[Path, typer.Argument(help=GRASP_FILE)],
     gripper: Annotated[
         str | None,
         typer.Option(
@@ -58,6 +60,7 @@ def simulate(
     unit: Unit = None,
     frame: Frame = None,
     grasp_unit: GraspUnit = None,
+    object_id: ObjectId = None,
     output: Annotated[
         Path | None, typer.Option(help="Write the grasps with their labels to this file.")
     ] = None,
@@ -95,7 +98,7 @@ def simulate(
     if trial is not None and picture is None:
         raise InputError("--trial selects the trial in the picture, so it requires --picture")
     check_results(output, picture)
-    options = TrialOptions(gripper, scale, unit, frame, grasp_unit)
+    options = TrialOptions(gripper, scale, unit, frame, grasp_unit, object_id)
     plan = plan_trials(mesh, grasps, options)
     for remark in plan.obj.remarks:
         session.note(remark)
@@ -132,7 +135,7 @@ def simulate(
     if outcomes.warning is not None:
         typer.echo(f"warning: {outcomes.warning}", err=True)
     if output is not None:
-        write_grasps(output, plan.labelled(outcomes))
+        write_grasps(output, plan.labelled(outcomes), gripper=plan.gripper)
     if picture is not None:
         save_png(picture, _draw(plan, outcomes, trial))
     rate = success_rate(outcomes.success)

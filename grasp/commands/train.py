@@ -20,19 +20,22 @@ from pcdiff.console import (
     RunFolder,
     Seed,
     Session,
+    SettingsFile,
+    TensorBoard,
     Threads,
     ValidateEvery,
+    Width,
 )
 from pcdiff.errors import InputError
 
 
-@console.name_options(**OPTIONS)
+@console.name_options(
+    **OPTIONS, architecture="--architecture", width="--width", config="--config", steps="--steps"
+)
 def train(
     labels: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="GRASPS_DIR...", help="Folders of labels that datasets.labels wrote."
-        ),
+        typer.Argument(metavar="GRASPS_DIR...", help="Folders of labels that grasp label wrote."),
     ],
     output: RunFolder,
     gripper: Annotated[
@@ -52,6 +55,8 @@ def train(
             show_default="default",
         ),
     ] = None,
+    width: Width = None,
+    config: SettingsFile = None,
     validate_one_in: Annotated[
         int, typer.Option(min=2, max=10**6, help="Reserve one in N objects for validation.")
     ] = 12,
@@ -86,6 +91,7 @@ def train(
     learning_rate: LearningRate = 1e-3,
     ema_decay: EmaDecay = 0.999,
     validate_every: ValidateEvery = 500,
+    tensorboard: TensorBoard = False,
     resume: Resume = False,
     initialize_from: InitializeFrom = None,
     seed: Seed = 0,
@@ -116,6 +122,8 @@ def train(
         grippers=tuple(gripper or ()),
         networks=NETWORKS if networks == "both" else (networks,),
         architecture=architecture,
+        width=width,
+        config=config,
         initialize_from=initialize_from,
         validate_one_in=validate_one_in,
         grasps=grasps,
@@ -143,7 +151,9 @@ def train(
         ):
             items = run.read(output / "objects", pool, advance)
         objective = run.objective(items)
-        finished = train_with_progress(objective, settings, output, device, resume)
+        finished = train_with_progress(
+            objective, settings, output, device, resume, tensorboard=tensorboard
+        )
     if finished.no_curves is not None:
         session.note(f"no curves: {finished.no_curves}")
     session.finish(finished.as_dict(), finished.summary())

@@ -1,6 +1,6 @@
 """The training data of a grasp field: labelled grasps and the surfaces of their objects.
 
-This module reads the folders of labels that `datasets.labels` writes. Each folder has one file per
+This module reads the folders of labels that `grasp label` writes. Each folder has one file per
 gripper and object, `grasps/GRIPPER/NAME.h5`, with the path of the object's mesh relative to the
 folder, and the gripper's description, `grasps/GRIPPER/gripper.toml`. A folder may also contain
 labelled samples of earlier fields, `samples/WEIGHTS/GRIPPER/NAME.h5`, and rough scans of the

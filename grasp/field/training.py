@@ -18,7 +18,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from grasp.field.configuration import DEFAULT, PAPER, FieldConfig
+from grasp.field.architecture import field_config
+from grasp.field.configuration import PAPER
 from grasp.field.items import (
     DISTANCES,
     FEWEST,
@@ -50,6 +51,10 @@ class TrainingData:
             labels.
         networks: Names of the networks to train: "energy", "success" or both.
         architecture: Architecture of a new energy network; None selects "default".
+        width: Width of the hidden layers of a new field's networks; see
+            `grasp.field.architecture.field_config`. None selects the default widths.
+        config: File of settings of a new field; see `grasp.field.architecture`. None selects the
+            default settings.
         initialize_from: Initial weights, as a name or the path of a file; None selects random
             weights.
         validate_one_in: Inverse of the share of validation objects: 12 assigns approximately one
@@ -67,6 +72,8 @@ class TrainingData:
     grippers: tuple[str, ...] = ()
     networks: tuple[str, ...] = NETWORKS
     architecture: str | None = None
+    width: int | None = None
+    config: str | os.PathLike[str] | None = None
     initialize_from: str | None = None
     validate_one_in: int = 12
     grasps: int = 16
@@ -80,7 +87,7 @@ class TrainingRun:
     """A grasp field to train, with the folders of labels for its training.
 
     Attributes:
-        folders: Folders of labels from `datasets.labels`.
+        folders: Folders of labels from `grasp label`.
         grippers: Grippers for which labels are read, for each folder.
         model: Grasp field to train.
         data: Settings of the data and the initial weights.
@@ -195,24 +202,26 @@ def prepare_run(folders: Sequence[str | os.PathLike[str]], data: TrainingData) -
     """Find the labels in folders, and build or load the grasp field to train.
 
     Args:
-        folders: Folders of labels from `datasets.labels`.
+        folders: Folders of labels from `grasp label`.
         data: Settings of the data and the initial weights.
 
     Raises:
         InputError: For the reasons listed under `grasp.field.items.grippers_in` and
-            `GraspField.from_pretrained`, or if `data` has both an architecture and initial weights.
-            The initial weights determine the architecture.
+            `field_config` and `GraspField.from_pretrained`, or if `data` has both initial weights
+            and an architecture, a width or settings, which the initial weights determine.
     """
     paths = tuple(Path(folder) for folder in folders)
     hands = tuple(tuple(grippers_in(path, data.grippers)) for path in paths)
     if data.initialize_from is None:
-        config = FieldConfig(data.architecture or DEFAULT)
+        config = field_config(data.architecture, data.width, data.config)
         model = GraspField.initialized(config, data.seed)
     else:
-        if data.architecture is not None:
-            raise InputError(
-                "an architecture must not be combined with initial weights, which determine it, "
-                f"got {data.architecture!r} and {data.initialize_from!r}"
-            )
+        for name in ("architecture", "width", "config"):
+            if (value := getattr(data, name)) is not None:
+                raise InputError(
+                    f"{name} must not be combined with initial weights, which determine it, "
+                    f"got {value!r} and {data.initialize_from!r}",
+                    parameter=name,
+                )
         model = GraspField.from_pretrained(data.initialize_from).train().requires_grad_(True)
     return TrainingRun(paths, hands, model, data)

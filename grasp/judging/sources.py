@@ -66,7 +66,7 @@ def named_source(
             raise InputError(
                 f"{path} has the grasps of one object, but {len(objects)} objects are to be judged"
             )
-        only = read_grasps(path, frame=frame, unit=unit)
+        only = read_grasps(path, frame=frame, unit=unit, gripper=gripper)
         return lambda obj, count, rng: _first_grasps(path, only, obj, count)
     if not path.is_dir():
         raise InputError(
@@ -74,7 +74,10 @@ def named_source(
         )
     # Every file is read now: physics takes minutes before it needs the first one.
     files = {obj.name: _file_for(obj, path) for obj in objects}
-    grasps = {name: read_grasps(file, frame=frame, unit=unit) for name, file in files.items()}
+    grasps = {
+        name: read_grasps(file, frame=frame, unit=unit, gripper=gripper)
+        for name, file in files.items()
+    }
     return lambda obj, count, rng: _first_grasps(files[obj.name], grasps[obj.name], obj, count)
 
 

@@ -31,6 +31,7 @@ class TrialOptions:
         unit: Unit of the numbers in the mesh file.
         frame: Frame of the poses, for a grasp file that does not state the frame.
         grasp_unit: Unit of the poses, for a grasp file that does not state the unit.
+        object_id: Id of the object, for a grasp file with grasps of several objects.
     """
 
     gripper: str | None = None
@@ -38,6 +39,7 @@ class TrialOptions:
     unit: str | None = None
     frame: str | None = None
     grasp_unit: str | None = None
+    object_id: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +92,13 @@ def plan_trials(
             the gripper is unknown.
     """
     options = options or TrialOptions()
-    grasps = read_grasps(file, frame=options.frame, unit=options.grasp_unit)
+    grasps = read_grasps(
+        file,
+        frame=options.frame,
+        unit=options.grasp_unit,
+        gripper=options.gripper,
+        object_id=options.object_id,
+    )
     if not len(grasps):
         raise InputError(f"{file} has no grasps: {grasps.reason}")
     if options.gripper is not None:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from pcdiff.errors import InputError
+from pcdiff.errors import InputError, cause_of
 from pcdiff.geometry.arrays import read_npy, read_npz
 from pcdiff.geometry.kinds import check_kind
 from pcdiff.geometry.limits import (
@@ -221,7 +222,11 @@ def _read_png(path: Path) -> np.ndarray:
     content = io.BytesIO(read_bytes(path))
     check_kind(path, "a PNG picture")
     try:
-        with Image.open(content, formats=["PNG"]) as image:
+        with warnings.catch_warnings():
+            # Pillow warns of many pixels, and refuses still more.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(content, formats=["PNG"])
+        with image:
             width, height = image.size
             check_count(path, width * height, MAXIMUM_POINTS, "pixels")
             channels = len(image.getbands())
@@ -234,7 +239,7 @@ def _read_png(path: Path) -> np.ndarray:
     except InputError:
         raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} is a damaged PNG file") from error
+        raise InputError(f"{path} is a damaged PNG file: {cause_of(error)}") from error
 
 
 def _read_camera(path: Path) -> tuple[np.ndarray, str | None]:

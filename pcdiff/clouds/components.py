@@ -32,7 +32,10 @@ _INTERFACES: dict[str, type] = {
 }
 
 Maker = Callable[..., nn.Module]
-"""Function that builds a component from the size of the latent and the options of a `Choice`."""
+"""Function that builds a component from the size of the latent and the options of a `Choice`.
+
+Weights are loaded by building their model twice, first on torch's device "meta" to compare its
+shapes with the file. So a function must not read values of the tensors that it makes."""
 
 
 @dataclass(frozen=True)

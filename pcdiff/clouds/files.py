@@ -66,7 +66,7 @@ def read_cloud(
         raise InputError(
             f"{path} is a mesh, expected a point cloud: choose points on its surface first"
         )
-    return torch.from_numpy(_checked_cloud(str(path), geometry.vertices)), geometry.remarks
+    return torch.from_numpy(checked_cloud(str(path), geometry.vertices)), geometry.remarks
 
 
 def save_cloud(path: str | os.PathLike[str], cloud: Float[Tensor, "points 3"]) -> None:
@@ -81,7 +81,7 @@ def save_cloud(path: str | os.PathLike[str], cloud: Float[Tensor, "points 3"]) -
         InputError: If the path has another extension, `load_cloud` would reject the cloud, or the
             file cannot be written.
     """
-    points = _checked_cloud(f"the cloud for {path}", cloud.detach().cpu().numpy())
+    points = checked_cloud(f"the cloud for {path}", cloud.detach().cpu().numpy())
     ending = Path(path).suffix.lower()
     if ending not in ENDINGS:
         raise InputError(f"cannot write {path}: expected the extension .ply, .xyz or .npy")
@@ -99,8 +99,17 @@ def save_cloud(path: str | os.PathLike[str], cloud: Float[Tensor, "points 3"]) -
             np.save(file, points, allow_pickle=False)
 
 
-def _checked_cloud(what: str, points: NDArray[Any]) -> NDArray[np.float32]:
-    """Convert the points of a valid cloud to float32; `what` names the cloud in error messages."""
+def checked_cloud(what: str, points: NDArray[Any]) -> NDArray[np.float32]:
+    """Convert the points of a valid cloud to float32.
+
+    Args:
+        what: Name of the cloud in the error message.
+        points: Points of the cloud.
+
+    Raises:
+        InputError: If the array is no cloud of at least 2 finite points, or float32 would move its
+            points too far.
+    """
     if points.ndim != 2 or points.shape[1] != 3:
         raise InputError(f"{what} has shape {points.shape}, expected (points, 3)")
     if points.dtype.kind not in "fiu":

@@ -220,9 +220,9 @@ def interpolate_to_folder(
         InputError: If a cloud cannot be read or has no extent, the folder cannot be written, or a
             number is out of range.
     """
+    _check_total(count, sampling.points)
     read = [read_cloud(file) for file in (first, second)]
     begin, end = (normalize_to_box(points[None])[0][0] for points, _ in read)
-    _check_total(count, sampling.points)
     prepare_folder(folder)
     (random,) = shape_generators(seed, 1)
     clouds = generator.interpolate(

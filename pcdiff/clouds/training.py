@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from pcdiff.clouds.architecture import model_choices
 from pcdiff.clouds.canonical import read_clouds
 from pcdiff.clouds.configuration import GeneratorConfig, Standardization
 from pcdiff.clouds.generator import PointCloudGenerator
@@ -16,8 +17,10 @@ from pcdiff.clouds.scale import normalize_to_box
 from pcdiff.diffusion.schedules import SCHEDULES
 from pcdiff.errors import InputError
 from pcdiff.learning import distributed
+from pcdiff.learning.callbacks import TrainingCallback
 from pcdiff.learning.configuration import TrainingConfig
 from pcdiff.learning.progress import FinishedRun, train_with_progress
+from pcdiff.learning.settings import read_settings
 from pcdiff.learning.trainer import check_run
 
 POINTS_IN_CACHE = 4096
@@ -50,6 +53,10 @@ class NewModel:
         prior: Prior of the latent; "none" selects an auto-encoder.
         kl_weight: Weight of the KL divergence between the encoder's posterior and the prior.
         schedule: Name of the noise schedule.
+        width: Width of the network that predicts the velocity; see
+            `pcdiff.clouds.architecture.model_choices`.
+        config: File of settings (.toml or .json) for what the other choices do not state; see
+            `pcdiff.clouds.architecture`.
 
     Raises:
         InputError: If `kl_weight` is not None for an auto-encoder.
@@ -58,6 +65,8 @@ class NewModel:
     prior: Literal["flow", "gaussian", "none"] | None = None
     kl_weight: float | None = None
     schedule: Literal["linear", "cosine"] | None = None
+    width: int | None = None
+    config: Path | None = None
 
     def __post_init__(self) -> None:
         if self.prior == "none" and self.kl_weight is not None:
@@ -71,6 +80,32 @@ class NewModel:
         """Return the choices that are not None, by name."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
+    def choices(self) -> dict[str, Any]:
+        """Return all choices and settings as keyword arguments of `GeneratorConfig`.
+
+        Raises:
+            InputError: If the settings cannot be read or are wrong, or a choice is also stated in
+                the settings.
+        """
+        settings = {} if self.config is None else read_settings(self.config)
+        for name in ("prior", "kl_weight", "schedule"):
+            if getattr(self, name) is not None and name in settings:
+                raise InputError(
+                    f"{name} must be stated once, but {self.config} also states it", parameter=name
+                )
+        try:
+            choices = model_choices(settings, self.width)
+        except InputError as error:
+            if self.config is None:
+                raise
+            raise InputError(f"{self.config}: {error}", parameter=error.parameter) from error
+        for name in ("prior", "kl_weight"):
+            if getattr(self, name) is not None:
+                choices[name] = getattr(self, name)
+        if self.schedule is not None:
+            choices["schedule"] = SCHEDULES[self.schedule]()
+        return choices
+
 
 def train_on_file(
     clouds: TrainingClouds,
@@ -79,6 +114,9 @@ def train_on_file(
     output: Path,
     device: str = "cpu",
     resume: bool = False,
+    *,
+    callback: TrainingCallback | None = None,
+    tensorboard: bool = False,
 ) -> FinishedRun:
     """Train a generator, and write the files of `pcdiff.learning.progress.train_with_progress`.
 
@@ -90,16 +128,21 @@ def train_on_file(
         config: The settings of the run.
         output: Folder of the run; created if missing.
         device: Device to train on.
-        resume: True to continue the run in `output`, or to start a run if the folder has no run.
+        resume: True to continue or extend the run in `output`, or to start a run if the folder has
+            no run.
+        callback: Function that is called after each step; see `pcdiff.learning.callbacks`.
+        tensorboard: True to write event files for TensorBoard beside the log.
 
     Raises:
         InputError: If the clouds or the weights cannot be read, or a number is out of range; also
             for the reasons listed in `pcdiff.learning.trainer.train`.
     """
     check_run(output, config, resume)
+    choices = model.choices() if isinstance(model, NewModel) else {}
     training, validation = (_box_normalised(clouds, split) for split in ("train", "val"))
     if isinstance(model, NewModel):
-        generator = PointCloudGenerator.initialized(_configuration(model, training), config.seed)
+        made = GeneratorConfig(standardization=Standardization.of(training), **choices)
+        generator = PointCloudGenerator.initialized(made, config.seed)
     else:
         generator = PointCloudGenerator.from_pretrained(model).train().requires_grad_(True)
     objective = CloudObjective(
@@ -111,7 +154,9 @@ def train_on_file(
         initialized_from=None if isinstance(model, NewModel) else model,
     )
     with distributed.processes(device):
-        return train_with_progress(objective, config, output, device, resume)
+        return train_with_progress(
+            objective, config, output, device, resume, callback=callback, tensorboard=tensorboard
+        )
 
 
 def fastest_micro_batch(points: int, device: str) -> int:
@@ -126,13 +171,6 @@ def fastest_micro_batch(points: int, device: str) -> int:
         any other device.
     """
     return max(1, POINTS_IN_CACHE // points) if device == "cpu" else 0
-
-
-def _configuration(model: NewModel, training: Tensor) -> GeneratorConfig:
-    choices = model.stated()
-    if model.schedule is not None:
-        choices["schedule"] = SCHEDULES[model.schedule]()
-    return GeneratorConfig(standardization=Standardization.of(training), **choices)
 
 
 def _box_normalised(clouds: TrainingClouds, split: str) -> Tensor:

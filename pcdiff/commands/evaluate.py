@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,12 +12,9 @@ from pcdiff.commands.options import (
     Category,
     CloudsFile,
     Points,
-    SamplerName,
-    Steps,
-    Temperature,
-    Weights,
 )
 from pcdiff.console import Device, Json, Seed, Session, Threads
+from pcdiff.errors import InputError
 
 
 @console.name_options(
@@ -25,7 +23,19 @@ from pcdiff.console import Device, Json, Seed, Session, Threads
 def evaluate(
     clouds: CloudsFile,
     category: Category = "chair",
-    weights: Weights = "chair",
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of weights that come with pcdiff, or path of a .safetensors file.",
+            show_default="chair",
+        ),
+    ] = None,
+    generated: Annotated[
+        Path | None,
+        typer.Option(
+            help="Judge the clouds in this folder, .npy array or HDF5 file instead of a model."
+        ),
+    ] = None,
     split: Annotated[str, typer.Option(help="Split to compare with: train, val or test.")] = "test",
     sets: Annotated[
         int,
@@ -43,15 +53,34 @@ def evaluate(
     emd: Annotated[
         bool, typer.Option(help="Also compute the earth mover's distance (slow).")
     ] = True,
-    steps: Steps = 20,
-    sampler: SamplerName = "multistep",
-    temperature: Temperature = 1.0,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=2, max=10**4, help="Number of network evaluations per cloud.", show_default="20"
+        ),
+    ] = None,
+    sampler: Annotated[
+        Literal["multistep", "ddim", "ancestral"] | None,
+        typer.Option(
+            help="Sampler: DPM-Solver++(2M), DDIM, or DDPM's ancestral sampling.",
+            show_default="multistep",
+        ),
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=10,
+            help="Spread of the latent. Values below 1 give more typical shapes and less variety.",
+            show_default="1.0",
+        ),
+    ] = None,
     seed: Seed = 0,
     device: Device = "cpu",
     threads: Threads = 0,
     as_json: Json = False,
 ) -> None:
-    """Compare generated shapes with real shapes.
+    """Compare generated shapes with real shapes: those of a model, or of --generated.
 
     Prints 1-nearest-neighbour accuracy (1-NNA), coverage (COV), minimum matching distance (MMD),
     Jensen-Shannon divergence (JSD) and memorisation distances. The floor is the score of real
@@ -63,8 +92,16 @@ def evaluate(
 
     from pcdiff.clouds.evaluation import EvaluationConfig, evaluate_on_file
     from pcdiff.clouds.generator import PointCloudGenerator
+    from pcdiff.clouds.judging import evaluate_generated
     from pcdiff.clouds.sampling import Sampling
 
+    if generated is not None:
+        stated = {"weights": weights, "steps": steps, "sampler": sampler}
+        for name, value in {**stated, "temperature": temperature}.items():
+            if value is not None:
+                raise InputError(
+                    f"--{name} concerns a model, so it cannot be combined with --generated"
+                )
     session = Session("pcdiff evaluate", seed, device, threads, as_json)
     config = EvaluationConfig(
         sets=sets,
@@ -74,8 +111,6 @@ def evaluate(
         floor_draws=floor_draws,
         workers=torch.get_num_threads(),
     )
-    generator = PointCloudGenerator.from_pretrained(weights).to(device)
-    sampling = Sampling(points, steps, sampler)
     with console.progress("evaluating", 1000) as advance:
         shown = 0
 
@@ -84,8 +119,20 @@ def evaluate(
             advance(round(1000 * fraction) - shown)
             shown = round(1000 * fraction)
 
-        report = evaluate_on_file(
-            generator, clouds, category, split, config, sampling, temperature, show
-        )
+        if generated is not None:
+            source = {"generated": str(generated)}
+            report = evaluate_generated(generated, clouds, category, split, config, show)
+        else:
+            source = {"weights": weights or "chair"}
+            report = evaluate_on_file(
+                PointCloudGenerator.from_pretrained(source["weights"]).to(device),
+                clouds,
+                category,
+                split,
+                config,
+                Sampling(points, steps or 20, sampler or "multistep"),
+                1.0 if temperature is None else temperature,
+                show,
+            )
     table = report.table()
-    session.finish({"weights": weights, **report.as_dict(), "table": table}, table)
+    session.finish({**source, **report.as_dict(), "table": table}, table)

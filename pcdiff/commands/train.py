@@ -19,8 +19,11 @@ from pcdiff.console import (
     RunFolder,
     Seed,
     Session,
+    SettingsFile,
+    TensorBoard,
     Threads,
     ValidateEvery,
+    Width,
 )
 from pcdiff.errors import InputError
 
@@ -32,6 +35,10 @@ from pcdiff.errors import InputError
     ema_decay="--ema-decay",
     levels_per_cloud="--levels-per-cloud",
     points="--points",
+    prior="--prior",
+    schedule="--schedule",
+    width="--width",
+    steps="--steps",
 )
 def train(
     clouds: CloudsFile,
@@ -53,6 +60,8 @@ def train(
         Literal["linear", "cosine"] | None,
         typer.Option(help="Noise schedule.", show_default="cosine"),
     ] = None,
+    width: Width = None,
+    config: SettingsFile = None,
     points: Annotated[
         int, typer.Option(min=2, max=10**6, help="Number of points per cloud in a step.")
     ] = 512,
@@ -88,6 +97,7 @@ def train(
             help="Use torch.compile (needs a C++ compiler).",
         ),
     ] = False,
+    tensorboard: TensorBoard = False,
     resume: Resume = False,
     initialize_from: InitializeFrom = None,
     seed: Seed = 0,
@@ -111,7 +121,7 @@ def train(
     from pcdiff.learning.configuration import TrainingConfig
 
     session = Session("pcdiff train", seed, device, threads, as_json)
-    new = NewModel(prior, kl_weight, schedule)
+    new = NewModel(prior, kl_weight, schedule, width, config)
     if initialize_from is not None:
         for name in new.stated():
             option = "--" + name.replace("_", "-")
@@ -137,6 +147,7 @@ def train(
         output,
         device,
         resume,
+        tensorboard=tensorboard,
     )
     if finished.no_curves is not None:
         session.note(f"no curves: {finished.no_curves}")

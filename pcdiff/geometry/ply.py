@@ -186,11 +186,11 @@ def _ply_header(path: Path, file: BinaryIO) -> tuple[str, list[_Element]]:
             f"{path} must have the encoding ascii, binary_little_endian or binary_big_endian, "
             f"got the encoding {encoding!r}"
         )
-    # A row without properties takes no byte of the file.
-    check_count(path, sum(each.count for each in elements), MOST_ROWS, "rows of all elements")
     for element in elements:
         limit = MAXIMUM_FACES if element.name == "face" else MAXIMUM_VERTICES
         check_count(path, element.count, limit, f"rows of the element {element.name}")
+    # A row without properties takes no byte of the file.
+    check_count(path, sum(each.count for each in elements), MOST_ROWS, "rows of all elements")
     return encoding, elements
 
 

@@ -79,6 +79,9 @@ class TrainingConfig:
     def learning_rate_at(self, step: int) -> float:
         """Return the learning rate of a step: a linear warm-up, then a cosine to the final rate.
 
+        A run that was extended uses the rates of its new number of steps from the first further
+        step on; see `pcdiff.learning.trainer`.
+
         Args:
             step: Number of steps before this step.
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,13 @@ from pcdiff.drawing.curves import draw_curves
 from pcdiff.drawing.png import save_png
 from pcdiff.errors import InputError
 from pcdiff.learning import distributed
+from pcdiff.learning.callbacks import TrainingCallback, tensorboard_log
 from pcdiff.learning.configuration import TrainingConfig
 from pcdiff.learning.objective import Objective
 from pcdiff.learning.trainer import BEST, LOG, train
+
+EVENTS = "tensorboard"
+"""Folder in the folder of a run with the event files for TensorBoard."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,9 @@ def train_with_progress(
     output: Path,
     device: torch.device | str = "cpu",
     resume: bool = False,
+    *,
+    callback: TrainingCallback | None = None,
+    tensorboard: bool = False,
 ) -> FinishedRun:
     """Train to the last step with a progress bar, then draw the training curves.
 
@@ -63,19 +71,32 @@ def train_with_progress(
         config: The settings of the run.
         output: Folder of the run; created if missing.
         device: Device to train on.
-        resume: True to continue the run in `output`, or to start a run if the folder has no run.
+        resume: True to continue or extend the run in `output`, or to start a run if the folder has
+            no run.
+        callback: Function that is called after each step, by the first process only.
+        tensorboard: True to write event files for TensorBoard into the folder `tensorboard` of
+            `output`.
 
     Raises:
-        InputError: For the reasons listed in `pcdiff.learning.trainer.train`.
+        InputError: For the reasons listed in `pcdiff.learning.trainer.train`, or if TensorBoard is
+            not installed.
     """
+    callbacks = [] if callback is None else [callback]
     row: dict[str, float] | None = None
-    with console.progress("training", config.steps, distributed.is_first()) as advance:
+    first = distributed.is_first()
+    with contextlib.ExitStack() as stack:
+        if tensorboard and first:
+            callbacks.append(stack.enter_context(tensorboard_log(output / EVENTS)))
+        advance = stack.enter_context(console.progress("training", config.steps, first))
         done = 0
         for progress in train(objective, config, output, device, resume):
             if progress.row is not None:
                 row = progress.row
             advance(progress.step - done, f"validation {row['validation_loss']:.4f}" if row else "")
             done = progress.step
+            if first:
+                for each in callbacks:
+                    each(progress)
     no_curves = _draw_log(output) if distributed.is_first() else None
     return FinishedRun(output / BEST, row, no_curves)
 

@@ -42,6 +42,7 @@ class TrainingState:
         description: Description of the run, which is stored in its checkpoints.
         step: Number of finished steps.
         best: Lowest validation loss so far; infinity before the first validation.
+        extended_from: Numbers of steps at which the run was finished before it was extended.
         seconds: Wall time of the run in seconds, without pauses.
     """
 
@@ -53,6 +54,7 @@ class TrainingState:
         self.description = {**objective.description, "training": asdict(config)}
         self.step = 0
         self.best = math.inf
+        self.extended_from: list[int] = []
         self.seconds = 0.0
 
     def update_average(self, decay: float) -> None:
@@ -83,11 +85,18 @@ class TrainingState:
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{k}": v for k, v in moments.items()}
         progress = {"step": self.step, "best": repr(self.best), "seconds": self.seconds}
+        progress |= self.history()
         header = {"description": self.description, "progress": progress}
         checkpoint.save(path, STATE_KIND, header, tensors)
 
+    def history(self) -> dict[str, Any]:
+        """Return the entry `extended_from` of a checkpoint; a run without extensions has none."""
+        return {"extended_from": self.extended_from} if self.extended_from else {}
+
     def load(self, path: Path) -> None:
         """Replace this state with a state that `save` wrote.
+
+        A finished run may be loaded into a run with more steps, which extends it.
 
         Raises:
             InputError: If the file is missing or damaged, or has the state of a run with another
@@ -98,7 +107,8 @@ class TrainingState:
             self._restore(path, header, tensors)
 
     def _restore(self, path: Path, header: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-        refuse_other(path, self.description, header["description"], ("model", "data", "training"))
+        parts_of_run = ("model", "data", "training")
+        extended_from = refuse_other(path, self.description, header, parts_of_run)
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}}
         for name, tensor in tensors.items():
             part, rest = name.split(".", 1)
@@ -119,6 +129,7 @@ class TrainingState:
         if math.isnan(best):
             raise InputError(f"{path} must state the lowest validation loss, got NaN")
         self.step, self.best, self.seconds = progress["step"], best, progress["seconds"]
+        self.extended_from = extended_from
 
 
 def check_resumable(path: Path, config: TrainingConfig) -> None:
@@ -133,7 +144,7 @@ def check_resumable(path: Path, config: TrainingConfig) -> None:
     """
     header, _ = checkpoint.load_header(path, STATE_KIND)
     with _complete(path):
-        refuse_other(path, {"training": asdict(config)}, header["description"], ("training",))
+        refuse_other(path, {"training": asdict(config)}, header, ("training",))
 
 
 @contextlib.contextmanager
@@ -163,21 +174,39 @@ def _check_moments(
 
 
 def refuse_other(
-    path: Path, ours: dict[str, Any], theirs: dict[str, Any], parts: tuple[str, ...]
-) -> None:
-    """Raise an `InputError` if two descriptions of a run differ in more than its speed.
+    path: Path, ours: dict[str, Any], header: dict[str, Any], parts: tuple[str, ...]
+) -> list[int]:
+    """Raise an `InputError` if two runs differ in more than their speed and an extension.
 
     Args:
-        path: File of the other description, for the error message.
+        path: File of the other run, for the error message.
         ours: Description of this run.
-        theirs: Description of the other run.
-        parts: Parts to compare.
+        header: Header of the state of the other run. If this run has more steps, it extends the
+            other, which must then be finished.
+        parts: Parts of the descriptions to compare.
+
+    Returns:
+        Numbers of steps at which the run was finished before each extension.
     """
-    ours, theirs = json.loads(json.dumps(ours)), dict(theirs)
+    ours, theirs = json.loads(json.dumps(ours)), dict(header["description"])
     speed = {name: ours["training"][name] for name in SPEED_ONLY}
-    theirs["training"] = {**theirs["training"], **speed}
+    training = {**theirs["training"], **speed}
+    progress = header["progress"]
+    extended_from = list(progress.get("extended_from", []))
+    planned, wanted = training["steps"], ours["training"]["steps"]
+    if wanted > planned:
+        if progress["step"] < planned:
+            raise InputError(
+                f"{path} cannot be extended to {wanted} steps before it is finished: it has "
+                f"{progress['step']} of {planned} steps",
+                parameter="steps",
+            )
+        extended_from.append(planned)
+        training["steps"] = wanted
+    theirs["training"] = training
     for part in parts:
         _refuse_other(path, ours[part], theirs[part], part)
+    return extended_from
 
 
 def _refuse_other(path: Path, ours: Any, theirs: Any, where: str) -> None:

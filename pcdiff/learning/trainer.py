@@ -4,6 +4,12 @@ The loop trains the model of an `Objective`. The random numbers of a step depend
 the step and the place in the batch, so no random state must be saved. A resumed run continues
 bit-exactly on the same machine with an equal number of threads. A batch that is split over several
 processes uses the random numbers that a single process would use.
+
+A finished run can be extended: it is resumed with more steps. The state of the run (weights,
+average, moments of Adam) continues, and every further step s uses the learning rate of step s in a
+run of the new length. So the rate rises once, from the end of the old cosine to the new cosine. The
+first steps keep the rates that they had. Apart from these rates, the extended run is the run of the
+new length: with a constant rate (`final_learning_rate` 1), both are equal to the bit.
 """
 
 from __future__ import annotations
@@ -76,6 +82,7 @@ def train(
         output: Folder of the run; created if missing.
         device: Device to train on.
         resume: True to continue from `last.safetensors`, or to start a run if this file is missing.
+            A finished run with fewer steps than `config.steps` is extended.
 
     Yields:
         The progress after each step.
@@ -156,6 +163,7 @@ def _train(
             network.compile()
     began = time.monotonic() - state.seconds
     running: dict[str, float] = {}
+    validated = state.step  # every checkpoint follows a validation
     while state.step < config.steps:
         items = _batch(objective.size, config, state.step)
         places = range(rank, config.batch_size, world)
@@ -185,7 +193,7 @@ def _train(
         if state.step % config.validate_every == 0 or state.step == config.steps:
             state.seconds = time.monotonic() - began
             row = {"step": float(state.step), "seconds": state.seconds, "learning_rate": rate}
-            since = (state.step - 1) % config.validate_every + 1
+            since, validated = state.step - validated, state.step
             means = _mean_over_processes({k: total / since for k, total in running.items()}, device)
             row |= {f"train_{name}": mean for name, mean in means.items()}
             running = {}
@@ -295,7 +303,7 @@ def _save(
         state.best = row["validation_loss"]
         described = state.description
         record = {**described["origin"], **described["data"], **described["training"]}
-        record |= {"step": state.step, "seconds": state.seconds}
+        record |= {"step": state.step, "seconds": state.seconds, **state.history()}
         record |= {name: value for name, value in row.items() if name.startswith("validation")}
         header = {"model": state.description["model"], "training": record}
         checkpoint.save(folder / BEST, objective.kind, header, state.average.state_dict())

@@ -9,6 +9,7 @@ import io
 import os
 import subprocess
 import sys
+import warnings
 from types import SimpleNamespace
 
 import pytest
@@ -35,6 +36,61 @@ def test_a_command_names_its_option_in_an_error_of_the_library(capsys):
         console.run(app, ["3"])
     assert ended.value.code == 2
     assert capsys.readouterr().err == "error: kl_weight must be finite, got inf (--kl-weight)\n"
+
+
+def interrupted_app():
+    app = console.application("Train.")
+
+    @app.command()
+    def train(clouds: str, resume: bool = False) -> None:
+        raise KeyboardInterrupt
+
+    @app.command()
+    def sample() -> None:
+        raise KeyboardInterrupt
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("program", "given", "sentence"),
+    [
+        ("/bin/pcdiff", ["train", "a b"], "pcdiff train 'a b' --resume"),
+        ("/lib/pcdiff/__main__.py", ["train", "a"], "python -m pcdiff train a --resume"),
+        ("/bin/pcdiff", ["train", "a", "--resume"], "pcdiff train a --resume"),
+        ("/bin/pcdiff", ["sample"], None),
+    ],
+)
+def test_an_interrupt_says_how_to_continue(capsys, monkeypatch, program, given, sentence):
+    monkeypatch.setattr(sys, "argv", [program, *given])
+    with pytest.raises(SystemExit) as ended:
+        console.run(interrupted_app())
+    assert ended.value.code == 130
+    expected = "" if sentence is None else f"interrupted; to continue, run: {sentence}"
+    assert capsys.readouterr().err.strip() == expected
+
+
+def test_a_warning_is_one_line(capsys):
+    app = console.application("Warn.")
+
+    @app.command()
+    def warn(word: str) -> None:
+        warnings.warn("not\n  cached", stacklevel=1)
+
+    with warnings.catch_warnings(), pytest.raises(SystemExit) as ended:
+        warnings.simplefilter("always")
+        console.run(app, ["word"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().err == "warning: not cached\n"
+
+
+def test_a_name_that_is_not_utf_8_is_printed(capsys, monkeypatch):
+    """The streams of a terminal refuse the surrogates by which Python represents such a name."""
+    strict = io.TextIOWrapper(io.BytesIO(), "utf-8", "strict")
+    monkeypatch.setattr(sys, "stdout", strict)
+    console.Session("show", 0).finish({}, "in a\udcff.ply and \ud800")
+    strict.flush()
+    assert strict.buffer.getvalue() == b"in a\\xff.ply and \\ud800\n"
 
 
 def test_an_error_about_another_parameter_stays_as_it_is():

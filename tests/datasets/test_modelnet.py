@@ -16,6 +16,7 @@ import trimesh
 
 from datasets import modelnet
 from pcdiff.clouds.canonical import categories, read_clouds
+from pcdiff.clouds.conversion.modelnet import Up, modelnet_shapes, points_on_model
 from pcdiff.console import run
 
 
@@ -97,14 +98,14 @@ def test_every_point_is_on_the_box(folder, tmp_path):
     ("fraction", "count"), [("0", None), ("0.04", 1), ("0.25", 2), ("0.5", 5), ("0.9", 9)]
 )
 def test_fractions(folder, fraction, count):
-    shapes = modelnet.modelnet_shapes(folder, ["chair"], validation_fraction=float(fraction))
+    shapes = modelnet_shapes(folder, ["chair"], validation_fraction=float(fraction))
     assert sum(shape.split == "val" for shape in shapes) == (count or 0)
     assert sum(shape.split == "test" for shape in shapes) == 2
 
 
 def test_the_seed_decides_which_shapes_validate(folder):
     def validation(seed, categories=None):
-        shapes = modelnet.modelnet_shapes(folder, categories, 0.5, seed=seed)
+        shapes = modelnet_shapes(folder, categories, 0.5, seed=seed)
         return {shape.name for shape in shapes if shape.split == "val"}
 
     assert validation(1) == validation(1) != validation(2)
@@ -184,8 +185,8 @@ def test_usage_errors_and_help(folder, tmp_path, capsys):
 
 def test_the_stream_of_random_numbers_is_pinned(folder):
     """A new stream would silently turn the same data and seed into a different file."""
-    (shape,) = [s for s in modelnet.modelnet_shapes(folder) if s.name == "chair_0011"]
-    points = modelnet.points_on_model(shape, points=2, seed=0, up=modelnet.Up.Z)
+    (shape,) = [s for s in modelnet_shapes(folder) if s.name == "chair_0011"]
+    points = points_on_model(shape, points=2, seed=0, up=Up.Z)
     np.testing.assert_allclose(
         points, [[1, 1.737209, 18.46151], [-0.136861, 2, 0.146848]], rtol=1e-5
     )

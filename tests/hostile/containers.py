@@ -118,15 +118,19 @@ def archives() -> Iterator[Case]:
             for name, fill in {**elsewhere(place), **absurd(place, last)}.items():
                 yield Case(f"hdf5 with {name} for {which}", f"a.{ending}", hdf5(fill), command,
                            beside={"other.h5": FIFO})  # fmt: skip
-            for name, content in {"nothing": b"", "garbage": GARBAGE, "a pipe": FIFO,
-                                  "a signature": b"\x89HDF\r\n\x1a\n" + bytes(500)}.items():  # fmt: skip
+            signature = b"\x89HDF\r\n\x1a\n" + bytes(500)
+            for name, content in {
+                "nothing": b"", "garbage": GARBAGE, "a pipe": FIFO, "a signature": signature
+            }.items():  # fmt: skip
                 yield Case(f"hdf5 of {name} for {which}", f"a.{ending}", content, command)
 
-    def labelled(**more: Any) -> bytes:
+    def labelled(**given: Any) -> bytes:
+        more = {name.replace("__", "/"): value for name, value in given.items()}
+
         def fill(file: h5py.File) -> None:
             for name, value in {"grasps/transforms": POSES, "gripper/type": "panda",
                                 "object/file": "box.obj", **more}.items():  # fmt: skip
-                file[name.replace("__", "/")] = value
+                file[name] = value
 
         return hdf5(fill)
 

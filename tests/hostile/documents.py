@@ -122,8 +122,8 @@ def grasps() -> Iterator[Case]:
     bomb = ["a0: &a0 [0, 0, 0, 0]"]
     bomb += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 15)]
     sampled = json.dumps(OURS)[1:-1] + ", "
-    yield isaac_file("of a sampler of aliases",
-                     f"{{{sampled}{', '.join(bomb)}, sampler: {{a: *a14}}}}", "100000 v")  # fmt: skip
+    aliases = f"{{{sampled}{', '.join(bomb)}, sampler: {{a: *a14}}}}"
+    yield isaac_file("of a sampler of aliases", aliases, "100000 values")
     yield isaac_file("of a sampler that contains itself",
                      "{" + sampled + "sampler: &s {a: *s}}", "100000 values")  # fmt: skip
     yield isaac_file("that runs a command", "!!python/object/apply:os.system ['true']")

@@ -120,7 +120,7 @@ def meshes() -> Iterator[Case]:
     yield mesh("obj with a number of 5000 digits", obj() + b"f 1 2 " + b"9" * 5000 + b"\n")
     yield mesh("obj continuing for ever", obj() + b"f 1 2 3 \\\n" * 2000 + LONG, "characters")
     yield mesh("stl promising 4·10⁹", stl(count=2**32 - 1), "4294967295")
-    yield mesh("stl in words cut", ascii_stl()[:-40], "truncated")
+    yield mesh("stl in words cut", ascii_stl()[:-40], "line 83")
     many = [f"property float p{index}" for index in range(200_000)]
     yield mesh("ply of 200,000 properties", ply_header("element vertex 1", *many), "1000 entries")
     lists = ["element face 1", *(f"property list uchar int p{i}" for i in range(2000))]
@@ -204,7 +204,9 @@ def pictures() -> Iterator[Case]:
         text = json.dumps({**camera, **changes}).encode()
         return Case(name, "a.png", content, MESH, sentence, {"a.json": text}, may_open=True)
 
-    yield picture("png of 10⁹ pixels", png(2**15, 2**15, zlib.compress(bytes(99))), "pixels")
+    yield picture("png of 10⁹ pixels", png(2**15, 2**15, zlib.compress(bytes(99))), "{file}")
+    large = png(10**4, 10**4, zlib.compress(bytes(99)))
+    yield picture("png of 10⁸ pixels", large, "100000000 pixels")
     yield picture(
         "png of 2³¹ pixels", png(2**31 - 1, 2**31 - 1, zlib.compress(bytes(99))), "{file}"
     )

@@ -54,8 +54,11 @@ class Diverging(tiny.Regression):
         return {"loss": parts["loss"] * (math.nan if len(self.seen) > 2 else 1.0)}
 
 
-def reference(config, size=7):
-    """The loop written out: weights and averages at the end, losses and norms of every step."""
+def reference(config, size=7, finished_at=0):
+    """The loop written out: weights and averages at the end, losses and norms of every step.
+
+    The steps before `finished_at` belong to a run of that length, which was then extended.
+    """
     task = tiny.Regression(size)
     weights = [p.detach().clone() for p in task.model.parameters()]
     first, second = ([torch.zeros_like(w) for w in weights] for _ in range(2))
@@ -78,7 +81,8 @@ def reference(config, size=7):
         if step < config.warmup_steps:
             rate = config.learning_rate * (step + 1) / config.warmup_steps
         else:
-            done = (step - config.warmup_steps) / (config.steps - config.warmup_steps)
+            total = finished_at if step < finished_at else config.steps
+            done = (step - config.warmup_steps) / (total - config.warmup_steps)
             low = config.learning_rate * config.final_learning_rate
             rate = low + (config.learning_rate - low) * (1 + math.cos(math.pi * done)) / 2
         n = step + 1

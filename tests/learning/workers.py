@@ -20,6 +20,7 @@ from pcdiff.errors import InputError
 from pcdiff.learning.configuration import TrainingConfig
 from pcdiff.learning.objective import Objective
 from pcdiff.learning.trainer import LAST, train
+from pcdiff.locks import only_process
 from tests import tiny
 
 # The first optimizer of a process imports half of torch; here this happens once, not per fork.
@@ -78,6 +79,46 @@ def command(arguments: list[str], errors: Path, fills_up: bool) -> None:
     if fills_up:
         sys.addaudithook(fill)
     console.run(app, arguments)
+
+
+def hold(folder: Path, report: Connection) -> None:
+    """Hold a folder until this process is killed."""
+    with only_process(folder):
+        report.send("held")
+        report.recv()
+
+
+def train_regression(folder: Path, config: TrainingConfig, report: Connection) -> None:
+    """Train in a folder that other processes want, too, and report how it ended."""
+    torch.set_num_threads(1)
+    try:
+        for _ in train(tiny.Regression(), config, folder):
+            pass
+    except InputError as error:
+        report.send(str(error))
+    else:
+        report.send("trained")
+
+
+def interrupted_command(arguments: list[str], errors: Path) -> None:
+    """Run a command of `pcdiff` that hears Ctrl-C just after its first checkpoint."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with errors.open("wb") as file:
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    sys.argv = ["/somewhere/bin/pcdiff", *arguments]
+    written = False
+
+    def interrupt(name: str, values: tuple[Any, ...]) -> None:
+        nonlocal written
+        if name == "os.rename" and Path(values[1]).name == LAST:
+            written = True
+        elif written and name == "open":  # the folder is flushed, so the checkpoint is in place
+            written = False
+            os.kill(os.getpid(), signal.SIGINT)
+
+    sys.addaudithook(interrupt)
+    console.run(app)
 
 
 def train_together(

@@ -95,6 +95,18 @@ ODD = {
 }
 
 
+def test_concave_polygons_of_dae(tmp_path):
+    """The polygons of an L are split into triangles that cover just its area."""
+    pytest.importorskip("collada")
+    corners = np.array([(0, 0), (2, 0), (2, 1), (1, 1), (1, 2), (0, 2)]) * 0.1
+    corners = np.pad(np.roll(corners, -1, axis=0), ((0, 0), (0, 1)))  # a fan would leave the L
+    content = dae(corners, np.arange(6)).replace(b"triangles", b"polylist")
+    content = content.replace(b'polylist count="6"', b'polylist count="1"')
+    path = tmp_path / "a.dae"
+    path.write_bytes(content.replace(b"<p>", b"<vcount>6</vcount><p>"))
+    assert np.isclose(load_object(path).area, 0.03, rtol=1e-6)
+
+
 @pytest.mark.parametrize("case", ODD)
 def test_odd_file_is_the_cube(case, tmp_path):
     files, arguments = ODD[case]

@@ -103,6 +103,30 @@ def test_the_cache_is_in_the_users_cache_folder(
     assert [path.suffix for path in (tmp_path / "pcdiff-grasp" / "parts").iterdir()] == [".npz"]
 
 
+@pytest.mark.parametrize("trouble", ["a file in place of the folder", "no home"])
+def test_without_a_cache_the_parts_are_computed_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    """A folder that cannot be written costs a warning, not the result."""
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    if trouble == "no home":
+
+        def nowhere() -> Path:
+            raise RuntimeError("Could not determine home directory.")
+
+        monkeypatch.setattr(Path, "home", nowhere)
+    else:
+        (tmp_path / "file").write_text("")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    obj = _object(_angle())
+    expected = convex_parts(obj, tmp_path / "cache")
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="the convex parts are not cached: "):
+            parts = convex_parts(obj)
+        for part, other in zip(parts, expected, strict=True):
+            assert all((ours == theirs).all() for ours, theirs in zip(part, other, strict=True))
+
+
 def test_exact_convex_parts_are_used_unchanged() -> None:
     obj = box(0.1, 0.1, 0.1)
     assert obj.parts is not None

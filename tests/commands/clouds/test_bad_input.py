@@ -52,7 +52,7 @@ def given(files, tmp_path_factory) -> dict[str, Path]:
     hdf5("few_val.hdf5", splits(val=tiny.clouds(3, 12)))
 
     for name, cloud in {
-        "nan": nan[4], "no_point": np.zeros((0, 3)), "one_point": np.zeros((1, 3)),
+        "nan": np.full((9, 3), np.nan), "no_point": np.zeros((0, 3)), "one_point": np.zeros((1, 3)),
         "flat": np.ones((9, 3)), "planar": np.ones((9, 2)),
     }.items():  # fmt: skip
         np.save(folder / f"{name}.npy", np.asarray(cloud, np.float32))
@@ -143,8 +143,8 @@ CLOUDS = {
     "missing.ply": "missing.ply does not exist",
     "text.ply": "text.ply is not a PLY file",
     "mesh.ply": "mesh.ply is a mesh, expected a point cloud",
-    "cloud.stl": "cloud.stl is not a cloud file: expected the extension .ply, .xyz or .npy",
-    "nan.npy": "nan.npy has a coordinate that is not finite in point 7",
+    "cloud.stl": "cloud.stl is not a cloud file: expected the extension .ply, .pcd, .xyz, .txt, ",
+    "nan.npy": "nan.npy have a coordinate that is not finite",
     "no_point.npy": "no_point.npy has 0 points, expected at least 2",
     "one_point.npy": "one_point.npy has 1 points, expected at least 2",
     "planar.npy": "normals, got float32 of shape (9, 2)",

@@ -308,6 +308,25 @@ def test_options_of_training_are_not_ignored(pcdiff, files, tmp_path):
     assert found["initialized_from"] == str(files["weights"])
 
 
+def test_sizes_of_the_model_and_event_files_are_not_ignored(pcdiff, files, tmp_path):
+    (tmp_path / "s.json").write_text('{"latent": 6}')
+    sizes = ("--width", 8, "--config", tmp_path / "s.json", "--tensorboard")
+    arguments = (files["clouds"], *TRAIN, "--steps", 1, *sizes, "--output", tmp_path / "run")
+    assert pcdiff("train", *arguments).code == 0
+    config = PointCloudGenerator.from_pretrained(tmp_path / "run/best.safetensors").config
+    assert (config.latent, config.network.options) == (6, {"widths": [2, 4, 8, 4, 2]})
+    assert len(list((tmp_path / "run/tensorboard").glob("events.*"))) == 1
+    longer = [*arguments[:-1], tmp_path / "run", "--steps", 3, "--resume"]
+    assert pcdiff("train", *longer).code == 0
+    last = checkpoint.load(tmp_path / "run/last.safetensors", "training-state")[0]
+    assert (last["progress"]["step"], last["progress"]["extended_from"]) == (3, [1])
+    code, _, err = pcdiff("train", *arguments, "--prior", "none", "--kl-weight", 1)
+    assert code == 2 and err.endswith("(--kl-weight)\n")
+    (tmp_path / "s.json").write_text('{"latent": 6, "depth": 3}')
+    code, _, err = pcdiff("train", *arguments[:-1], tmp_path / "other")
+    assert code == 2 and "the settings has the unknown entry depth" in err
+
+
 def test_options_of_the_model_are_not_ignored(pcdiff, files, tmp_path):
     options = ("--prior", "gaussian", "--kl-weight", 0.5, "--schedule", "linear")
     arguments = (files["clouds"], *TRAIN, "--steps", 1, *options, "--output", tmp_path)

@@ -29,7 +29,7 @@ from grasp.formats import Grasps, write_grasps
         (("simulate", "{bar}", "{three}", "--friction", "nan"), "friction must be"),
         (("simulate", "{bar}", "{three}", "--unit", "ell"), "'ell' is not one of"),
         (("simulate", "{bar}", "{three}", "--unit", "m"), "its unit is probably mm"),
-        (("simulate", "{bar}", "{three}", "--output", "x.csv"), "cannot write x.csv"),
+        (("simulate", "{bar}", "{three}", "--output", "x.txt"), "cannot write x.txt"),
         (("simulate", "{bar}", "{three}", "--mass", "1e300"), "mass must be at most 10000 kg"),
         (("simulate", "{bar}", "{three}", "--workers", "9999"), "workers, 4 for each CPU core"),
         (("evaluate", "{bar}", "--samples", "1000001"), "'--samples'"),

@@ -298,6 +298,8 @@ def test_the_papers_network_learns_distances_too(run, folder, tmp_path):
     done = train(run, folder, again, *options)
     assert done.code == 0, done.err
     assert "validation_distance" in (again / "metrics.csv").read_text()
+    done = train(run, folder, tmp_path / "wide", *options, "--width", 8)
+    assert done.code == 2 and "which determine it, got 8" in done.err and "(--width)" in done.err
     done = train(run, folder, again, *options, "--architecture", "paper")
     assert (
         done.code == 2

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from datasets.labels import Job
-from datasets.labels.processes import on_cores
+from grasp.labelling.processes import on_cores
 from pcdiff.errors import InputError
 from tests.datasets.labels import work
 

@@ -1,4 +1,4 @@
-"""Substitutes for `datasets.labels.labelling.attempt` in the processes of these tests."""
+"""Substitutes for `grasp.labelling.jobs.attempt` in the processes of these tests."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 from datasets.household.shapes import box
 from datasets.labels import Job, Settings
-from datasets.labels.labelling import attempt
-from datasets.labels.processes import on_cores
 from grasp.formats import Grasps
 from grasp.grippers.gripper import load_gripper
+from grasp.labelling.jobs import attempt
+from grasp.labelling.processes import on_cores
 from grasp.objects.object import Object
 
 MEETING = "LABELS_TEST_MEETING"

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from datasets.labels.labelling import Settings, digest
 from grasp.formats import Grasps
 from grasp.grippers.gripper import SHIPPED
 from grasp.judging.proportions import Estimate, cluster_bootstrap, success_rate
+from grasp.labelling.jobs import Settings, digest
 from grasp.physics import load_uncertainty
 from pcdiff.files import atomic_write
 
@@ -66,6 +66,7 @@ def write_card(
     options: Mapping[str, float | None],
     labels: Sequence[ObjectLabels],
     skipped: Sequence[str],
+    program: str,
 ) -> dict[str, Any]:
     """Write the data card of a folder of labels to `card.json` and `README.md`.
 
@@ -75,6 +76,7 @@ def write_card(
         options: Other options of the command, by name; None for an option that was not given.
         labels: Labels of every labelled object.
         skipped: One sentence for each object without labels.
+        program: Beginning of the command that makes the labels.
 
     Returns:
         The content of `card.json`.
@@ -86,7 +88,7 @@ def write_card(
     card = {
         "format": FORMAT,
         "version": VERSION,
-        "command": command(settings, options),
+        "command": command(settings, options, program),
         "date": datetime.now(UTC).date().isoformat(),
         **found,
         "skipped": list(skipped),
@@ -152,12 +154,13 @@ def summary(settings: Settings, labels: Sequence[ObjectLabels]) -> dict[str, Any
     }
 
 
-def command(settings: Settings, options: Mapping[str, float | None]) -> str:
+def command(settings: Settings, options: Mapping[str, float | None], program: str) -> str:
     """Return the command that makes the same labels again.
 
     Args:
         settings: Settings of all labels.
         options: Other options of the command, by name; None for an option that was not given.
+        program: Beginning of the command.
     """
     name = settings.gripper.name
     gripper = name if (SHIPPED / f"{name}.toml").exists() else f"{name}.toml"
@@ -170,7 +173,7 @@ def command(settings: Settings, options: Mapping[str, float | None]) -> str:
         + (f" --noise {settings.noise:g}" if settings.noise else "")
     )
     return (
-        f"python -m datasets.labels FOLDER --gripper {gripper} --count {settings.count} "
+        f"{program} --gripper {gripper} --count {settings.count} "
         f"{drawn} --seed {settings.seed}{given}{' --uncertain' if settings.uncertain else ''}"
     )
 

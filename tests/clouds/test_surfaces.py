@@ -7,7 +7,7 @@ import pytest
 import trimesh
 from scipy import stats
 
-from datasets.surfaces import read_mesh, sample_surface
+from pcdiff.clouds.conversion.surfaces import read_mesh, sample_surface
 from pcdiff.errors import InputError
 
 

@@ -18,8 +18,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import cast
 
-from datasets.labels.labelling import Job, Work
 from grasp.formats import Grasps
+from grasp.labelling.jobs import Job, Work
 from grasp.physics import cores
 from grasp.physics.workers import no_interrupt
 from pcdiff.errors import InputError

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.surfaces import read_mesh, sample_surface
+from pcdiff.clouds.conversion.surfaces import read_mesh, sample_surface
 from pcdiff.errors import InputError
+from pcdiff.geometry.reading import read_geometry
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,23 @@ class Shape:
         return np.random.default_rng([seed, *f"{self.category}/{self.name}".encode()])
 
 
-Reader = Callable[[Shape], NDArray[np.float32]]
-"""A function that returns the points of a shape as an array (points, 3). For an unreadable file,
-the function raises an `InputError` with the name of the file."""
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """The points of a cloud that was resampled to a number of points.
+
+    Attributes:
+        points: Points of the shape, (points, 3).
+        available: Number of points in the file.
+    """
+
+    points: NDArray[np.float32]
+    available: int
+
+
+Reader = Callable[[Shape], NDArray[np.float32] | Resampled]
+"""A function that returns the points of a shape as an array (points, 3), or that array with the
+number of points in the file. For an unreadable file, the function raises an `InputError` with the
+name of the file."""
 
 
 def points_on_mesh(shape: Shape, points: int, seed: int) -> NDArray[np.float32]:
@@ -62,7 +77,29 @@ def points_of_cloud(shape: Shape, points: int, seed: int) -> NDArray[np.float32]
     return cloud
 
 
-def attempt(read: Reader, shape: Shape) -> NDArray[np.float32] | str:
+def points_of_file(shape: Shape, points: int, seed: int) -> NDArray[np.float32] | Resampled:
+    """Draw points on a mesh file, or resample a cloud file, in the axes and unit of the file.
+
+    From a cloud with more points, a random subset is taken. A cloud with fewer points is taken as
+    often as needed, and the rest of its points are a random subset, so that points are repeated.
+    """
+    from pcdiff.clouds.files import checked_cloud
+
+    geometry = read_geometry(shape.path)
+    if geometry.faces is not None:
+        return points_on_mesh(shape, points, seed)
+    cloud = checked_cloud(str(shape.path), geometry.vertices)
+    if (cloud == cloud[0]).all():
+        raise InputError(f"all points of {shape.path} are equal, expected different points")
+    whole, rest = divmod(points, len(cloud))
+    if whole == 1 and not rest:
+        return cloud
+    chosen = shape.generator(seed).permutation(len(cloud))[:rest]
+    order = np.concatenate([np.tile(np.arange(len(cloud)), whole), chosen])
+    return Resampled(cloud[order], len(cloud))
+
+
+def attempt(read: Reader, shape: Shape) -> NDArray[np.float32] | Resampled | str:
     """Read the points of a shape, or return one sentence about the error if reading fails."""
     try:
         return read(shape)
