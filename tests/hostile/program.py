@@ -24,7 +24,7 @@ from typing import Any
 SECONDS = 10
 """Longest processor time that a command may take on a hostile file."""
 
-WAIT = 60
+WAIT = 120
 """Longest time that a command may take in all, on a machine that does other things: a command that
 opened a pipe would wait for ever."""
 

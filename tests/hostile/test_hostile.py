@@ -73,7 +73,7 @@ def complaints(cases: list[Case], folder: Path) -> list[str]:
         env={**os.environ, "HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache")},
         capture_output=True,
         text=True,
-        timeout=590,
+        timeout=1800,
         check=False,
     )
     reports = [json.loads(line) for line in (folder / "out.json").read_text().splitlines()]
