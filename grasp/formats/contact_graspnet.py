@@ -21,9 +21,9 @@ unpickles nothing, so save plain arrays, from a program that trusts its own resu
              for k in each})
 
 The names of arrays end in the key of the segment, `pred_grasps_cam_3`. In a file of a single object
-this ending may be missing. Our files also have texts (`gripper`, `object_file`, `reason`), the
-scale of the object, and one array for each further property of the grasps; other readers ignore
-these additions.
+this ending may be missing. Our files also have texts (`gripper`, `object_file`, `reason` and `frame`,
+one of `grasp.objects.object.FRAMES`), the scale of the object, and one array for each further
+property of the grasps; other readers ignore these additions.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ from typing import Any
 import numpy as np
 
 from grasp.formats.archives import read_arrays, write_arrays
-from grasp.formats.convention import BY_FORMAT, Convention
+from grasp.formats.convention import BY_FORMAT, Convention, object_frame
 from grasp.formats.record import COLUMNS, Grasps, check_length
 from grasp.grippers.gripper import Gripper
+from grasp.objects.object import CAMERA_FRAME
 from grasp.poses.rigid import check_poses
 from pcdiff.errors import InputError
 from pcdiff.files import atomic_write
@@ -47,7 +48,7 @@ POSES = "pred_grasps_cam"
 """Name of the arrays of poses."""
 
 _THEIR_NAMES = {"success_probability": "scores", "width": "gripper_openings"}
-_TEXTS = ("gripper", "object_file", "reason")
+_TEXTS = ("gripper", "object_file", "reason", "frame")
 
 NO_GRASPS = "the file has no grasps of this object and states no reason"
 """The reason that the reader states for an object without grasps, if the file states none."""
@@ -106,16 +107,14 @@ def read_objects(path: str | os.PathLike[str]) -> dict[str, Grasps]:
         raise InputError(
             f"the file must have an array {POSES} or {POSES}_ID, got {', '.join(arrays) or 'none'}"
         )
-    about = {name: _text(name, arrays[name]) for name in _TEXTS if name in arrays}
+    stated = {name: _text(name, arrays[name]) for name in _TEXTS if name in arrays}
+    about = {"gripper": "panda", "frame": CAMERA_FRAME, **stated}
+    object_frame(about["frame"])
     scale = arrays.get("object_scale", np.ones(()))
     if scale.dtype.kind not in "fiu" or scale.size != 1:
         raise InputError(f"object_scale must be one number, got {scale.dtype} of {scale.shape}")
-    return {
-        key: _grasps(
-            key, arrays, {"gripper": "panda", **about, "object_scale": float(scale.item())}
-        )
-        for key in keys
-    }
+    shared = {**about, "object_scale": float(scale.item())}
+    return {key: _grasps(key, arrays, shared) for key in keys}
 
 
 def write_objects(

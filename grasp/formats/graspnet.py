@@ -17,8 +17,9 @@ of the gripper end at z = e in our frame, a row therefore means
                                                and  p = (depth − e, 0, 0)
 
 The columns of A are our x, y and z axes in GraspNet's frame. So the reader needs to know the
-gripper, which the format does not name. The poses refer to the frame that the grasps were
-predicted in, which is usually the frame of the camera.
+gripper, which the format does not name. The poses are in the frame of the camera, as GraspNet's
+annotations of scenes and its predictions are. An array cannot state another frame: the writer keeps
+the frame of the grasps, and the reader always states "camera".
 
 The score ranks the grasps but is not a probability: GraspNet's labels have 1.1 minus the least
 coefficient of friction. The reader returns the negative score as the energy. The writer stores the
@@ -39,6 +40,7 @@ from jaxtyping import Float
 from grasp.formats.convention import Convention
 from grasp.formats.record import Grasps
 from grasp.grippers.gripper import Gripper
+from grasp.objects.object import CAMERA_FRAME
 from grasp.poses.frames import axes, inverse
 from grasp.poses.rigid import check_poses
 from pcdiff.errors import InputError
@@ -103,6 +105,7 @@ def read(
         energy=-table[:, 0],
         width=table[:, 1],
         reason=None if len(table) else NO_ROWS,
+        frame=CAMERA_FRAME,
     )
     return grasps, Convention("m", fingertip_frame(gripper), written=True)
 

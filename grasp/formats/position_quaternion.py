@@ -8,8 +8,8 @@ second line names the columns:
     x,y,z,qx,qy,qz,qw,width,probability,energy
 
 (The comment is one line in the file.) A row is the pose of `hand_frame`, a name in
-`grasp.poses.frames.FRAMES`, in the frame of the object's mesh file: the position in metres and the
-unit quaternion with its scalar part last. The opening of the hand `width` is in metres, and
+`grasp.poses.frames.FRAMES`, in `frame`, one of `grasp.objects.object.FRAMES`: the position in metres
+and the unit quaternion with its scalar part last. The opening of the hand `width` is in metres, and
 `probability` is the probability of success. A cell is empty if its value is unknown. Our files have
 further columns for labels (`success`, `in_collision`, `failure`) if they are known. The reader also
 accepts tables without the comment; the caller must then supply the unit and the frame.
@@ -28,10 +28,10 @@ import numpy as np
 from grasp import documents
 from grasp.formats.convention import (
     METRE,
-    OBJECT_FRAME,
     VERSION,
     Convention,
     check_version,
+    object_frame,
     unit_named,
 )
 from grasp.formats.record import COLUMNS, Grasps
@@ -69,11 +69,6 @@ def read(path: str | os.PathLike[str]) -> tuple[Grasps, Convention]:
                 f"got {documents.kind_of(about.get('format'))}"
             )
         check_version(about.get("version"))
-        if about.get("frame") != OBJECT_FRAME:
-            raise InputError(
-                f"the poses must be in the frame {OBJECT_FRAME!r}, "
-                f"got {documents.kind_of(about.get('frame'))}"
-            )
     rows = _rows(text)
     poses = documents.stack([_pose(number, row) for number, row in enumerate(rows)])
     arrays: dict[str, Any] = {}
@@ -92,6 +87,7 @@ def read(path: str | os.PathLike[str]) -> tuple[Grasps, Convention]:
         object_sha256=documents.optional(about, "object_sha256", documents.text),
         tool_center_point=tip,
         reason=documents.optional(about, "reason", documents.text),
+        frame=object_frame(documents.optional(about, "frame", documents.text)),
         **arrays,
     )
     return grasps, _convention(about)
@@ -115,7 +111,7 @@ def dump(grasps: Grasps, frame: str = "gripper") -> str:
         "format": FORMAT,
         "version": VERSION,
         "unit": METRE,
-        "frame": OBJECT_FRAME,
+        "frame": grasps.frame,
         "hand_frame": frame,
         "quaternion": "quaternion_xyzw",
         "gripper": grasps.gripper,
@@ -179,7 +175,7 @@ def _rows(text: str) -> list[dict[str, str]]:
 def _entry(row: int, name: str, cell: str | None) -> Any:
     """Parse one cell of an optional column."""
     if name == "failure":
-        return cell or ""
+        return COLUMNS[name][0](f"the failure of grasp {row}", cell or "")
     if not cell:
         raise InputError(f"grasp {row} has no {_NAMES[name]}, but other grasps do")
     parse_entry, _ = COLUMNS[name]

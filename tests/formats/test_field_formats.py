@@ -284,6 +284,22 @@ def test_no_grasps_with_a_reason(name, tmp_path):
     assert_same(read_grasps(tmp_path / name), none)
 
 
+@pytest.mark.parametrize("name", ["g.csv", "g.npz"])
+@pytest.mark.parametrize("frame", ["object mesh file", "camera", "robot base"])
+def test_the_frame_of_the_poses_is_stated(name, frame, grasps, tmp_path):
+    write_grasps(tmp_path / name, dataclasses.replace(grasps, frame=frame))
+    assert read_grasps(tmp_path / name).frame == frame
+
+
+def test_foreign_arrays_are_in_the_frame_of_the_camera(tmp_path):
+    path = save(tmp_path / "g.npy", row(np.eye(3), (0, 0, 0)))
+    assert read_grasps(path, gripper="panda").frame == "camera"
+    np.savez(tmp_path / "g.npz", pred_grasps_cam=np.eye(4)[None])
+    assert read_grasps(tmp_path / "g.npz").frame == "camera"
+    np.savez(tmp_path / "h.npz", pred_grasps_cam=np.eye(4)[None], frame=np.array("world"))
+    assert "got 'world'" in refusal(tmp_path / "h.npz")
+
+
 def test_a_table_of_another_program(tmp_path):
     path = tmp_path / "g.csv"
     path.write_text("qw, qx, qy, qz, x, y, z, note\r\n1, 0, 0, 0, 10, 20, 30, a\r\n")
