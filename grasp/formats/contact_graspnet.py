@@ -22,8 +22,8 @@ unpickles nothing, so save plain arrays, from a program that trusts its own resu
 
 The names of arrays end in the key of the segment, `pred_grasps_cam_3`. In a file of a single object
 this ending may be missing. Our files also have texts (`gripper`, `object_file`, `reason` and
-`frame`, one of `grasp.objects.object.FRAMES`), the scale of the object, and one array for each further
-property of the grasps; other readers ignore these additions.
+`frame`, one of `grasp.objects.object.FRAMES`), the scale of the object, and one array for each
+further property of the grasps; other readers ignore these additions.
 """
 
 from __future__ import annotations

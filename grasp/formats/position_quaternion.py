@@ -10,9 +10,10 @@ second line names the columns:
 (The comment is one line in the file.) A row is the pose of `hand_frame`, a name in
 `grasp.poses.frames.FRAMES`, in `frame`, one of `grasp.objects.object.FRAMES`: the position in
 metres and the unit quaternion with its scalar part last. The opening of the hand, `width`, is in
-metres, and `probability` is the probability of success. A cell is empty if its value is unknown. Our files have
-further columns for labels (`success`, `in_collision`, `failure`) if they are known. The reader also
-accepts tables without the comment; the caller must then supply the unit and the frame.
+metres, and `probability` is the probability of success. A cell is empty if its value is unknown.
+Our files have further columns for labels (`success`, `in_collision`, `failure`) if they are known.
+The reader also accepts tables without the comment; the caller must then supply the unit and the
+frame.
 """
 
 from __future__ import annotations
