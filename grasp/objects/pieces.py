@@ -44,7 +44,7 @@ class Gaps:
     comparable: float
 
 
-SCAN = Gaps(near=0.1, small=1.0, comparable=0.5)
+SCAN = Gaps(near=0.1, small=2.0, comparable=0.5)
 """The camera often does not see what joins two pieces of an object, so wide gaps are usual."""
 
 MASKED = Gaps(near=0.1, small=0.1, comparable=0.5)
