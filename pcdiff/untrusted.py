@@ -70,11 +70,12 @@ def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
         InputError: If the file fails the check of `file_size`, or cannot be read.
     """
     # Some files of the system state a size of 0 and then never end.
-    if file_size(path, limit) == 0:
+    size = file_size(path, limit)
+    if size == 0:
         return b""
     try:
         with Path(path).open("rb") as file:
-            return file.read(limit)
+            return file.read(size)  # Python reserves this many bytes
     except OSError as error:
         raise InputError(f"{printable(path)} cannot be read: {error.strerror or error}") from error
 

@@ -13,9 +13,9 @@ from datasets.labels.targets import targets_in
 from grasp.labelling.folder import (
     NO_ASSUMPTIONS,
     Assumptions,
+    LabelFolder,
     LabellingResult,
     difference,
-    label_targets,
 )
 from grasp.labelling.jobs import Settings, attempt
 from grasp.labelling.processes import on_cores
@@ -74,4 +74,4 @@ def label_folder(
         run = functools.partial(on_cores, attempt, workers=workers)
     else:
         run = functools.partial(on_cluster, attempt, address=cluster, workers=workers)
-    return label_targets(folder, targets, settings, assumed, run, PROGRAM, advance)
+    return LabelFolder(folder, settings, assumed, PROGRAM).label(targets, run, advance)

@@ -302,12 +302,15 @@ def _camera_pose(given: str | None) -> Path | np.ndarray | None:
     """Return the camera pose that an option states: the numbers, or the path of a file."""
     import numpy as np
 
+    from grasp.objects.cameras import checked_pose
+
     if given is None:
         return None
     try:
-        return np.array([float(word) for word in given.replace(",", " ").split()])
+        numbers = np.array([float(word) for word in given.replace(",", " ").split()])
     except ValueError:
         return Path(given)
+    return checked_pose(numbers, "the camera pose")
 
 
 def _numbers(option: str, text: str, form: str) -> Four:

@@ -32,7 +32,7 @@ from grasp.formats import (
 from grasp.formats.convention import OBJECT_FRAME, Convention, in_our_convention
 from grasp.formats.record import PER_GRASP, Grasps
 from grasp.formats.single import Grasp
-from grasp.grippers.gripper import Gripper, load_gripper
+from grasp.grippers.gripper import Gripper, load_gripper, shipped_grippers
 from grasp.poses.frames import FRAMES, named_frame
 from pcdiff.errors import InputError
 from pcdiff.files import atomic_write
@@ -279,18 +279,20 @@ def _hand_of(
     gripper: str | os.PathLike[str] | Gripper | None,
 ) -> Gripper | None:
     """Return the gripper of grasps to write, which `graspnet` needs; None if it is unknown."""
-    named = grasps.gripper if gripper is None else gripper
-    if format == "graspnet" and named is None:
-        raise InputError(
-            f"cannot write {path}: the format graspnet needs the gripper of the grasps",
-            parameter="gripper",
-        )
-    try:
-        return _loaded(named)
-    except InputError as error:
-        if format != "graspnet" and gripper is None:  # it only adds the contact points
-            return None
-        raise InputError(f"cannot write {path}: {error}", parameter="gripper") from error
+    if gripper is not None:
+        return _loaded(gripper)
+    if grasps.hand is not None:
+        return grasps.hand
+    named = grasps.gripper
+    if named in shipped_grippers():  # the name may come from a file, so it must open no other file
+        return load_gripper(str(named))
+    if format != "graspnet":  # it only adds the contact points
+        return None
+    raise InputError(
+        f"cannot write {path}: the format graspnet needs the gripper of the grasps, "
+        f"got {documents.kind_of(named)}",
+        parameter="gripper",
+    )
 
 
 def _parse(path: Path) -> tuple[Grasps, Convention]:

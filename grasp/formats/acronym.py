@@ -58,7 +58,7 @@ OBJECT_IN_GRIPPER = "grasps/qualities/flex/object_in_gripper"
 OURS = "pcdiff_grasp"
 """Name of the HDF5 group with our additions."""
 
-_ATTRIBUTES = ("version", "unit", "frame", "protocol", "object_sha256", "reason")
+_ATTRIBUTES = ("version", "unit", "frame", "protocol", "object_sha256", "reason", "remarks")
 
 
 def read(path: str | os.PathLike[str]) -> tuple[Grasps, Convention]:

@@ -37,6 +37,7 @@ from grasp.formats.convention import (
 from grasp.formats.record import COLUMNS, Grasps
 from grasp.poses.frames import named_frame, to_frame
 from pcdiff.errors import InputError
+from pcdiff.untrusted import read_bytes
 
 FORMAT = "pcdiff-grasp/poses"
 
@@ -143,11 +144,8 @@ def dump(grasps: Grasps, frame: str = "gripper") -> str:
 
 
 def _text(path: Path) -> str:
-    size = path.stat().st_size
-    if size > documents.LARGEST_FILE:
-        raise InputError(f"the file has {size} bytes, expected at most {documents.LARGEST_FILE}")
     try:
-        return path.read_text("utf-8-sig")
+        return read_bytes(path, documents.LARGEST_FILE).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"the file is not UTF-8 text: {error.reason}") from error
 

@@ -28,11 +28,11 @@ from jaxtyping import Float
 
 from grasp.grippers.gripper import (
     BOX_FACES,
-    SHIPPED,
     Box,
     Gripper,
     gripper_from_entries,
     gripper_text,
+    shipped_grippers,
 )
 from grasp.grippers.urdf import MOVING, Joint, Robot, Solid, read_urdf
 from grasp.poses.frames import inverse
@@ -433,7 +433,7 @@ def _rounded(length: float) -> float:
 
 def _name(robot: Robot, options: HandOptions) -> tuple[str, str]:
     """Return the name of the gripper, and a note if it is not the name of the robot."""
-    shipped = {file.stem for file in SHIPPED.glob("*.toml")}
+    shipped = shipped_grippers()
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", options.name or robot.name).strip("._-")[:60] or "hand"
     if name not in shipped:
         return name, ""

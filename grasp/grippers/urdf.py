@@ -19,6 +19,7 @@ from jaxtyping import Float
 from grasp.documents import kind_of
 from pcdiff.errors import InputError
 from pcdiff.geometry.reading import read_geometry
+from pcdiff.untrusted import read_bytes
 
 LARGEST_FILE = 2**24
 """Largest accepted file size in bytes; a description of a hand has 10 to 100 thousand."""
@@ -138,13 +139,9 @@ def read_urdf(path: str | os.PathLike[str], meshes: str | os.PathLike[str] | Non
 
 def _parse(path: Path) -> ElementTree.Element:
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise InputError(f"{path} must have at most {LARGEST_FILE} bytes")
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_bytes(path, LARGEST_FILE).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text: {error.reason}") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
     # A document type can define entities, which may name other files or grow without bound.
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise InputError(f"{path} must have no document type (<!DOCTYPE …>), which URDF never has")

@@ -37,6 +37,7 @@ from grasp.objects.loading import load_object
 from grasp.physics import Conditions, protocol_named
 from pcdiff.errors import InputError
 from pcdiff.files import atomic_write, prepare_folder
+from pcdiff.locks import only_process
 
 
 @dataclass(frozen=True)
@@ -117,104 +118,130 @@ Run = Callable[[Iterable[Job]], Iterator[tuple[Job, Grasps | str]]]
 error, such as `functools.partial(grasp.labelling.processes.on_cores, attempt)`."""
 
 
-def label_targets(
-    folder: Path,
-    targets: Sequence[Target],
-    settings: Settings,
-    assumed: Assumptions,
-    run: Run,
-    program: str,
-    advance: Callable[[], None] = lambda: None,
-) -> LabellingResult:
-    """Label every unlabelled object of a list, and write the data card.
+@dataclass(frozen=True, eq=False)
+class LabelFolder:
+    """A folder of objects whose grasps are labelled for one gripper.
 
-    Only one process at a time may label a folder for a gripper. A script that calls this function
-    needs the guard `if __name__ == "__main__":`, because the function spawns processes.
+    A script that calls `label` needs the guard `if __name__ == "__main__":`, because workers are
+    spawned processes.
 
-    Args:
+    Attributes:
         folder: Folder of the objects.
-        targets: Objects in the folder.
         settings: Gripper, candidates and seed.
         assumed: Assumptions about the meshes.
-        run: Function that labels objects.
         program: Beginning of the command that the data card states.
-        advance: Function that is called after each object.
-
-    Raises:
-        InputError: If existing labels were made under different conditions, a file is damaged, a
-            process died, or a file cannot be written.
     """
-    begin = time.monotonic()
-    protocol = protocol_named(settings.protocol)
-    output = folder / _place(settings) / file_name(settings.gripper.name)
-    prepare_folder(output)
-    skipped: dict[str, str] = {}
 
-    def job_for(target: Target) -> Job | None:
-        check_content(folder, target)
+    folder: Path
+    settings: Settings
+    assumed: Assumptions
+    program: str
+
+    @property
+    def output(self) -> Path:
+        """Folder of the labels."""
+        return self.folder / _place(self.settings) / file_name(self.settings.gripper.name)
+
+    def label(
+        self, targets: Sequence[Target], run: Run, advance: Callable[[], None] = lambda: None
+    ) -> LabellingResult:
+        """Label every unlabelled object of a list, and write the data card.
+
+        Args:
+            targets: Objects in the folder.
+            run: Function that labels objects.
+            advance: Function that is called after each object.
+
+        Raises:
+            InputError: If another process labels into the folder, existing labels were made under
+                different conditions, a file is damaged, a process died, or a file cannot be
+                written.
+        """
+        with only_process(self.output):
+            prepare_folder(self.output)
+            return self._label(targets, run, advance)
+
+    def _label(
+        self, targets: Sequence[Target], run: Run, advance: Callable[[], None]
+    ) -> LabellingResult:
+        begin = time.monotonic()
+        skipped: dict[str, str] = {}
+        missing = self._missing(targets, skipped, advance)
+        with atomic_write(self.output / DESCRIPTION) as temporary:
+            temporary.write_text(gripper_text(self.settings.gripper), encoding="utf-8")
+
+        def jobs() -> Iterator[Job]:
+            for target in missing:
+                job = self._job(target, skipped)
+                if job is None:
+                    advance()
+                else:
+                    yield job
+
+        made = grasps = 0
+        for job, result in run(jobs()):
+            if isinstance(result, str):
+                skipped[job.name] = result
+            elif other := difference(result, job):
+                raise InputError(
+                    f"another machine labelled {job.name} under different conditions: {other}"
+                )
+            else:
+                write_grasps(self._file(job.name), result)
+                made, grasps = made + 1, grasps + len(result)
+            advance()
+        sentences = tuple(skipped[each.name] for each in targets if each.name in skipped)
+        labels = [
+            ObjectLabels(each.name, each.family, each.licence, read_grasps(self._file(each.name)))
+            for each in targets
+            if each.name not in skipped
+        ]
+        options = self.assumed.as_dict()
+        card = write_card(self.output, self.settings, options, labels, sentences, self.program)
+        seconds = round(time.monotonic() - begin, 3)
+        kept = len(targets) - len(missing)
+        return LabellingResult(self.output, made, kept, grasps, seconds, sentences, card)
+
+    def _file(self, name: str) -> Path:
+        return self.output / f"{name}.h5"
+
+    def _missing(
+        self, targets: Sequence[Target], skipped: dict[str, str], advance: Callable[[], None]
+    ) -> list[Target]:
+        """Return the objects without labels, after the existing labels were compared."""
+        missing = []
+        for target in targets:
+            path = self._file(target.name)
+            if not path.exists():
+                missing.append(target)
+                continue
+            job = self._job(target, skipped)
+            if job is not None and (other := difference(read_grasps(path), job)):
+                raise InputError(
+                    f"{path} was made under different conditions: {other}; repeat the original "
+                    f"command, or move {self.output} to another place"
+                )
+            advance()
+        return missing
+
+    def _job(self, target: Target, skipped: dict[str, str]) -> Job | None:
+        """Return the work for an object, or add the reason against it to `skipped`."""
+        check_content(self.folder, target)
         try:
-            obj = load_object(folder / target.file, assumed.scale or 1.0)
+            obj = load_object(self.folder / target.file, self.assumed.scale or 1.0)
         except InputError as error:
             skipped[target.name] = f"{target.name}: {error}"
             return None
-        density = protocol.density if assumed.density is None else assumed.density
+        protocol = protocol_named(self.settings.protocol)
+        density = protocol.density if self.assumed.density is None else self.assumed.density
         return Job(
             name=target.name,
             obj=dataclasses.replace(obj, file=target.file),
             mass=target.mass,
             density=density if target.mass is None else None,
             friction=target.friction,
-            settings=settings,
+            settings=self.settings,
         )
-
-    # Before any labelling, compare existing labels with the jobs: a difference stops the run here.
-    missing = []
-    for target in targets:
-        path = output / f"{target.name}.h5"
-        if not path.exists():
-            missing.append(target)
-            continue
-        job = job_for(target)
-        if job is not None and (other := difference(read_grasps(path), job)):
-            raise InputError(
-                f"{path} was made under different conditions: {other}; repeat the original "
-                f"command, or move {output} to another place"
-            )
-        advance()
-
-    with atomic_write(output / DESCRIPTION) as temporary:
-        temporary.write_text(gripper_text(settings.gripper), encoding="utf-8")
-
-    def jobs() -> Iterator[Job]:
-        for target in missing:
-            job = job_for(target)
-            if job is None:
-                advance()
-            else:
-                yield job
-
-    made = grasps = 0
-    for job, result in run(jobs()):
-        if isinstance(result, str):
-            skipped[job.name] = result
-        elif other := difference(result, job):
-            raise InputError(
-                f"another machine labelled {job.name} under different conditions: {other}"
-            )
-        else:
-            write_grasps(output / f"{job.name}.h5", result)
-            made, grasps = made + 1, grasps + len(result)
-        advance()
-    sentences = tuple(skipped[each.name] for each in targets if each.name in skipped)
-    labels = [
-        ObjectLabels(each.name, each.family, each.licence, read_grasps(output / f"{each.name}.h5"))
-        for each in targets
-        if each.name not in skipped
-    ]
-    card = write_card(output, settings, assumed.as_dict(), labels, sentences, program)
-    seconds = round(time.monotonic() - begin, 3)
-    kept = len(targets) - len(missing)
-    return LabellingResult(output, made, kept, grasps, seconds, sentences, card)
 
 
 def _place(settings: Settings) -> Path:

@@ -23,9 +23,9 @@ from pathlib import Path
 from grasp.labelling.folder import (
     NO_ASSUMPTIONS,
     Assumptions,
+    LabelFolder,
     LabellingResult,
     Run,
-    label_targets,
 )
 from grasp.labelling.jobs import Settings, attempt
 from grasp.labelling.meshes import mesh_files, mesh_name
@@ -138,7 +138,7 @@ def label_meshes(
     for mesh in found:
         _copy(mesh.source, folder / MESHES / mesh.place)
     run: Run = functools.partial(on_cores, attempt, workers=workers)
-    done = label_targets(folder, targets, settings, assumed, run, PROGRAM, advance)
+    done = LabelFolder(folder, settings, assumed, PROGRAM).label(targets, run, advance)
     if not done.card["objects"]:
         raise InputError(f"no mesh can be labelled; the first error is: {done.skipped[0]}")
     return done

@@ -13,10 +13,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pcdiff.clouds.canonical import read_clouds
-from pcdiff.clouds.files import ENDINGS, load_cloud
+from pcdiff.clouds.files import load_cloud
 from pcdiff.clouds.scale import subsample
 from pcdiff.errors import InputError
 from pcdiff.geometry.arrays import read_npy
+from pcdiff.geometry.reading import CLOUDS
 from pcdiff.randomness import seeded
 
 HDF5 = (".h5", ".hdf5")
@@ -94,13 +95,14 @@ def load_clouds(
 
 def _files_in(folder: Path) -> list[Path]:
     files = sorted(
-        path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in ENDINGS
+        path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in CLOUDS
     )
     if not files:
         raise InputError(
-            f"{folder} has no cloud files: expected files with the ending {', '.join(ENDINGS)}"
+            f"{folder} has no cloud files: expected files with the ending {', '.join(CLOUDS)}"
         )
-    return files
+    # Texts beside other clouds are often lists and notes.
+    return [path for path in files if path.suffix.lower() not in (".txt", ".csv")] or files
 
 
 def _read_many(

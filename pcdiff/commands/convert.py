@@ -82,6 +82,8 @@ def convert(
         done = convert_folder(found, output, folder.resolve().name, options, advance)
     for reason in done.skipped:
         session.note(f"skipped: {reason}")
+    for remark in done.remarks:
+        session.note(remark)
     results = {
         "output": str(output),
         "layout": found.layout,

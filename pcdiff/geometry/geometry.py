@@ -93,7 +93,7 @@ def finite_part(path: Path | str, geometry: Geometry) -> Geometry:
         return geometry
     kept = good[geometry.faces].all(axis=1)
     if len(kept) and not kept.any():
-        raise InputError(f"all {len(kept)} faces of {path} have a corner that is not finite")
+        raise InputError(f"{path} has a corner that is not finite in all {len(kept)} faces")
     remarks = (
         *geometry.remarks,
         *left_out(~kept, "faces", "a corner is not finite"),
@@ -111,7 +111,7 @@ def _finite_points(path: Path | str, geometry: Geometry) -> Geometry:
     vertices, normals, remarks = geometry.vertices, geometry.normals, geometry.remarks
     seen = np.isfinite(vertices).all(axis=1)
     if len(seen) and not seen.any():
-        raise InputError(f"all {len(seen)} points of {path} have a coordinate that is not finite")
+        raise InputError(f"{path} has a coordinate that is not finite in all {len(seen)} points")
     remarks += left_out(~seen, "points", "not finite")
     vertices, normals = vertices[seen], None if normals is None else normals[seen]
     if normals is not None:

@@ -84,7 +84,9 @@ def triangulate(
         *left_out(bad, "faces", "a corner is not finite"),
     )
     if total and bad.sum() + short.sum() == total and bad.any():
-        raise InputError(f"all {total} faces of {path} have a corner that is not finite")
+        raise InputError(
+            f"{path} has a corner that is not finite in all {np.count_nonzero(bad)} faces"
+        )
     kept = np.flatnonzero(~(short | bad))
     first, hard, crossing = _classify(vertices, lengths[kept], starts[kept], items)
     sizes = lengths[kept]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pcdiff.errors import InputError
+from pcdiff.untrusted import read_bytes
 
 LARGEST_SIZE = 65_536
 """Largest accepted width or number of layers; a larger number is probably a typing error."""
@@ -36,15 +37,9 @@ def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
     if ending not in (".toml", ".json"):
         raise InputError(f"the settings file {path} must end in .toml or .json")
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise InputError(f"the settings file {path} must have at most {_LARGEST_FILE} bytes")
-        text = path.read_text("utf-8-sig")
+        text = read_bytes(path, _LARGEST_FILE).decode("utf-8-sig")
         parse = tomllib.loads if ending == ".toml" else _parse_json
         entries = parse(text)
-    except OSError as error:
-        raise InputError(
-            f"the settings file {path} cannot be read: {error.strerror or error}"
-        ) from error
     except InputError as error:
         raise InputError(f"the settings file {path} cannot be read: {error}") from error
     except (ValueError, RecursionError) as error:  # also UnicodeDecodeError and TOMLDecodeError

@@ -167,7 +167,7 @@ def test_unreadable_shapes_are_skipped_or_stop_the_conversion(tmp_path, rng):
     np.save(folder / "nan.npy", np.full((12, 3), np.nan))
     np.save(folder / "same.npy", np.ones((12, 3)))
     (folder / "cut.ply").write_text("ply\nformat ascii 1.0\nelement vertex 9\n")
-    (folder / "notes.txt").write_text("not a shape")
+    (folder / "notes.md").write_text("not a shape")
     _, done = converted(folder, tmp_path / "a.hdf5", points=12)
     assert categories(tmp_path / "a.hdf5") == {"clouds": {"train": 1}}
     assert [name for reason in done.skipped for name in ("cut", "nan", "same") if name in reason]
@@ -177,11 +177,39 @@ def test_unreadable_shapes_are_skipped_or_stop_the_conversion(tmp_path, rng):
     assert not (tmp_path / "b.hdf5").exists()
 
 
+def test_texts_are_clouds_unless_they_lie_beside_other_shapes(tmp_path, rng):
+    """As in ModelNet40 with normals, whose folder also has lists of names."""
+    for number in range(3):
+        array = cloud(tmp_path / "m" / "chair" / "made.npy", 12, number, rng)
+        np.savetxt(tmp_path / "m" / "chair" / f"chair_{number}.txt", array, delimiter=",")
+    (tmp_path / "m" / "chair" / "made.npy").unlink()
+    (tmp_path / "m" / "shape_names.txt").write_text("chair\n")
+    found, done = converted(tmp_path / "m", tmp_path / "a.hdf5", points=12)
+    assert found.layout == "category folders"
+    assert done.shapes == {"03001627": {"train": 1, "val": 1, "test": 1}}
+    found, done = converted(tmp_path / "m" / "chair", tmp_path / "b.hdf5", points=12)
+    assert (found.layout, done.shapes) == ("files", {"03001627": {"train": 1, "val": 1, "test": 1}})
+    cloud(tmp_path / "m" / "chair" / "other.npy", 12, 7, rng)
+    assert len(find_shapes(tmp_path / "m" / "chair").shapes) == 1
+
+
+def test_remarks_about_files_are_passed_on(tmp_path, rng):
+    folder = tmp_path / "clouds"
+    array = cloud(folder / "a.npy", 12, 0, rng)
+    array[3, 1] = np.nan
+    np.save(folder / "a.npy", array)
+    _, done = converted(folder, tmp_path / "a.hdf5", points=11)
+    (remark,) = done.remarks
+    assert "a.npy: " in remark and "not finite" in remark
+    kept = np.delete(array, 3, axis=0)
+    np.testing.assert_array_equal(read_clouds(tmp_path / "a.hdf5", "clouds", "train")[0], kept)
+
+
 @pytest.mark.parametrize(
     ("files", "options", "sentence"),
     [
         ([], {}, "has no clouds or meshes: expected files with the ending .obj"),
-        (["notes.txt", "deep/er/a.npy"], {}, "has no clouds or meshes"),
+        (["notes.md", "deep/er/a.npy"], {}, "has no clouds or meshes"),
         (["a.npy"], {"categories": ("mug", "cup")}, "must have one category, got mug, cup"),
         (
             ["mug/a.npy"],

@@ -92,7 +92,7 @@ def test_obj_with_groups_materials_and_quadrilaterals(tmp_path):
         ("a.obj", "v 0 0 x\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "damaged in line 1, 'v 0 0 x'"),
         ("a.obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n", "a vertex that does not exist"),
         ("a.xyz", "0 0 0\n1 0 0\n", "is a point cloud, expected a mesh"),
-        ("a.txt", "hello", "cannot be read as a mesh"),
+        ("a.txt", "hello", "has no points, expected lines with the numbers"),
         ("a.3mf", "hello", "cannot be read as a mesh"),
     ],
 )

@@ -146,7 +146,9 @@ def scenes() -> Iterator[Case]:
         "of a mesh that is a pipe", "meshes: [{file: b.obj}]", "not a file", **{"b.obj": FIFO}
     )
     yield scene("of a mesh that is missing", "meshes: [{file: b.obj}]", "b.obj")
-    yield scene("of another kind of file", "meshes: [{file: /etc/hostname}]", "must end in")
+    yield scene(
+        "of another kind of file", "meshes: [{file: b.dat}]", "must end in", **{"b.dat": b"box\n"}
+    )
     yield scene("of a name with a zero", 'meshes: [{file: "a\\0.obj"}]', "meshes[0]")
     yield scene("of a long name", f"meshes: [{{file: {'a' * 5000}.obj}}]", "meshes[0]")
     yield scene("of a huge box", "boxes: [{size: [1e300, 1, 1]}]", "size")

@@ -23,6 +23,7 @@ from grasp.objects.loading import load_object
 from grasp.physics import Conditions, simulate
 from pcdiff import console
 from pcdiff.errors import InputError
+from pcdiff.locks import only_process
 
 COUNT = 6
 
@@ -119,6 +120,17 @@ def test_a_killed_run_continues_with_the_missing_objects(meshes, settings, tmp_p
     again = Settings(settings.gripper, COUNT, seed=8)
     with pytest.raises(InputError, match="made under different conditions: seed must be 8, got 7"):
         label_meshes(meshes, out, again)
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_only_one_process_labels_into_a_folder(meshes, settings, tmp_path):
+    out = tmp_path / "out"
+    with (
+        only_process(out / "grasps" / "panda"),
+        pytest.raises(InputError, match="another process writes into"),
+    ):
+        label_meshes(meshes, out, settings)
+    assert label_meshes(meshes, out, settings).made == 2
 
 
 @pytest.mark.usefixtures("in_this_process")

@@ -152,7 +152,7 @@ REFUSED = {
     "no camera": ({"D": [0, 0]}, {}, "it has the entries"),
     "odd scale": ({"K": FLAT, "depth_scale": 1}, {}, "metres per unit, at most 0.1, or the units"),
     "list of pairs": ("[[1, 2]]", {}, "the top level must be a mapping"),
-    "jpeg mask": ({"K": FLAT}, {"mask": "mask.jpg"}, "because JPEG blurs the edges"),
+    "jpeg mask": ({"K": FLAT}, {"mask": "mask.jpg"}, "mask.jpg is a JPEG picture"),
     "mask of another size": ({"K": FLAT}, {"mask": "small.png"}, r"shape \(12, 16\)"),
     "no mask": ({"K": FLAT}, {"which": Which(mask_id=2)}, "has no mask, but a value"),
 }

@@ -142,7 +142,7 @@ BROKEN = {
     "words": (np.full((9, 3), "x"), {}, "must contain numbers of shape"),
     "objects": (np.full((9, 3), None), {}, "must contain numbers of shape"),
     "no points": (np.empty((0, 3)), {}, "has 0 different points"),
-    "NaN": (CLOUD * np.nan, {}, "all 100 points of the object have a coordinate that is not fin"),
+    "NaN": (CLOUD * np.nan, {}, "the object has a coordinate that is not finite in all 100 points"),
     "long normals": (np.hstack([CLOUD, NORMALS * 3]), {"normals": True}, "for 100 of 100 normals"),
     "millimetres": (CLOUD * 1000, {}, "object would be 99.* m long.* its unit is probably mm"),
     "a mesh of nothing": (trimesh.Trimesh(), {}, "mesh without faces"),

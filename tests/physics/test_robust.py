@@ -218,6 +218,6 @@ def test_a_broken_distribution_is_refused(tmp_path, old: str, new: str, message:
 
 def test_a_missing_distribution_is_refused(tmp_path) -> None:
     with pytest.raises(
-        InputError, match=r"cannot read the uncertainty file .*none\.toml: No such file"
+        InputError, match=r"cannot read the uncertainty file: .*none\.toml does not exist"
     ):
         load_uncertainty(tmp_path / "none.toml")

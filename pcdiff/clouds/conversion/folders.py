@@ -11,7 +11,9 @@ The layout is recognised by the names of folders and files:
 | category folders | `{category}/FILE` | random |
 | files | `FILE` | random; all shapes are of one category |
 
-FILE is a cloud or a mesh that `pcdiff.geometry.reading` reads.
+FILE is a cloud or a mesh that `pcdiff.geometry.reading` reads. Files of text with the endings .txt
+and .csv, which are often lists and notes, count only if there are no other shapes beside them; in
+the folder itself, they count only if no folder below it has shapes.
 """
 
 from __future__ import annotations
@@ -44,6 +46,9 @@ POINTS = 2048
 
 FRACTIONS = (0.8, 0.1, 0.1)
 """Default shares of the splits train, val and test, for shapes without a split."""
+
+TEXTS = (".txt", ".csv")
+"""Endings of texts that may be clouds, lists or notes."""
 
 _SYNSET = re.compile(r"\d{8}")
 _MESH = "models/model_normalized.obj"
@@ -233,8 +238,11 @@ def _shapenet_meshes(folder: Path, synsets: Sequence[Path], options: FolderOptio
 
 def _plain(folder: Path, below: Sequence[Path], options: FolderOptions) -> FoundShapes:
     """List the shapes of split folders, category folders or files."""
+    folders = [(path, [path / split for split in SPLITS]) for path in below]
     points = options.points or POINTS
-    files = _files(folder)
+    files = _files(folder, TEXTS)
+    if not files and not any(_files(path) or any(map(_files, splits)) for path, splits in folders):
+        files = _files(folder)
     if files:
         names = options.categories or (folder.resolve().name,)
         if len(names) > 1:
@@ -244,7 +252,7 @@ def _plain(folder: Path, below: Sequence[Path], options: FolderOptions) -> Found
                 parameter="categories",
             )
         shapes, note = _drawn(_named(synset_id(names[0]), "", files), options)
-        if any(_files(path) for path in below):
+        if any(_files(path, TEXTS) for path in below):
             note += ("the subfolders are left out, because the folder itself has files",)
         return FoundShapes("files", shapes, points, note)
     splits = {path: {s: _files(path / s) for s in SPLITS if (path / s).is_dir()} for path in below}
@@ -276,16 +284,19 @@ def _plain(folder: Path, below: Sequence[Path], options: FolderOptions) -> Found
     return FoundShapes("category folders", shapes, points, note)
 
 
-def _files(folder: Path) -> list[Path]:
+def _files(folder: Path, without: tuple[str, ...] = ()) -> list[Path]:
+    """List the files of shapes in a folder; texts count only if there are no other shapes."""
     if not folder.is_dir():
         return []
-    return sorted(
+    found = sorted(
         path
         for path in folder.iterdir()
         if path.is_file()
         and path.suffix.lower() in READERS
         and not path.name.lower().endswith(".parts.obj")  # convex parts of another mesh
     )
+    others = [path for path in found if path.suffix.lower() not in TEXTS]
+    return others if others or without else found
 
 
 def _has_off(folder: Path) -> bool:

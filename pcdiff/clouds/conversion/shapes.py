@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pcdiff.clouds.conversion.surfaces import read_mesh, sample_surface
+from pcdiff.clouds.conversion.surfaces import mesh_of, read_mesh, sample_surface
 from pcdiff.errors import InputError
 from pcdiff.geometry.reading import read_geometry
 
@@ -41,20 +41,22 @@ class Shape:
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
-    """The points of a cloud that was resampled to a number of points.
+    """The points that were taken from a file, and what the user should know about them.
 
     Attributes:
         points: Points of the shape, (points, 3).
-        available: Number of points in the file.
+        available: Number of points of a cloud in the file; None for a mesh.
+        remarks: Sentences about what was left out of the file.
     """
 
     points: NDArray[np.float32]
-    available: int
+    available: int | None
+    remarks: tuple[str, ...] = ()
 
 
 Reader = Callable[[Shape], NDArray[np.float32] | Resampled]
-"""A function that returns the points of a shape as an array (points, 3), or that array with the
-number of points in the file. For an unreadable file, the function raises an `InputError` with the
+"""A function that returns the points of a shape as an array (points, 3), or that array with
+remarks. For an unreadable file, the function raises an `InputError` with the
 name of the file."""
 
 
@@ -77,7 +79,7 @@ def points_of_cloud(shape: Shape, points: int, seed: int) -> NDArray[np.float32]
     return cloud
 
 
-def points_of_file(shape: Shape, points: int, seed: int) -> NDArray[np.float32] | Resampled:
+def points_of_file(shape: Shape, points: int, seed: int) -> Resampled:
     """Draw points on a mesh file, or resample a cloud file, in the axes and unit of the file.
 
     From a cloud with more points, a random subset is taken. A cloud with fewer points is taken as
@@ -87,16 +89,18 @@ def points_of_file(shape: Shape, points: int, seed: int) -> NDArray[np.float32] 
 
     geometry = read_geometry(shape.path)
     if geometry.faces is not None:
-        return points_on_mesh(shape, points, seed)
+        mesh = mesh_of(shape.path, geometry)
+        drawn = sample_surface(mesh, points, shape.generator(seed))
+        return Resampled(drawn, None, geometry.remarks)
     cloud = checked_cloud(str(shape.path), geometry.vertices)
     if (cloud == cloud[0]).all():
         raise InputError(f"all points of {shape.path} are equal, expected different points")
     whole, rest = divmod(points, len(cloud))
-    if whole == 1 and not rest:
-        return cloud
-    chosen = shape.generator(seed).permutation(len(cloud))[:rest]
-    order = np.concatenate([np.tile(np.arange(len(cloud)), whole), chosen])
-    return Resampled(cloud[order], len(cloud))
+    if whole != 1 or rest:
+        chosen = shape.generator(seed).permutation(len(cloud))[:rest]
+        order = np.concatenate([np.tile(np.arange(len(cloud)), whole), chosen])
+        return Resampled(cloud[order], len(cloud), geometry.remarks)
+    return Resampled(cloud, len(cloud), geometry.remarks)
 
 
 def attempt(read: Reader, shape: Shape) -> NDArray[np.float32] | Resampled | str:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcdiff.errors import InputError, reading
-from pcdiff.geometry.geometry import check_corners
+from pcdiff.geometry.geometry import Geometry, check_corners
 from pcdiff.geometry.limits import check_file
 from pcdiff.geometry.reading import READERS, read_geometry
 
@@ -33,15 +33,30 @@ def read_mesh(path: Path) -> trimesh.Trimesh:
         InputError: If the file is missing, damaged or too large, or its mesh has no faces, no area,
             or a coordinate that is not finite.
     """
+    if path.suffix.lower() in READERS:
+        return mesh_of(path, read_geometry(path))
+    return _checked(path, _read_with_trimesh(path))
+
+
+def mesh_of(path: Path, geometry: Geometry) -> trimesh.Trimesh:
+    """Return the mesh that a file contains.
+
+    Args:
+        path: File of the mesh, for error messages.
+        geometry: Content of the file.
+
+    Raises:
+        InputError: If the file contains a cloud, or the mesh has no faces, no area, or a coordinate
+            that is not finite.
+    """
     import trimesh
 
-    if path.suffix.lower() in READERS:
-        geometry = read_geometry(path)
-        if geometry.faces is None:
-            raise InputError(f"{path} is a point cloud, expected a mesh")
-        mesh = trimesh.Trimesh(geometry.vertices, geometry.faces, process=False)
-    else:
-        mesh = _read_with_trimesh(path)
+    if geometry.faces is None:
+        raise InputError(f"{path} is a point cloud, expected a mesh")
+    return _checked(path, trimesh.Trimesh(geometry.vertices, geometry.faces, process=False))
+
+
+def _checked(path: Path, mesh: trimesh.Trimesh) -> trimesh.Trimesh:
     if not len(mesh.faces):
         raise InputError(f"{path} is a mesh without faces")
     check_corners(path, mesh.vertices, mesh.faces)

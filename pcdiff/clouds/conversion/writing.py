@@ -29,12 +29,14 @@ class Conversion:
         skipped: One sentence for each shape that could not be read; the sentence names the file.
         subsampled: Number of clouds of which a random subset of the points was taken.
         repeated: Number of clouds with fewer points than requested, whose points were repeated.
+        remarks: Sentences about what was left out of a file; each sentence names the file.
     """
 
     shapes: dict[str, dict[str, int]]
     skipped: list[str]
     subsampled: int = 0
     repeated: int = 0
+    remarks: tuple[str, ...] = ()
 
     def text(self, output: str | os.PathLike[str], points: int) -> str:
         """Return the number of shapes in the file as human-readable text.
@@ -85,6 +87,7 @@ def convert(
     counts: dict[str, dict[str, int]] = {}
     skipped: list[str] = []
     available: list[int] = []
+    remarks: list[str] = []
     with (
         cloud_writer(output, attributes) as writer,
         contextlib.closing(_read_all(ordered, read, workers)) as results,
@@ -94,10 +97,12 @@ def convert(
             pairs, key=lambda pair: (pair[0].category, pair[0].split)
         ):
             clouds = []
-            for _, result in group:
+            for shape, result in group:
                 advance()
                 if isinstance(result, Resampled):
-                    available.append(result.available)
+                    if result.available is not None:
+                        available.append(result.available)
+                    remarks += [f"{shape.path}: {each}" for each in result.remarks]
                     clouds.append(result.points)
                 elif not isinstance(result, str):
                     clouds.append(result)
@@ -114,7 +119,8 @@ def convert(
                 f"none of the {len(ordered)} shapes can be read; the first error is: {skipped[0]}"
             )
     more = sum(count > points for count in available)
-    return Conversion(counts, skipped, more, len(available) - more)
+    fewer = sum(count < points for count in available)
+    return Conversion(counts, skipped, more, fewer, tuple(remarks))
 
 
 def _read_all(
