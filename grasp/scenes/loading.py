@@ -36,7 +36,7 @@ from grasp.objects.pieces import EVERYTHING
 from grasp.scenes.scene import PlacedBox, PlacedCloud, PlacedMesh, Scene
 from pcdiff.errors import InputError
 from pcdiff.geometry.limits import UNITS
-from pcdiff.geometry.reading import read_geometry
+from pcdiff.geometry.reading import READERS, read_geometry
 
 LARGEST_CLOUD = 10.0
 """Largest accepted extent of a cloud in metres. A larger cloud is probably in another unit."""
@@ -179,6 +179,10 @@ def _file(entries: dict[str, Any], folder: Path) -> tuple[Path, float, str | Non
     name = documents.text("file", entries["file"])
     if len(name) > LONGEST_NAME:
         raise InputError(f"file must have at most {LONGEST_NAME} characters, got {len(name)}")
+    # A scene that somebody else wrote must not make this program look into any file it likes.
+    if Path(name).suffix.lower() not in {*READERS, *DEPTH_IMAGES}:
+        endings = ", ".join([*READERS, *DEPTH_IMAGES])
+        raise InputError(f"the name of a file must end in {endings}, got {documents.kind_of(name)}")
     return folder / name, scale, unit
 
 

@@ -116,7 +116,8 @@ class Components:
             made = makers[choice.name](latent, **choice.options)
         except TypeError as error:
             raise InputError(
-                f"the component {choice.name!r} (one of the {kind}) cannot be built: {error}"
+                f"the component {choice.name!r} (one of the {kind}) cannot be built: "
+                f"{' '.join(str(error).split())[:400]}"
             ) from error
         interface = _INTERFACES[kind]
         if not isinstance(made, interface):
