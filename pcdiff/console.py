@@ -190,8 +190,11 @@ def _complain(sentence: str) -> int:
 def _to_continue(app: typer.Typer, given: list[str]) -> str | None:
     """Return the command line that continues an interrupted run, or None if nothing can."""
     command: Any = typer.main.get_command(app)
-    name = next(iter(given), "")
-    if "resume" not in {each.name for each in command.commands[name].params}:
+    # A program with a single command has no names of commands.
+    commands = getattr(command, "commands", None)
+    if commands is not None:
+        command = commands.get(next(iter(given), ""))
+    if command is None or "resume" not in {each.name for each in command.params}:
         return None
     program = Path(sys.argv[0])
     words = [program.name]

@@ -208,10 +208,19 @@ def _is_plane_between(
 def _ask_for_names(
     things: list[Thing], named: Int[np.ndarray, " faces"], names: tuple[str, ...], what: str
 ) -> None:
-    """Raise `InputError` if the named objects in a file are several things."""
+    """Raise `InputError` if the named objects in a file are several things.
+
+    A loose piece with the name of a larger thing, such as the slivers and balls of a scan, cannot
+    be told from it by name, so it is not another object.
+    """
     longest = max(each.length for each in things)
-    count = [each for each in things if each.length >= NAMED * longest]
-    own = [[names[n] for n in np.unique(named[each.index]) if n >= 0] for each in count]
+    count, own, seen = [], [], {-1}
+    for thing in things:
+        mine = set(named[thing.index].tolist())
+        if thing.length >= NAMED * longest and (mine == {-1} or not mine <= seen):
+            count.append(thing)
+            own.append([names[n] for n in sorted(mine - {-1})])
+        seen |= mine
     if len(count) < 2 or sum(map(bool, own)) < 2:
         return
     listed = ", ".join(

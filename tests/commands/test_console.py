@@ -70,6 +70,20 @@ def test_an_interrupt_says_how_to_continue(capsys, monkeypatch, program, given, 
     assert capsys.readouterr().err.strip() == expected
 
 
+def test_an_interrupt_ends_a_program_with_one_command(capsys, monkeypatch):
+    app = console.application("Label.")
+
+    @app.command()
+    def label(folder: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", ["/bin/label", "a"])
+    with pytest.raises(SystemExit) as ended:
+        console.run(app)
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == ""
+
+
 def test_a_warning_is_one_line(capsys):
     app = console.application("Warn.")
 

@@ -249,6 +249,15 @@ def test_named_objects_are_asked_for(tmp_path):
     assert np.allclose(can.extent, SCENE[1].extents, atol=1e-6)
 
 
+def test_loose_balls_of_a_named_scan_are_no_other_objects(tmp_path):
+    """Each piece of this file has the same name, so no name could choose one."""
+    jar, ball = SCENE[0], at(trimesh.creation.icosphere(2, 0.004), 0.15, 0, 0)
+    obj_file(tmp_path / "a.obj", knob=trimesh.util.concatenate([jar, ball]))
+    loaded = load_object(tmp_path / "a.obj")
+    assert np.allclose(loaded.extent, jar.extents, atol=1e-6)
+    assert "left out 320 of 332 faces" in loaded.remarks[0]
+
+
 @pytest.mark.parametrize("grouped", ["o", "g"])
 def test_named_parts_of_one_thing_are_one_object(grouped, tmp_path):
     mug = cylinder()
