@@ -10,17 +10,19 @@ import typer
 
 from grasp.commands.options import (
     MOST,
-    OPTIONS,
     Frame,
     Friction,
     GraspUnit,
     GripperName,
+    ObjectNames,
     PhysicsProtocol,
+    Piece,
     SamplingDevice,
     Scale,
     Unit,
     Workers,
     check_results,
+    name_options,
 )
 from pcdiff import console
 from pcdiff.console import Json, Seed, Session
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from grasp.objects.object import Object
 
 
-@console.name_options(**OPTIONS)
+@name_options
 def evaluate(
     objects: Annotated[
         list[Path] | None,
@@ -95,6 +97,8 @@ def evaluate(
     friction: Friction = None,
     scale: Scale = None,
     unit: Unit = None,
+    object_name: ObjectNames = None,
+    piece: Piece = None,
     frame: Frame = None,
     grasp_unit: GraspUnit = None,
     labels: Annotated[
@@ -132,6 +136,7 @@ def evaluate(
     from grasp.judging.request import EvaluationRequest, run_evaluation
     from grasp.judging.sheet import draw_sheet
     from grasp.objects.loading import load_object
+    from grasp.objects.pieces import Which
     from grasp.physics import cores
     from pcdiff.drawing.png import save_png
 
@@ -143,6 +148,8 @@ def evaluate(
         raise InputError("name either meshes or one --set")
     if benchmark is not None and (scale is not None or unit is not None):
         raise InputError("--scale and --unit apply to meshes only; a set states its unit")
+    if benchmark is not None and (object_name or piece is not None):
+        raise InputError("--object and --piece apply to meshes only; a set states its objects")
     request = EvaluationRequest(
         gripper=gripper,
         source=source,
@@ -158,17 +165,20 @@ def evaluate(
         device=device,
     )
     chosen: Sequence[Object | Case]
+    remarks: list[str] = []
     if benchmark is None:
+        which = Which(piece, names=tuple(object_name or ()))
         loaded = [
-            load_object(path, 1.0 if scale is None else scale, unit) for path in objects or ()
+            load_object(path, 1.0 if scale is None else scale, unit, which=which)
+            for path in objects or ()
         ]
-        for obj in loaded:
-            for remark in obj.remarks:
-                session.note(remark)
+        remarks = [remark for obj in loaded for remark in obj.remarks]
         chosen, digest = loaded, None
     else:
         frozen = load_set(sets / benchmark)
         chosen, digest = frozen.cases, frozen.digest
+    for remark in remarks:
+        session.note(remark)
     with (
         console.progress("evaluating", len(chosen) * (samples + candidates)) as advance,
         open_laboratory(
@@ -184,7 +194,7 @@ def evaluate(
     if picture is not None:
         save_png(picture, draw_sheet(report, chosen, load_gripper(gripper)))
     table = report.table()
-    results = {"set": benchmark, "set_sha256": digest, **report.as_dict()}
+    results = {"set": benchmark, "set_sha256": digest, "remarks": remarks, **report.as_dict()}
     if digest is not None:
         table += f"\n\nFrozen set {benchmark}, SHA-256 {digest}."
     session.finish({**results, "table": table}, table)

@@ -7,12 +7,18 @@ from typing import Annotated
 
 import typer
 
-from grasp.commands.options import GRASP_FILE, OPTIONS, Frame, GraspUnit, ObjectId, check_results
-from pcdiff import console
+from grasp.commands.options import (
+    GRASP_FILE,
+    Frame,
+    GraspUnit,
+    ObjectId,
+    check_results,
+    name_options,
+)
 from pcdiff.console import Json, Session
 
 
-@console.name_options(**OPTIONS, format="--format", hand_frame="--hand-frame")
+@name_options
 def export(
     grasps: Annotated[Path, typer.Argument(help=GRASP_FILE)],
     output: Annotated[Path, typer.Option(help="File to write; its extension stands for a format.")],

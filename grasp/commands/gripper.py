@@ -7,20 +7,13 @@ from typing import Annotated
 
 import typer
 
+from grasp.commands.options import check_results, name_options
 from pcdiff import console
 from pcdiff.console import Json, Session
 from pcdiff.errors import InputError
 
-_OPTIONS = {
-    "approach": "--approach",
-    "max_force": "--max-force",
-    "mass": "--mass",
-    "meshes": "--meshes",
-    "name": "--name",
-}
 
-
-@console.name_options(**_OPTIONS)
+@name_options
 def gripper(
     hand: Annotated[Path, typer.Argument(metavar="HAND.urdf", help="URDF of a hand.")],
     output: Annotated[Path, typer.Option(help="Gripper file to write: .toml.")],
@@ -73,12 +66,7 @@ def gripper(
     if output.suffix.lower() != ".toml":
         raise InputError(f"a gripper must be written to a file that ends in .toml, got {output}")
     console.check_file(output)
-    if picture is not None:
-        if picture.suffix.lower() != ".png":
-            raise InputError(
-                f"a picture must be written to a file that ends in .png, got {picture}"
-            )
-        console.check_file(picture)
+    check_results(None, picture)
     found = gripper_from_urdf(hand, HandOptions(name, max_force, mass, approach, meshes))
     with atomic_write(output) as temporary:
         temporary.write_text(found.text(), "utf-8")

@@ -7,13 +7,20 @@ from typing import Annotated
 
 import typer
 
-from grasp.commands.options import MOST, OPTIONS, Friction, GripperName, PhysicsProtocol, Workers
+from grasp.commands.options import (
+    MOST,
+    Friction,
+    GripperName,
+    PhysicsProtocol,
+    Workers,
+    name_options,
+)
 from pcdiff import console
 from pcdiff.console import Json, Seed, Session
 from pcdiff.errors import InputError
 
 
-@console.name_options(**OPTIONS)
+@name_options
 def label(
     meshes: Annotated[
         list[Path],

@@ -5,9 +5,10 @@ The module `pcdiff.console` defines the options of all commands.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 from typer.core import TyperCommand
@@ -48,6 +49,23 @@ GraspUnit = Annotated[
 ObjectId = Annotated[
     str | None,
     typer.Option(help="Id of the object, for a grasp file with grasps of several objects."),
+]
+ObjectNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--object",
+        metavar="NAME",
+        help="Name of the object in an .obj, .glb or .dae file of several; may be repeated. "
+        "Objects that are left out are no obstacles.",
+    ),
+]
+Piece = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Number of the object in a scan or mesh of several, 1 for the largest; 0 takes "
+        "everything, with all stray points. Objects that are left out are no obstacles.",
+    ),
 ]
 GRASP_FILE = "Grasp file: .json, .h5, .hdf5, .yaml, .yml, .csv, .npy or .npz."
 SamplingDevice = Annotated[
@@ -96,8 +114,51 @@ OPTIONS = {
     "engine": "--engine",
     "friction": "--friction",
     "validate_one_in": "--validate-one-in",
+    "architecture": "--architecture",
+    "width": "--width",
+    "config": "--config",
+    "steps": "--steps",
+    "format": "--format",
+    "hand_frame": "--hand-frame",
+    "max_force": "--max-force",
+    "meshes": "--meshes",
+    "name": "--name",
 }
 """Command-line option for each parameter that an error message of the library may concern."""
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def name_options(command: Function) -> Function:
+    """Decorate a command so that errors of the library name the option of `OPTIONS` to change.
+
+    An option that the command does not have is not named.
+
+    Args:
+        command: Function with the options of the command as parameters.
+    """
+
+    @functools.wraps(command)
+    def named(*arguments: Any, **options: Any) -> Any:
+        try:
+            return command(*arguments, **options)
+        except InputError:
+            with console.name_options(**_options_of(command)):
+                raise
+
+    return named  # type: ignore[return-value]
+
+
+def _options_of(command: Callable[..., Any]) -> dict[str, str]:
+    """Return the entries of `OPTIONS` with only those options that a command has."""
+    app = typer.Typer()
+    app.command()(command)
+    own = {option for each in typer.main.get_command(app).params for option in each.opts}
+    kept = {
+        parameter: ", ".join(option for option in options.split(", ") if option in own)
+        for parameter, options in OPTIONS.items()
+    }
+    return {parameter: options for parameter, options in kept.items() if options}
 
 
 FOUR_NUMBERS = ("--region", "--avoid", "--approach")

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from grasp.commands.options import MOST, OPTIONS, GripperName, Scale, Unit, check_results
+from grasp.commands.options import (
+    MOST,
+    OPTIONS,
+    GripperName,
+    ObjectNames,
+    Piece,
+    Scale,
+    Unit,
+    check_results,
+    name_options,
+)
 from pcdiff import console
 from pcdiff.console import Device, Json, Seed, Session, Threads
 from pcdiff.errors import InputError
@@ -23,7 +33,7 @@ if TYPE_CHECKING:
 Four = tuple[float, float, float, float]
 
 
-@console.name_options(**OPTIONS)
+@name_options
 def sample(
     obj: Annotated[
         Path,
@@ -133,22 +143,8 @@ def sample(
             ".json or .yaml file, or 16 numbers. The grasps are then in the base frame."
         ),
     ] = None,
-    object_name: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--object",
-            metavar="NAME",
-            help="Name of the object in an .obj, .glb or .dae file of several; may be repeated.",
-        ),
-    ] = None,
-    piece: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Number of the object in a scan or mesh of several, 1 for the largest; 0 takes "
-            "everything, with all stray points.",
-        ),
-    ] = None,
+    object_name: ObjectNames = None,
+    piece: Piece = None,
     remove_table: Annotated[
         bool, typer.Option("--remove-table", help="Remove the largest flat surface from a scan.")
     ] = False,
@@ -215,8 +211,8 @@ def sample(
         camera_pose=_camera_pose(camera_pose),
         which=Which(piece, mask_id, tuple(object_name or ()), remove_table),
     )
-    around = () if surroundings is None else surroundings.remarks
-    for remark in (*loaded.remarks, *around):
+    remarks = (*loaded.remarks, *(() if surroundings is None else surroundings.remarks))
+    for remark in remarks:
         session.note(remark)
     request = Request(
         count=count,
@@ -258,7 +254,8 @@ def sample(
         save_png(picture, image)
     files = [str(path) for path in (output, picture) if path is not None]
     results, text = _summary(loaded, hand, grasps)
-    session.finish({**results, "weights": weights, "files": files}, "\n".join([*text, *files]))
+    results |= {"remarks": list(remarks), "weights": weights, "files": files}
+    session.finish(results, "\n".join([*text, *files]))
 
 
 def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any], list[str]]:
@@ -282,7 +279,6 @@ def _summary(obj: Object, hand: Gripper, grasps: Grasps) -> tuple[dict[str, Any]
         "reason": grasps.reason,
         "frame": grasps.frame,
         "remedies": options,
-        "remarks": list(obj.remarks),
     }
     text = [f"{len(grasps)} grasps of {obj.name} for {hand.name}"]
     if len(grasps):

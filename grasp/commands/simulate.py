@@ -11,16 +11,18 @@ import typer
 
 from grasp.commands.options import (
     GRASP_FILE,
-    OPTIONS,
     Frame,
     Friction,
     GraspUnit,
     ObjectId,
+    ObjectNames,
     PhysicsProtocol,
+    Piece,
     Scale,
     Unit,
     Workers,
     check_results,
+    name_options,
 )
 from pcdiff import console
 from pcdiff.console import Json, Session
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from pcdiff.drawing.parts import Image
 
 
-@console.name_options(**OPTIONS)
+@name_options
 def simulate(
     mesh: Annotated[Path, typer.Argument(metavar="OBJECT", help="Mesh of the object to grasp.")],
     grasps: Annotated[Path, typer.Argument(help=GRASP_FILE)],
@@ -61,6 +63,8 @@ def simulate(
     frame: Frame = None,
     grasp_unit: GraspUnit = None,
     object_id: ObjectId = None,
+    object_name: ObjectNames = None,
+    piece: Piece = None,
     output: Annotated[
         Path | None, typer.Option(help="Write the grasps with their labels to this file.")
     ] = None,
@@ -87,6 +91,7 @@ def simulate(
     from grasp.formats import write_grasps
     from grasp.judging.proportions import success_rate
     from grasp.judging.trials import TrialOptions, plan_trials
+    from grasp.objects.pieces import Which
     from grasp.physics import Conditions, cores, processes, protocol_named, simulate_robust
     from grasp.physics import simulate as simulate_grasps
     from pcdiff.drawing.png import save_png
@@ -98,7 +103,8 @@ def simulate(
     if trial is not None and picture is None:
         raise InputError("--trial selects the trial in the picture, so it requires --picture")
     check_results(output, picture)
-    options = TrialOptions(gripper, scale, unit, frame, grasp_unit, object_id)
+    which = Which(piece, names=tuple(object_name or ()))
+    options = TrialOptions(gripper, scale, unit, frame, grasp_unit, object_id, which)
     plan = plan_trials(mesh, grasps, options)
     for remark in plan.obj.remarks:
         session.note(remark)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from grasp.commands.options import OPTIONS
+from grasp.commands.options import name_options
 from pcdiff import console
 from pcdiff.console import (
     Device,
@@ -29,9 +29,7 @@ from pcdiff.console import (
 from pcdiff.errors import InputError
 
 
-@console.name_options(
-    **OPTIONS, architecture="--architecture", width="--width", config="--config", steps="--steps"
-)
+@name_options
 def train(
     labels: Annotated[
         list[Path],

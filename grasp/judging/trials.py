@@ -16,6 +16,7 @@ from grasp.grippers.gripper import Gripper, load_gripper, named_gripper
 from grasp.judging.labels import Outcomes, Simulator, with_outcomes
 from grasp.objects.loading import load_object
 from grasp.objects.object import Object
+from grasp.objects.pieces import Which
 from pcdiff.errors import InputError
 
 
@@ -32,6 +33,7 @@ class TrialOptions:
         frame: Frame of the poses, for a grasp file that does not state the frame.
         grasp_unit: Unit of the poses, for a grasp file that does not state the unit.
         object_id: Id of the object, for a grasp file with grasps of several objects.
+        which: Which object is meant, for a mesh file with several objects.
     """
 
     gripper: str | None = None
@@ -40,6 +42,7 @@ class TrialOptions:
     frame: str | None = None
     grasp_unit: str | None = None
     object_id: str | None = None
+    which: Which | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +115,7 @@ def plan_trials(
     scale, unit = options.scale, options.unit
     if scale is None and unit is None and grasps.object_scale != 1:
         scale, unit = grasps.object_scale, "m"
-    obj = load_object(mesh, 1.0 if scale is None else scale, unit)
+    obj = load_object(mesh, 1.0 if scale is None else scale, unit, which=options.which)
     check_mesh(obj)
     return TrialPlan(obj, hand, grasps)
 

@@ -149,6 +149,7 @@ def _cloud(entries: dict[str, Any], folder: Path) -> PlacedCloud:
         image = read_depth_image(file, scale=scale, unit=unit, masked=False)
         # The mask marks the object to grasp. A scene uses all points, so the mask is ignored.
         points = DepthImage(image.depth, image.intrinsics).points()
+        remarks = tuple(f"{file}: {remark}" for remark in image.remarks)
     else:
         # `load_object` would spend seconds on surface normals, which a scene does not need.
         geometry = read_geometry(file)
