@@ -114,7 +114,8 @@ def object_points(
     remarks = []
     if which.without_table:
         kept = remove_table(points, typical, what)
-        remarks.append(f"removed {np.count_nonzero(~kept)} points of the table")
+        removed = np.count_nonzero(~kept)
+        remarks.append(f"removed {removed} points of the table, which grasps do not avoid")
     if which.piece == 0 or not kept.any():
         return kept, remarks
     (index,) = np.nonzero(kept)
@@ -354,6 +355,8 @@ def remarks_on(
             parts[-1] += listed(rest)
         left = total - len(chosen.index)
         said.append(f"left out {left} of {total} {unit}: {' and '.join(parts)}")
+        if any(each.weight >= COMPARABLE * chosen.weight for each in rest):
+            said.append("grasps do not avoid the objects that were left out")
     if chosen.pieces > 1:
         said.append(f"took {chosen.pieces} pieces with gaps between them as one object")
     return said

@@ -193,6 +193,9 @@ def test_scene_lists_its_objects_and_gives_each(tmp_path):
     for number, expected in enumerate(points, 1):
         loaded = load_object(tmp_path / "a.npy", which=Which(piece=number))
         assert np.array_equal(loaded.vertices, expected)
+        assert loaded.remarks[1:] == (
+            f"{tmp_path / 'a.npy'}: grasps do not avoid the objects that were left out",
+        )
     with pytest.raises(InputError, match="from 1 to 2, or 0 for everything, got 3"):
         load_object(tmp_path / "a.npy", which=Which(piece=3))
 
@@ -206,6 +209,7 @@ def test_table_is_refused_and_removed(tmp_path):
     assert caught.value.parameter == "without_table"
     loaded = load_object(tmp_path / "a.npy", which=Which(piece=1, without_table=True))
     assert 600 < len(loaded.vertices) <= 800
+    assert "points of the table, which grasps do not avoid" in loaded.remarks[0]
     assert np.ptp(loaded.vertices[:, 2]) > 0.09
     with pytest.raises(InputError, match="has no table"):
         np.save(tmp_path / "b.npy", surface(trimesh.creation.icosphere(4, 0.05), 3000))
