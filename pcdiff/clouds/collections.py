@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pcdiff.clouds.canonical import read_clouds
-from pcdiff.clouds.files import load_cloud
+from pcdiff.clouds.files import read_cloud
 from pcdiff.clouds.scale import subsample
 from pcdiff.errors import InputError
 from pcdiff.geometry.arrays import read_npy
@@ -31,10 +31,12 @@ class NamedClouds:
     Attributes:
         names: Name of each cloud: its file, or its place in a file with many clouds.
         clouds: Points of each cloud; the clouds may have different numbers of points.
+        remarks: Sentences for the user about the files, such as how many points were left out.
     """
 
     names: tuple[str, ...]
     clouds: tuple[Float[Tensor, "_points 3"], ...]
+    remarks: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.clouds)
@@ -79,18 +81,21 @@ def load_clouds(
     """
     names: list[str] = []
     clouds: list[Tensor] = []
+    remarks: list[str] = []
     for path in map(Path, paths):
         for file in _files_in(path) if path.is_dir() else [path]:
             many = _read_many(file, category, split)
             if many is None:
                 names.append(str(file))
-                clouds.append(load_cloud(file))
+                cloud, more = read_cloud(file)
+                clouds.append(cloud)
+                remarks += more
             else:
                 names += [f"{file}[{index}]" for index in range(len(many))]
                 clouds += many.unbind()
     if not clouds:
         raise InputError("expected at least one cloud, got none")
-    return NamedClouds(tuple(names), tuple(clouds))
+    return NamedClouds(tuple(names), tuple(clouds), tuple(remarks))
 
 
 def _files_in(folder: Path) -> list[Path]:

@@ -48,7 +48,8 @@ def evaluate_generated(
         InputError: If a file cannot be read, there are fewer than 2 generated clouds, or a cloud
             has too few points; also for the reasons listed in `evaluate`.
     """
-    clouds = load_clouds([generated], category, split).with_points(config.points, config.seed)
+    found = load_clouds([generated], category, split)
+    clouds = found.with_points(config.points, config.seed)
     train, test = (read_clouds(path, category, name) for name in ("train", split))
     if len(clouds) < 2:
         raise InputError(
@@ -67,4 +68,6 @@ def evaluate_generated(
         begin = (seed - config.seed) * size
         return clouds[order[begin : begin + size]]
 
-    return evaluate(sample_set, train, test, replace(config, sets=sets), category, split, progress)
+    config = replace(config, sets=sets)
+    report = evaluate(sample_set, train, test, config, category, split, progress)
+    return replace(report, remarks=found.remarks)

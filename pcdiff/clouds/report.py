@@ -90,12 +90,15 @@ class Report:
             subset was drawn.
         memorization: Distances that reveal whether the generator copies training shapes.
         stamp: Conditions of the evaluation.
+        remarks: Sentences for the user about the files of the generated clouds, such as how many
+            points were left out.
     """
 
     generated: dict[str, Summary]
     floor: dict[str, Summary]
     memorization: Memorization
     stamp: Stamp
+    remarks: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as nested dictionaries that can be written as JSON."""

@@ -19,7 +19,7 @@ from pcdiff.drawing.png import save_png
 from pcdiff.drawing.sheets import draw_clouds
 from pcdiff.errors import InputError
 from pcdiff.files import prepare_folder
-from pcdiff.randomness import seeded
+from pcdiff.randomness import one_each
 
 SamplerName = Literal["multistep", "ddim", "ancestral"]
 Form = Literal["ply", "npy", "xyz"]
@@ -234,7 +234,7 @@ def interpolate_to_folder(
 
 def shape_generators(seed: int, count: int) -> list[torch.Generator]:
     """Make one random generator per shape; generator i depends only on the seed and i."""
-    return [seeded(seed, index) for index in range(count)]
+    return one_each(None, count, seed)
 
 
 def _write(folder: Path, stem: str, clouds: Sequence[Tensor] | Tensor, form: Form) -> CloudFiles:

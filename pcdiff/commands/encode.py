@@ -49,11 +49,19 @@ def encode(
     console.check_file(output)
     generator = PointCloudGenerator.from_pretrained(weights).to(device)
     named = load_clouds(clouds, category, split)
+    for remark in named.remarks:
+        session.note(remark)
     with console.progress("encoding", len(named)) as advance:
         codes = encode_clouds(generator, named, advance)
     files = [str(file) for file in write_codes(output, codes)]
     shape = list(codes.latents.shape)
     session.finish(
-        {"weights": weights, "names": list(codes.names), "shape": shape, "files": files},
+        {
+            "weights": weights,
+            "names": list(codes.names),
+            "shape": shape,
+            "files": files,
+            "remarks": list(named.remarks),
+        },
         f"{output}: codes of {len(named)} clouds, each of {shape[1:]} numbers",
     )

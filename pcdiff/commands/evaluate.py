@@ -120,7 +120,7 @@ def evaluate(
             shown = round(1000 * fraction)
 
         if generated is not None:
-            source = {"generated": str(generated)}
+            source = {"generated_clouds": str(generated)}
             report = evaluate_generated(generated, clouds, category, split, config, show)
         else:
             source = {"weights": weights or "chair"}
@@ -134,5 +134,7 @@ def evaluate(
                 1.0 if temperature is None else temperature,
                 show,
             )
+    for remark in report.remarks:
+        session.note(remark)
     table = report.table()
     session.finish({**source, **report.as_dict(), "table": table}, table)

@@ -34,12 +34,17 @@ def test_clouds_of_files_folders_and_arrays(tmp_path, canonical):
     save_cloud(folder / "b.ply", made[0])
     save_cloud(folder / "a.xyz", made[1])
     (folder / "notes.txt").write_text("not a cloud")
+    holes = torch.cat([made[0], made[0] * torch.nan])
+    np.save(folder / "c.npy", holes.numpy())
     np.save(tmp_path / "many.npy", made[2:].numpy())
     found = load_clouds([folder, tmp_path / "many.npy", canonical], "chair", "test")
-    expected = [made[1], made[0], *made[2:], *tiny.clouds(4, seed=2)]
-    assert len(found) == 9 and all(map(torch.equal, found.clouds, expected))
-    assert found.names[:3] == (
-        str(folder / "a.xyz"), str(folder / "b.ply"), f"{tmp_path / 'many.npy'}[0]"
+    expected = [made[1], made[0], made[0], *made[2:], *tiny.clouds(4, seed=2)]
+    left_out = f"left out {len(made[0])} of {len(holes)} points: not finite"
+    assert found.remarks == (f"{folder / 'c.npy'}: {left_out}",)
+    assert len(found) == 10 and all(map(torch.equal, found.clouds, expected))
+    assert found.names[:4] == (
+        str(folder / "a.xyz"), str(folder / "b.ply"), str(folder / "c.npy"),
+        f"{tmp_path / 'many.npy'}[0]",
     )  # fmt: skip
 
 

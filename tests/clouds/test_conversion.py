@@ -75,7 +75,7 @@ def test_points_on_a_mesh_are_those_of_its_surface(tmp_path):
     path = box(tmp_path / "boxes" / "a.obj", 3)
     converted(tmp_path / "boxes", tmp_path / "c.hdf5", points=50, seed=4)
     rng = np.random.default_rng([4, *b"boxes/a.obj"])
-    expected = sample_surface(read_mesh(path), 50, rng)
+    expected = sample_surface(read_mesh(path)[0], 50, rng)
     np.testing.assert_array_equal(read_clouds(tmp_path / "c.hdf5", "boxes", "train")[0], expected)
 
 
@@ -200,9 +200,21 @@ def test_remarks_about_files_are_passed_on(tmp_path, rng):
     np.save(folder / "a.npy", array)
     _, done = converted(folder, tmp_path / "a.hdf5", points=11)
     (remark,) = done.remarks
-    assert "a.npy: " in remark and "not finite" in remark
+    assert remark == f"{folder / 'a.npy'}: left out 1 of 12 points: not finite"
     kept = np.delete(array, 3, axis=0)
     np.testing.assert_array_equal(read_clouds(tmp_path / "a.hdf5", "clouds", "train")[0], kept)
+
+
+def test_remarks_about_modelnet_are_passed_on(tmp_path):
+    """The third face is damaged; points are drawn on the other two."""
+    path = tmp_path / "chair" / "test" / "chair_0001.off"
+    path.parent.mkdir(parents=True)
+    path.write_text("OFF\n4 3 0\n0 0 0\n2 0 0\n2 2 0\n0 2 0\n3 0 1 2\n3 0 2 3\n2 0 1\n")
+    found, done = converted(tmp_path, tmp_path / "a.hdf5", points=9)
+    assert found.layout == "ModelNet"
+    assert done.remarks == (f"{path}: left out 1 of 3 faces: fewer than 3 corners",)
+    points = read_clouds(tmp_path / "a.hdf5", "chair", "test")[0]
+    assert (points[:, 1] == 0).all() and (points[:, 2] <= 0).all()
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ SQUARE = "0 0 0\n2 0 0\n2 2 0\n0 2 0\n"
 )
 def test_off_headers(tmp_path, text):
     (tmp_path / "a.off").write_bytes(text.encode())
-    mesh = read_mesh(tmp_path / "a.off")
+    mesh, _ = read_mesh(tmp_path / "a.off")
     assert mesh.area == 4
     assert mesh.bounds.tolist() == [[0, 0, 0], [2, 2, 0]]
 
@@ -71,7 +71,7 @@ def test_obj_with_groups_materials_and_quadrilaterals(tmp_path):
         "mtllib missing.mtl\nv 0 0 0\nv 2 0 0\nv 2 2 0\nv 0 2 0\nv 0 0 3\nvt 0 0\n"
         "g seat\nusemtl red\nf 1/1 2/1 3/1 4/1\ng back\nusemtl blue\nf 1 2 5\n"
     )
-    assert read_mesh(tmp_path / "a.obj").area == 4 + 3
+    assert read_mesh(tmp_path / "a.obj")[0].area == 4 + 3
 
 
 @pytest.mark.parametrize(
@@ -118,4 +118,4 @@ def test_a_format_that_only_trimesh_reads(tmp_path):
     )
     for name, data in content.items():
         (tmp_path / name.replace("model", "a")).write_bytes(data)
-    assert read_mesh(path).area == pytest.approx(24)
+    assert read_mesh(path)[0].area == pytest.approx(24)

@@ -325,3 +325,12 @@ def test_points_that_are_not_finite_are_left_out_and_counted(tmp_path: Path) -> 
     scene = load_scene(write(tmp_path, "clouds: [{file: cloud.npy}]"))
     assert np.array_equal(scene.clouds[0].points, np.delete(points, 7, axis=0))
     assert scene.remarks == (f"{tmp_path / 'cloud.npy'}: left out 1 of 100 points: not finite",)
+
+
+def test_a_scene_passes_on_remarks_about_a_camera(tmp_path: Path) -> None:
+    camera = np.array([[1.0, 0, 0.5], [0, 2.0, 0.5], [0, 0, 1]])
+    np.savez(tmp_path / "a.npz", depth=np.full((2, 2), 0.5), intrinsics=camera)
+    scene = load_scene(write(tmp_path, "clouds: [{file: a.npz}]"))
+    assert scene.remarks == (
+        f"{tmp_path / 'a.npz'}: the focal lengths differ by more than 5%: 1 and 2",
+    )

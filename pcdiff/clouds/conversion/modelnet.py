@@ -22,15 +22,14 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pcdiff.clouds.categories import synset_id
-from pcdiff.clouds.conversion.shapes import Shape, points_on_mesh
+from pcdiff.clouds.conversion.shapes import Shape, ShapePoints, points_on_mesh
 from pcdiff.clouds.conversion.writing import Conversion, convert
 from pcdiff.errors import InputError
 
@@ -121,13 +120,13 @@ def modelnet_shapes(
     return shapes
 
 
-def points_on_model(shape: Shape, points: int, seed: int, up: Up) -> NDArray[np.float32]:
+def points_on_model(shape: Shape, points: int, seed: int, up: Up) -> ShapePoints:
     """Draw points on the surface of a mesh file, uniform by area and with the requested axis up."""
     drawn = points_on_mesh(shape, points, seed)
     if up is Up.Z:
         return drawn
-    x, y, z = drawn.T
-    return np.stack([x, z, -y], axis=1)
+    x, y, z = drawn.points.T
+    return replace(drawn, points=np.stack([x, z, -y], axis=1))
 
 
 def convert_modelnet(

@@ -40,7 +40,7 @@ class Shape:
 
 
 @dataclass(frozen=True, eq=False)
-class Resampled:
+class ShapePoints:
     """The points that were taken from a file, and what the user should know about them.
 
     Attributes:
@@ -54,32 +54,34 @@ class Resampled:
     remarks: tuple[str, ...] = ()
 
 
-Reader = Callable[[Shape], NDArray[np.float32] | Resampled]
-"""A function that returns the points of a shape as an array (points, 3), or that array with
-remarks. For an unreadable file, the function raises an `InputError` with the
-name of the file."""
+Reader = Callable[[Shape], ShapePoints]
+"""A function that returns the points of a shape. For an unreadable file, the function raises an
+`InputError` with the name of the file."""
 
 
-def points_on_mesh(shape: Shape, points: int, seed: int) -> NDArray[np.float32]:
+def points_on_mesh(shape: Shape, points: int, seed: int) -> ShapePoints:
     """Draw points on the surface of a mesh file, uniform by area and in the axes of the file."""
-    return sample_surface(read_mesh(shape.path), points, shape.generator(seed))
+    mesh, remarks = read_mesh(shape.path)
+    return ShapePoints(sample_surface(mesh, points, shape.generator(seed)), None, remarks)
 
 
-def points_of_cloud(shape: Shape, points: int, seed: int) -> NDArray[np.float32]:
+def points_of_cloud(shape: Shape, points: int, seed: int) -> ShapePoints:
     """Read the points of a cloud file: all points in the order of the file, or a random subset."""
-    from pcdiff.clouds.files import load_cloud
+    from pcdiff.clouds.files import read_cloud
 
-    cloud = load_cloud(shape.path).numpy()
-    if len(cloud) < points:
-        raise InputError(f"{shape.path} has {len(cloud)} points, expected at least {points}")
-    if len(cloud) > points:
-        cloud = cloud[shape.generator(seed).choice(len(cloud), points, replace=False)]
+    read, remarks = read_cloud(shape.path)
+    cloud = read.numpy()
+    available = len(cloud)
+    if available < points:
+        raise InputError(f"{shape.path} has {available} points, expected at least {points}")
+    if available > points:
+        cloud = cloud[shape.generator(seed).choice(available, points, replace=False)]
     if (cloud == cloud[0]).all():
         raise InputError(f"all points of {shape.path} are equal, expected different points")
-    return cloud
+    return ShapePoints(cloud, available, remarks)
 
 
-def points_of_file(shape: Shape, points: int, seed: int) -> Resampled:
+def points_of_file(shape: Shape, points: int, seed: int) -> ShapePoints:
     """Draw points on a mesh file, or resample a cloud file, in the axes and unit of the file.
 
     From a cloud with more points, a random subset is taken. A cloud with fewer points is taken as
@@ -91,7 +93,7 @@ def points_of_file(shape: Shape, points: int, seed: int) -> Resampled:
     if geometry.faces is not None:
         mesh = mesh_of(shape.path, geometry)
         drawn = sample_surface(mesh, points, shape.generator(seed))
-        return Resampled(drawn, None, geometry.remarks)
+        return ShapePoints(drawn, None, geometry.remarks)
     cloud = checked_cloud(str(shape.path), geometry.vertices)
     if (cloud == cloud[0]).all():
         raise InputError(f"all points of {shape.path} are equal, expected different points")
@@ -99,11 +101,11 @@ def points_of_file(shape: Shape, points: int, seed: int) -> Resampled:
     if whole != 1 or rest:
         chosen = shape.generator(seed).permutation(len(cloud))[:rest]
         order = np.concatenate([np.tile(np.arange(len(cloud)), whole), chosen])
-        return Resampled(cloud[order], len(cloud), geometry.remarks)
-    return Resampled(cloud, len(cloud), geometry.remarks)
+        return ShapePoints(cloud[order], len(cloud), geometry.remarks)
+    return ShapePoints(cloud, len(cloud), geometry.remarks)
 
 
-def attempt(read: Reader, shape: Shape) -> NDArray[np.float32] | Resampled | str:
+def attempt(read: Reader, shape: Shape) -> ShapePoints | str:
     """Read the points of a shape, or return one sentence about the error if reading fails."""
     try:
         return read(shape)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import trimesh
 
 
-def read_mesh(path: Path) -> trimesh.Trimesh:
+def read_mesh(path: Path) -> tuple[trimesh.Trimesh, tuple[str, ...]]:
     """Read a triangle mesh; polygons are cut into triangles, and materials are ignored.
 
     `pcdiff.geometry.reading` reads the formats in its table `READERS`; trimesh reads all other
@@ -27,15 +27,17 @@ def read_mesh(path: Path) -> trimesh.Trimesh:
         path: Mesh file; the ending of the name states the format.
 
     Returns:
-        The mesh in the file's unit and axes, with all vertices of the file.
+        The mesh in the file's unit and axes, with all vertices of the file; and remarks for the
+        user about what was left out.
 
     Raises:
         InputError: If the file is missing, damaged or too large, or its mesh has no faces, no area,
             or a coordinate that is not finite.
     """
     if path.suffix.lower() in READERS:
-        return mesh_of(path, read_geometry(path))
-    return _checked(path, _read_with_trimesh(path))
+        geometry = read_geometry(path)
+        return mesh_of(path, geometry), geometry.remarks
+    return _checked(path, _read_with_trimesh(path)), ()
 
 
 def mesh_of(path: Path, geometry: Geometry) -> trimesh.Trimesh:

@@ -12,11 +12,10 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pcdiff.clouds.canonical import SPLITS, cloud_writer
 from pcdiff.clouds.categories import describe_category
-from pcdiff.clouds.conversion.shapes import Reader, Resampled, Shape, attempt
+from pcdiff.clouds.conversion.shapes import Reader, Shape, ShapePoints, attempt
 from pcdiff.errors import InputError
 
 
@@ -97,15 +96,13 @@ def convert(
             pairs, key=lambda pair: (pair[0].category, pair[0].split)
         ):
             clouds = []
-            for shape, result in group:
+            for _, result in group:
                 advance()
-                if isinstance(result, Resampled):
+                if isinstance(result, ShapePoints):
                     if result.available is not None:
                         available.append(result.available)
-                    remarks += [f"{shape.path}: {each}" for each in result.remarks]
+                    remarks += result.remarks
                     clouds.append(result.points)
-                elif not isinstance(result, str):
-                    clouds.append(result)
                 elif strict:
                     raise InputError(result)
                 else:
@@ -123,9 +120,7 @@ def convert(
     return Conversion(counts, skipped, more, fewer, tuple(remarks))
 
 
-def _read_all(
-    shapes: Sequence[Shape], read: Reader, workers: int
-) -> Generator[NDArray[np.float32] | Resampled | str]:
+def _read_all(shapes: Sequence[Shape], read: Reader, workers: int) -> Generator[ShapePoints | str]:
     """Yield the points of each shape, or a sentence about the error, in the order of the shapes."""
     try_one = functools.partial(attempt, read)
     if workers == 1:

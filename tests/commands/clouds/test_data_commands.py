@@ -70,6 +70,13 @@ def test_encode_writes_the_codes_of_the_model(pcdiff, folder, files, tmp_path):
         for name, latent in zip(file["names"], file["latents"], strict=True):
             cloud = normalize_to_box(load_cloud(str(name))[None])[0]
             np.testing.assert_allclose(latent, model.encode(cloud)[0].detach(), atol=1e-6)
+    holes = np.vstack([tiny.clouds(1, 30)[0].numpy(), np.full((1, 3), np.nan)])
+    np.save(tmp_path / "holes.npy", holes)
+    arguments = (tmp_path / "holes.npy", *arguments[1:])
+    code, out, err = pcdiff("encode", *arguments)
+    remark = f"{tmp_path / 'holes.npy'}: left out 1 of 31 points: not finite"
+    assert code == 0 and remark in err.splitlines()
+    assert json.loads(out)["results"]["remarks"] == [remark]
     code, _, err = pcdiff("encode", files["clouds"], "--weights", files["weights"])
     assert code == 2 and "state one (--category)" in err
     code, _, err = pcdiff("encode", folder, "--output", "codes.csv")
@@ -83,6 +90,7 @@ def test_evaluate_judges_generated_clouds(pcdiff, folder, tmp_path):
     code, out, err = pcdiff("evaluate", real, "--generated", folder, *options, "--json")
     assert (code, err) == (0, "")
     results = json.loads(out)["results"]
+    assert (results["generated_clouds"], results["remarks"]) == (str(folder), [])
     assert results["generated"].keys() >= {"1-nna-cd", "cov-cd", "mmd-cd", "jsd"}
     assert results["stamp"]["reference_shapes"] == 4 and results["stamp"]["sets"] == 1
     for option, value in (("--weights", "chair"), ("--steps", 3), ("--temperature", 0.5)):
