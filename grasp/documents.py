@@ -11,8 +11,6 @@ import json
 import math
 import os
 import re
-import tomllib
-from collections import Counter
 from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +19,9 @@ import numpy as np
 from jaxtyping import Float
 
 from pcdiff.errors import InputError
-from pcdiff.untrusted import check_json, read_bytes
+from pcdiff.texts import parse_json as parse_json
+from pcdiff.texts import parse_toml
+from pcdiff.untrusted import read_bytes
 
 if TYPE_CHECKING:
     import yaml
@@ -36,9 +36,6 @@ about 300,000 grasps is the largest that `pcdiff.untrusted.check_json` accepts."
 
 LARGEST_TOML = 2**18
 """Largest accepted size of a TOML file in bytes; a gripper file has 1 or 2 thousand."""
-
-LONGEST_TOML_LINE = 2000
-"""Largest accepted number of characters in a line of a TOML file."""
 
 MOST_YAML_VALUES = 2_000_000
 """Largest accepted number of values in a YAML file.
@@ -90,20 +87,7 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         raise InputError(f"cannot read the {what} {path}: it is not UTF-8 text") from error
     except InputError as error:
         raise InputError(f"cannot read the {what}: {error}") from error
-    longest = max(map(len, content.split("\n")))
-    if longest > LONGEST_TOML_LINE:  # a key of thousands of parts takes minutes to parse
-        raise InputError(
-            f"the {what} {path} must have lines of at most {LONGEST_TOML_LINE} characters, got a "
-            f"line of {longest}"
-        )
-    try:
-        return tomllib.loads(content)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"the {what} {path} is not valid TOML: {error}") from error
-    except ValueError as error:  # an integer with thousands of digits
-        raise InputError(f"the {what} {path} has an unreadable value: {error}") from error
-    except RecursionError as error:
-        raise InputError(f"the {what} {path} has values nested too deeply") from error
+    return parse_toml(content, f"the {what} {path}")
 
 
 def check_keys(
@@ -129,44 +113,6 @@ def check_keys(
             f"{source} has the unknown entry {', '.join(unknown)}, "
             f"expected {', '.join(sorted(expected))}"
         )
-
-
-def parse_json(text: str) -> Any:
-    """Parse JSON, and refuse mappings with repeated keys.
-
-    Args:
-        text: The text to parse.
-
-    Raises:
-        InputError: If the text is not JSON, a mapping has a repeated key, or values are nested too
-            deeply.
-    """
-    check_json(text)
-    try:
-        return json.loads(text, object_pairs_hook=_unique_keys)
-    except json.JSONDecodeError as error:
-        if not text.strip():
-            raise InputError("the text is empty, expected JSON") from error
-        at_the_end = error.pos >= len(text.rstrip()) - 1 or error.msg.startswith("Unterminated")
-        cut = "; the text may be truncated" if at_the_end else ""
-        raise InputError(
-            f"the text is not JSON: {error.msg} at line {error.lineno}, column {error.colno}{cut}"
-        ) from error
-    except InputError:
-        raise
-    except ValueError as error:  # an integer with thousands of digits
-        raise InputError(f"the text is not JSON: {error}") from error
-    except RecursionError as error:
-        raise InputError("the values are nested too deeply") from error
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    entries = dict(pairs)
-    if len(entries) < len(pairs):
-        counts = Counter(name for name, _ in pairs)
-        twice = next(name for name, count in counts.items() if count > 1)
-        raise InputError(f"a mapping has the key {kind_of(twice)} more than once")
-    return entries
 
 
 def _parse_yaml(text: str) -> Any:

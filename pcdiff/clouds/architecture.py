@@ -24,6 +24,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from pcdiff.bounds import shown
 from pcdiff.clouds.components import NO_PRIOR, SHIPPED, Choice, Components
 from pcdiff.clouds.configuration import GeneratorConfig
 from pcdiff.diffusion.schedules import SCHEDULES, Schedule
@@ -85,7 +86,7 @@ def _choice(part: str, entry: object, default: Choice, makers: Mapping[str, Any]
     name = table.get("name", default.name)
     known = [*makers, NO_PRIOR] if part == "prior" else [*makers]
     if name not in known:
-        raise InputError(f"{part}.name must be one of {', '.join(known)}, got {name!r:.60}")
+        raise InputError(f"{part}.name must be one of {', '.join(known)}, got {shown(name)}")
     options = table.get("options", {})
     accepted = {} if name == NO_PRIOR else options_of(makers[name])
     return Choice(name, check_like(f"{part}.options", options, accepted))
@@ -93,18 +94,15 @@ def _choice(part: str, entry: object, default: Choice, makers: Mapping[str, Any]
 
 def _schedule(entry: object) -> Schedule:
     table = {"name": entry} if isinstance(entry, str) else entry
-    name = table.get("name", "cosine") if isinstance(table, dict) else None
-    if name not in SCHEDULES:
-        raise InputError(f"schedule.name must be one of {', '.join(SCHEDULES)}, got {name!r:.60}")
+    if not isinstance(table, dict):
+        raise InputError(f"schedule must be a table or a name, got {shown(table)}")
+    name = table.get("name", "cosine")
+    if name not in [*SCHEDULES]:
+        raise InputError(f"schedule.name must be one of {', '.join(SCHEDULES)}, got {shown(name)}")
     kind: Any = SCHEDULES[name]
     defaults = {each.name: each.default for each in dataclasses.fields(kind)}
-    made: Schedule = kind(
-        **{
-            key: value
-            for key, value in check_like("schedule", table, {"name": "", **defaults}).items()
-            if key != "name"
-        }
-    )
+    options = {key: value for key, value in table.items() if key != "name"}
+    made: Schedule = kind(**check_like("schedule", options, defaults))
     return made
 
 

@@ -15,10 +15,7 @@ from pcdiff.bounds import check_whole, shown
 from pcdiff.clouds.components import Choice
 from pcdiff.diffusion.schedules import Cosine, DiscreteSchedule, Schedule, schedule_from_dict
 from pcdiff.errors import InputError
-
-LARGEST_SIZE = 2**16
-"""Largest accepted whole number in the options of a component, e.g. a width or a number of layers.
-"""
+from pcdiff.learning.settings import LARGEST_SIZE
 
 MOST_OPTIONS = 1000
 """Largest accepted number of values in the options of a component."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
-import tomllib
+import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from pcdiff.bounds import shown
 from pcdiff.errors import InputError
+from pcdiff.texts import parse_json, parse_toml
 from pcdiff.untrusted import read_bytes
 
 LARGEST_SIZE = 65_536
@@ -38,12 +38,11 @@ def read_settings(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise InputError(f"the settings file {path} must end in .toml or .json")
     try:
         text = read_bytes(path, _LARGEST_FILE).decode("utf-8-sig")
-        parse = tomllib.loads if ending == ".toml" else _parse_json
-        entries = parse(text)
+        entries = parse_json(text) if ending == ".json" else parse_toml(text, "the text")
     except InputError as error:
         raise InputError(f"the settings file {path} cannot be read: {error}") from error
-    except (ValueError, RecursionError) as error:  # also UnicodeDecodeError and TOMLDecodeError
-        raise InputError(f"the settings file {path} is not valid {ending[1:]}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"the settings file {path} is not UTF-8 text: {error.reason}") from error
     if not isinstance(entries, dict):
         raise InputError(f"the top level of the settings file {path} must be a table")
     return entries
@@ -61,7 +60,7 @@ def check_names(where: str, entries: object, known: Collection[str]) -> dict[str
         InputError: If `entries` is not a table, or has an unknown entry.
     """
     if not isinstance(entries, dict):
-        raise InputError(f"{where} must be a table, got {entries!r:.60}")
+        raise InputError(f"{where} must be a table, got {shown(entries)}")
     unknown = sorted(str(name) for name in entries if name not in known)
     if unknown:
         raise InputError(
@@ -87,7 +86,7 @@ def check_like(where: str, entries: object, defaults: Mapping[str, Any]) -> dict
     for name, value in table.items():
         holds, expected = _rule(defaults[name])
         if not holds(value):
-            raise InputError(f"{where}.{name} must be {expected}, got {value!r:.60}")
+            raise InputError(f"{where}.{name} must be {expected}, got {shown(value)}")
     return table
 
 
@@ -113,15 +112,5 @@ def _is_size(value: object) -> bool:
 
 def _is_number(value: object) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value)  # type: ignore[arg-type]
-
-
-def _parse_json(text: str) -> Any:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        names = [name for name, _ in pairs]
-        for name in names:
-            if names.count(name) > 1:
-                raise InputError(f"a table has the entry {name} more than once")
-        return dict(pairs)
-
-    return json.loads(text, object_pairs_hook=unique)
+    # Python compares integers of any size with floats exactly, without an overflow.
+    return is_number and abs(value) <= sys.float_info.max  # type: ignore[arg-type]

@@ -93,9 +93,15 @@ def test_no_settings_are_the_defaults():
         ("latent = 1.5", "the settings.latent must be a whole number"),
         ("latent = true", "the settings.latent must be a whole number"),
         ("kl_weight = inf", "the settings.kl_weight must be a finite number"),
+        ("kl_weight = 1" + "0" * 400, "the settings.kl_weight must be a finite number"),
+        ("latent = 0x" + "f" * 1900, "the settings.latent must be a whole number"),
+        ("[prior]\nname = [1]", r"prior.name must be one of .*, got \[1\]"),
         ('schedule = "sqrt"', "schedule.name must be one of"),
+        ("schedule = 3", "schedule must be a table or a name, got 3"),
+        ("[schedule]\nname = [1]", r"schedule.name must be one of .*, got \[1\]"),
+        ("a." * 1000 + "a = 1", "lines of at most 2000 characters"),
         ('schedule = {name = "cosine", sigma = 2}', "schedule has the unknown entry sigma"),
-        ("latent = ", "is not valid toml"),
+        ("latent = ", "is not valid TOML"),
         ("network = 3", "network must be a table, got 3"),
     ],
 )
@@ -112,8 +118,8 @@ def test_wrong_settings_are_named(settings, sentence, tmp_path):
     [
         ("s.yaml", "", r"must end in .toml or .json"),
         ("s.json", "[]", "top level .* must be a table"),
-        ("s.json", '{"latent": 3, "latent": 4}', "the entry latent more than once"),
-        ("s.json", "{", "is not valid json"),
+        ("s.json", '{"latent": 3, "latent": 4}', "the key 'latent' more than once"),
+        ("s.json", "{", "the text is not JSON: .* at line 1"),
     ],
 )
 def test_wrong_files_are_named(name, content, sentence, tmp_path):
