@@ -66,7 +66,11 @@ def read_cloud(
         raise InputError(
             f"{path} is a mesh, expected a point cloud: choose points on its surface first"
         )
-    return torch.from_numpy(checked_cloud(str(path), geometry.vertices)), geometry.remarks
+    try:
+        points = checked_cloud(str(path), geometry.vertices)
+    except InputError as error:  # perhaps because of what was left out
+        raise InputError("; ".join((str(error), *geometry.remarks))) from error
+    return torch.from_numpy(points), geometry.remarks
 
 
 def save_cloud(path: str | os.PathLike[str], cloud: Float[Tensor, "points 3"]) -> None:

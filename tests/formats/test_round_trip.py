@@ -12,6 +12,7 @@ import yaml
 from scipy.spatial.transform import Rotation
 
 from grasp.formats import (
+    FORMATS,
     FRAMES,
     PER_GRASP,
     Grasps,
@@ -23,6 +24,9 @@ from grasp.poses.frames import axes
 from pcdiff.errors import InputError
 
 EXTENSION = {"pcdiff": ".json", "acronym": ".h5", "graspgen": ".json", "isaac": ".yaml"}
+
+# The formats that `tests.formats.test_field_formats` takes through the same round trip.
+FIELD_FORMATS = {"position_quaternion", "graspnet", "contact_graspnet"}
 
 # Fields that a format does not support.
 LOST = {
@@ -54,6 +58,10 @@ def assert_same(read, expected, lost=()):
             np.testing.assert_array_equal(got, want, err_msg=name)
         else:
             assert got == want, name
+
+
+def test_every_format_is_tested():
+    assert EXTENSION.keys() | FIELD_FORMATS == FORMATS.keys()
 
 
 @pytest.mark.parametrize("format", EXTENSION)

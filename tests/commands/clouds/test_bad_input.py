@@ -143,7 +143,8 @@ CLOUDS = {
     "missing.ply": "missing.ply does not exist",
     "text.ply": "text.ply is not a PLY file",
     "mesh.ply": "mesh.ply is a mesh, expected a point cloud",
-    "cloud.stl": "cloud.stl is not a cloud file: expected the extension .ply, .pcd, .xyz, .txt, ",
+    "cloud.stl": "cloud.stl is not a cloud file: expected the extension .ply, .pcd, .xyz, .txt, "
+    ".pts, .csv, .asc, .npy",
     "nan.npy": "nan.npy has a coordinate that is not finite in all 9 points",
     "no_point.npy": "no_point.npy has 0 points, expected at least 2",
     "one_point.npy": "one_point.npy has 1 points, expected at least 2",
