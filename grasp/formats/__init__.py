@@ -75,8 +75,8 @@ ANY_HAND_FRAME = ("isaac", "position_quaternion")
 def check_grasp_path(path: str | os.PathLike[str]) -> str:
     """Check that the extension of a file to write stands for a format.
 
-    Callers check the name before a long computation, so that the result is not lost
-    because of a wrong extension.
+    Callers check the name before a long computation, so that the result is not lost because of a
+    wrong extension.
 
     Args:
         path: File to write.

@@ -7,11 +7,11 @@ import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pcdiff.errors import InputError, cause_of
+from pcdiff.geometry.arrays import array_header
 from pcdiff.geometry.limits import MAXIMUM_BYTES
 
 
@@ -42,7 +42,7 @@ def read_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], li
                 name = entry.filename.removesuffix(".npy")
                 # NumPy reserves the memory that a header states, so the header is checked first.
                 with archive.open(entry) as file:
-                    shape, dtype = _header(file)
+                    shape, dtype = array_header(file, f"the array {name}")
                 if dtype.hasobject:
                     pickled.append(name)
                     continue
@@ -74,11 +74,3 @@ def write_arrays(temporary: Path, arrays: Mapping[str, np.ndarray]) -> None:
             entry.compress_type = zipfile.ZIP_DEFLATED
             with archive.open(entry, "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, np.asanyarray(array), allow_pickle=False)
-
-
-def _header(file: Any) -> tuple[tuple[int, ...], np.dtype]:
-    if np.lib.format.read_magic(file) == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    else:
-        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-    return shape, dtype

@@ -61,8 +61,8 @@ COLUMNS: dict[str, tuple[Callable[[str, object], Any], Any]] = {
 class Grasps:
     """Grasps of one object with one gripper.
 
-    Lengths are in metres, masses in kilograms, and poses in `frame`. `ranked`
-    sorts the grasps, best first.
+    Lengths are in metres, masses in kilograms, and poses in `frame`. `ranked` sorts the grasps,
+    best first.
 
     `grasps[0]` is a single `Grasp`. A slice, a mask or an array of indices selects `Grasps`:
     `grasps[:10]`, `grasps[grasps.success_probability > 0.9]`, `grasps[[3, 1]]`. Iteration gives one

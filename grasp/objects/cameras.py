@@ -68,7 +68,7 @@ def read_camera(path: Path) -> Camera:
             unit.
     """
     if path.suffix.lower() in (".npy", ".txt"):
-        return Camera(matrix_of(_table(path), str(path)))
+        return Camera(matrix_of(_table(path)))
     check_file(path)
     try:
         with file_errors(path):
@@ -80,14 +80,13 @@ def read_camera(path: Path) -> Camera:
         raise InputError(f"{path} must contain {_EXPECTED}: {error}") from error
 
 
-def matrix_of(numbers: np.ndarray, what: str) -> np.ndarray:
+def matrix_of(numbers: np.ndarray) -> np.ndarray:
     """Return the 3 × 3 matrix in an array of shape (3, 3) or (9,), by rows or by columns.
 
     An array of another shape is returned unchanged, and `check_intrinsics` refuses it.
 
     Args:
         numbers: The array.
-        what: Name of the camera in error messages.
     """
     if numbers.shape == (9,):
         numbers = numbers.reshape(3, 3)
@@ -159,7 +158,7 @@ def _camera(entries: dict[str, Any], path: Path) -> Camera:
     for size, keys in _SIZES.items():
         stated = [place[key] for place in places for key in keys if key in place]
         sizes[size] = documents.number(size, stated[0]) if stated else None
-    return Camera(matrix_of(found, str(path)), _unit_in(entries, path), **sizes)
+    return Camera(matrix_of(found), _unit_in(entries, path), **sizes)
 
 
 def _matrix_in(entries: dict[str, Any]) -> np.ndarray | None:

@@ -255,7 +255,7 @@ def _camera_of(
                 f"{path} has no array named intrinsics: supply the camera's intrinsics"
             )
     if given is not None:
-        return Camera(matrix_of(np.asarray(given), str(path)))
+        return Camera(matrix_of(np.asarray(given)))
     beside = camera_beside(path)
     if beside is None:
         raise InputError(

@@ -117,6 +117,8 @@ def load_object(
             file shows several objects and the caller states none. The same holds for geometry in
             memory.
     """
+    if unknown := sorted(columns.keys() - Columns.__annotations__.keys()):
+        raise TypeError(f"load_object got an unexpected keyword argument {unknown[0]!r}")
     which = which or Which()
     if unit is not None and unit not in UNITS:
         raise InputError(f"the unit must be one of {', '.join(UNITS)}, got {unit!r}")
@@ -134,7 +136,7 @@ def load_object(
         geometry = given_geometry(source, **columns)
         return _from_geometry(None, geometry, scale, unit, camera, which)
     path = Path(source)
-    if columns:
+    if columns.get("normals"):
         raise InputError(f"normals=True applies to arrays, but {path} is a file")
     ending = path.suffix.lower()
     if ending in DEPTH_IMAGES or (ending == ".npy" and _is_depth_image(path)):

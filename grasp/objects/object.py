@@ -93,12 +93,12 @@ class Object:
     ) -> Object:
         """Create a mesh object from arrays.
 
-        Equal vertices are merged; faces without area, which the remarks count, and
-        vertices without faces are removed. A
-        closed, consistently wound surface is turned as a whole so that its faces point outward. In
-        a closed surface with inconsistent winding, each connected piece is turned on its own. Each
-        piece of an open surface is turned so that its front has a free view in more directions than
-        its back; if the views hardly differ, most faces of the piece keep their orientation.
+        Equal vertices are merged. Faces without area, which the remarks count, and vertices without
+        faces are removed. A closed, consistently wound surface is turned as a whole so that its
+        faces point outward. In a closed surface with inconsistent winding, each connected piece is
+        turned on its own. Each piece of an open surface is turned so that its front has a free view
+        in more directions than its back; if the views hardly differ, most faces of the piece keep
+        their orientation.
 
         Args:
             vertices: Vertices in the unit that `scale` converts to metres.

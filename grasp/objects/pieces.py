@@ -189,12 +189,12 @@ def _typical_distance(points: Float[np.ndarray, "points 3"]) -> float:
 def linked(points: Float[np.ndarray, "points 3"], step: float) -> Int[np.ndarray, " points"]:
     """Number the pieces that steps of a given length cannot leave.
 
+    Points are gathered in cells with sides of a third of the step, so the length of a gap has an
+    error of up to half a step, and the time grows linearly with the number of points.
+
     Args:
         points: Points in metres.
         step: Length of a step in metres; 0 makes a single piece.
-
-    Points are gathered in cells with sides of a third of the step, so the length of a gap has an
-    error of up to half a step, and the time grows linearly with the number of points.
     """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components

@@ -78,16 +78,15 @@ def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _bytes_of_array(file: Any, what: str) -> int:
-    """Read the header of an array, and return the number of bytes that its numbers need.
+def array_header(file: Any, what: str) -> tuple[tuple[int, ...], np.dtype]:
+    """Read the shape and the type of an array in the .npy format.
 
     Args:
         file: Binary file at the start of the header; afterwards it is at the start of the numbers.
         what: Name of the array in error messages.
 
     Raises:
-        InputError: If the header is damaged, the array holds pickled Python objects, or its shape
-            is impossible.
+        InputError: If the header is damaged, or the shape is impossible.
     """
     try:
         if np.lib.format.read_magic(file) == (1, 0):
@@ -100,8 +99,18 @@ def _bytes_of_array(file: Any, what: str) -> int:
         raise InputError(
             f"the header of {what} is cut off or damaged: {cause_of(error)}"
         ) from error
-    if dtype.hasobject:
-        raise InputError(f"{what} holds pickled Python objects, which are never loaded")
     if any(type(length) is not int or length < 0 for length in shape):
         raise InputError(f"{what} must have a shape of whole numbers of at least 0, got {shape}")
+    return shape, dtype
+
+
+def _bytes_of_array(file: Any, what: str) -> int:
+    """Read the header of an array, and return the number of bytes that its numbers need.
+
+    Raises:
+        InputError: If the array holds pickled Python objects, or for the reasons of `array_header`.
+    """
+    shape, dtype = array_header(file, what)
+    if dtype.hasobject:
+        raise InputError(f"{what} holds pickled Python objects, which are never loaded")
     return math.prod(shape) * dtype.itemsize

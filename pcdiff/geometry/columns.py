@@ -89,8 +89,9 @@ def understood(
 def _why_no_normals(values: Float[np.ndarray, "points 3"]) -> str | None:
     """Say why three columns cannot be normals; None if they must be normals.
 
-    Colours of 0 to 1 can have length 1, too, but only if they are the same everywhere, or consist
-    of zeros and ones, they do so in every row.
+    Colours from 0 to 1 have length 1 in every row only if all rows are the same colour, or if they
+    consist of zeros and ones. So the normals of a box of which a camera saw three sides are taken
+    for colours, unless a first line names the columns; a cloud without normals gets estimated ones.
     """
     known = values[np.isfinite(values).all(axis=1) & values.any(axis=1)]
     if 2 * len(known) <= len(values):

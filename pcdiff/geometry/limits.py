@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from pcdiff import untrusted
 from pcdiff.errors import InputError
 
 UNITS: dict[str, float] = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
@@ -50,12 +51,7 @@ def check_file(path: Path) -> None:
         InputError: If the file is missing, not a file, empty or too large, or if the
             operating system cannot access the file.
     """
-    with file_errors(path):
-        if not path.exists():
-            raise InputError(f"{path} does not exist")
-        if not path.is_file():
-            raise InputError(f"{path} is not a file")
-        size = path.stat().st_size
+    size = untrusted.file_size(path)
     if size == 0:
         raise InputError(f"{path} is empty")
     if size > MAXIMUM_BYTES:
@@ -72,8 +68,7 @@ def read_bytes(path: Path) -> bytes:
         InputError: If the file fails the check or cannot be read.
     """
     check_file(path)
-    with file_errors(path):
-        return path.read_bytes()
+    return untrusted.read_bytes(path, MAXIMUM_BYTES)
 
 
 @contextlib.contextmanager

@@ -176,6 +176,10 @@ def test_an_unknown_unit_of_a_mesh_is_refused():
 
 def test_a_file_takes_no_statement_about_columns(tmp_path):
     np.save(tmp_path / "cloud.npy", CLOUD)
+    assert len(load_object(tmp_path / "cloud.npy", normals=False).vertices) == len(CLOUD)
+    for given in (tmp_path / "cloud.npy", CLOUD):
+        with pytest.raises(TypeError, match="unexpected keyword argument 'normal'"):
+            load_object(given, normal=True)
     with pytest.raises(InputError, match="normals=True applies to arrays"):
         load_object(tmp_path / "cloud.npy", normals=True)
 
