@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import importlib.metadata
 import re
@@ -222,6 +223,7 @@ def test_the_library_imports_what_its_requirements_bring():
     assert undeclared == set()
 
 
+@functools.cache
 def targets_of(module: str) -> set[str]:
     """The modules of the project that a module imports, at its top or inside a function."""
     found = set()
