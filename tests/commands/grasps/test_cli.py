@@ -253,6 +253,7 @@ def test_evaluate_is_the_evaluation(run, bar, robust):
         ).as_dict()  # fmt: skip
     conditions, table = results.pop("conditions"), results.pop("table")
     assert (results.pop("set"), results.pop("set_sha256")) == (None, None)
+    assert results.pop("remarks") == []
     assert table.startswith("| object ")
     expected.pop("conditions")
     assert timeless(results) == timeless(json.loads(json.dumps(expected)))
