@@ -18,7 +18,11 @@ from pcdiff.errors import InputError
 
 
 @console.name_options(
-    distances="--no-emd", floor_draws="--floor-draws", points="--points", sets="--sets"
+    distances="--no-emd",
+    floor_draws="--floor-draws",
+    points="--points",
+    sets="--sets",
+    category="--category",
 )
 def evaluate(
     clouds: CloudsFile,

@@ -39,6 +39,8 @@ from pcdiff.errors import InputError
     schedule="--schedule",
     width="--width",
     steps="--steps",
+    resume="--resume",
+    category="--category",
 )
 def train(
     clouds: CloudsFile,
