@@ -30,7 +30,12 @@ from pcdiff.errors import InputError
 
 
 @console.name_options(
-    **OPTIONS, architecture="--architecture", width="--width", config="--config", steps="--steps"
+    **OPTIONS,
+    architecture="--architecture",
+    width="--width",
+    config="--config",
+    steps="--steps",
+    resume="--resume",
 )
 def train(
     labels: Annotated[
