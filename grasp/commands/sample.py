@@ -159,7 +159,12 @@ def sample(
         ),
     ] = None,
     remove_table: Annotated[
-        bool, typer.Option("--remove-table", help="Remove the largest flat surface from a scan.")
+        bool,
+        typer.Option(
+            "--remove-table",
+            help="Remove the largest flat surface from a scan. Grasps avoid it only if --scene "
+            "contains it, for example as a table or as the scan itself.",
+        ),
     ] = False,
     mass: Annotated[
         float | None,
