@@ -31,7 +31,8 @@ def encode(
     ] = Path("codes.npz"),
     weights: Weights = "chair",
     category: Annotated[
-        str | None, typer.Option(help="Category in canonical HDF5 files.", show_default="the only one")
+        str | None,
+        typer.Option(help="Category in canonical HDF5 files.", show_default="the only one"),
     ] = None,
     split: Annotated[str, typer.Option(help="Split in canonical HDF5 files.")] = "test",
     seed: Seed = 0,
