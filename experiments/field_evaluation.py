@@ -14,7 +14,8 @@ The row "coverage" asks for 1000 and judges them under the protocol alone:
 
 An object fits if at least 1 % of its antipodal candidates are robust; the means are over the
 objects that fit, and a refused object that fits counts 0. "Claimed" is the mean probability that
-the weights state. Every finished row is kept in the folder `--kept`.
+the weights state. Every finished row is kept in the folder `--kept`. The table has all rows of
+shipped weights that are kept there, so an evaluation can be made in several runs.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ def cases_and_hands(row: str, options: Options) -> Iterator[tuple[Sequence[Case]
 
 
 def main() -> None:
-    """Judge both weights on every row, print the table and write the table."""
+    """Judge weights on rows, print the table of all finished rows and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sets", type=Path)
     parser.add_argument("rows", nargs="*", default=ROWS, choices=[*ROWS, []])
@@ -119,15 +120,35 @@ def main() -> None:
     chosen = parser.parse_args()
     chosen.kept.mkdir(parents=True, exist_ok=True)
     options = Options(chosen.sets, chosen.kept, chosen.engine)
-    results: dict[str, dict[str, Any]] = {}
     for row in chosen.rows:
         for weights in chosen.weights:
-            kept = chosen.kept / f"{row}-{title(weights)}.json"
+            kept = file_of(row, weights, options)
             if not kept.exists():
                 kept.write_text(json.dumps(judged(row, weights, options)))
-            results.setdefault(row, {})[weights] = json.loads(kept.read_text())
-        print(table(results), flush=True)
+        print(table(finished(options, chosen.weights)), flush=True)
+    results = finished(options, chosen.weights)
     record.write("field_evaluation", SEED, results, table(results))
+
+
+def file_of(row: str, weights: str, options: Options) -> Path:
+    """Return the file that keeps a finished row of some weights."""
+    return options.kept / f"{row}-{title(weights)}.json"
+
+
+def finished(options: Options, weights: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the figures of all finished rows, by row and by weights.
+
+    Args:
+        options: Settings of the evaluation.
+        weights: Weights of the table, beside the shipped ones.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for row in ROWS:
+        for each in dict.fromkeys([*weights, *SHIPPED]):
+            kept = file_of(row, each, options)
+            if kept.exists():
+                found.setdefault(row, {})[each] = json.loads(kept.read_text())
+    return found
 
 
 def judged(row: str, weights: str, options: Options) -> dict[str, Any]:

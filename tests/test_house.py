@@ -31,6 +31,7 @@ THINGS = {"grasp.documents", "grasp.digest", "grasp.poses", "grasp.objects", "gr
 FIELD = {"grasp.field", "grasp.field.networks"}
 JUDGE = {"grasp.physics", "grasp.judging"}
 GRASPS = {"grasp", "grasp.formats", "grasp.scenes", "grasp.costs", "grasp.pictures"}
+GRASPS |= {"grasp.robots"}
 GRASPS |= THINGS | FIELD | JUDGE
 ARROWS: dict[str, set[str]] = {
     # The shared core.
@@ -70,6 +71,8 @@ ARROWS: dict[str, set[str]] = {
     | {"pcdiff.files", "pcdiff.hdf5", "pcdiff.geometry", "grasp.formats.notebook"},
     "grasp.formats.notebook": BASE | THINGS | {"grasp.pictures", "pcdiff.drawing"},
     "grasp.costs": BASE | {"grasp.grippers"},
+    # An arm carries a gripper; the maps between configurations and poses are those of the core.
+    "grasp.robots": BASE | {"grasp.documents", "grasp.grippers", "grasp.poses", "pcdiff.manifolds"},
     # Head 2 and its judge.
     "grasp.field.networks": BASE | {"pcdiff.embeddings", "grasp.grippers"},
     "grasp.field": CORE | TOOLS | GRASPS - JUDGE - {"grasp"},
@@ -200,7 +203,8 @@ def test_the_library_imports_what_its_requirements_bring():
     """Else a module works here, where the tools for development are, and fails for a user."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
-    required = [*project["dependencies"], *extras["curves"], *extras["drake"], *extras["notebook"]]
+    chosen = ("curves", "drake", "notebook", "planning")
+    required = [*project["dependencies"], *(text for extra in chosen for text in extras[extra])]
     names = {canonicalize_name(Requirement(text).name) for text in required}
     # Drake is not installed on platforms without its wheel.
     homes = {**importlib.metadata.packages_distributions(), "pydrake": ["drake"]}

@@ -40,10 +40,12 @@ class Solid:
     Attributes:
         vertices: Vertices in metres in the frame of the link.
         faces: Triangles as indices of vertices, (n, 3); None for the corners of a box.
+        radius: Radius in metres if the box surrounds a sphere; None for any other shape.
     """
 
     vertices: Float[np.ndarray, "vertices 3"]
     faces: np.ndarray | None
+    radius: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +76,7 @@ class Joint:
         axis: Direction of the joint in the child link, a unit vector.
         limits: Lowest and highest position in metres or radians; None if they are not stated.
         effort: Largest force in newtons or torque in newton metres; 0 if it is not stated.
+        velocity: Largest speed in metres or radians per second; 0 if it is not stated.
         mimics: Name of the joint that this joint follows, factor and offset; None if it is free.
     """
 
@@ -85,6 +88,7 @@ class Joint:
     axis: Float[np.ndarray, "3"]
     limits: tuple[float, float] | None
     effort: float
+    velocity: float
     mimics: tuple[str, float, float] | None
 
 
@@ -195,7 +199,9 @@ def _link(element: ElementTree.Element, beside: Path, folder: Path) -> Link:
         if shape is None:
             raise InputError(f"a collision of {name} has no geometry")
         vertices, faces = _shape(shape, name, beside, folder)
-        solids.append(Solid(vertices @ origin[:3, :3].T + origin[:3, 3], faces))
+        placed = vertices @ origin[:3, :3].T + origin[:3, 3]
+        radius = float(shape.get("radius", "")) if shape.tag == "sphere" else None
+        solids.append(Solid(placed, faces, radius))
     return Link(name, float(value), tuple(solids))
 
 
@@ -271,7 +277,7 @@ def _joint(element: ElementTree.Element) -> Joint:
         raise InputError(f"the axis of the joint {name} must not be zero")
     limit = element.find("limit")
     limits = None
-    effort = 0.0
+    most = {"effort": 0.0, "velocity": 0.0}
     if limit is not None:
         what = f"the limit of the joint {name}"
         low, high = (
@@ -279,8 +285,9 @@ def _joint(element: ElementTree.Element) -> Joint:
             for each in ("lower", "upper")
         )
         limits = (low, high)
-        if limit.get("effort") is not None:
-            effort = float(_numbers(limit, "effort", what, 1)[0])
+        for each in most:
+            if limit.get(each) is not None:
+                most[each] = float(_numbers(limit, each, what, 1)[0])
     mimic = element.find("mimic")
     mimics = None
     if mimic is not None:
@@ -291,7 +298,8 @@ def _joint(element: ElementTree.Element) -> Joint:
         )
         mimics = (mimic.get("joint", ""), factor, offset)
     pose = _origin(element.find("origin"), f"the joint {name}")
-    return Joint(name, kind, parent, child, pose, axis / (norm or 1.0), limits, effort, mimics)
+    axis = axis / (norm or 1.0)
+    return Joint(name, kind, parent, child, pose, axis, limits, **most, mimics=mimics)
 
 
 def _origin(element: ElementTree.Element | None, what: str) -> Float[np.ndarray, "4 4"]:
