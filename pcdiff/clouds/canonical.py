@@ -77,9 +77,7 @@ def read_clouds(
         if group not in datasets:
             _check_no_group(path, datasets, group)
             there = ", ".join(describe_category(each) for each in datasets)
-            raise InputError(
-                f"{path} has no category {category!r}, only {there}", parameter="category"
-            )
+            raise InputError(f"{path} has no category {category!r}, only {there}")
         if split not in datasets[group]:
             _check_no_group(path, datasets, f"{group}/{split}")
             raise InputError(

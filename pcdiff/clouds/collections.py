@@ -116,7 +116,8 @@ def _read_many(
             if len(there) > 1:
                 listed = ", ".join(map(describe_category, there))
                 raise InputError(
-                    f"{path} has several categories: state one of {listed}", parameter="category"
+                    f"{path} with {listed} has several categories: state one",
+                    parameter="category",
                 )
             (category,) = there
         return read_clouds(path, category, split)

@@ -22,7 +22,6 @@ from pcdiff.errors import InputError
     floor_draws="--floor-draws",
     points="--points",
     sets="--sets",
-    category="--category",
 )
 def evaluate(
     clouds: CloudsFile,

@@ -40,7 +40,6 @@ from pcdiff.errors import InputError
     width="--width",
     steps="--steps",
     resume="--resume",
-    category="--category",
 )
 def train(
     clouds: CloudsFile,
