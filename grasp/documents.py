@@ -56,8 +56,25 @@ def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
         path: File to read.
 
     Raises:
+        InputError: As `read_value`, or if the file does not contain a mapping.
+    """
+    value = read_value(path)
+    if not isinstance(value, dict):
+        raise InputError(f"the top level must be a mapping, got {kind_of(value)}")
+    return value
+
+
+def read_value(path: str | os.PathLike[str]) -> Any:
+    """Read the value in a `.json`, `.yaml` or `.yml` file.
+
+    A YAML file may end with `---`, as the messages that ROS prints do.
+
+    Args:
+        path: File to read.
+
+    Raises:
         InputError: If the file is too large or truncated, is not written in the language of its
-            extension, or does not contain a mapping.
+            extension, or contains several YAML documents.
     """
     path = Path(path)
     content = read_bytes(path, LARGEST_FILE)
@@ -65,10 +82,7 @@ def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"the file is not UTF-8 text: {error.reason}") from error
-    value = parse_json(text) if path.suffix.lower() == ".json" else _parse_yaml(text)
-    if not isinstance(value, dict):
-        raise InputError(f"the top level must be a mapping, got {kind_of(value)}")
-    return value
+    return parse_json(text) if path.suffix.lower() == ".json" else _parse_yaml(text)
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
@@ -140,7 +154,11 @@ def _parse_yaml(text: str) -> Any:
         _check_yaml_size(yaml.parse(text, Loader))
         loader = Loader(text)
         try:
-            return loader.get_single_data()
+            value = loader.get_data() if loader.check_data() else None
+            while loader.check_data():
+                if loader.get_data() is not None:
+                    raise InputError("the text must be one YAML document, got several")
+            return value
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:

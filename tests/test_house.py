@@ -341,6 +341,7 @@ def test_every_public_name_of_a_package_is_where_its_types_say(package):
 def test_dir_lists_the_public_names_before_they_are_imported(package):
     listed = output_of(sys.executable, "-c", f"import {package}; print(*dir({package}))").split()
     assert set(importlib.import_module(package).__all__) <= set(listed)
+    assert not {"Any", "TYPE_CHECKING"} & set(listed)
 
 
 def test_wheel_holds_the_two_packages_and_their_data(tmp_path):

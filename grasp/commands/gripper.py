@@ -91,7 +91,7 @@ def gripper(
     }
     text = [
         f"{made.name}: stroke {1000 * made.stroke:.1f} mm, pads from z = {1000 * made.pad[0]:.1f} "
-        f"to {1000 * made.pad[1]:.1f} mm, {len(made.hand_boxes)} boxes of the palm and "
+        f"to {1000 * made.pad[1]:.1f} mm, boxes: {len(made.hand_boxes)} of the palm and "
         f"{len(made.finger_boxes)} of each finger",
         *found.notes,
         *files,

@@ -6,6 +6,7 @@ The module `pcdiff.console` defines the options of all commands.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -118,6 +119,7 @@ OPTIONS = {
     "width": "--width",
     "config": "--config",
     "steps": "--steps",
+    "resume": "--resume",
     "format": "--format",
     "hand_frame": "--hand-frame",
     "max_force": "--max-force",
@@ -161,12 +163,12 @@ def _options_of(command: Callable[..., Any]) -> dict[str, str]:
     return {parameter: options for parameter, options in kept.items() if options}
 
 
-FOUR_NUMBERS = ("--region", "--avoid", "--approach")
-"""Options whose value is four numbers, joined by commas or separated by spaces."""
+SEVERAL_NUMBERS = {"--region": 4, "--avoid": 4, "--approach": 4, "--viewpoint": 3}
+"""Options whose value is several numbers, joined by commas or separated by spaces; how many."""
 
 
 class Command(TyperCommand):
-    """A command that also takes the numbers of `FOUR_NUMBERS` separated by spaces.
+    """A command that also takes the numbers of `SEVERAL_NUMBERS` separated by spaces.
 
     typer has no repeatable option with several values.
     """
@@ -177,7 +179,9 @@ class Command(TyperCommand):
 
 
 def join_numbers(arguments: Sequence[str]) -> list[str]:
-    """Join each four numbers that follow an option of `FOUR_NUMBERS` by commas.
+    """Join the numbers that follow an option of `SEVERAL_NUMBERS` by commas.
+
+    If they are too few, the command that reads the option says so.
 
     Args:
         arguments: Arguments of a command.
@@ -185,11 +189,12 @@ def join_numbers(arguments: Sequence[str]) -> list[str]:
     joined, place = [], 0
     while place < len(arguments):
         joined.append(arguments[place])
-        following = arguments[place + 1 : place + 5]
         place += 1
-        if joined[-1] in FOUR_NUMBERS and len(following) == 4 and all(map(_is_number, following)):
-            joined.append(",".join(following))
-            place += 4
+        following = arguments[place : place + SEVERAL_NUMBERS.get(joined[-1], 0)]
+        numbers = list(itertools.takewhile(_is_number, following))
+        if numbers:
+            joined.append(",".join(numbers))
+            place += len(numbers)
     return joined
 
 

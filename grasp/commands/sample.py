@@ -11,6 +11,7 @@ import typer
 from grasp.commands.options import (
     MOST,
     OPTIONS,
+    SEVERAL_NUMBERS,
     GripperName,
     ObjectNames,
     Piece,
@@ -74,7 +75,7 @@ def sample(
         typer.Option(
             metavar="X,Y,Z,RADIUS",
             help="Return no grasps with the point between the fingertips inside this ball; may be "
-            "repeated. Spaces may separate the numbers of these three options, too.",
+            "repeated. Spaces may also separate the numbers of an option.",
         ),
     ] = None,
     thin: Annotated[
@@ -125,13 +126,14 @@ def sample(
         Path | None,
         typer.Option(
             help="Camera of a depth image: a .json or .yaml file with fx, fy, cx, cy, or with K, "
-            "as ROS, RealSense and Open3D write it."
+            "as ROS, RealSense, Open3D and BOP write it; or the 9 numbers of K, also in a .txt or "
+            ".npy file."
         ),
     ] = None,
     viewpoint: Annotated[
-        tuple[float, float, float] | None,
+        str | None,
         typer.Option(
-            metavar="X Y Z",
+            metavar="X,Y,Z",
             help="Position of the camera that saw all points of a cloud, in the frame and unit of "
             "the file.",
         ),
@@ -146,7 +148,12 @@ def sample(
     object_name: ObjectNames = None,
     piece: Piece = None,
     remove_table: Annotated[
-        bool, typer.Option("--remove-table", help="Remove the largest flat surface from a scan.")
+        bool,
+        typer.Option(
+            "--remove-table",
+            help="Remove the largest flat surface from a scan. Grasps avoid it only if --scene "
+            "contains it, for example as a table or as the scan itself.",
+        ),
     ] = False,
     mass: Annotated[
         float | None,
@@ -197,9 +204,10 @@ def sample(
     check_results(output, picture)
     hand = load_gripper(gripper)
     weights_file(weights)
-    ball = None if region is None else _numbers("--region", region, "X,Y,Z,RADIUS")
-    cone = None if approach is None else _numbers("--approach", approach, "X,Y,Z,DEGREES")
-    avoided = [_numbers("--avoid", text, "X,Y,Z,RADIUS") for text in avoid or ()]
+    ball = None if region is None else _four("--region", region, "X,Y,Z,RADIUS")
+    cone = None if approach is None else _four("--approach", approach, "X,Y,Z,DEGREES")
+    avoided = [_four("--avoid", text, "X,Y,Z,RADIUS") for text in avoid or ()]
+    seen_from = None if viewpoint is None else _numbers("--viewpoint", viewpoint, "X,Y,Z")
     surroundings = None if scene is None else load_scene(scene)
     loaded = load_object(
         obj,
@@ -207,7 +215,7 @@ def sample(
         unit,
         mask=mask,
         intrinsics=intrinsics,
-        viewpoint=None if viewpoint is None else np.array(viewpoint),
+        viewpoint=None if seen_from is None else np.array(seen_from),
         camera_pose=_camera_pose(camera_pose),
         which=Which(piece, mask_id, tuple(object_name or ()), remove_table),
     )
@@ -309,16 +317,25 @@ def _camera_pose(given: str | None) -> Path | np.ndarray | None:
     return checked_pose(numbers, "the camera pose")
 
 
-def _numbers(option: str, text: str, form: str) -> Four:
-    """Parse the four numbers of an option; error messages describe the numbers as `form`."""
+def _four(option: str, text: str, form: str) -> Four:
+    x, y, z, size = _numbers(option, text, form)
+    return x, y, z, size
+
+
+def _numbers(option: str, text: str, form: str) -> tuple[float, ...]:
+    """Parse the numbers of an option; `form` names them in the order in which they are stated."""
     from grasp.objects.cleaning import MAXIMUM_COORDINATE
 
+    count = SEVERAL_NUMBERS[option]
     try:
-        x, y, z, size = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise InputError(f"{option} must be four numbers {form}, got {text!r}") from error
-    if not max(map(abs, (x, y, z, size))) <= MAXIMUM_COORDINATE:  # false for NaN, too
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != count:
+        words = {3: "three", 4: "four"}[count]
+        raise InputError(f"{option} must be {words} numbers {form}, got {text!r}")
+    if not max(map(abs, numbers)) <= MAXIMUM_COORDINATE:  # false for NaN, too
         raise InputError(
             f"the numbers of {option} must be at most {MAXIMUM_COORDINATE:g}, got {text!r}"
         )
-    return x, y, z, size
+    return numbers

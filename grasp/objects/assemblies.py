@@ -94,9 +94,11 @@ def _named(geometry: Geometry, which: Which, what: str) -> Bool[np.ndarray, " fa
         return np.ones(len(geometry.faces), bool)
     missing = [name for name in which.names if name not in geometry.names]
     if missing or geometry.owners is None:
-        there = ", ".join(geometry.names[:20]) or "none"
+        there = ", ".join(geometry.names[:20])
         raise InputError(
-            f"{what} has no object named {missing[0]!r}, its named objects are: {there}",
+            f"{what} has no object named {missing[0]!r}, its named objects are: {there}"
+            if there
+            else f"{what} has no named objects, so no object of it can be stated by name",
             parameter="names",
         )
     return np.isin(geometry.owners, [geometry.names.index(name) for name in which.names])

@@ -1,7 +1,7 @@
 """Readers of camera files: the intrinsic matrix and what else a file states about a depth image.
 
-A file is JSON or YAML, or a .npy or .txt file with the nine numbers of the intrinsic matrix. Known
-names of the entries:
+A file is JSON or YAML with names for the entries, or a .npy, .txt, JSON or YAML file with just the
+nine numbers of the intrinsic matrix. Known names:
 
 | source | matrix | picture | unit of the depths |
 |---|---|---|---|
@@ -72,8 +72,10 @@ def read_camera(path: Path) -> Camera:
     check_file(path)
     try:
         with file_errors(path):
-            entries = documents.read_document(path)
-        return _camera(entries, path)
+            entries = documents.read_value(path)
+        if isinstance(entries, list) and len(entries) in (3, 9):
+            return Camera(matrix_of(_numbers("the matrix", entries)))
+        return _camera(documents.mapping("the top level", entries), path)
     except InputError as error:
         if str(path) in str(error):
             raise
@@ -100,7 +102,8 @@ def read_camera_pose(path: Path) -> Float[np.ndarray, "4 4"]:
     """Read the pose `T_base_camera` of a camera in the base frame of a robot.
 
     The file contains the 16 numbers of a 4 × 4 matrix, row by row: a .npy file, a .txt file, or a
-    .json or .yaml file with the entry `T_base_camera`, `camera_pose` or `pose`.
+    .json or .yaml file with the numbers alone or in the entry `T_base_camera`, `camera_pose` or
+    `pose`.
 
     Args:
         path: File to read.
@@ -113,11 +116,14 @@ def read_camera_pose(path: Path) -> Float[np.ndarray, "4 4"]:
         names = "T_base_camera", "camera_pose", "pose"
         try:
             with file_errors(path):
-                entries = documents.read_document(path)
-            name = next((each for each in names if each in entries), None)
-            if name is None:
-                raise InputError(f"it has none of the entries {', '.join(names)}")
-            numbers = _numbers(name, entries[name])
+                entries = documents.read_value(path)
+            if not isinstance(entries, list):
+                entries = documents.mapping("the top level", entries)
+                name = next((each for each in names if each in entries), None)
+                if name is None:
+                    raise InputError(f"it has none of the entries {', '.join(names)}")
+                entries = entries[name]
+            numbers = _numbers("the matrix", entries)
         except InputError as error:
             raise InputError(f"cannot read the camera pose {path}: {error}") from error
     else:

@@ -114,8 +114,10 @@ def object_points(
     remarks = []
     if which.without_table:
         kept = remove_table(points, typical, what)
-        removed = np.count_nonzero(~kept)
-        remarks.append(f"removed {removed} points of the table, which grasps do not avoid")
+        remarks.append(
+            f"removed {np.count_nonzero(~kept)} points of the table, which grasps avoid only if "
+            "the scene contains it"
+        )
     if which.piece == 0 or not kept.any():
         return kept, remarks
     (index,) = np.nonzero(kept)
@@ -157,7 +159,7 @@ class Thing:
 
     def __str__(self) -> str:
         middle = (self.points.min(axis=0) + self.points.max(axis=0)) / 2
-        at = ", ".join(f"{number:.2g}" for number in middle + 0.0)
+        at = ", ".join(f"{number:g}" for number in middle.round(3) + 0.0)
         return f"{size_of(self.points)} at ({at})"
 
 
@@ -328,10 +330,16 @@ def choose(objects: Sequence[Thing], piece: int | None, what: str) -> Thing:
     return objects[(piece or 1) - 1]
 
 
-def listed(objects: Sequence[object]) -> str:
-    """Return a text that numbers objects, e.g. "1 (0.1 x 0.2 x 0.1 m at (0, 0, 0.5))"."""
-    more = f" and {len(objects) - _LISTED} more" if len(objects) > _LISTED else ""
-    return ", ".join(f"{i} ({each})" for i, each in enumerate(objects[:_LISTED], 1)) + more
+def listed(objects: Sequence[object], chosen: object = None) -> str:
+    """Return a text that numbers objects, e.g. "1 (0.1 x 0.2 x 0.1 m at (0, 0, 0.5))".
+
+    Args:
+        objects: All objects, the largest first.
+        chosen: Object to leave out of the text; the others keep their numbers.
+    """
+    said = [f"{i} ({each})" for i, each in enumerate(objects, 1) if each is not chosen]
+    more = f" and {len(said) - _LISTED} more" if len(said) > _LISTED else ""
+    return ", ".join(said[:_LISTED]) + more
 
 
 def remarks_on(
@@ -352,7 +360,7 @@ def remarks_on(
         parts = [f"{stray} stray {'point' if stray == 1 else 'points'}"] if stray else []
         if rest:
             parts.append(f"{len(rest)} separate {'piece' if len(rest) == 1 else 'pieces'}: ")
-            parts[-1] += listed(rest)
+            parts[-1] += listed(objects, chosen)
         left = total - len(chosen.index)
         said.append(f"left out {left} of {total} {unit}: {' and '.join(parts)}")
         if any(each.weight >= COMPARABLE * chosen.weight for each in rest):

@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pcdiff.clouds.canonical import read_clouds
+from pcdiff.clouds.canonical import categories, read_clouds
+from pcdiff.clouds.categories import describe_category
 from pcdiff.clouds.files import read_cloud
 from pcdiff.clouds.scale import subsample
 from pcdiff.errors import InputError
@@ -72,12 +73,12 @@ def load_clouds(
 
     Args:
         paths: Files and folders.
-        category: Category in canonical files; None is only possible if there are no such files.
+        category: Category in canonical files; None takes the only one.
         split: Split in canonical files.
 
     Raises:
         InputError: If there are no clouds, a file cannot be read or is a mesh, or no category is
-            given for a canonical file.
+            given for a canonical file with several.
     """
     names: list[str] = []
     clouds: list[Tensor] = []
@@ -116,7 +117,14 @@ def _read_many(
     """Read a file with many clouds, or return None if the file has a single cloud."""
     if path.suffix.lower() in HDF5:
         if category is None:
-            raise InputError(f"{path} has several categories: state one", parameter="category")
+            there = list(categories(path))
+            if len(there) > 1:
+                listed = ", ".join(map(describe_category, there))
+                raise InputError(
+                    f"{path} with {listed} has several categories: state one",
+                    parameter="category",
+                )
+            (category,) = there
         return read_clouds(path, category, split)
     if path.suffix.lower() != ".npy" or not path.is_file():
         return None

@@ -23,11 +23,16 @@ def encode(
         ),
     ],
     output: Annotated[
-        Path, typer.Option(help="File for the codes: .npz (names and latents) or .npy.")
+        Path,
+        typer.Option(
+            help="File for the codes: .npz (arrays names and latents), or .npy with the latents "
+            "alone; the names are then in NAME.names.txt beside it."
+        ),
     ] = Path("codes.npz"),
     weights: Weights = "chair",
     category: Annotated[
-        str | None, typer.Option(help="Category in canonical HDF5 files.", show_default="none")
+        str | None,
+        typer.Option(help="Category in canonical HDF5 files.", show_default="the only one"),
     ] = None,
     split: Annotated[str, typer.Option(help="Split in canonical HDF5 files.")] = "test",
     seed: Seed = 0,
@@ -55,6 +60,7 @@ def encode(
         codes = encode_clouds(generator, named, advance)
     files = [str(file) for file in write_codes(output, codes)]
     shape = list(codes.latents.shape)
+    count = f"{len(named)} cloud{'s' if len(named) > 1 else ''}"
     session.finish(
         {
             "weights": weights,
@@ -63,5 +69,5 @@ def encode(
             "files": files,
             "remarks": list(named.remarks),
         },
-        f"{output}: codes of {len(named)} clouds, each of {shape[1:]} numbers",
+        "\n".join([f"the codes of {count}, {shape[1]} numbers per cloud", *files]),
     )

@@ -18,7 +18,10 @@ from pcdiff.errors import InputError
 
 
 @console.name_options(
-    distances="--no-emd", floor_draws="--floor-draws", points="--points", sets="--sets"
+    distances="--no-emd",
+    floor_draws="--floor-draws",
+    points="--points",
+    sets="--sets",
 )
 def evaluate(
     clouds: CloudsFile,

@@ -39,6 +39,7 @@ from pcdiff.errors import InputError
     schedule="--schedule",
     width="--width",
     steps="--steps",
+    resume="--resume",
 )
 def train(
     clouds: CloudsFile,

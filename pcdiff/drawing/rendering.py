@@ -316,5 +316,5 @@ def _decode(colour: Float[np.ndarray, "... 3"]) -> Float[np.ndarray, "... 3"]:
 
 def _encode(light: Float[np.ndarray, "... 3"]) -> Float[np.ndarray, "... 3"]:
     """Convert linear light to sRGB (IEC 61966-2-1); light brighter than white becomes white."""
-    light = np.minimum(light, 1)
+    light = np.clip(light, 0, 1)  # the sums of a filter can end a rounding error below 0
     return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)

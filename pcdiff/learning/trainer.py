@@ -138,7 +138,8 @@ def check_run(output: str | os.PathLike[str], config: TrainingConfig, resume: bo
 def _refuse_old_run(folder: Path, resume: bool) -> None:
     if not resume and any((folder / name).exists() for name in (LAST, BEST, LOG)):
         raise InputError(
-            f"{folder} already contains a run: resume the run or choose another folder"
+            f"{folder} already contains a run: resume the run or choose another folder",
+            parameter="resume",
         )
 
 

@@ -48,6 +48,12 @@ def test_clouds_of_files_folders_and_arrays(tmp_path, canonical):
     )  # fmt: skip
 
 
+def test_the_only_category_need_not_be_stated(canonical):
+    found = load_clouds([canonical])
+    for cloud, expected in zip(found.clouds, tiny.clouds(4, seed=2), strict=True):
+        assert torch.equal(cloud, expected)
+
+
 @pytest.mark.parametrize(
     ("array", "sentence"),
     [
@@ -66,8 +72,10 @@ def test_wrong_collections_are_refused(tmp_path, canonical):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="has no cloud files"):
         load_clouds([tmp_path / "empty"])
-    with pytest.raises(InputError, match="has several categories: state one"):
-        load_clouds([canonical])
+    several = tmp_path / "several.hdf5"
+    write_clouds(several, {each: {"test": tiny.clouds(2)} for each in ("chair", "mug")})
+    with pytest.raises(InputError, match=r"\(chair\), .*mug\) has several categories: state one"):
+        load_clouds([several])
     with pytest.raises(InputError, match="expected at least one cloud"):
         load_clouds([])
     few = NamedClouds(("a.ply",), (torch.zeros(5, 3),))

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from grasp.objects.cameras import read_camera
+from grasp.objects.cameras import read_camera, read_camera_pose
 from grasp.objects.loading import load_object
 from grasp.objects.pieces import Which
 from pcdiff.errors import InputError
@@ -65,6 +65,28 @@ def test_camera_as_a_table_of_numbers(tmp_path):
     (tmp_path / "k.txt").write_text("60, 0, 8\n0, 59, 6\n0 0 1\n")
     for name in ("k.npy", "k.txt"):
         assert np.array_equal(read_camera(tmp_path / name).intrinsics, K)
+
+
+@pytest.mark.parametrize("matrix", [K, FLAT])
+@pytest.mark.parametrize("ending", ["json", "yaml"])
+def test_camera_as_a_matrix_alone(matrix, ending, tmp_path):
+    (tmp_path / f"k.{ending}").write_text(json.dumps(matrix))
+    assert np.array_equal(read_camera(tmp_path / f"k.{ending}").intrinsics, K)
+
+
+@pytest.mark.parametrize("matrix", [np.eye(4).tolist(), np.eye(4).reshape(-1).tolist()])
+def test_camera_pose_as_a_matrix_alone(matrix, tmp_path):
+    (tmp_path / "pose.json").write_text(json.dumps(matrix))
+    assert np.array_equal(read_camera_pose(tmp_path / "pose.json"), np.eye(4))
+
+
+def test_a_message_of_ros_ends_with_a_line(tmp_path):
+    text = yaml.safe_dump(CAMERAS["ros 1"])
+    (tmp_path / "k.yaml").write_text(f"{text}---\n")
+    assert np.array_equal(read_camera(tmp_path / "k.yaml").intrinsics, K)
+    (tmp_path / "k.yaml").write_text(f"{text}---\n{text}---\n")
+    with pytest.raises(InputError, match=r"k\.yaml .*one YAML document, got several"):
+        read_camera(tmp_path / "k.yaml")
 
 
 @pytest.mark.parametrize("kind", ["png", "tif", "float tif", "npy", "float npy", "npz"])

@@ -193,6 +193,8 @@ def test_scene_lists_its_objects_and_gives_each(tmp_path):
     for number, expected in enumerate(points, 1):
         loaded = load_object(tmp_path / "a.npy", which=Which(piece=number))
         assert np.array_equal(loaded.vertices, expected)
+        other = 3 - number  # a piece that is left out has the number that would choose it
+        assert f"1 separate piece: {other} (0.05 x 0.05 x 0.1" in loaded.remarks[0]
         assert loaded.remarks[1:] == (
             f"{tmp_path / 'a.npy'}: grasps do not avoid the objects that were left out",
         )
@@ -209,7 +211,7 @@ def test_table_is_refused_and_removed(tmp_path):
     assert caught.value.parameter == "without_table"
     loaded = load_object(tmp_path / "a.npy", which=Which(piece=1, without_table=True))
     assert 600 < len(loaded.vertices) <= 800
-    assert "points of the table, which grasps do not avoid" in loaded.remarks[0]
+    assert "of the table, which grasps avoid only if the scene contains it" in loaded.remarks[0]
     assert np.ptp(loaded.vertices[:, 2]) > 0.09
     with pytest.raises(InputError, match="has no table"):
         np.save(tmp_path / "b.npy", surface(trimesh.creation.icosphere(4, 0.05), 3000))
