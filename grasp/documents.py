@@ -58,10 +58,7 @@ def read_document(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         InputError: As `read_value`, or if the file does not contain a mapping.
     """
-    value = read_value(path)
-    if not isinstance(value, dict):
-        raise InputError(f"the top level must be a mapping, got {kind_of(value)}")
-    return value
+    return mapping("the top level", read_value(path))
 
 
 def read_value(path: str | os.PathLike[str]) -> Any:

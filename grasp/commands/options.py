@@ -9,7 +9,7 @@ import functools
 import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
 import typer
 from typer.core import TyperCommand
@@ -128,10 +128,11 @@ OPTIONS = {
 }
 """Command-line option for each parameter that an error message of the library may concern."""
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+P = ParamSpec("P")
+Result = TypeVar("Result")
 
 
-def name_options(command: Function) -> Function:
+def name_options(command: Callable[P, Result]) -> Callable[P, Result]:
     """Decorate a command so that errors of the library name the option of `OPTIONS` to change.
 
     An option that the command does not have is not named.
@@ -141,14 +142,14 @@ def name_options(command: Function) -> Function:
     """
 
     @functools.wraps(command)
-    def named(*arguments: Any, **options: Any) -> Any:
+    def named(*arguments: P.args, **options: P.kwargs) -> Result:
         try:
             return command(*arguments, **options)
         except InputError:
             with console.name_options(**_options_of(command)):
                 raise
 
-    return named  # type: ignore[return-value]
+    return named
 
 
 def _options_of(command: Callable[..., Any]) -> dict[str, str]:

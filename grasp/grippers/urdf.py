@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -198,27 +198,24 @@ def _link(element: ElementTree.Element, beside: Path, folder: Path) -> Link:
         shape = None if geometry is None else next(iter(geometry), None)
         if shape is None:
             raise InputError(f"a collision of {name} has no geometry")
-        vertices, faces = _shape(shape, name, beside, folder)
-        placed = vertices @ origin[:3, :3].T + origin[:3, 3]
-        radius = float(shape.get("radius", "")) if shape.tag == "sphere" else None
-        solids.append(Solid(placed, faces, radius))
+        solid = _shape(shape, name, beside, folder)
+        placed = solid.vertices @ origin[:3, :3].T + origin[:3, 3]
+        solids.append(replace(solid, vertices=placed))
     return Link(name, float(value), tuple(solids))
 
 
-def _shape(
-    shape: ElementTree.Element, link: str, beside: Path, folder: Path
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the vertices of a shape in its own frame, and the faces of a mesh."""
+def _shape(shape: ElementTree.Element, link: str, beside: Path, folder: Path) -> Solid:
+    """Return a shape in its own frame."""
     what = f"the {shape.tag} of {link}"
     if shape.tag == "box":
-        return _corners(_numbers(shape, "size", what, 3) / 2), None
+        return Solid(_corners(_numbers(shape, "size", what, 3) / 2), None)
     if shape.tag == "sphere":
         (radius,) = _numbers(shape, "radius", what, 1)
-        return _corners(np.full(3, radius)), None
+        return Solid(_corners(np.full(3, radius)), None, float(radius))
     if shape.tag in ("cylinder", "capsule"):
         (radius,), (length,) = (_numbers(shape, each, what, 1) for each in ("radius", "length"))
         height = length / 2 + (radius if shape.tag == "capsule" else 0)
-        return _corners(np.array([radius, radius, height])), None
+        return Solid(_corners(np.array([radius, radius, height])), None)
     if shape.tag != "mesh":
         raise InputError(f"{what} must be a box, cylinder, sphere or mesh")
     file = _mesh_file(shape.get("filename") or "", link, beside, folder)
@@ -230,7 +227,7 @@ def _shape(
     used = np.unique(geometry.faces)
     if used[0] < 0 or used[-1] >= len(vertices) or not np.isfinite(vertices[used]).all():
         raise InputError(f"{file} is a damaged mesh")
-    return vertices, np.asarray(geometry.faces)
+    return Solid(vertices, np.asarray(geometry.faces))
 
 
 def _mesh_file(name: str, link: str, beside: Path, folder: Path) -> Path:

@@ -216,20 +216,20 @@ def _ask_for_names(
     be told from it by name, so it is not another object.
     """
     longest = max(each.length for each in things)
-    count, own, seen = [], [], {-1}
+    found, own, seen = [], [], {-1}
     for thing in things:
         mine = set(named[thing.index].tolist())
         if thing.length >= NAMED * longest and (mine == {-1} or not mine <= seen):
-            count.append(thing)
+            found.append(thing)
             own.append([names[n] for n in sorted(mine - {-1})])
         seen |= mine
-    if len(count) < 2 or sum(map(bool, own)) < 2:
+    if len(found) < 2 or sum(map(bool, own)) < 2:
         return
     listed = ", ".join(
         f"{' + '.join(mine) or 'without a name'} ({size_of(each.points)})"
-        for mine, each in list(zip(own, count, strict=True))[:8]
+        for mine, each in list(zip(own, found, strict=True))[:8]
     )
     raise InputError(
-        f"{what} has {len(count)} separate objects, so state the name of one: {listed}",
+        f"{what} has {len(found)} separate objects, so state the name of one: {listed}",
         parameter="names",
     )

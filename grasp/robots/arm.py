@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -15,15 +14,13 @@ from grasp.grippers.gripper import Gripper
 from grasp.robots.kinematics import Kinematics
 from grasp.robots.spheres import Spheres
 from pcdiff.errors import InputError
-from pcdiff.manifolds.so3 import from_quaternion
 
 
 @dataclass(frozen=True, eq=False)
 class Arm:
     """A serial arm that carries a gripper.
 
-    The root frame of the description is the world in which objects and scenes are placed, unless a
-    function takes another pose of the base.
+    Poses are in the root frame of the description, in metres.
 
     Attributes:
         name: Name of the robot.
@@ -95,9 +92,10 @@ class Arm:
     @cached_property
     def spheres(self) -> Spheres:
         """All spheres: those of the links, then those of the hand."""
-        both = (self.links, self.hand)
         return Spheres(
-            *(torch.cat([getattr(part, name) for part in both]) for name in _SPHERE_PARTS)
+            torch.cat([self.links.frame, self.hand.frame]),
+            torch.cat([self.links.centre, self.hand.centre]),
+            torch.cat([self.links.radius, self.hand.radius]),
         )
 
     @cached_property
@@ -129,19 +127,6 @@ class Arm:
         # The constant keeps the gradient finite where two centres coincide.
         return (offset.square().sum(dim=-1) + 1e-12).sqrt() - radius[first] - radius[second]
 
-    def with_home(self, home: Sequence[float] | np.ndarray) -> Arm:
-        """Return the same arm with another home configuration.
-
-        Raises:
-            InputError: If the number of joints is wrong or a number is not finite or outside the
-                limits.
-        """
-        q = checked_configuration(self.kinematics, np.asarray(home, np.float64), "home")
-        return replace(self, home=q)
-
-
-_SPHERE_PARTS = ("frame", "centre", "radius")
-
 
 def checked_configuration(
     kinematics: Kinematics, q: Float[np.ndarray, " joints"], what: str
@@ -169,16 +154,3 @@ def checked_configuration(
                 f"got {value:g}"
             )
     return q
-
-
-def mount(xyz: Sequence[float], quaternion_xyzw: Sequence[float]) -> Float[np.ndarray, "4 4"]:
-    """Return the pose with a translation in metres and a rotation.
-
-    Args:
-        xyz: Translation in metres.
-        quaternion_xyzw: Unit quaternion, scalar last.
-    """
-    pose = np.eye(4)
-    pose[:3, :3] = from_quaternion(torch.tensor(quaternion_xyzw, dtype=torch.float64)).numpy()
-    pose[:3, 3] = xyz
-    return pose

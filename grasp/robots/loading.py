@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
-from grasp.documents import check_keys, read_toml
+from grasp.documents import check_keys, read_toml, rotation_of, vector
 from grasp.grippers.gripper import Gripper, load_gripper
 from grasp.grippers.urdf import read_urdf
 from grasp.poses.rigid import check_poses
-from grasp.robots.arm import Arm, checked_configuration, mount
+from grasp.robots.arm import Arm, checked_configuration
 from grasp.robots.kinematics import kinematics_of
 from grasp.robots.spheres import Spheres, gripper_spheres, link_spheres
 from pcdiff.bounds import shown
@@ -27,7 +28,7 @@ from pcdiff.errors import InputError
 SHIPPED = Path(__file__).resolve().parent
 
 _KEYS = {"urdf", "tip", "gripper", "mount", "home"}
-_MOUNT_KEYS = {"xyz", "quaternion_xyzw"}
+_MOUNT_KEYS = {"position", "quaternion_xyzw"}
 
 
 def shipped_robots() -> list[str]:
@@ -55,15 +56,24 @@ def load_robot(name: str, gripper: str | Gripper | None = None) -> Arm:
     path = SHIPPED / f"{name}.toml"
     entries = read_toml(path, "robot file")
     check_keys(entries, _KEYS, str(path), {"analytic"})
-    check_keys(entries["mount"], _MOUNT_KEYS, f"{path}: mount")
     arm = robot_from_urdf(
         path.parent / entries["urdf"],
         tip=entries["tip"],
-        T_tip_grasp=mount(**entries["mount"]),
+        T_tip_grasp=_mounting(entries["mount"], f"{path}: mount"),
         gripper=entries["gripper"] if gripper is None else gripper,
         home=entries["home"],
     )
     return replace(arm, analytic=entries.get("analytic"))
+
+
+def _mounting(entries: dict[str, Any], source: str) -> Float[np.ndarray, "4 4"]:
+    """Return the pose in the table `mount` of a robot file."""
+    check_keys(entries, _MOUNT_KEYS, source)
+    name = "quaternion_xyzw"
+    pose = np.eye(4)
+    pose[:3, :3] = rotation_of(name, vector(name, entries[name], 4))
+    pose[:3, 3] = vector("position", entries["position"])
+    return pose
 
 
 def robot_from_urdf(

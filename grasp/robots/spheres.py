@@ -2,8 +2,9 @@
 
 A description may state spheres, which are taken as they are. Any other shape is covered: the
 bounding box of the shape in its link is cut into pieces that are as cubic as possible, and a sphere
-around each piece contains the piece. So the spheres contain the shape, and they are at most a few
-centimetres larger than it.
+around each piece contains the piece. So the spheres contain the shape. They reach beyond the box
+by about 0.4 times the side of a piece, and a box around an oblique or hollow shape is larger than
+the shape: state spheres where this is too much.
 """
 
 from __future__ import annotations

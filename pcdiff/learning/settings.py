@@ -111,6 +111,7 @@ def _is_size(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
     # Python compares integers of any size with floats exactly, without an overflow.
-    return is_number and abs(value) <= sys.float_info.max  # type: ignore[arg-type]
+    return abs(value) <= sys.float_info.max

@@ -34,6 +34,12 @@ def test_spheres_of_a_gripper_cover_its_boxes():
     assert (depth.max(axis=1) >= -1e-12).all()
 
 
+def test_spheres_of_a_description_are_taken_as_they_are():
+    links = load_robot("panda").links
+    assert links.frame[0] == 0 and links.radius[0] == 0.075
+    assert np.allclose(links.centre[0], [-0.09, 0, 0.06], atol=1e-12)
+
+
 @pytest.mark.parametrize("name", shipped_robots())
 def test_arms_are_clear_of_themselves_at_home_and_not_when_folded(name):
     arm = load_robot(name)
